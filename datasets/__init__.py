@@ -1,0 +1,1 @@
+"""What the data is: one folder a dataset, one builder base, one record format."""

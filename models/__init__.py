@@ -1,0 +1,1 @@
+"""What is computed: networks, losses, metrics. One file a model."""

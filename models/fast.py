@@ -1,0 +1,53 @@
+"""The project's own fast net: ordinary convolutions at 1/4, 1/8 and 1/16, made to learn from nothing on a CPU."""
+
+import keras
+
+from models import blocks
+from models.parameters import Fraction, Positive
+
+
+def build(
+    num_classes: int, *, synchronized: bool = False, width: Positive = 48, dropout: Fraction = 0.1
+) -> keras.Model:
+    """Build the net.
+
+    Args:
+        num_classes: Channels of the output.
+        synchronized: Share batch statistics between replicas.
+        width: Channels at 1/4; twice as many at 1/8, three times at 1/16.
+        dropout: Share of the decoder's channels that is left out in training.
+
+    Returns:
+        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+    """
+    images = blocks.image_input()
+    x = blocks.normalise(images)
+    x = blocks.PadToMultiple(16, name="pad")(x)
+    x = blocks.convolution(x, width // 2, 3, strides=2, name="stem_a", synchronized=synchronized)
+    x = blocks.convolution(x, width, 3, strides=2, name="stem_b", synchronized=synchronized)
+    fine = x = blocks.residual(x, width, name="stage4_1", synchronized=synchronized)
+    for block, strides in enumerate((2, 1), start=1):
+        x = blocks.residual(x, 2 * width, strides=strides, name=f"stage8_{block}", synchronized=synchronized)
+    middle = x
+    for block, (strides, dilation) in enumerate(((2, 1), (1, 2), (1, 4)), start=1):
+        x = blocks.residual(
+            x, 3 * width, strides=strides, dilation=dilation, name=f"stage16_{block}", synchronized=synchronized
+        )
+    x = _fuse(x, middle, 2 * width, name="fuse8", synchronized=synchronized)
+    x = _fuse(x, fine, width, name="fuse4", synchronized=synchronized)
+    x = keras.layers.SpatialDropout2D(dropout, name="dropout")(x)
+    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
+    x = blocks.Upsample(4, name="upsample", dtype="float32")(x)
+    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="fast")
+
+
+def _fuse(
+    coarse: keras.KerasTensor, fine: keras.KerasTensor, filters: int, *, name: str, synchronized: bool
+) -> keras.KerasTensor:
+    """Add the enlarged coarse features to the fine ones, then convolve."""
+    coarse = blocks.convolution(coarse, filters, 1, relu=False, name=f"{name}_coarse", synchronized=synchronized)
+    coarse = blocks.Upsample(2, name=f"{name}_upsample")(coarse)
+    fine = blocks.convolution(fine, filters, 1, relu=False, name=f"{name}_fine", synchronized=synchronized)
+    x = keras.layers.Add(name=f"{name}_add")([coarse, fine])
+    x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    return blocks.convolution(x, filters, 3, name=f"{name}_merge", synchronized=synchronized)

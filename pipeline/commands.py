@@ -1,0 +1,93 @@
+"""What `segline run` and `segline step` do, as functions that a notebook can call too."""
+
+import argparse
+import sys
+import traceback
+
+from datasets.errors import DatasetError
+from models.errors import ModelError
+from pipeline import lock, sweep
+from pipeline import recipe as recipes
+from pipeline.child import ChildError
+from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.graph import STEPS
+from pipeline.run_folder import RunFolder
+from pipeline.runner import Runner, explain
+from pipeline.store import Store
+from pipeline.summary import summary
+from pipeline.workspace import Workspace
+
+
+def run(options: argparse.Namespace) -> int:
+    """`segline run`: bring every step up to date. Returns the exit code of the step that ended badly, or 0."""
+    recipe = recipes.load(options.recipe, options.set)
+    workspace = open_workspace(options)
+    store = Store(workspace.store)
+    folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]])
+    with folder.logging(), lock.hold(folder.lock, folder.id, wait=True, on_wait=print):
+        _begin(store, folder, recipe.name, "running")
+        print(f"run       {folder.id}")
+        runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
+        try:
+            runner.run_all(options.until, frozenset(options.rerun))
+        except ChildError as error:
+            sweep.mark_killed(workspace, store, but=folder.id)
+            store.end_run(folder.id, _STATES.get(error.exit_code, "failed"))
+            if error.exit_code > 130:
+                print(
+                    f"segline: a step was killed (signal {error.exit_code - 128}). The same command goes on from here."
+                )
+            return error.exit_code
+        except BaseException as error:
+            store.end_run(folder.id, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+            raise explain(error, workspace.root) from None
+        store.end_run(folder.id, "done")
+        if options.until in (None, STEPS[-1].name):
+            print("\n" + "\n".join(summary(workspace, recipe, folder)))
+    return 0
+
+
+def step(options: argparse.Namespace) -> int:
+    """`segline step`: reuse or run one step. With a recipe, a run of a new name begins."""
+    workspace = open_workspace(options)
+    store = Store(workspace.store)
+    if options.recipe and not workspace.run(options.run).exists():
+        recipe = recipes.load(options.recipe, options.set)
+        folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], options.run)
+        _begin(store, folder, recipe.name, "stepwise")
+    folder = RunFolder.open(workspace, options.run)
+    runner = Runner(workspace, folder.recipe(), folder, store, wait=not options.no_wait)
+    chosen = next(found for found in STEPS if found.name == options.step)
+    with folder.logging():
+        try:
+            runner.execute(chosen, again=options.rerun)
+        except (UserError, DatasetError, ModelError) as error:
+            folder.log(f"segline: {error}")
+            raise
+        except Exception:
+            folder.log(traceback.format_exc())
+            raise
+    return 0
+
+
+def open_workspace(options: argparse.Namespace) -> Workspace:
+    """Make the workspace where it is missing.
+
+    Raises:
+        UserError: It cannot be made or written.
+    """
+    try:
+        options.workspace.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--workspace: cannot make the folder {str(options.workspace)!r}: {error.strerror}.") from None
+    return Workspace(options.workspace.resolve())
+
+
+def _begin(store: Store, folder: RunFolder, recipe: str, state: str) -> None:
+    command = (folder.path / "command.txt").read_text(encoding="utf-8").strip()
+    code = (folder.path / "code.txt").read_text(encoding="utf-8").strip()
+    store.begin_run(folder.id, recipe, command, code, state)
+
+
+_STATES = {GateError.exit_code: "refused", Interrupted.exit_code: "interrupted", 137: "killed", 143: "killed"}
+"""How a run ended whose step ended with this exit code; any other: failed."""

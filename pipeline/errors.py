@@ -1,0 +1,26 @@
+"""Exceptions that end a command with one clear message, and the exit codes they map to.
+
+0    done
+1    a fault of Segline itself or of the machine: a traceback is shown
+2    something the user can put right: recipe, files, disk space, a held lock
+3    the gate did not pass: nothing was promoted
+130  interrupted: stopped at a safe point, the same command goes on from there
+"""
+
+
+class UserError(Exception):
+    """Something the user can put right. The text says what is wrong, what was received, and what to do."""
+
+    exit_code = 2
+
+
+class GateError(UserError):
+    """The evaluated model did not pass the gate, so that it is not exported."""
+
+    exit_code = 3
+
+
+class Interrupted(UserError):
+    """Ctrl-C or SIGTERM arrived and the work was stopped at a safe point. The text says how to go on."""
+
+    exit_code = 130

@@ -1,0 +1,82 @@
+"""The whole data flow on one screen.
+
+    raw folder -> ingest -> validate -> train -> evaluate -> export -> serving/<name>/<version>/
+                  records   statistics  weights  metrics,    SavedModel,
+                  audit     anomalies   events   verdict     parity
+
+A step reads folders and writes one folder. Its fingerprint is made of its sections of the recipe, the contents of what
+it reads, the source of every project module it imports, and the versions of the libraries those import.
+"""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Recipe
+
+RAW = "raw"
+"""Input from outside: the dataset's raw folder."""
+
+SERVED = "served"
+"""Input from outside: the model that serving/<name>/ held before this one; absent the first time."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the graph.
+
+    Attributes:
+        name: The step's name; its code is `run(config, inputs, out)` in pipeline/steps/<name>.py.
+        sections: Sections of the recipe that the step sees.
+        reads: Steps whose folders it reads, or RAW, SERVED.
+        writes: What its folder must hold to be complete.
+        resumes: Whether a killed step goes on from what it left. Otherwise it begins with an empty folder.
+        promotes: Whether what it publishes is copied to serving/.
+        version: Raise it to have results made anew where no fingerprint would change.
+    """
+
+    name: str
+    sections: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    resumes: bool = False
+    promotes: bool = False
+    version: int = 1
+
+    @property
+    def module(self) -> str:
+        """Module that holds the step's `run`."""
+        return f"pipeline.steps.{self.name}"
+
+    @property
+    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+        """The step's code. Imports it, and with it what it needs."""
+        function: Callable[[Recipe, dict[str, Path], Path], None] = importlib.import_module(self.module).run
+        return function
+
+
+STEPS = (
+    Step("ingest", ("data", "ingest"), (RAW,), ("records", "spec.json", "audit.json")),
+    Step("validate", ("validate",), ("ingest",), ("statistics.json", "weights.json", "anomalies.json")),
+    Step(
+        "train",
+        ("input", "model", "train"),
+        ("ingest", "validate"),
+        ("model.weights.h5", "history.json", "events"),
+        resumes=True,
+    ),
+    Step(
+        "evaluate",
+        ("input", "model", "evaluate"),
+        ("ingest", "train", SERVED),
+        ("metrics.json", "verdict.json", "overlays", "report.html"),
+    ),
+    Step(
+        "export",
+        ("input", "model", "export"),
+        ("ingest", "train", "evaluate"),
+        ("saved_model", "parity.json"),
+        promotes=True,
+    ),
+)

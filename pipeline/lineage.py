@@ -1,0 +1,70 @@
+"""`segline lineage PATH`: from a served model, or any artifact, back to the raw files. Imports no library."""
+
+import json
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.store import Row, Store
+from pipeline.workspace import Workspace
+
+
+def lines(workspace: Workspace, path: Path) -> list[str]:
+    """Say where `path` came from: each artifact under the one it was made for, with what made it.
+
+    Args:
+        workspace: Where its store is.
+        path: A served version, an artifact, or any file in one.
+
+    Raises:
+        UserError: The store does not know the path.
+    """
+    if not workspace.store.is_file():
+        raise UserError(f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR.")
+    store = Store(workspace.store)
+    found = _known(workspace, store, path)
+    said: list[str] = []
+    _trace(store, found, said, "", set())
+    store.close()
+    return said
+
+
+def _known(workspace: Workspace, store: Store, path: Path) -> Row:
+    for folder in (path.resolve(), *path.resolve().parents):
+        if row := store.artifact(workspace.relative(folder)):
+            return row
+    exists = "" if path.exists() else " There is no such file or folder."
+    raise UserError(
+        f"The store of {workspace.root} does not know {str(path)!r}.{exists} "
+        "It knows serving/<name>/<version> and artifacts/<step>/<fingerprint>, and all files in them."
+    )
+
+
+def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[int]) -> None:
+    producer = store.producer(artifact["id"])
+    again = artifact["id"] in seen
+    said.append(f"{indent}{artifact['kind']}  {artifact['uri']}{'  (see above)' if again else ''}")
+    if again:
+        return
+    seen.add(artifact["id"])
+    indent += "  "
+    said.append(f"{indent}contents  sha256 {artifact['digest']}")
+    if producer is None:
+        return
+    said.append(f"{indent}made by   run {producer['run']}, recipe {producer['recipe']}")
+    said.append(f"{indent}code      {producer['code']}")
+    fingerprint = json.loads(producer["fingerprint"])
+    if libraries := fingerprint.get("libraries"):
+        said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
+    for row in store.inputs(producer["id"]):
+        _trace(store, row, said, indent, seen)
+
+
+def _wrap(head: str, words: list[str]) -> list[str]:
+    """Lay out words after a head in lines of at most 80 columns."""
+    said = [head]
+    for number, word in enumerate(words):
+        word += "," if number < len(words) - 1 else ""
+        if len(said[-1]) + len(word) > 80:
+            said.append(" " * (len(head)))
+        said[-1] += word + " "
+    return [line.rstrip() for line in said]

@@ -1,0 +1,73 @@
+"""Locks that a killed process cannot leave behind: the kernel drops them with the process."""
+
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+
+class LockHeldError(UserError):
+    """Somebody else holds the lock, and waiting was not asked for."""
+
+
+@contextmanager
+def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock `path` while the block runs.
+
+    Args:
+        path: Lock file; made where it is missing, and left in place (to remove it would race).
+        run: Run that takes the lock; told to those who wait.
+        wait: Wait for another holder; otherwise raise LockHeldError at once.
+        on_wait: Called once, with a line that names the holder, before waiting begins.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        said = False
+        while not _try(file.fileno()):
+            if not wait:
+                raise LockHeldError(f"{holder(path)} is making the same thing. Try again later, or without --no-wait.")
+            if not said:
+                on_wait(f"waiting for {holder(path)}")
+                said = True
+            time.sleep(0.3)
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps({"run": run, "process": os.getpid(), "host": socket.gethostname(), "since": time.time()}))
+        file.flush()
+        yield
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock."""
+    if not path.is_file():
+        return False
+    with path.open("r", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def holder(path: Path) -> str:
+    """Say in words who wrote the lock last."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "another process"
+    since = time.strftime("%H:%M:%S", time.localtime(facts["since"]))
+    return f"run {facts['run']} (process {facts['process']} on {facts['host']}, since {since})"
+
+
+def _try(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""Find a recipe, read its YAML, apply --set, and report every mistake at once, each with its key."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.yaml_loader import Loader
+
+RECIPES = Path(__file__).with_name("recipes")
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with Segline, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def headline(name: str) -> str:
+    """First comment line of a recipe that comes with Segline: what it does."""
+    first = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.lstrip("# ").rstrip()
+
+
+def find(recipe: str) -> Path:
+    """Give the file of `recipe`: a name of `names()`, or a path to a YAML file.
+
+    Raises:
+        UserError: There is no such recipe; the text lists those there are.
+    """
+    if recipe in names():
+        return RECIPES / f"{recipe}.yaml"
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UserError(f"There is no recipe file {recipe!r} (looked in {Path.cwd()}).")
+    near = difflib.get_close_matches(recipe, names(), n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise UserError(
+        f"There is no recipe {recipe!r}.{guess} Recipes: {', '.join(names())}. "
+        "A recipe may also be the path of your own YAML file."
+    )
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply overrides of the form "a.b=value", the value written as in YAML.
+
+    Raises:
+        UserError: The recipe is not found, is no YAML, or holds settings that are not allowed; all are listed.
+    """
+    path = find(recipe)
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} must hold sections such as `data:` and `train:`. Received: {type(tree).__name__}.")
+    tree.setdefault("name", path.stem)
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        problems = [f"  {_problem(entry)}" for entry in error.errors()]
+        many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
+
+
+def dump(recipe: Recipe) -> str:
+    """Write a recipe as YAML with every default filled in; `load` reads it back."""
+    text: str = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one value in the tree in place."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UserError(f"--set must be KEY=VALUE, such as train.epochs=10. Received: {override!r}.")
+    try:
+        value = yaml.load(text, Loader)
+    except yaml.YAMLError:
+        value = text
+    node = tree
+    for part in parts[:-1]:
+        inner = node.setdefault(part, {})
+        if inner is None:
+            inner = node[part] = {}
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {override}: `{part}` holds a value and no settings below it.")
+        node = inner
+    node[parts[-1]] = value
+
+
+def _problem(entry: Any) -> str:
+    """One line for one pydantic error: key, what is wrong, what was received, what is allowed."""
+    location = [str(part) for part in entry["loc"]]
+    key = ".".join(location)
+    if entry["type"] == "extra_forbidden":
+        allowed = _keys(location[:-1])
+        near = difflib.get_close_matches(location[-1], allowed, n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{key}: there is no such key.{guess} Keys here: {', '.join(allowed)}."
+    if entry["type"] == "missing":
+        return f"{key}: is required and not set."
+    text = entry["msg"].removeprefix("Value error, ")
+    if entry["type"] == "value_error":
+        return f"{key}: {text}"
+    return f"{key}: {text}. Received: {entry['input']!r}."
+
+
+def _keys(location: list[str]) -> list[str]:
+    """Allowed keys of the section at `location`, as a recipe file writes them."""
+    section: Any = Recipe
+    for part in location:
+        fields = {field.alias or name: field for name, field in section.model_fields.items()}
+        section = _section(fields[part].annotation)
+    return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _section(annotation: Any) -> type[BaseModel]:
+    if get_origin(annotation) in (Union, UnionType):
+        return next(_section(part) for part in get_args(annotation) if part is not type(None))
+    section: type[BaseModel] = annotation
+    return section

@@ -1,0 +1,118 @@
+"""Pictures of masks, with numpy and Pillow alone.
+
+Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are black in
+colour masks and see-through in overlays.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from datasets.spec import IGNORE
+
+Colours = Sequence[tuple[int, int, int]]
+
+PAPER = (255, 255, 255)
+INK = (32, 33, 36)
+RIGHT = (226, 228, 232)
+WRONG = (213, 94, 0)
+"""Vermilion of Okabe and Ito's palette (2008): told from grey by every kind of colour vision."""
+
+FONT_SIZE = 13
+SWATCH = 14
+PAD = 6
+
+
+def colour(mask: np.ndarray, colours: Colours) -> np.ndarray:
+    """Paint a mask in the dataset's colours.
+
+    Args:
+        mask: uint8 [H,W] of train ids.
+        colours: One (red, green, blue) for each class.
+
+    Returns:
+        uint8 [H,W,3]; ignored pixels are black.
+
+    Raises:
+        ValueError: The mask holds an id that is neither a class nor 255.
+    """
+    strange = np.setdiff1d(np.unique(mask), [*range(len(colours)), IGNORE])
+    if strange.size:
+        raise ValueError(
+            f"`mask` must hold ids below {len(colours)}, or {IGNORE} for ignored. Received: {strange.tolist()}."
+        )
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(colours)] = colours
+    return palette[mask]
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, colours: Colours, alpha: float = 0.5) -> np.ndarray:
+    """Lay a mask's colours over its image; `alpha` 0 shows the image alone, 1 the colours alone."""
+    mixed = (1 - alpha) * image.astype(np.float32) + alpha * colour(mask, colours)
+    return np.where((mask == IGNORE)[..., None], image, np.rint(mixed).astype(np.uint8))
+
+
+def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Show where a prediction is wrong: vermilion; right is light grey, ignored is black. Masks in, image out."""
+    picture = np.where((truth == prediction)[..., None], np.uint8(RIGHT), np.uint8(WRONG))
+    picture[truth == IGNORE] = 0
+    return picture
+
+
+def side_by_side(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
+    """Put images next to each other on white, `gap` pixels apart, tops aligned."""
+    height = max(image.shape[0] for image in images)
+    width = sum(image.shape[1] for image in images) + gap * (len(images) - 1)
+    picture = np.full((height, width, 3), PAPER, np.uint8)
+    left = 0
+    for image in images:
+        picture[: image.shape[0], left : left + image.shape[1]] = image
+        left += image.shape[1] + gap
+    return picture
+
+
+def stack(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
+    """Put images below each other on white, `gap` pixels apart, left edges aligned."""
+    turned = [image.transpose(1, 0, 2) for image in images]
+    return side_by_side(turned, gap).transpose(1, 0, 2)
+
+
+def caption(image: np.ndarray, text: str) -> np.ndarray:
+    """Write one line of text above an image; what is too long for its width is cut."""
+    strip = Image.new("RGB", (image.shape[1], FONT_SIZE + PAD), PAPER)
+    ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=_font())
+    return stack([np.asarray(strip), image], gap=0)
+
+
+def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
+    """Draw a swatch and a name for each class, in as many rows as fit `width` pixels, and one for ignored pixels.
+
+    Returns:
+        uint8 [H,width,3]; the height follows from the number of rows.
+    """
+    names = [*classes, "ignored"]
+    font = _font()
+    cell = SWATCH + 2 * PAD + int(max(font.getlength(name) for name in names)) + PAD
+    columns = max(1, width // cell)
+    row = SWATCH + PAD
+    picture = Image.new("RGB", (width, -(-len(names) // columns) * row + PAD), PAPER)
+    draw = ImageDraw.Draw(picture)
+    for index, (name, fill) in enumerate(zip(names, [*colours, (0, 0, 0)], strict=True)):
+        left, top = index % columns * cell, index // columns * row + PAD
+        draw.rectangle((left, top, left + SWATCH, top + SWATCH - 1), fill=tuple(fill), outline=INK)
+        draw.text((left + SWATCH + PAD, top - 2), name, fill=INK, font=font)
+    return np.asarray(picture)
+
+
+def fit(picture: np.ndarray, width: int) -> np.ndarray:
+    """Shrink an image to at most `width` pixels, keeping its shape; smaller ones stay as they are."""
+    if picture.shape[1] <= width:
+        return picture
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font, so that no font need be installed."""
+    return ImageFont.load_default(FONT_SIZE)

@@ -1,0 +1,129 @@
+"""The folder of one run: what was asked, with what code and libraries, what happened, and links to what was made."""
+
+import io
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TextIO
+
+from pipeline import recipe as recipes
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.fingerprint import PROJECT
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def lock(self) -> Path:
+        """Held while `segline run` works on this run, so that others can tell a living run from a killed one."""
+        return self.path / "run.lock"
+
+    @classmethod
+    def create(cls, workspace: Workspace, recipe: Recipe, command: list[str], run_id: str | None = None) -> "RunFolder":
+        """Make the folder of a new run."""
+        folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
+        (folder.path / "code.txt").write_text(code_version() + "\n", encoding="utf-8")
+        (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
+        (folder.path / "recipe.yaml").write_text(recipes.dump(recipe), encoding="utf-8")
+        return folder
+
+    @classmethod
+    def open(cls, workspace: Workspace, run_id: str) -> "RunFolder":
+        """Open the folder of a run that was made before.
+
+        Raises:
+            UserError: There is none.
+        """
+        folder = cls(workspace.run(run_id))
+        if not (folder.path / "recipe.yaml").is_file():
+            raise UserError(
+                f"There is no run {run_id!r} in {workspace.root}. To begin one under this name, name the recipe too: "
+                f"segline step STEP RECIPE --run {run_id}"
+            )
+        return folder
+
+    def recipe(self) -> Recipe:
+        """The recipe as it was resolved when the run began."""
+        return recipes.load(str(self.path / "recipe.yaml"))
+
+    def artifact(self, step: str) -> Path:
+        """Folder that `step` made or reused in this run.
+
+        Raises:
+            UserError: The step has not run yet.
+        """
+        link = self.path / step
+        if not link.is_dir():
+            raise UserError(f"Run {self.id} has no result of step {step} yet. Run that step first.")
+        return link.resolve()
+
+    def link(self, step: str, artifact: Path) -> None:
+        """Point the run's link for `step` to an artifact, in one move."""
+        new = self.path / f".{step}.{os.getpid()}"
+        new.symlink_to(os.path.relpath(artifact, self.path))
+        new.replace(self.path / step)
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Keep in log.txt what the block prints to standard output."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
+            yield
+
+    def log(self, text: str) -> None:
+        """Add text to log.txt alone."""
+        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+class Tee(io.TextIOBase):
+    """Text stream that writes to two others, at once."""
+
+    def __init__(self, first: TextIO, second: TextIO) -> None:
+        self._streams = (first, second)
+
+    def write(self, text: str) -> int:
+        """Write to both and flush, so that a killed process loses nothing it said."""
+        for stream in self._streams:
+            stream.write(text)
+            stream.flush()
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether the first stream is a terminal."""
+        return self._streams[0].isatty()
+
+
+def code_version() -> str:
+    """Git commit of Segline's code, with "+changes" where files differ from it; the version where there is no git."""
+    git = ["git", "-C", str(PROJECT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        status = [*git, "status", "--porcelain", "--untracked-files=no"]
+        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "no git"
+    return f"git {commit}{'+changes' if changed else ''}"
+
+
+def installed() -> str:
+    """Every installed distribution as name==version, one a line."""
+    return "".join(sorted({f"{found.name}=={found.version}\n" for found in distributions()}, key=str.lower))

@@ -1,0 +1,91 @@
+"""Promotion: copy an exported model to serving/<name>/<version>/, whole or not at all.
+
+TensorFlow Serving watches serving/<name> and loads the highest number; it passes over other names, such as the hidden
+folder in which a version is prepared.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pipeline import digest, lock
+from pipeline.run_folder import RunFolder
+from pipeline.store import Store
+from pipeline.workspace import SEAL, Workspace
+
+FACTS = "assets.extra/segline.json"
+"""What the model is, inside the SavedModel; `assets.extra` is the format's place for files of one's own."""
+
+ORIGIN = "assets.extra/origin.json"
+"""Where a served model came from: artifact, run, training."""
+
+
+def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
+    """Serve an exported model unless it is what is served already.
+
+    Args:
+        workspace: Where serving/ is.
+        name: Folder under serving/.
+        artifact: Published folder of the export step; its saved_model/ is served.
+        run: Run that asks for it.
+        store: Where the promotion is recorded.
+
+    Returns:
+        serving/<name>/<version>.
+    """
+    folder = workspace.serving / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock.hold(folder / ".lock", run.id, wait=True, on_wait=print):
+        newest = max(versions(folder), default=0)
+        uri = workspace.relative(artifact)
+        if newest and origin(folder / str(newest)).get("export") == uri:
+            served = folder / str(newest)
+        else:
+            served = folder / str(newest + 1)
+            facts = {"export": uri, "train": workspace.relative(run.artifact("train")), "run": run.id}
+            _copy(artifact / "saved_model", facts, served)
+        if store.artifact(workspace.relative(served)) is None:
+            contents = json.loads((artifact / SEAL).read_text(encoding="utf-8"))["digest"]
+            execution = store.begin(run.id, "promote", f"as {name} version {served.name}", contents[:16], "{}")
+            store.link(execution, "input", "export", "export", uri, contents)
+            store.link(execution, "output", "served", "served", workspace.relative(served), contents)
+            store.end(execution, "done")
+        return served
+
+
+def before(workspace: Workspace, name: str, train: Path) -> Path | None:
+    """Newest served version that did not come from this training: what a new model is compared with."""
+    folder = workspace.serving / name
+    ours = workspace.relative(train)
+    for version in sorted(versions(folder), reverse=True):
+        if origin(folder / str(version)).get("train") != ours:
+            return folder / str(version)
+    return None
+
+
+def versions(folder: Path) -> list[int]:
+    """Version numbers below serving/<name>."""
+    return [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
+
+
+def origin(served: Path) -> dict[str, str]:
+    """What a served version says of where it came from; nothing where it was put there by hand."""
+    file = served / ORIGIN
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _copy(saved_model: Path, facts: dict[str, str], served: Path) -> None:
+    partial = served.parent / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
+    digest.write_atomically(partial / ORIGIN, json.dumps(facts, indent=2))
+    partial.rename(served)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Share the bytes where the file system can; artifacts are never written again."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,60 @@
+"""`segline status`: what is running, what ran, with what result, and why a step was not reused. Imports no library."""
+
+import time
+
+from pipeline import lock, sweep
+from pipeline.store import Row, Store
+from pipeline.workspace import Workspace
+
+
+def lines(workspace: Workspace, limit: int) -> list[str]:
+    """Say in lines of at most 80 columns what the newest `limit` runs did; the newest run comes first."""
+    if not workspace.store.is_file():
+        return [f"Nothing has run in {workspace.root} yet. Begin with: segline run RECIPE"]
+    store = Store(workspace.store)
+    sweep.mark_killed(workspace, store)
+    said: list[str] = []
+    for run in store.runs(limit):
+        said += [f"{run['id']}  {run['state']}  {_when(run['started'])}{_took(run)}"]
+        for execution in store.executions(run["id"]):
+            said += _execution(workspace, execution)
+    store.close()
+    return said
+
+
+def _execution(workspace: Workspace, execution: Row) -> list[str]:
+    state = execution["state"]
+    head = f"  {execution['step']:<9} {state:<11} "
+    if state == "reused":
+        return [head.rstrip()]
+    text = _cut(execution["reason"], 80 - len(head) - 10)
+    said = [f"{head}{_took(execution).lstrip(', '):>8}  {text}"]
+    if state == "running":
+        said.append(f"  {'':<9} by {lock.holder(workspace.lock(execution['step'], execution['key']))}")
+    elif execution["error"]:
+        said += [f"  {'':<9} {_cut(line, 68)}" for line in execution["error"].splitlines()[:3]]
+    return said
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _took(row: Row) -> str:
+    if row["finished"] is None:
+        return f", {duration(time.time() - row['started'])} so far"
+    return f", {duration(row['finished'] - row['started'])}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time span as a person would: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 3] + "..."

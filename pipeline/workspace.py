@@ -1,0 +1,77 @@
+"""Where a workspace keeps what. The only module that knows the layout.
+
+store.sqlite   artifacts/<step>/<fingerprint>/   runs/<id>/   cache/   locks/   serving/<name>/<version>/
+"""
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+SEAL = "artifact.json"
+"""Last file written into an artifact; it says what made it. A folder without it is not complete."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Folder that holds everything that runs make. It may be moved: nothing inside depends on where it lies."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        """SQLite file with the lineage."""
+        return self.root / "store.sqlite"
+
+    @property
+    def serving(self) -> Path:
+        """Folder whose subfolders TensorFlow Serving can watch."""
+        return self.root / "serving"
+
+    def complete(self, step: str, key: str) -> Path | None:
+        """Newest complete artifact of a step with this fingerprint: <key>, or <key>-2, <key>-3 ... after --rerun."""
+        attempts = [path for path in self._attempts(step, key) if (path / SEAL).is_file()]
+        return attempts[-1] if attempts else None
+
+    def next_attempt(self, step: str, key: str) -> Path:
+        """Free path for a new artifact; an older one with the same fingerprint stays what it is."""
+        attempts = self._attempts(step, key)
+        return self._folder(step) / (f"{key}-{_attempt(attempts[-1]) + 1}" if attempts else key)
+
+    def partial(self, step: str, key: str) -> Path:
+        """Where an artifact is made before it is published."""
+        return self._folder(step) / f"{key}.partial"
+
+    def lock(self, step: str, key: str) -> Path:
+        """Lock of the slot that this artifact has in the workspace."""
+        return self.root / "locks" / f"{step}-{key}.lock"
+
+    def run(self, run_id: str) -> Path:
+        """Folder of one run: recipe, library versions, command, log, and links to its artifacts."""
+        return self.root / "runs" / run_id
+
+    def new_run_id(self, recipe: str) -> str:
+        """Name for a new run that sorts by time and says what it runs."""
+        return f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}-{secrets.token_hex(2)}"
+
+    def memory(self, name: str) -> Path:
+        """File that remembers a manifest between runs."""
+        return self.root / "cache" / "manifests" / f"{name}.json"
+
+    def relative(self, path: Path) -> str:
+        """Name `path` relative to the workspace where it lies inside, else as an absolute path."""
+        path = path.resolve()
+        root = self.root.resolve()
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+    def _folder(self, step: str) -> Path:
+        return self.root / "artifacts" / step
+
+    def _attempts(self, step: str, key: str) -> list[Path]:
+        found = [path for path in self._folder(step).glob(f"{key}*") if not path.name.endswith(".partial")]
+        return sorted(found, key=_attempt)
+
+
+def _attempt(path: Path) -> int:
+    _, _, number = path.name.partition("-")
+    return int(number or 1)
