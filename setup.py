@@ -6,6 +6,7 @@ from setuptools import find_packages, setup
 
 REQUIRES = [
     "apache-beam>=2.65",
+    "google-crc32c>=1.5",
     "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it and does not ask for it
     "keras>=3.10",
     "numpy>=1.26",

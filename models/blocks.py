@@ -6,7 +6,10 @@ Every layer gets its name from the caller, so that checkpoints stay legible.
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+Shape = tuple[int | None, ...]
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 """Mean red, green and blue of ImageNet in 0..255: (0.485, 0.456, 0.406) * 255, as in torchvision."""
@@ -40,9 +43,10 @@ class PadToMultiple(keras.layers.Layer):
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Pad."""
         height, width = -tf.shape(images)[1] % self.multiple, -tf.shape(images)[2] % self.multiple
-        return tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]])
+        padded = tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]])
+        return tf.ensure_shape(padded, self.compute_output_shape(images.shape))
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         """Give the padded shape; unknown lengths stay unknown."""
         lengths = (None if length is None else length + -length % self.multiple for length in shape[1:3])
         return (shape[0], *lengths, shape[3])
@@ -53,11 +57,11 @@ class CropLike(keras.layers.Layer):
 
     def call(self, scores: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """Cut `scores` to the size of `images`."""
+        if scores.shape[1:3].is_fully_defined() and scores.shape[1:3] == images.shape[1:3]:
+            return scores  # spares the gradient of a cut that cuts nothing
         return scores[:, : tf.shape(images)[1], : tf.shape(images)[2]]
 
-    def compute_output_shape(
-        self, scores_shape: tuple[int | None, ...], images_shape: tuple[int | None, ...]
-    ) -> tuple[int | None, ...]:
+    def compute_output_shape(self, scores_shape: Shape, images_shape: Shape) -> Shape:
         """Give the shape after cutting."""
         return (scores_shape[0], *images_shape[1:3], scores_shape[3])
 
@@ -74,13 +78,45 @@ class Upsample(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Enlarge; the result has the precision of `x`."""
-        size = tf.shape(x)[1:3] * self.factor
-        return tf.cast(tf.image.resize(x, size, method="bilinear"), x.dtype)
+        enlarged = tf.image.resize(x, tf.shape(x)[1:3] * self.factor, method="bilinear")
+        return tf.cast(tf.ensure_shape(enlarged, self.compute_output_shape(x.shape)), x.dtype)
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: Shape) -> Shape:
         """Give the enlarged shape; unknown lengths stay unknown."""
         lengths = (None if length is None else length * self.factor for length in shape[1:3])
         return (shape[0], *lengths, shape[3])
+
+
+class Bilinear(keras.initializers.Initializer):
+    """Weights of a transposed convolution that make it a bilinear enlargement of each channel (Long et al. 2015)."""
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
+        """Give a kernel [size, size, out, in] for stride size/2."""
+        size, _, outputs, inputs = shape
+        factor = (size + 1) // 2
+        centre = factor - 1 if size % 2 else factor - 0.5
+        ramp = 1 - np.abs(np.arange(size) - centre) / factor
+        return tf.cast(np.einsum("h,w,oi->hwoi", ramp, ramp, np.eye(outputs, inputs)), dtype or tf.float32)
+
+
+class BatchNorm(keras.layers.BatchNormalization):
+    """Keras's batch normalisation with TensorFlow's fused kernel where it trains on one device's batch.
+
+    Keras 3 composes it of small operations: with the ReLU 12.1 ms instead of 4.4 ms, forth and back (2 CPU cores,
+    8x72x96x48). Weights and results are Keras's.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
+        """Normalise [B,H,W,C]; in training by the batch, else by the moving statistics."""
+        if not training or not self.trainable or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
+        x, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
+        pixels = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), tf.float32)
+        variance *= (pixels - 1) / pixels  # the kernel gives the unbiased one, Keras keeps the biased one
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return x
 
 
 def convolution(
@@ -105,7 +141,7 @@ def convolution(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
+    x = BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 

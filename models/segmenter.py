@@ -22,7 +22,9 @@ def resize_images(images: tf.Tensor, size: Size) -> tf.Tensor:
         float32 of that size, 0..255, not rounded. Images that have the size already keep their exact values.
     """
     images = tf.cast(images, tf.float32)
-    return _unless_of_size(images, size, lambda: tf.image.resize(images, size, method="bilinear", antialias=True))
+    resized = _unless_of_size(images, size, lambda: tf.image.resize(images, size, method="bilinear", antialias=True))
+    resized.set_shape([*images.shape[:-3], *size, images.shape[-1]])
+    return resized
 
 
 def logits(model: "keras.Model", images: tf.Tensor, size: Size | None = None) -> tf.Tensor:

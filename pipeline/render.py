@@ -1,7 +1,7 @@
 """Pictures of masks, with numpy and Pillow alone.
 
-Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are black in
-colour masks and see-through in overlays.
+Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are black
+in colour masks and see-through in overlays.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, colours: Colours, alpha: float 
 
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Show where a prediction is wrong: vermilion; right is light grey, ignored is black. Masks in, image out."""
-    picture = np.where((truth == prediction)[..., None], np.uint8(RIGHT), np.uint8(WRONG))
+    picture = np.where((truth == prediction)[..., None], RIGHT, WRONG).astype(np.uint8)
     picture[truth == IGNORE] = 0
     return picture
 
@@ -106,9 +106,10 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
 
 
 def fit(picture: np.ndarray, width: int) -> np.ndarray:
-    """Shrink an image to at most `width` pixels, keeping its shape; smaller ones stay as they are."""
+    """Bring an image near `width`: wider ones shrink to it, others grow by the whole factor that still fits."""
     if picture.shape[1] <= width:
-        return picture
+        factor = width // picture.shape[1]
+        return picture.repeat(factor, axis=0).repeat(factor, axis=1)
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 

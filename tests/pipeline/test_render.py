@@ -62,7 +62,10 @@ def test_legend_shows_every_colour_at_any_width(width):
     assert {*COLOURS, (0, 0, 0)} <= shown
 
 
-def test_fit_shrinks_but_never_enlarges():
-    picture = np.zeros((20, 40, 3), np.uint8)
+def test_fit_shrinks_to_the_width_and_grows_by_whole_factors():
+    picture = np.arange(20 * 40 * 3, dtype=np.uint8).reshape(20, 40, 3)
     assert render.fit(picture, 10).shape == (5, 10, 3)
-    assert render.fit(picture, 100) is picture
+    assert (render.fit(picture, 79) == picture).all()
+    grown = render.fit(picture, 100)
+    assert grown.shape == (40, 80, 3)
+    assert (grown[::2, 1::2] == picture).all()

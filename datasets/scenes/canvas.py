@@ -1,0 +1,158 @@
+"""A pinhole camera, and a picture that is painted together with its mask."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from datasets.scenes.surface import Surface
+
+Colour = Sequence[float]
+"""Red, green, blue in 0..255."""
+
+Point = tuple[float, float, float]
+"""Metres right of the camera, above the ground, and ahead of the camera."""
+
+Paint = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | Surface]]
+"""Gives colours [h,w,3] in 0..255, and surfaces [h,w] or the one surface, of pixel centres x [1,w], y [h,1]."""
+
+NEAREST = 0.6
+"""Metres; what is nearer is moved to here, so that nothing is divided by zero or turns up behind the camera."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera that looks along the ground.
+
+    Attributes:
+        focal: Focal length, pixels.
+        height: Metres above the ground.
+        x, y: The vanishing point of what runs straight ahead, pixels.
+    """
+
+    focal: float
+    height: float
+    x: float
+    y: float
+
+    def project(self, points: Sequence[Point]) -> list[tuple[float, float]]:
+        """Give the pixel position (x, y) of each point."""
+        pixels = []
+        for right, up, ahead in points:
+            scale = self.focal / max(ahead, NEAREST)
+            pixels.append((self.x + right * scale, self.y + (self.height - up) * scale))
+        return pixels
+
+    def pixels(self, metres: float, ahead: float) -> float:
+        """Give the length in pixels of a length in metres at a depth."""
+        return metres * self.focal / max(ahead, NEAREST)
+
+
+class Canvas:
+    """An image and its mask, painted from far to near by the same strokes, so that they agree in every pixel.
+
+    Args:
+        colours: What is there to begin with, [H,W,3] in 0..255.
+        surfaces: The same, uint8 [H,W] of Surface.
+        camera: Where it is seen from.
+        haze: Colour that far things fade into.
+        clear: Metres at which 1 - 1/e of a colour has faded.
+    """
+
+    def __init__(self, colours: np.ndarray, surfaces: np.ndarray, camera: Camera, haze: Colour, clear: float) -> None:
+        self.image = Image.fromarray(as_bytes(colours))
+        self.mask = Image.fromarray(surfaces)
+        self.camera, self.haze, self.clear = camera, np.asarray(haze, np.float32), clear
+        self._pencil, self._label = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
+
+    def fade(self, colour: np.ndarray, ahead: np.ndarray | float) -> np.ndarray:
+        """Mix colours [...,3] with the haze by their depth [...] in metres."""
+        share = np.asarray(np.exp(-np.maximum(ahead, 0) / self.clear), np.float32)[..., None]
+        return colour * share + self.haze * (1 - share)
+
+    def polygon(self, points: Sequence[Point], colour: Colour, surface: Surface) -> None:
+        """Paint a polygon in one colour, before haze."""
+        pixels = self.camera.project(points)
+        self._pencil.polygon(pixels, fill=self._ink(colour, _depth(points)))
+        self._label.polygon(pixels, fill=int(surface))
+
+    def line(self, points: Sequence[Point], width: float, colour: Colour, surface: Surface) -> None:
+        """Paint a line; its width in metres comes to one pixel at least."""
+        ahead = _depth(points)
+        pixels, thick = self.camera.project(points), max(1, round(self.camera.pixels(width, ahead)))
+        self._pencil.line(pixels, fill=self._ink(colour, ahead), width=thick)
+        self._label.line(pixels, fill=int(surface), width=thick)
+
+    def face(self, points: Sequence[Point], paint: Paint) -> None:
+        """Paint a polygon whose colours, haze included, are computed for each pixel."""
+        pixels = self.camera.project(points)
+        box = self._box(pixels)
+        if box is None:
+            return
+        x = np.arange(box[0], box[2], dtype=np.float32)[None] + 0.5
+        y = np.arange(box[1], box[3], dtype=np.float32)[:, None] + 0.5
+        colours, surfaces = paint(x, y)
+        inside = _inside(pixels, box)
+        self.image.paste(Image.fromarray(as_bytes(colours)), box, inside)
+        if isinstance(surfaces, Surface):
+            self.mask.paste(int(surfaces), box, inside)
+        else:
+            self.mask.paste(Image.fromarray(surfaces.astype(np.uint8)), box, inside)
+
+    def cutout(self, centre: Point, size: tuple[float, float], paint: Callable[..., tuple]) -> None:
+        """Paint what has an outline of its own, as foliage.
+
+        Args:
+            centre: Its middle.
+            size: Width and height, metres.
+            paint: Gives colours [h,w,3], inside [h,w] bool and a Surface, of metres right [1,w] and up [h,1] of
+                `centre`.
+        """
+        right, up, ahead = centre
+        x0, y0 = right - size[0] / 2, up - size[1] / 2
+        box = self._box(self.camera.project([(x0, y0, ahead), (x0 + size[0], y0 + size[1], ahead)]))
+        if box is None:
+            return
+        ((x, y),) = self.camera.project([centre])
+        scale = max(ahead, NEAREST) / self.camera.focal
+        across = (np.arange(box[0], box[2], dtype=np.float32)[None] + 0.5 - x) * scale
+        along = (y - 0.5 - np.arange(box[1], box[3], dtype=np.float32)[:, None]) * scale
+        colours, inside, surface = paint(across, along)
+        shape = Image.fromarray(inside.astype(np.uint8) * 255)
+        self.image.paste(Image.fromarray(as_bytes(self.fade(colours, ahead))), box, shape)
+        self.mask.paste(int(surface), box, shape)
+
+    def shade(self, points: Sequence[Point], light: float) -> None:
+        """Darken a polygon to a share of its light; its surface stays what it is."""
+        pixels = self.camera.project(points)
+        box = self._box(pixels)
+        if box is None:
+            return
+        darker = self.image.crop(box).point([round(value * light) for value in range(256)] * 3)
+        self.image.paste(darker, box, _inside(pixels, box))
+
+    def _ink(self, colour: Colour, ahead: float) -> tuple[int, ...]:
+        return tuple(as_bytes(self.fade(np.asarray(colour, np.float32), ahead)).tolist())
+
+    def _box(self, pixels: Sequence[tuple[float, float]]) -> tuple[int, int, int, int] | None:
+        across, down = zip(*pixels, strict=True)
+        left, top = max(0, int(min(across))), max(0, int(min(down)))
+        right = min(self.image.width, int(max(across)) + 1)
+        bottom = min(self.image.height, int(max(down)) + 1)
+        return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def as_bytes(colours: np.ndarray) -> np.ndarray:
+    """Clip colours to 0..255 and make them uint8."""
+    return np.clip(colours, 0, 255).astype(np.uint8)
+
+
+def _depth(points: Sequence[Point]) -> float:
+    return sum(point[2] for point in points) / len(points)
+
+
+def _inside(pixels: Sequence[tuple[float, float]], box: tuple[int, int, int, int]) -> Image.Image:
+    shape = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+    ImageDraw.Draw(shape).polygon([(x - box[0], y - box[1]) for x, y in pixels], fill=255)
+    return shape

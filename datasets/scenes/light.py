@@ -1,0 +1,93 @@
+"""Weather, time of day and the camera's own faults."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+Tint = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Light:
+    """How a scene is lit and taken.
+
+    Attributes:
+        sun: Side the sun stands on: -1 left, 1 right.
+        direct: Share of the light that comes straight from the sun, 0..1; 0 is an overcast day without shadows.
+        clouds: Share of the sky that is clouded, 0..1.
+        zenith, horizon: Colours of the sky, 0..255; far things fade into the latter.
+        clear: Metres at which most of a colour has faded.
+        lit: Share of windows with light behind them, 0..1.
+        exposure: Factor of brightness.
+        tint: Factors of red, green, blue.
+        blur: Radius, in pixels of a picture 480 wide.
+        grain: Standard deviation of the sensor's noise, 0..255.
+    """
+
+    sun: int
+    direct: float
+    clouds: float
+    zenith: Tint
+    horizon: Tint
+    clear: float
+    lit: float
+    exposure: float
+    tint: Tint
+    blur: float
+    grain: float
+
+    def facing(self, side: int) -> float:
+        """Give the factor of brightness of walls that look to a side, -1 left or 1 right."""
+        return 1 + 0.28 * self.direct * (1 if side == self.sun else -1)
+
+
+def weather(rng: np.random.Generator) -> Light:
+    """Draw the light of a sequence: sunny, overcast or dusk."""
+    kind = rng.choice(["sun", "overcast", "dusk"], p=[0.45, 0.35, 0.2])
+    sun = int(rng.choice([-1, 1]))
+    warm = rng.uniform(-0.06, 0.08)
+    tint = (1 + warm, 1.0, 1 - warm)
+    blur, grain = rng.uniform(0.35, 0.8), rng.uniform(2, 6)
+    if kind == "sun":
+        zenith = (rng.uniform(70, 130), rng.uniform(120, 165), rng.uniform(190, 235))
+        return Light(
+            sun, rng.uniform(0.6, 1), rng.uniform(0, 0.6), zenith, (205, 218, 232), rng.uniform(250, 600), 0.03,
+            rng.uniform(0.9, 1.1), tint, blur, grain,
+        )
+    if kind == "overcast":
+        grey = rng.uniform(170, 235)
+        sky = (grey, grey + 3, grey + 8)
+        return Light(
+            sun, rng.uniform(0, 0.2), rng.uniform(0.8, 1), sky, (225, 228, 232), rng.uniform(130, 350), 0.08,
+            rng.uniform(0.8, 1.1), tint, blur, grain,
+        )
+    return Light(
+        sun, rng.uniform(0.1, 0.5), rng.uniform(0.2, 0.9), (95, 105, 140), (215, 175, 140), rng.uniform(200, 500), 0.35,
+        rng.uniform(0.55, 0.75), tint, blur, grain * 1.5,
+    )
+
+
+def vary(light: Light, rng: np.random.Generator) -> Light:
+    """Change a light a little, as it changes from one picture of a sequence to another."""
+    return replace(
+        light,
+        sun=light.sun if rng.random() < 0.7 else -light.sun,
+        clouds=float(np.clip(light.clouds + rng.normal(0, 0.15), 0, 1)),
+        exposure=light.exposure * rng.uniform(0.85, 1.15),
+        blur=light.blur * rng.uniform(0.8, 1.3),
+        grain=light.grain * rng.uniform(0.7, 1.4),
+    )
+
+
+def develop(picture: Image.Image, light: Light, rng: np.random.Generator) -> np.ndarray:
+    """Take the picture: blur, exposure, tint, darker corners, contrast and noise. Returns uint8 [H,W,3]."""
+    width, height = picture.size
+    soft = picture.filter(ImageFilter.GaussianBlur(light.blur * width / 480))
+    image = np.asarray(soft, np.float32) * np.asarray(light.tint, np.float32)
+    across = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
+    down = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
+    image *= light.exposure * (1 - 0.11 * (across**2 + down**2))
+    grain = rng.standard_normal((height, width, 1), np.float32) + 0.5 * rng.standard_normal(image.shape, np.float32)
+    image += light.grain * grain
+    return np.clip(image, 0, 255).astype(np.uint8)

@@ -1,0 +1,125 @@
+"""People on foot and on bicycles, built of flat parts that stand upright and look at the camera."""
+
+import math
+
+import numpy as np
+
+from datasets.scenes.canvas import Canvas, Colour, Point
+from datasets.scenes.surface import Surface
+
+SKIN = ((222, 184, 156), (196, 150, 120), (148, 104, 76), (92, 64, 50))
+
+
+class Figure:
+    """A pen that draws upright parts at one place.
+
+    Args:
+        canvas: Where to draw.
+        x, ahead: Where it stands.
+        size: Factor on all lengths.
+        way: -1 or 1: which way it looks.
+        surface: What it is.
+    """
+
+    def __init__(self, canvas: Canvas, x: float, ahead: float, size: float, way: int, surface: Surface) -> None:
+        self.canvas, self.x, self.ahead, self.size, self.way, self.surface = canvas, x, ahead, size, way, surface
+
+    def at(self, across: float, up: float) -> Point:
+        """Give the place of a point in metres before or behind the figure's middle, and up."""
+        return (self.x + self.way * across * self.size, up * self.size, self.ahead)
+
+    def part(self, points: list[tuple[float, float]], colour: Colour) -> None:
+        """Draw a filled outline."""
+        self.canvas.polygon([self.at(*point) for point in points], colour, self.surface)
+
+    def limb(self, points: list[tuple[float, float]], width: float, colour: Colour) -> None:
+        """Draw a bent line of some width in metres."""
+        self.canvas.line([self.at(*point) for point in points], width * self.size, colour, self.surface)
+
+    def disc(self, across: float, up: float, wide: float, high: float, colour: Colour) -> None:
+        """Draw an ellipse by its radii."""
+        turns = np.linspace(0, 2 * math.pi, 12, endpoint=False)
+        self.part([(across + wide * math.cos(t), up + high * math.sin(t)) for t in turns], colour)
+
+
+def clothes(rng: np.random.Generator) -> Colour:
+    """Draw any colour, dark and dull ones more often, as on a street."""
+    colour = rng.uniform(15, 235, 3)
+    return tuple(colour.mean() + (colour - colour.mean()) * rng.uniform(0.1, 1) * rng.uniform(0.4, 1))
+
+
+def paint_pedestrian(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
+    """Paint someone who stands or walks."""
+    size = rng.uniform(0.88, 1.08) if rng.random() < 0.85 else rng.uniform(0.6, 0.75)
+    canvas.shade([(x - 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead + 0.3), (x - 0.3, 0, ahead + 0.3)], 0.55)
+    figure = Figure(canvas, x, ahead, size, int(rng.choice([-1, 1])), Surface.PEDESTRIAN)
+    skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
+    top, trousers, hair = clothes(rng), clothes(rng), np.full(3, rng.uniform(20, 120))
+    stride, wide = rng.uniform(0.02, 0.36), rng.uniform(0.19, 0.26)
+    for foot, shade in ((-stride, 0.8), (stride, 1.0)):
+        figure.limb([(foot * 0.15, 0.86), (foot * 0.7, 0.45), (foot, 0.05)], 0.15, np.asarray(trousers) * shade)
+        figure.limb([(foot - 0.03, 0.03), (foot + 0.13, 0.03)], 0.08, (30, 28, 28))
+    coat = 0.62 if rng.random() < 0.3 else 0.84
+    swing = rng.uniform(-0.25, 0.25)
+    figure.limb([(-wide * 0.9, 1.38), (-wide - 0.04 - swing * 0.4, 1.1), (-wide + swing, 0.85)], 0.1, np.asarray(top) * 0.75)
+    body = [(-wide, 1.42), (-wide * 0.75, 1.0), (-wide * 0.95, coat), (wide * 0.95, coat), (wide * 0.75, 1.0), (wide, 1.42), (0.08, 1.5), (-0.08, 1.5)]
+    figure.part(body, top)
+    figure.limb([(wide * 0.9, 1.38), (wide + 0.04 + swing * 0.4, 1.1), (wide - swing, 0.85)], 0.1, np.asarray(top) * 0.88)
+    if rng.random() < 0.35:
+        figure.part([(-wide - 0.12, 1.4), (-wide - 0.14, 0.98), (-wide * 0.5, 0.98), (-wide * 0.5, 1.4)], clothes(rng))
+    figure.limb([(0, 1.46), (0, 1.58)], 0.1, skin * 0.9)
+    figure.disc(0, 1.66, 0.095, 0.13, skin)
+    figure.part([(-0.1, 1.64), (-0.1, 1.74), (-0.03, 1.81), (0.06, 1.8), (0.1, 1.73), (0.02, 1.74), (-0.05, 1.7)], hair)
+
+
+def paint_bicyclist(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
+    """Paint someone who rides a bicycle, seen from the side or from the front. What the wheels ring is theirs too."""
+    canvas.shade([(x - 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead + 0.2), (x - 0.7, 0, ahead + 0.2)], 0.7)
+    figure = Figure(canvas, x, ahead, rng.uniform(0.92, 1.06), int(rng.choice([-1, 1])), Surface.BICYCLIST)
+    skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
+    top, trousers, frame = clothes(rng), clothes(rng), clothes(rng)
+    if rng.random() < 0.5:
+        _ride_past(figure, skin, top, trousers, frame, rng)
+    else:
+        _ride_along(figure, skin, top, trousers, frame, rng)
+
+
+def _ride_past(
+    figure: Figure, skin: np.ndarray, top: Colour, trousers: Colour, frame: Colour, rng: np.random.Generator
+) -> None:
+    for hub in (-0.52, 0.52):
+        figure.disc(hub, 0.34, 0.34, 0.34, (32, 32, 34))
+        figure.disc(hub, 0.34, 0.29, 0.29, (112, 112, 112))
+        for turn in np.linspace(0, math.pi, 5, endpoint=False):
+            dx, dy = 0.29 * math.cos(turn), 0.29 * math.sin(turn)
+            figure.limb([(hub - dx, 0.34 - dy), (hub + dx, 0.34 + dy)], 0.01, (60, 60, 62))
+    knee = rng.uniform(0.0, 0.2)
+    figure.limb([(-0.15, 0.95), (0.12, 0.78 - knee), (-0.02, 0.3)], 0.13, np.asarray(trousers) * 0.7)
+    figure.limb([(-0.52, 0.34), (-0.12, 0.34), (0.4, 0.8), (-0.2, 0.8), (-0.12, 0.34)], 0.05, frame)
+    figure.limb([(-0.52, 0.34), (-0.2, 0.82), (-0.22, 0.92)], 0.04, frame)
+    figure.limb([(0.52, 0.34), (0.4, 0.95), (0.5, 1.02)], 0.04, frame)
+    figure.limb([(-0.15, 0.95), (0.16, 0.72 + knee), (0.02, 0.25)], 0.14, trousers)
+    figure.part([(-0.3, 0.92), (-0.08, 0.88), (0.26, 1.34), (0.2, 1.5), (0.04, 1.5), (-0.22, 1.2)], top)
+    figure.limb([(0.15, 1.42), (0.26, 1.12), (0.48, 1.04)], 0.1, np.asarray(top) * 0.82)
+    _head(figure, 0.22, 1.63, skin, rng)
+
+
+def _ride_along(
+    figure: Figure, skin: np.ndarray, top: Colour, trousers: Colour, frame: Colour, rng: np.random.Generator
+) -> None:
+    figure.disc(0, 0.35, 0.035, 0.35, (28, 28, 30))
+    figure.limb([(0, 0.35), (0, 0.9)], 0.05, frame)
+    lift = rng.uniform(0.05, 0.25)
+    figure.limb([(-0.1, 0.92), (-0.15, 0.62 + lift), (-0.12, 0.2 + lift)], 0.14, np.asarray(trousers) * 0.85)
+    figure.limb([(0.1, 0.92), (0.15, 0.62), (0.12, 0.2)], 0.14, trousers)
+    figure.limb([(-0.3, 1.02), (0.3, 1.02)], 0.05, (40, 40, 42))
+    figure.part([(-0.22, 1.4), (-0.17, 0.88), (0.17, 0.88), (0.22, 1.4), (0.08, 1.5), (-0.08, 1.5)], top)
+    for side in (-1, 1):
+        figure.limb([(side * 0.21, 1.38), (side * 0.3, 1.18), (side * 0.28, 1.03)], 0.1, np.asarray(top) * 0.82)
+    _head(figure, 0, 1.62, skin, rng)
+
+
+def _head(figure: Figure, across: float, up: float, skin: np.ndarray, rng: np.random.Generator) -> None:
+    figure.disc(across, up, 0.095, 0.125, skin)
+    hat = clothes(rng) if rng.random() < 0.6 else (40, 32, 28)
+    figure.part([(across - 0.12, up + 0.03), (across - 0.08, up + 0.14), (across + 0.05, up + 0.16), (across + 0.12, up + 0.04)], hat)

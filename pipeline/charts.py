@@ -1,0 +1,78 @@
+"""Line charts as inline SVG: no script, no network; colours come from the page's style."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+WIDTH, HEIGHT = 360, 190
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
+
+Point = tuple[float, float]
+
+
+def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: bool = True) -> str:
+    """Draw one curve with axes.
+
+    Args:
+        points: (x, y) in order of x; points that are not finite are left out.
+        label: What y is; a screen reader hears it with the first and the last value.
+        x_label: What x is, written below.
+        from_zero: Whether the y axis begins at 0.
+
+    Returns:
+        An <svg> element; each point tells its values when pointed at.
+    """
+    points = [(x, y) for x, y in points if math.isfinite(y)]
+    if not points:
+        return f'<p class="note">{escape(label)}: nothing was recorded.</p>'
+    xs, ys = zip(*points, strict=True)
+    x_ticks = [tick for tick in ticks(min(xs), max(xs), 6) if float(tick).is_integer()]
+    y_ticks = ticks(0.0 if from_zero else min(ys), max(ys), 5)
+
+    def place(x: float, y: float) -> Point:
+        across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
+        up = (y - y_ticks[0]) / ((y_ticks[-1] - y_ticks[0]) or 1)
+        return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
+
+    spoken = f"{label} from {short(ys[0])} at {x_label} {xs[0]:g} to {short(ys[-1])} at {x_label} {xs[-1]:g}"
+    body = [_level(place(xs[0], tick)[1], tick) for tick in y_ticks]
+    body += [_below(place(tick, 0)[0], f"{tick:g}") for tick in x_ticks if min(xs) <= tick <= max(xs)]
+    body.append(_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"))
+    body.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))}"/>')
+    body += [_dot(*place(x, y), f"{x_label} {x:g}: {short(y)}") for x, y in points]
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}" class="chart">'
+        + "".join(body)
+        + "</svg>"
+    )
+
+
+def ticks(low: float, high: float, count: int) -> list[float]:
+    """Choose round numbers, about `count` of them, from at most `low` to at least `high`."""
+    span = (high - low) or abs(high) or 1.0
+    power = 10 ** math.floor(math.log10(span / count))
+    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if span / (power * factor) <= count)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [round(index * step, 12) for index in range(first, max(last, first + 1) + 1)]
+
+
+def short(value: float) -> str:
+    """Write a number with three digits that count: 0.643, 12.5, 3e-05."""
+    return f"{value:.3g}"
+
+
+def _level(y: float, value: float) -> str:
+    grid = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
+    return grid + _text(LEFT - 6, y + 4, f"{value:g}", "end")
+
+
+def _below(x: float, text: str) -> str:
+    return _text(x, HEIGHT - BOTTOM + 15, text, "middle")
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _dot(x: float, y: float, text: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(text)}</title></circle>'

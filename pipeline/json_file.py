@@ -1,0 +1,16 @@
+"""JSON files that people read too: indented, UTF-8, and without the NaN that JSON does not have."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def read(path: Path) -> Any:
+    """Read what a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write plain values. Raises ValueError for NaN and infinity: write None for a figure that does not exist."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,58 @@
+"""The table of an evaluation for the terminal, at most 80 columns. Imports nothing, so that any command can show it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+BAR = 24
+NAME = 22
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """Write per-class IoU and the totals as text.
+
+    Args:
+        metrics: What metrics.json holds.
+
+    Returns:
+        Lines without a final newline. A class that the split does not show is `n/a`, and is named below.
+    """
+    total = sum(row["pixels"] for row in metrics["per_class"])
+    lines = [
+        f"{metrics['split']} of {metrics['dataset']}: {metrics['images']:,} images, {total:,} labelled pixels",
+        "",
+        f"{'class':<{NAME}} {'IoU':>7} {'accuracy':>9} {'pixels':>8}",
+    ]
+    lines += [_row(row, total) for row in metrics["per_class"]]
+    lines += ["", *_totals(metrics)]
+    if metrics["absent"]:
+        lines += _wrap(f"Not in this split, n/a and out of the means: {', '.join(metrics['absent'])}.")
+    return "\n".join(lines)
+
+
+def _row(row: Mapping[str, Any], total: int) -> str:
+    share = f"{row['pixels'] / total:.1%}" if total else "n/a"
+    bar = "#" * round(BAR * (row["iou"] or 0))
+    name = row["name"] if len(row["name"]) <= NAME else row["name"][: NAME - 2] + ".."
+    return f"{name:<{NAME}} {_figure(row['iou']):>7} {_figure(row['accuracy']):>9} {share:>8}  {bar}".rstrip()
+
+
+def _totals(metrics: Mapping[str, Any]) -> list[str]:
+    majority = f"always answering {metrics['majority_class']!r} would give"
+    return [
+        f"{'mIoU':<{NAME}} {_figure(metrics['miou']):>7}   {majority} {_figure(metrics['majority_baseline_miou'])}"[
+            :80
+        ],
+        f"{'pixel accuracy':<{NAME}} {_figure(metrics['pixel_accuracy']):>7}",
+        f"{'mean class accuracy':<{NAME}} {_figure(metrics['mean_class_accuracy']):>7}",
+        f"{'freq.-weighted IoU':<{NAME}} {_figure(metrics['frequency_weighted_iou']):>7}",
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.4f}"
+
+
+def _wrap(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width=80)

@@ -1,0 +1,50 @@
+"""Validate: records -> what they hold, weights of the classes, and what is wrong with them as a whole.
+
+statistics.json, statistics.pb   pixels and images of each class, sizes, mean and standard deviation, by split
+schema.pb                        what every record keeps to
+weights.json                     weights of the classes in the loss, by `train.class_weights`
+anomalies.json                   warnings; an error stops the run
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datasets.spec import DatasetSpec
+from pipeline import anomalies, class_weights, json_file, statistics, statistics_protos
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.statistics import SplitStatistics
+
+NAME = 18
+
+
+def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+    """Measure and judge the records of `inputs["ingest"]`.
+
+    Raises:
+        UserError: There is an anomaly whose severity is "error"; the text names every anomaly.
+    """
+    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
+    splits = statistics.measure(inputs["ingest"] / "records", spec.num_classes)
+    print("\n".join(_summary(splits, spec)))
+    found = anomalies.find(splits, spec, config.validate_)
+    if any(one.severity == "error" for one in found):
+        raise UserError(anomalies.refusal(found))
+    if found:
+        print("\n".join(anomalies.lines_of(found)))
+    facts = {name: split.as_dict() for name, split in splits.items()}
+    json_file.write(out / "statistics.json", {"classes": list(spec.classes), "splits": facts})
+    (out / "statistics.pb").write_bytes(statistics_protos.statistics(splits, spec))
+    (out / "schema.pb").write_bytes(statistics_protos.schema(spec))
+    json_file.write(out / "weights.json", class_weights.all_kinds(splits[anomalies.TRAIN]))
+    json_file.write(out / "anomalies.json", [one.as_dict() for one in found])
+
+
+def _summary(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> list[str]:
+    """Give the table of classes: share of the labelled pixels, and number of images that show the class."""
+    lines = [f"{'validate':<9} {'share of pixels, images with the class':>50}"[:80]]
+    lines = [f"  {'class':<{NAME}}" + "".join(f"{f'{name} px':>11} {'images':>7}" for name in splits)]
+    for index, name in enumerate(spec.classes):
+        cells = (f"{split.shares[index]:>11.2%} {split.images_with_class[index]:>7}" for split in splits.values())
+        lines.append(f"  {name[:NAME]:<{NAME}}" + "".join(cells))
+    return lines

@@ -1,0 +1,64 @@
+"""What the light commands cost, as a ratio to the floor: a Python that starts and ends.
+
+    .venv/bin/python tests/benchmarks/commands.py [--workspace DIR] [--rounds N]
+
+The workspace must hold a finished `./run demo`. Figures are medians of CPU seconds (user + system, children included)
+and of wall seconds; commands take turns, so that a busy machine slows all of them alike.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+LIMITS = {"--help": 0.3, "status": 0.3, "lineage": 0.3, "run, all reused": 2.0}
+"""Seconds that each may take: wall for the first three, CPU for the reused run."""
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """CPU and wall seconds of one call, which must end well."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.monotonic()
+    subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=PROJECT / "workspace")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    workspace = os.path.abspath(options.workspace)
+    served = max((Path(workspace) / "serving").glob("*/[0-9]*"), default=None)
+    if served is None:
+        sys.exit(f"{workspace} holds no served model. Run ./run demo first.")
+    segline = [sys.executable, "-m", "pipeline"]
+    commands = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "--help": [*segline, "--help"],
+        "status": [*segline, "status", "--workspace", workspace],
+        "lineage": [*segline, "lineage", str(served), "--workspace", workspace],
+        "run, all reused": [*segline, "run", served.parent.name, "--workspace", workspace],
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(options.rounds + 1):
+        for name, command in commands.items():
+            taken[name].append(measure(command))
+    floor = statistics.median(cpu for cpu, _ in taken["python -c pass"][1:])
+    print(f"{'command':<16} {'CPU s':>7} {'wall s':>7} {'x floor':>8}  limit")
+    for name, seconds in taken.items():
+        cpu, wall = (statistics.median(column) for column in zip(*seconds[1:], strict=True))
+        limit = f"{LIMITS[name]} s" if name in LIMITS else ""
+        print(f"{name:<16} {cpu:7.3f} {wall:7.3f} {cpu / floor:8.1f}  {limit}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Fixtures that several tests share. Whatever is dear to make is made once a session, in a temporary folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+PROJECT = Path(__file__).parent.parent
+SAMPLE = {"count": 14, "seed": 3, "size": (72, 96)}
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real data; the test is skipped where it is absent."""
+    folder = PROJECT.parent / "shared" / "data"
+    if not (folder / "CamVid").is_dir():
+        pytest.skip("the real data is not here (../shared/data)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def camvid_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sample data in CamVid's layout, 96 x 72 pixels. Read only."""
+    from datasets.camvid import sample
+
+    folder = tmp_path_factory.mktemp("raw") / "camvid"
+    sample.write(folder, **SAMPLE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(camvid_raw: Path):
+    """A recipe on `camvid_raw` that takes seconds: one epoch of a narrow net."""
+    from pipeline import recipe
+
+    return recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
+
+
+@pytest.fixture(scope="session")
+def ingested(tmp_path_factory: pytest.TempPathFactory, camvid_raw: Path, tiny_recipe) -> Path:
+    """Folder that the ingest step wrote for `tiny_recipe`. Read only."""
+    from pipeline.steps import ingest
+
+    out = tmp_path_factory.mktemp("ingest")
+    ingest.run(tiny_recipe.only(("data", "ingest")), {"raw": camvid_raw}, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def validated(tmp_path_factory: pytest.TempPathFactory, ingested: Path, tiny_recipe) -> Path:
+    """Folder that the validate step wrote for `tiny_recipe`. Read only."""
+    from pipeline.steps import validate
+
+    out = tmp_path_factory.mktemp("validate")
+    validate.run(tiny_recipe.only(("validate",)), {"ingest": ingested}, out)
+    return out

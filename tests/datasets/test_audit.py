@@ -1,0 +1,98 @@
+"""The checks of single files, and the report of all of them."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets import audit
+from datasets.audit import BadFileError, Kind, Problem
+
+
+def encoded(kind: str) -> bytes:
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def flipped(content: bytes, at: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ 0x10]) + content[at + 1 :]
+
+
+def vast_png() -> bytes:
+    """A PNG whose header asks for 10^10 pixels."""
+    import struct
+    import zlib
+
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_good_image_gives_its_size(kind: str) -> None:
+    assert audit.image_size(encoded(kind)) == (48, 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        pytest.param(encoded("PNG")[:-200], Kind.DAMAGED, id="truncated PNG"),
+        pytest.param(encoded("PNG")[:-12], Kind.DAMAGED, id="PNG without its end"),
+        pytest.param(encoded("PNG")[:20], Kind.DAMAGED, id="PNG of 20 bytes"),
+        pytest.param(flipped(encoded("PNG"), 3000), Kind.DAMAGED, id="PNG with a flipped bit"),
+        pytest.param(encoded("JPEG")[:-200], Kind.DAMAGED, id="truncated JPEG"),
+        pytest.param(encoded("JPEG")[:20], Kind.DAMAGED, id="JPEG of 20 bytes"),
+        pytest.param(vast_png(), Kind.DAMAGED, id="PNG of 10^10 pixels"),
+        pytest.param(b"<html>404 Not Found</html>", Kind.NOT_AN_IMAGE, id="a web page"),
+        pytest.param(encoded("BMP"), Kind.NOT_AN_IMAGE, id="another format"),
+    ],
+)
+def test_a_bad_image_is_refused(content: bytes, kind: Kind) -> None:
+    with pytest.raises(BadFileError) as caught:
+        audit.image_size(content)
+    assert caught.value.kind is kind
+
+
+def test_an_empty_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(BadFileError) as caught:
+        audit.read(tmp_path / "empty.png")
+    assert caught.value.kind is Kind.EMPTY
+    with pytest.raises(BadFileError) as caught:
+        audit.read(tmp_path / "none.png")
+    assert caught.value.kind is Kind.UNREADABLE and "No such file" in caught.value.detail
+
+
+def test_the_report_groups_by_kind_and_names_the_file() -> None:
+    problems = [
+        Problem(Kind.EMPTY, "val", "val/b.png", "b"),
+        Problem(Kind.LABEL_RANGE, "train", "trainannot/a.png", "a", "received 12 (3 px)"),
+        Problem(Kind.EMPTY, "train", "train/a.png", "a"),
+    ]
+    assert audit.report("camvid", problems, "Put them right.").splitlines() == [
+        "camvid: 3 bad raw files. Nothing was written.",
+        "empty file (2):",
+        "  train/a.png",
+        "  val/b.png",
+        "label out of range (1):",
+        "  trainannot/a.png: received 12 (3 px)",
+        "Put them right.",
+    ]
+
+
+def test_the_report_fits_a_screen() -> None:
+    many = [Problem(Kind.EMPTY, "train", f"train/{index:03}.png", f"{index:03}") for index in range(audit.SHOWN + 7)]
+    lines = audit.report("camvid", many, "Put them right.").splitlines()
+    assert len(lines) == audit.SHOWN + 4
+    assert lines[-2] == "  ... and 7 more"
+
+
+def test_json_keeps_every_problem(tmp_path: Path) -> None:
+    problems = [Problem(Kind.EMPTY, "train", f"train/{index}.png", str(index)) for index in range(50)]
+    audit.write(tmp_path / "audit.json", "camvid", {"train": {"found": 50, "written": 0}}, problems)
+    facts = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert [Problem.from_json(problem) for problem in facts["problems"]] == sorted(problems)

@@ -1,0 +1,82 @@
+"""The pipeline: the same bytes from every runner, any number of workers, any process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
+
+from datasets.camvid.camvid_dataset_builder import FOLDERS, Builder
+from datasets.conversion import collect, convert
+from datasets.pairs import by_stem
+from datasets.shards import Shard, ShardWriter, cut
+
+PROJECT = Path(__file__).parents[2]
+WRITER = ShardWriter(Builder.SPEC.classes, Builder.read_mask)
+
+
+def plan(raw: Path, out: Path, num_shards: int = 3) -> list[Shard]:
+    out.mkdir()
+    pairs = by_stem(raw, FOLDERS, group=str)["train"].pairs
+    return [Shard("train", raw, out / f"{index}", part) for index, part in enumerate(cut(pairs, num_shards))]
+
+
+def contents(shards: list[Shard]) -> list[bytes]:
+    return [shard.path.read_bytes() for shard in shards]
+
+
+@pytest.fixture
+def expected(raw: Path, tmp_path: Path) -> list[bytes]:
+    """What a plain loop writes."""
+    shards = plan(raw, tmp_path / "expected")
+    for shard in shards:
+        WRITER(shard)
+    return contents(shards)
+
+
+@pytest.mark.parametrize(
+    ("runner", "flags"),
+    [
+        pytest.param(None, [], id="in-process"),
+        pytest.param(None, ["--direct_running_mode=multi_threading", "--direct_num_workers=3"], id="threads"),
+        pytest.param(BundleBasedDirectRunner(), [], id="bundle-based"),
+        pytest.param(None, ["--direct_running_mode=multi_processing", "--direct_num_workers=2"], id="processes"),
+    ],
+)
+def test_every_runner_writes_the_same_bytes(
+    raw: Path, tmp_path: Path, expected: list[bytes], runner: object, flags: list[str]
+) -> None:
+    shards = plan(raw, tmp_path / "out")
+    convert(shards, WRITER, runner=runner, options=PipelineOptions(flags))
+    assert contents(shards) == expected
+    assert sum(report.records for report in collect(shards)) == 6
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1", "2"]
+
+
+def test_the_stream_does_not_depend_on_the_number_of_shards(raw: Path, tmp_path: Path, expected: list[bytes]) -> None:
+    shards = plan(raw, tmp_path / "out", num_shards=1)
+    convert(shards, WRITER)
+    assert b"".join(contents(shards)) == b"".join(expected)
+
+
+def test_another_process_writes_the_same_bytes(raw: Path, tmp_path: Path, expected: list[bytes]) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from test_conversion import WRITER, convert, plan\n"
+        "convert(plan(Path(sys.argv[1]), Path(sys.argv[2])), WRITER)\n"
+        "assert 'tensorflow' not in sys.modules"
+    )
+    path = os.pathsep.join([str(PROJECT), str(Path(__file__).parent)])
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", code, str(raw), str(tmp_path / "out")], env=environment, check=True)
+    assert [(tmp_path / "out" / f"{index}").read_bytes() for index in range(3)] == expected
+
+
+def test_what_breaks_a_worker_is_not_swallowed(raw: Path, tmp_path: Path) -> None:
+    shards = plan(raw, tmp_path / "out")
+    (tmp_path / "out").rmdir()
+    with pytest.raises(Exception, match="No such file or directory"):
+        convert(shards, WRITER)

@@ -1,0 +1,164 @@
+"""The conversion as a whole: what is refused, what is left out, what is written."""
+
+import errno
+import json
+import os
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from PIL import Image
+
+from datasets import tfrecord
+from datasets.audit import Kind
+from datasets.camvid.camvid_dataset_builder import Builder
+from datasets.errors import DatasetError
+
+
+def convert(raw: Path, data_dir: Path, *, num_shards: int | None = None, **options: object) -> Builder:
+    builder = Builder(data_dir=data_dir, **{"allow_partial": True, **options})
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=raw, num_shards=num_shards, try_download_gcs=False)
+    )
+    return builder
+
+
+def refusal(raw: Path, data_dir: Path, **options: object) -> str:
+    """Convert, and give the message of the refusal; nothing may be left."""
+    with pytest.raises(DatasetError) as caught:
+        convert(raw, data_dir, **options)
+    assert not list(data_dir.rglob("*tfrecord*")) and not list(data_dir.rglob("dataset_info.json"))
+    return str(caught.value)
+
+
+def spoil(raw: Path) -> dict[str, Kind]:
+    """Make one bad file of each kind; the training split keeps one good pair, the validation split two."""
+    images, masks, val = (sorted((raw / name).iterdir()) for name in ("train", "trainannot", "val"))
+    images[0].write_bytes(images[0].read_bytes()[:-100])
+    Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(masks[1])
+    Image.fromarray(np.zeros((24, 31), np.uint8)).save(masks[2])
+    Image.fromarray(np.full((24, 32), 12, np.uint8)).save(masks[3])
+    images[4].write_text("<html>404</html>")
+    masks[4].write_bytes(b"")
+    val[0].unlink()
+    shutil.copy(val[1], raw / "val" / "extra.png")
+    shutil.copy(val[1], val[1].with_suffix(".jpg"))
+    (raw / "train" / "link.png").symlink_to("nowhere")
+    shutil.copy(masks[5], raw / "trainannot" / "link.png")
+    return {
+        f"train/{images[0].name}": Kind.DAMAGED,
+        f"trainannot/{masks[1].name}": Kind.MASK_CHANNELS,
+        f"trainannot/{masks[2].name}": Kind.MASK_SIZE,
+        f"trainannot/{masks[3].name}": Kind.LABEL_RANGE,
+        f"train/{images[4].name}": Kind.NOT_AN_IMAGE,
+        f"trainannot/{masks[4].name}": Kind.EMPTY,
+        f"valannot/{val[0].name}": Kind.WITHOUT_IMAGE,
+        "val/extra.png": Kind.WITHOUT_MASK,
+        f"val/{val[1].name}": Kind.DUPLICATE,
+        "train/link.png": Kind.UNREADABLE,
+    }
+
+
+def test_every_bad_file_is_in_one_message(raw: Path, tmp_path: Path) -> None:
+    bad = spoil(raw)
+    assert set(bad.values()) == set(Kind)
+    message = refusal(raw, tmp_path / "out", num_shards=2)
+    assert message.startswith("camvid: 10 bad raw files. Nothing was written.")
+    for file, kind in bad.items():
+        section = message[message.index(f"{kind} (1):") :].splitlines()
+        assert section[1].startswith(f"  {file}"), file
+    assert "mask 24x31, image 24x32" in message
+    assert "received 12 (768 px); allowed 0..11" in message
+    assert "ingest.on_bad_input=quarantine" in message
+
+
+def test_quarantine_leaves_bad_files_out_and_lists_them(raw: Path, tmp_path: Path) -> None:
+    bad = spoil(raw)
+    builder = convert(raw, tmp_path / "out", on_bad_input="quarantine", num_shards=6)
+    facts = json.loads((Path(builder.data_dir) / "audit.json").read_text(encoding="utf-8"))
+    assert {problem["file"]: problem["kind"] for problem in facts["problems"]} == bad
+    assert facts["splits"] == {"train": {"found": 7, "written": 1}, "val": {"found": 4, "written": 1}}
+    ids = [example["id"] for example in tfds.as_numpy(builder.as_dataset(split="train"))]
+    assert ids == [b"B_train5"]
+
+
+def test_quarantine_refuses_to_leave_a_split_empty(raw: Path, tmp_path: Path) -> None:
+    for path in (raw / "val").iterdir():
+        path.write_bytes(b"")
+    message = refusal(raw, tmp_path / "out", on_bad_input="quarantine")
+    assert "No good example is left of: val." in message and "val/A_val0.png" in message
+
+
+def test_a_data_set_without_any_pair_is_refused(raw: Path, tmp_path: Path) -> None:
+    for folder in ("train", "val"):
+        for path in (raw / folder).iterdir():
+            path.unlink()
+    assert "mask without image (9):" in refusal(raw, tmp_path / "out")
+
+
+def test_a_short_split_names_what_is_missing(raw: Path, tmp_path: Path) -> None:
+    names = [path.name for path in (raw / "train").iterdir()]
+    lines = [f"/SegNet/CamVid/train/{name} /SegNet/CamVid/trainannot/{name}" for name in [*names, "lost_1.png"]]
+    (raw / "train.txt").write_text("\n".join(lines) + "\n")
+    message = refusal(raw, tmp_path / "out", allow_partial=False)
+    assert "Split train: received 6 images, published are 367. Missing: lost_1." in message
+    assert "Split val: received 3 images, published are 101." in message
+    assert "data.allow_partial=true" in message
+
+
+def test_a_missing_raw_folder_says_what_it_should_hold(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "none", tmp_path / "out")
+    assert str(tmp_path / "none") in message and "trainannot/" in message
+
+
+def test_records_hold_what_the_files_hold(raw: Path, tmp_path: Path) -> None:
+    builder = convert(raw, tmp_path / "out", num_shards=2)
+    version = Path(builder.data_dir)
+    version = version.rename(tmp_path / "records")
+    reader = tfds.builder_from_directory(version)
+    assert {name: split.shard_lengths for name, split in reader.info.splits.items()} == {"train": [3, 3], "val": [1, 2]}
+    decoders = {"image": tfds.decode.SkipDecoding()}
+    examples = list(tfds.as_numpy(reader.as_dataset(split="val", decoders=decoders)))
+    assert {example["id"] for example in examples} == {b"A_val0", b"B_val1", b"A_val2"}
+    for example in examples:
+        name = example["id"].decode()
+        assert example["image"] == (raw / "val" / f"{name}.png").read_bytes()
+        mask = np.asarray(Image.open(raw / "valannot" / f"{name}.png"))
+        np.testing.assert_array_equal(example["label"][..., 0], np.where(mask == 11, 255, mask))
+        assert (example["group"].decode(), example["height"], example["width"]) == (name[0], 24, 32)
+
+
+def test_nothing_that_is_written_names_the_place(raw: Path, tmp_path: Path) -> None:
+    builder = convert(raw, tmp_path / "out")
+    for path in Path(builder.data_dir).iterdir():
+        assert str(tmp_path).encode() not in path.read_bytes(), path.name
+
+
+def test_a_full_disk_is_one_clear_message(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(path: Path, records: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(tfrecord, "write", write)
+    message = refusal(raw, tmp_path / "out")
+    assert message.startswith(f"No space left for the records of camvid in {tmp_path / 'out'}: ")
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10, 9, 1))
+    monkeypatch.setattr(tfrecord, "write", lambda path, records: pytest.fail("began to write"))
+    assert "No space left for the records of camvid" in refusal(raw, tmp_path / "out")
+
+
+def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"camvid has no configuration 'full' .* Allowed: none"):
+        Builder(data_dir=tmp_path, config="full")
+
+
+def test_another_file_format_is_refused(raw: Path, tmp_path: Path) -> None:
+    assert "must be tfrecord" in refusal(raw, tmp_path / "out", file_format="riegeli")

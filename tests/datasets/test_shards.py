@@ -1,0 +1,64 @@
+"""How a split is cut into shards, and what a worker does with one."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from datasets import labels
+from datasets.audit import Kind
+from datasets.camvid.camvid_dataset_builder import Builder
+from datasets.pairs import Pair, by_stem
+from datasets.shards import SHARD_BYTES, Shard, ShardReport, ShardWriter, cut, number_of_shards, report_path
+
+PAIRS = [Pair(f"{index:02}", "g", f"{index}.png", f"{index}.png") for index in range(11)]
+
+
+@pytest.mark.parametrize(("number", "lengths"), [(1, [11]), (3, [3, 4, 4]), (50, [1] * 11), (0, [11])])
+def test_shards_are_of_equal_length_and_never_empty(number: int, lengths: list[int]) -> None:
+    shards = cut(PAIRS, number)
+    assert [len(shard) for shard in shards] == lengths
+    assert sorted((pair for shard in shards for pair in shard), key=lambda pair: pair.id) == PAIRS
+
+
+def test_no_pairs_make_no_shard() -> None:
+    assert cut([], 3) == []
+
+
+def test_the_order_depends_on_ids_alone() -> None:
+    one, three, backwards = cut(PAIRS, 1), cut(PAIRS, 3), cut(PAIRS[::-1], 1)
+    assert one == backwards and one[0] == sum(three, ())
+    assert list(one[0]) != PAIRS
+    fewer = cut([pair for pair in PAIRS if pair.id != "05"], 1)
+    assert fewer[0] == tuple(pair for pair in one[0] if pair.id != "05")
+
+
+def test_the_number_of_shards_follows_the_size() -> None:
+    assert [number_of_shards(size) for size in (0, 1, SHARD_BYTES, SHARD_BYTES + 1)] == [0, 1, 1, 2]
+
+
+def test_a_worker_writes_the_good_and_reports_the_bad(raw: Path, tmp_path: Path) -> None:
+    pairs = by_stem(raw, {"train": ("train", "trainannot")}, group=str)["train"].pairs
+    (raw / pairs[1].image).write_bytes(b"")
+    (raw / pairs[1].mask).write_bytes(b"text")
+    shard = Shard("train", raw, tmp_path / "shard", pairs)
+    writer = pickle.loads(pickle.dumps(ShardWriter(Builder.SPEC.classes, Builder.read_mask)))
+    writer(shard)
+    report = ShardReport.read(report_path(shard.path))
+    assert (report.records, report.bytes) == (5, shard.path.stat().st_size)
+    assert [(problem.kind, problem.file) for problem in report.problems] == [
+        (Kind.EMPTY, pairs[1].image),
+        (Kind.NOT_AN_IMAGE, pairs[1].mask),
+    ]
+
+
+def test_a_worker_that_fails_leaves_no_shard(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> bytes:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(labels, "encode", fail)
+    pairs = by_stem(raw, {"train": ("train", "trainannot")}, group=str)["train"].pairs
+    shard = Shard("train", raw, tmp_path / "shard", pairs)
+    with pytest.raises(RuntimeError, match="broken"):
+        ShardWriter(Builder.SPEC.classes, Builder.read_mask)(shard)
+    assert not shard.path.exists() and not report_path(shard.path).exists()

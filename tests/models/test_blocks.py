@@ -1,0 +1,72 @@
+"""Building blocks against what they claim to equal."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import blocks
+
+
+def test_batch_norm_equals_keras_in_training_and_after() -> None:
+    images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2), mean=2.0, stddev=3.0)
+    ours = blocks.BatchNorm(momentum=0.8, epsilon=1e-3)
+    theirs = keras.layers.BatchNormalization(momentum=0.8, epsilon=1e-3)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(images, training=True), theirs(images, training=True), atol=1e-5)
+    for mine, other in zip(ours.variables, theirs.variables, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, err_msg=mine.path)
+    np.testing.assert_allclose(ours(images), theirs(images), atol=1e-5)
+
+
+def test_batch_norm_has_the_gradients_of_keras() -> None:
+    images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2))
+    found = []
+    for layer in (blocks.BatchNorm(), keras.layers.BatchNormalization()):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            loss = tf.reduce_sum(layer(images, training=True) ** 3)
+        found.append(tape.gradient(loss, [images, *layer.trainable_variables]))
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, atol=2e-3)
+
+
+def test_frozen_batch_norm_uses_and_keeps_its_statistics() -> None:
+    layer = blocks.BatchNorm()
+    layer.build((None, None, None, 3))
+    layer.trainable = False
+    images = tf.random.stateless_normal([2, 4, 4, 3], (0, 1), mean=9.0)
+    np.testing.assert_allclose(layer(images, training=True), images / np.sqrt(1.001), rtol=1e-5)
+    np.testing.assert_array_equal(layer.moving_mean, [0, 0, 0])
+
+
+@pytest.mark.parametrize(("size", "padded"), [((5, 8), (8, 8)), ((8, 4), (8, 4)), ((1, 9), (4, 12))])
+def test_padding_and_cutting_undo_each_other(size: tuple[int, int], padded: tuple[int, int]) -> None:
+    images = tf.random.stateless_normal([2, *size, 3], (0, 1))
+    whole = blocks.PadToMultiple(4)(images)
+    assert whole.shape == (2, *padded, 3)
+    np.testing.assert_array_equal(blocks.CropLike()(whole, images), images)
+    assert not np.any(whole[:, size[0] :]) and not np.any(whole[:, :, size[1] :])
+
+
+def test_upsample_is_bilinear_with_centres_aligned() -> None:
+    row = tf.constant([[0.0, 4.0, 8.0]])[:, None, :, None]
+    np.testing.assert_allclose(blocks.Upsample(2)(row)[0, 0, :, 0], [0, 1, 3, 5, 7, 8])
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_bilinear_kernel_makes_a_transposed_convolution_a_bilinear_resize(factor: int) -> None:
+    images = tf.random.stateless_normal([1, 6, 7, 3], (0, 1))
+    layer = keras.layers.Conv2DTranspose(
+        3, 2 * factor, factor, padding="same", use_bias=False, kernel_initializer=blocks.Bilinear()
+    )
+    received, expected = layer(images), blocks.Upsample(factor)(images)
+    inside = slice(factor, -factor)
+    np.testing.assert_allclose(received[:, inside, inside], expected[:, inside, inside], atol=1e-5)
+
+
+def test_normalise_gives_mean_0_and_deviation_1_of_imagenet() -> None:
+    inputs = blocks.image_input()
+    model = keras.Model(inputs, blocks.normalise(inputs))
+    values = np.array([blocks.IMAGENET_MEAN, np.add(blocks.IMAGENET_MEAN, blocks.IMAGENET_STD)], np.float32)
+    np.testing.assert_allclose(model(values[None, None])[0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-5)

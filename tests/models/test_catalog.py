@@ -1,0 +1,84 @@
+"""The catalogue reads models from the source alone, and checks options before anything is built."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from models import catalog, parameters
+from models.errors import ModelError
+
+
+def test_names_are_the_files_that_build_a_network() -> None:
+    assert {"fast", "fcn"} <= set(catalog.names())
+    assert not {"optimizers", "losses", "blocks", "catalog"} & set(catalog.names())
+
+
+def test_parameters_leave_out_what_the_pipeline_sets() -> None:
+    parameters = catalog.parameters("fcn")
+    assert parameters["stride"] == 8 and parameters["head_width"] == 4096
+    assert not {"num_classes", "synchronized"} & set(parameters)
+
+
+@pytest.mark.parametrize("name", catalog.names())
+def test_the_defaults_of_every_model_are_allowed(name: str) -> None:
+    catalog.check(name, catalog.parameters(name))
+
+
+def test_unknown_model_gets_a_guess_and_the_list() -> None:
+    with pytest.raises(ModelError, match=r"'fats'.*Did you mean 'fast'\? Known models: .*fcn"):
+        catalog.check("fats", {})
+
+
+def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
+    with pytest.raises(ModelError) as caught:
+        catalog.check("fcn", {"dropuot": 0.1, "stride": 4, "head_width": True, "dropout": 1.5})
+    message = str(caught.value)
+    for part in (
+        "'dropuot'. Did you mean 'dropout'?",
+        "'stride' of model 'fcn' must be one of 8, 16, 32. Received: 4.",
+        "'head_width' of model 'fcn' must be a whole number above 0. Received: True.",
+        "'dropout' of model 'fcn' must be a number from 0 to 1. Received: 1.5.",
+        "head_width=4096",
+    ):
+        assert part in message
+
+
+def test_build_needs_a_class() -> None:
+    with pytest.raises(ModelError, match="at least one class"):
+        catalog.build("fast", 0)
+
+
+def test_checking_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from models import catalog; catalog.check('fcn', {'stride': 16}); "
+        "print(sorted({'tensorflow', 'keras', 'numpy', 'h5py'} & set(sys.modules)))"
+    )
+    project = Path(__file__).parents[2]
+    printed = subprocess.run([sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("annotation", "good", "bad", "words"),
+    [
+        ("bool", [True], [1, "yes"], "true or false"),
+        ("int | None", [3, None, -1], [3.0, True, "3"], "a whole number or null"),
+        ("Fraction", [0, 1, 0.5], [-0.1, 1.1, float("nan"), False], "a number from 0 to 1"),
+        ("Literal['a', 'b']", ["a"], ["c", 1], "one of 'a', 'b'"),
+        ("Literal[1]", [1], [True, 1.0], "1"),
+        ("tuple[Positive, ...]", [[1, 2], (3,), []], [[0], 3, ["a"]], "a list, each item a whole number above 0"),
+    ],
+)
+def test_annotations(annotation: str, good: list, bad: list, words: str) -> None:
+    tree = ast.parse(annotation, mode="eval").body
+    assert parameters.allowed(tree) == words
+    assert all(parameters.admits(tree, value) for value in good)
+    assert not any(parameters.admits(tree, value) for value in bad)
+
+
+def test_an_unknown_annotation_is_the_authors_mistake() -> None:
+    with pytest.raises(TypeError, match="dict"):
+        parameters.admits(ast.parse("dict", mode="eval").body, {})

@@ -1,0 +1,100 @@
+"""Metrics: by hand, and by the properties that make them right over a whole split."""
+
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import metrics
+
+MATRIX = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]], np.int64)
+"""Class 2 is absent. Class 0: 3 right, 1 missed, 2 false. Class 1: 4 right, 2 missed, 1 false."""
+
+
+def test_by_hand() -> None:
+    np.testing.assert_allclose(metrics.iou(MATRIX), [3 / 6, 4 / 7, np.nan])
+    np.testing.assert_allclose(metrics.class_accuracy(MATRIX), [3 / 4, 4 / 6, np.nan])
+    assert metrics.mean_iou(MATRIX) == pytest.approx((3 / 6 + 4 / 7) / 2)
+    assert metrics.mean_class_accuracy(MATRIX) == pytest.approx((3 / 4 + 4 / 6) / 2)
+    assert metrics.pixel_accuracy(MATRIX) == pytest.approx(7 / 10)
+    assert metrics.frequency_weighted_iou(MATRIX) == pytest.approx(0.4 * 3 / 6 + 0.6 * 4 / 7)
+
+
+def test_an_absent_class_that_is_predicted_stays_out_but_costs_the_others() -> None:
+    matrix = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]], np.int64)
+    np.testing.assert_allclose(metrics.iou(matrix), [3 / 4, 1, np.nan])
+    assert metrics.mean_iou(matrix) == pytest.approx((3 / 4 + 1) / 2)
+
+
+def test_a_class_that_is_never_found_counts_as_0() -> None:
+    np.testing.assert_array_equal(metrics.iou(np.array([[0, 2], [0, 2]])), [0, 0.5])
+
+
+def test_no_pixel_gives_nan_without_a_warning() -> None:
+    empty = np.zeros((3, 3), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        values = [
+            metrics.mean_iou(empty),
+            metrics.pixel_accuracy(empty),
+            metrics.mean_class_accuracy(empty),
+            metrics.frequency_weighted_iou(empty),
+        ]
+    assert np.isnan(values).all()
+
+
+def random_pair(seed: int, shape: tuple[int, ...] = (6, 9, 11)) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.choice([0, 1, 2, 3, 255], shape).astype(np.uint8), rng.integers(0, 4, shape).astype(np.uint8)
+
+
+def test_counts_are_those_of_a_loop_over_pixels() -> None:
+    labels, predictions = random_pair(0)
+    expected = np.zeros((4, 4), np.int64)
+    for truth, predicted in zip(labels.ravel(), predictions.ravel(), strict=True):
+        if truth != 255:
+            expected[truth, predicted] += 1
+    received = metrics.confusion_matrix(labels, predictions, 4)
+    assert received.dtype == np.int64
+    np.testing.assert_array_equal(received, expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_add_up_to_the_whole(seed: int) -> None:
+    labels, predictions = random_pair(seed)
+    parts = [metrics.confusion_matrix(a, b, 4) for a, b in zip(labels, predictions, strict=True)]
+    np.testing.assert_array_equal(sum(parts), metrics.confusion_matrix(labels, predictions, 4))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+def test_the_tensor_version_counts_the_same_in_a_graph_of_unknown_sizes(dtype: type) -> None:
+    labels, predictions = random_pair(1)
+    spec = tf.TensorSpec([None, None, None], dtype)
+    count = tf.function(lambda a, b: metrics.confusion_tensor(a, b, 4), input_signature=[spec, spec])
+    received = count(labels.astype(dtype), predictions.astype(dtype)).numpy()
+    assert received.dtype == np.int64
+    np.testing.assert_array_equal(received, metrics.confusion_matrix(labels, predictions, 4))
+
+
+def test_everything_ignored_counts_nothing() -> None:
+    labels, predictions = np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8)
+    assert metrics.confusion_matrix(labels, predictions, 3).sum() == 0
+    assert metrics.confusion_tensor(labels, predictions, 3).numpy().sum() == 0
+
+
+def test_wrong_values_and_shapes_are_refused() -> None:
+    ones = np.ones((2, 2), np.uint8)
+    with pytest.raises(ValueError, match=r"`labels` must be in 0\.\.0"):
+        metrics.confusion_matrix(ones, ones * 0, 1)
+    with pytest.raises(ValueError, match=r"`predictions` must be in 0\.\.0"):
+        metrics.confusion_matrix(ones * 0, ones, 1)
+    with pytest.raises(ValueError, match="shape"):
+        metrics.confusion_matrix(ones, ones[:1], 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="labels"):
+        metrics.confusion_tensor(ones, ones * 0, 1)
+
+
+def test_a_split_of_more_than_2_to_the_31_pixels_does_not_overflow() -> None:
+    matrix = np.array([[3_000_000_000, 1_000_000_000], [0, 2_000_000_000]], np.int64)
+    assert metrics.mean_iou(matrix) == pytest.approx((3 / 4 + 2 / 3) / 2)

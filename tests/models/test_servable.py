@@ -1,0 +1,119 @@
+"""The exported signatures give what the model gives, for every kind of image file."""
+
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from models import segmenter, servable
+
+CLASSES = 4
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A stand-in of one convolution with random weights."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input([None, None, 3])
+    return keras.Model(images, keras.layers.Conv2D(CLASSES, 3, padding="same")(images))
+
+
+@pytest.fixture(scope="module")
+def signatures(model, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("saved"))
+    module = servable.Servable(model, (24, 32))
+    tf.saved_model.save(module, folder, signatures=module.signatures())
+    return tf.saved_model.load(folder).signatures
+
+
+def pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def encode(image: np.ndarray, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def picture(png: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_the_signatures_are_those_that_are_documented(signatures):
+    assert set(signatures) == set(servable.SIGNATURES)
+
+
+def test_arrays_of_any_batch_and_size(signatures, model):
+    for batch, height, width in ((1, 24, 32), (3, 17, 41), (2, 1, 1)):
+        images = np.stack([pixels(height, width, seed) for seed in range(batch)])
+        expected = segmenter.logits(model, images, (24, 32)).numpy()
+        found = signatures["serving_default"](images=tf.constant(images))["classes"]
+        assert found.dtype == tf.uint8
+        assert (found.numpy() == expected.argmax(-1)).all()
+
+
+def test_probabilities_on_request(signatures, model):
+    images = pixels(20, 30)[None]
+    assert set(signatures["serving_default"].structured_outputs) == {"classes"}
+    found = signatures["probabilities"](images=tf.constant(images))
+    expected = tf.nn.softmax(segmenter.logits(model, images, (24, 32))).numpy()
+    np.testing.assert_allclose(found["probabilities"].numpy(), expected, atol=1e-5)
+    assert (found["classes"].numpy() == expected.argmax(-1)).all()
+
+
+def test_files_of_mixed_sizes_come_back_at_their_own_size(signatures):
+    images = [pixels(20, 30), pixels(9, 50), pixels(33, 5)]
+    found = signatures["serving_bytes"](image_bytes=tf.constant([encode(image) for image in images]))
+    assert found["height"].numpy().tolist() == [20, 9, 33] and found["width"].numpy().tolist() == [30, 50, 5]
+    for image, png in zip(images, found["png_bytes"].numpy(), strict=True):
+        expected = signatures["serving_default"](images=tf.constant(image[None]))["classes"].numpy()[0]
+        assert (picture(png) == expected).all()
+
+
+def test_probabilities_of_files_are_tall_16_bit_pngs(signatures):
+    image = pixels(20, 30)
+    found = signatures["probabilities_bytes"](image_bytes=tf.constant([encode(image)]))
+    tall = picture(found["probabilities_png_bytes"].numpy()[0])
+    expected = signatures["probabilities"](images=tf.constant(image[None]))["probabilities"].numpy()[0]
+    assert tall.shape == (CLASSES * 20, 30)
+    received = tall.reshape(CLASSES, 20, 30).transpose(1, 2, 0) / servable.FULL
+    np.testing.assert_allclose(received, expected, atol=1 / servable.FULL)
+
+
+def test_no_file_gives_no_row(signatures):
+    found = signatures["serving_bytes"](image_bytes=tf.constant([], tf.string))
+    assert {name: values.shape.as_list() for name, values in found.items()} == {
+        "png_bytes": [0],
+        "height": [0],
+        "width": [0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("PNG", "L"), ("PNG", "LA"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "1"), ("JPEG", "L"), ("JPEG", "CMYK")]
+    + [("JPEG", "RGB"), ("BMP", "RGB"), ("GIF", "P")],
+)
+def test_every_kind_of_file_becomes_rgb_near_its_pixels(kind, mode):
+    image = np.full((16, 24, 3), 200, np.uint8)
+    image[:, 12:] = 40
+    shown = np.asarray(Image.open(io.BytesIO(encode(image, kind, mode))).convert("RGB")).astype(int)
+    decoded = servable.decode(encode(image, kind, mode)).numpy()
+    assert decoded.dtype == np.uint8 and decoded.shape == (16, 24, 3)
+    assert abs(decoded[:, [2, 21]] - shown[:, [2, 21]]).max() <= 4
+
+
+def test_16_bits_become_8():
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5), 200 * 256 + 17, np.uint16)).save(file, "PNG")
+    assert (servable.decode(file.getvalue()).numpy() == 200).all()
+
+
+@pytest.mark.parametrize("file", [b"", b"no image", encode(pixels(20, 20))[:300]])
+def test_what_is_no_image_is_refused(signatures, file):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signatures["serving_bytes"](image_bytes=tf.constant([file]))

@@ -1,0 +1,53 @@
+"""Digests: by content, not by time or place, and without reading twice."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline import digest
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "raw/train").mkdir(parents=True)
+    (tmp_path / "raw/train/a.png").write_bytes(b"a")
+    (tmp_path / "raw/train/b.png").write_bytes(b"b")
+    (tmp_path / "raw/notes.txt").write_text("not a source")
+    return tmp_path / "raw"
+
+
+def test_contents_count_and_place_and_time_do_not(folder: Path, tmp_path: Path) -> None:
+    before = digest.digest(digest.manifest(folder, ["train", "test"]))
+    folder.rename(tmp_path / "moved")
+    os.utime(tmp_path / "moved/train/a.png", ns=(1, 1))
+    (tmp_path / "moved/notes.txt").write_text("changed")
+    assert digest.digest(digest.manifest(tmp_path / "moved", ["train", "test"])) == before
+
+
+@pytest.mark.parametrize("change", ["write", "rename", "remove", "add"])
+def test_every_change_of_a_source_counts(folder: Path, tmp_path: Path, change: str) -> None:
+    memory = tmp_path / "memory.json"
+    before = digest.remembered(folder, ["train"], memory)
+    file = folder / "train/a.png"
+    if change == "write":
+        file.write_bytes(b"c")
+        os.utime(file, ns=(5, 5))
+    elif change == "rename":
+        file.rename(folder / "train/c.png")
+    elif change == "remove":
+        file.unlink()
+    else:
+        (folder / "train/c.png").write_bytes(b"c")
+    assert digest.remembered(folder, ["train"], memory) != before
+
+
+def test_an_unchanged_file_is_not_read_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = tmp_path / "memory.json"
+    before = digest.remembered(folder, ["train"], memory)
+    (folder / "train/b.png").write_bytes(b"longer")
+    read: list[str] = []
+    real = digest.file_digest
+    monkeypatch.setattr(digest, "file_digest", lambda path: read.append(path.name) or real(path))
+    assert digest.remembered(folder, ["train"], memory) != before
+    assert read == ["b.png"]

@@ -1,0 +1,122 @@
+"""Recipes: found, overridden, checked, and every mistake named with its key."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline import recipe as recipes
+from pipeline.config import Recipe, settings
+from pipeline.errors import UserError
+
+GOOD = """
+data: {name: camvid, manual_dir: somewhere}
+model: {name: fast}
+train: {epochs: 3, batch_size: 4, learning_rate: 1e-3}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_loads_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
+    loaded = recipes.load(name)
+    (tmp_path / "again.yaml").write_text(recipes.dump(loaded))
+    assert recipes.load(str(tmp_path / "again.yaml")) == loaded
+    assert recipes.headline(name)
+
+
+def test_the_name_is_the_files(file: Path) -> None:
+    assert recipes.load(str(file)).name == "mine"
+
+
+def test_a_number_without_a_dot_is_a_number(file: Path) -> None:
+    assert recipes.load(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
+    assert recipes.load(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
+
+
+def test_overrides_reach_every_depth(file: Path) -> None:
+    loaded = recipes.load(str(file), ["input.augment.crop=[64, 96]", "validate.all_void_mask=error", "name=x"])
+    assert loaded.input.augment.crop == (64, 96)
+    assert loaded.validate_.all_void_mask == "error"
+    assert loaded.name == "x"
+
+
+def test_all_mistakes_are_named_at_once(file: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        recipes.load(
+            str(file),
+            ["train.epoch=5", "train.batch_size=many", "input.augment.scale=[2, 1]", "data.name=camvit", "colour=red"],
+        )
+    text = str(caught.value)
+    assert "5 settings are not right" in text
+    assert "train.epoch: there is no such key. Did you mean 'epochs'?" in text
+    assert "train.batch_size: " in text and "Received: 'many'" in text
+    assert "input.augment: `scale` must be [low, high]" in text
+    assert "data.name: " in text and "Did you mean 'camvid'?" in text
+    assert "colour: there is no such key" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.name=fst", "Did you mean 'fast'?"),
+        ("model.options.widht=3", "width"),
+        ("train", "--set must be KEY=VALUE"),
+        ("train.epochs.x=1", "holds a value"),
+        ("train.epochs=0", "greater than 0"),
+        ("train.learning_rate=null", "train.learning_rate: "),
+    ],
+)
+def test_a_wrong_override_says_what_is_allowed(file: Path, override: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        recipes.load(str(file), [override])
+    assert expected in str(caught.value)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("model: {name: fast}\n")
+    with pytest.raises(UserError) as caught:
+        recipes.load(str(tmp_path / "empty.yaml"))
+    assert "data: is required" in str(caught.value) and "train: is required" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a: [1", "no valid YAML"), ("- 1", "must hold sections"), (GOOD + "model: {name: fcn}\n", "stands twice")],
+)
+def test_a_broken_file_says_so(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "broken.yaml").write_text(text)
+    with pytest.raises(UserError, match=expected):
+        recipes.load(str(tmp_path / "broken.yaml"))
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(UserError, match=r"Did you mean 'camvid_fast'\?.*demo"):
+        recipes.load("camvid_fats")
+    with pytest.raises(UserError, match=r"no recipe file 'not/here\.yaml'"):
+        recipes.load("not/here.yaml")
+
+
+def test_a_recipe_cannot_be_changed(file: Path) -> None:
+    with pytest.raises(ValidationError):
+        recipes.load(str(file)).train.epochs = 9  # type: ignore[misc]
+
+
+def test_a_step_sees_its_own_sections_alone(file: Path) -> None:
+    seen: Recipe = recipes.load(str(file)).only(("data", "validate"))
+    assert seen.data.name == "camvid" and seen.validate_.split_missing == "warning"
+    with pytest.raises(AttributeError):
+        _ = seen.train
+
+
+def test_where_the_data_lies_is_no_setting(file: Path) -> None:
+    here = settings(recipes.load(str(file)), ("data",))
+    there = settings(recipes.load(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
+    assert here == there
+    assert here["data.name"] == "camvid"

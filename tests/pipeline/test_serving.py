@@ -1,0 +1,71 @@
+"""Promotion: a new version for a new model, none for the same one, and a comparison with somebody else's."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import digest, serving
+from pipeline.run_folder import RunFolder
+from pipeline.store import Store
+from pipeline.workspace import SEAL, Workspace
+
+
+class Exports:
+    """A workspace in which trainings and exports are made by name."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root)
+        self.store = Store(self.workspace.store)
+
+    def promote(self, name: str) -> Path:
+        train = self.workspace.root / "artifacts/train" / name
+        export = self.workspace.root / "artifacts/export" / name
+        for folder in (train, export / "saved_model/assets.extra"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (export / "saved_model/saved_model.pb").write_text(name)
+        (export / serving.FACTS.replace("assets.extra", "saved_model/assets.extra")).write_text("{}")
+        digest.write_atomically(export / SEAL, json.dumps({"digest": name}))
+        run = RunFolder(self.workspace.run(name))
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.link("train", train)
+        self.store.begin_run(name, "recipe", "", "", "stepwise")
+        return serving.promote(self.workspace, "net", export, run, self.store)
+
+    def before(self, name: str) -> str | None:
+        found = serving.before(self.workspace, "net", self.workspace.root / "artifacts/train" / name)
+        return found.name if found else None
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Exports:
+    return Exports(tmp_path)
+
+
+def test_each_new_model_is_a_version_and_the_same_one_is_none(exports: Exports) -> None:
+    assert [exports.promote(name).name for name in ("a", "a", "b", "b", "a")] == ["1", "1", "2", "2", "3"]
+    assert (exports.workspace.serving / "net/2/saved_model.pb").read_text() == "b"
+
+
+def test_a_model_is_compared_with_the_newest_of_another_training(exports: Exports) -> None:
+    assert exports.before("a") is None
+    exports.promote("a")
+    assert (exports.before("a"), exports.before("b")) == (None, "1")
+    exports.promote("b")
+    assert (exports.before("a"), exports.before("b")) == ("2", "1")
+
+
+def test_a_crash_while_copying_leaves_no_version(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    exports.promote("a")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        exports.promote("b")
+    assert serving.versions(exports.workspace.serving / "net") == [1]
+    assert exports.promote("b").name == "2"
+    assert not (exports.workspace.serving / "net/.partial").exists()
+
+
+def test_a_version_put_there_by_hand_is_counted_and_kept(exports: Exports) -> None:
+    (exports.workspace.serving / "net/7").mkdir(parents=True)
+    assert exports.promote("a").name == "8"
+    assert exports.before("a") == "7"

@@ -1,0 +1,219 @@
+"""The command line from outside, on the sample data: the whole way, again, changed, wrong, killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+STEPS = ("ingest", "validate", "train", "evaluate", "export")
+
+
+class Segline:
+    """Calls the command line in a workspace of its own."""
+
+    def __init__(self, workspace: Path, raw: Path) -> None:
+        self.workspace, self.raw = workspace, raw
+        self.environment = {**os.environ, "SEGLINE_WORKSPACE": str(workspace), "PYTHONPATH": str(PROJECT)}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pipeline", *arguments]
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        ended = subprocess.run(
+            self.command(*arguments), env=self.environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        shown = ended.stdout + ended.stderr
+        assert ended.returncode == code, shown
+        assert "Traceback" not in shown
+        return shown
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        return self("run", *self.recipe(), *arguments, code=code)
+
+    def recipe(self) -> tuple[str, ...]:
+        return (str(PROJECT / "tests/tiny.yaml"), "--set", f"data.manual_dir={self.raw}")
+
+
+@pytest.fixture(scope="module")
+def segline(tmp_path_factory: pytest.TempPathFactory, camvid_raw: Path) -> Segline:
+    """A workspace in which the tiny recipe has run to its end."""
+    made = Segline(tmp_path_factory.mktemp("work space"), camvid_raw)
+    made.first = made.run()  # type: ignore[attr-defined]
+    return made
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, camvid_raw: Path) -> Segline:
+    return Segline(tmp_path / "workspace", camvid_raw)
+
+
+def served(segline: Segline) -> Path:
+    return segline.workspace / "serving/tiny/1"
+
+
+def test_one_command_goes_from_raw_folder_to_served_model(segline: Segline) -> None:
+    shown = segline.first  # type: ignore[attr-defined]
+    assert all(re.search(rf"^{step} +done", shown, re.M) for step in STEPS)
+    assert (served(segline) / "saved_model.pb").is_file()
+    facts = json.loads((served(segline) / "assets.extra/segline.json").read_text())
+    assert facts["classes"][0] == "Sky"
+    assert "always the most frequent class would give" in shown
+    named = dict(re.findall(r"^(report|overlays|events|SavedModel) +(.+)$", shown, re.M))
+    assert len(named) == 4 and all(Path(path).exists() for path in named.values())
+    assert max(map(len, shown.split("report   ")[0].splitlines())) <= 80
+
+
+def test_again_everything_is_reused(segline: Segline) -> None:
+    shown = segline.run()
+    assert all(re.search(rf"^{step} +reused", shown, re.M) for step in STEPS)
+    assert [path.name for path in served(segline).parent.iterdir() if not path.name.startswith(".")] == ["1"]
+
+
+def test_a_reused_run_imports_no_tensorflow(segline: Segline) -> None:
+    code = (
+        "import sys\nfrom pipeline.__main__ import main\n"
+        f"code = main(['run', *{list(segline.recipe())!r}])\n"
+        "heavy = {'tensorflow', 'keras', 'apache_beam', 'tensorflow_datasets'} & set(sys.modules)\n"
+        "sys.exit(f'imported {sorted(heavy)}' if heavy else code)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=segline.environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_status_and_lineage_tell_the_way_back(segline: Segline) -> None:
+    shown = segline("status")
+    assert "reused" in shown and max(map(len, shown.splitlines())) <= 80
+    shown = segline("lineage", str(served(segline)))
+    for word in (
+        "served",
+        "export",
+        "evaluate",
+        "train",
+        "validate",
+        "ingest",
+        "raw",
+        str(segline.raw),
+        "tensorflow 2",
+    ):
+        assert word in shown
+    log = next((segline.workspace / "runs").iterdir()) / "log.txt"
+    assert "train" in log.read_text()
+
+
+def test_a_prediction_needs_the_served_folder_alone(segline: Segline, tmp_path: Path) -> None:
+    segline("predict", str(served(segline).parent), str(segline.raw / "val"), "--out", str(tmp_path / "out"))
+    images = sorted(path.stem for path in (segline.raw / "val").iterdir())
+    for kind in ("ids", "colour", "overlay"):
+        assert sorted(path.stem for path in (tmp_path / "out" / kind).rglob("*.png")) == images
+
+
+def test_a_gate_that_is_not_passed_promotes_nothing(segline: Segline) -> None:
+    shown = segline.run("--set", "evaluate.min_miou=0.99", "--set", "export.name=strict", code=3)
+    assert "0.99" in shown
+    assert not (segline.workspace / "serving/strict").exists()
+    assert "refused" in segline("status", "--limit", "1")
+
+
+def test_an_orchestrator_drives_the_same_steps(segline: Segline) -> None:
+    segline("step", "ingest", *segline.recipe(), "--run", "night1")
+    for step in STEPS[1:]:
+        assert "reused" in segline("step", step, "--run", "night1")
+    assert "There is no run 'night2'" in segline("step", "train", "--run", "night2", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "camvid_fats"], "Did you mean 'camvid_fast'?"),
+        (["run", "demo", "--set", "train.epoch=1"], "Did you mean 'epochs'?"),
+        (["run", "demo", "--set", "train.epochs=x"], "train.epochs"),
+        (["run", "demo", "--set", "data.manual_dir=/not/there"], "trainannot"),
+        (["check", "demo", "--set", "data.manual_dir=/not/there"], "trainannot"),
+        (["show", "demo", "--set", "model.name=unett"], "model"),
+        (["predict", "/not/there", "/neither", "--out", "out"], "/not/there"),
+        (["sample", "camvit", "--out", "out"], "Did you mean 'camvid'?"),
+    ],
+)
+def test_wrong_use_gets_one_clear_message(fresh: Segline, arguments: list[str], expected: str) -> None:
+    assert expected in fresh(*arguments, code=2)
+
+
+def test_check_runs_nothing(fresh: Segline) -> None:
+    shown = fresh("check", *fresh.recipe())
+    assert "train 8, val 3, test 3" in shown and "devices" in shown
+    assert not (fresh.workspace / "artifacts").exists()
+
+
+def test_bad_files_are_all_named_and_nothing_is_written(fresh: Segline, tmp_path: Path) -> None:
+    import shutil
+
+    raw = tmp_path / "raw"
+    shutil.copytree(fresh.raw, raw)
+    broken = sorted((raw / "train").iterdir())[:2]
+    for path in broken:
+        path.write_bytes(path.read_bytes()[:500])
+    fresh.raw = raw
+    shown = fresh.run("--until", "ingest", code=2)
+    assert all(path.name in shown for path in broken)
+    assert not list((fresh.workspace / "artifacts/ingest").glob("*"))
+    shown = fresh.run("--until", "ingest", "--set", "ingest.on_bad_input=quarantine")
+    assert "done" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", STEPS)
+def test_kill_9_in_a_step_and_the_same_command_finishes(segline: Segline, fresh: Segline, step: str) -> None:
+    """Every step before `step` is taken over from the finished workspace, so that only the killed one costs time."""
+    import shutil
+
+    shutil.copytree(segline.workspace, fresh.workspace, symlinks=True)
+    shutil.rmtree(fresh.workspace / "artifacts" / step)
+    process = subprocess.Popen(
+        fresh.command("run", *fresh.recipe(), "--until", step),
+        env=fresh.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    partial = fresh.workspace / "artifacts" / step
+    while not list(partial.glob("*.partial")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None, "the step ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert "killed" in fresh("status", "--limit", "1")
+    assert not [path for path in partial.iterdir() if path.suffix != ".partial"]
+    assert re.search(rf"^{step} +done", fresh.run("--until", step), re.M)
+    assert not list(partial.glob("*.partial"))
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_at_a_checkpoint_and_says_how_to_go_on(segline: Segline, fresh: Segline) -> None:
+    import shutil
+
+    shutil.copytree(segline.workspace, fresh.workspace, symlinks=True)
+    long = ("--set", "train.epochs=500", "--until", "train")
+    process = subprocess.Popen(
+        fresh.command("run", *fresh.recipe(), *long),
+        env=fresh.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if line.startswith("epoch 2/500"):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    shown = process.stdout.read()
+    assert process.wait(60) == 130, shown
+    assert "same command" in shown and "Traceback" not in shown
+    assert "interrupted" in fresh("status", "--limit", "1")
