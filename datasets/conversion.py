@@ -27,7 +27,8 @@ def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None,
         options: Beam's PipelineOptions. None: no options. (Beam's own default reads our command line.)
 
     Raises:
-        OSError: The disk is full. Runners wrap what a worker raises in exceptions of their own; this one is told apart.
+        OSError: With errno ENOSPC: the disk is full.
+        KeyboardInterrupt: Ctrl-C was pressed.
         Exception: Anything else that a worker or the runner raised.
     """
     try:
@@ -37,10 +38,12 @@ def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None,
             beam.Pipeline(runner=runner or FnApiRunner(), options=options or PipelineOptions([])) as pipeline,
         ):
             # Without the shuffle (of file names only) one worker would be given all shards.
-            _ = pipeline | beam.Create(list(shards)) | beam.Reshuffle() | beam.Map(writer)
-    except Exception as error:
+            _ = pipeline | beam.Create(list(shards)) | beam.Reshuffle() | "Write" >> beam.Map(writer)
+    except Exception as error:  # runners wrap what a worker raises in exceptions of their own; its text stays
         if os.strerror(errno.ENOSPC) in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        if KeyboardInterrupt.__name__ in str(error):
+            raise KeyboardInterrupt from error
         raise
 
 

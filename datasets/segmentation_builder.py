@@ -2,7 +2,6 @@
 
 import abc
 import errno
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +61,16 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Ids that the split should hold, where a file of the raw folder lists them; empty where none does."""
         del raw, split
         return frozenset()
+
+    def survey(self, raw: Path) -> dict[str, int]:
+        """Count what `raw` holds of each split, by file names alone.
+
+        Raises:
+            DatasetError: A folder is missing, or a split is short.
+        """
+        found = self.find(raw)
+        self._check_sizes(raw, found)
+        return {name: len(split.ids) for name, split in found.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(
@@ -137,20 +146,21 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     @contextmanager
     def _room(self, needed: int) -> Iterator[None]:
         """Refuse to begin where the disk cannot hold `needed` bytes, and say so where it fills up all the same."""
-        disk = Path(self.data_dir_root)
-        enough = shutil.disk_usage(disk).free >= needed
+        if shutil.disk_usage(self.data_dir_root).free < needed:
+            raise self._no_room(needed)
         try:
-            if not enough:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             yield
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            free = shutil.disk_usage(disk).free
-            raise DatasetError(
-                f"No space left for the records of {self.name} in {disk}: they take about {needed / 1e6:.0f} MB, "
-                f"{free / 1e6:.0f} MB are free. Nothing was kept. Make room there."
-            ) from error
+            raise self._no_room(needed) from error
+
+    def _no_room(self, needed: int) -> DatasetError:
+        free = shutil.disk_usage(self.data_dir_root).free
+        return DatasetError(
+            f"No space left for the records of {self.name} in {self.data_dir_root}: they take about "
+            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Nothing was kept. Make room there."
+        )
 
     def _finish(self, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
         """Refuse bad files, or write the audit and tell TFDS what was written."""

@@ -48,11 +48,16 @@ def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: V
 def refusal(anomalies: Sequence[Anomaly]) -> str:
     """Tell of all anomalies in one message, and of the settings by which the errors become warnings."""
     errors = [one for one in anomalies if one.severity == "error"]
-    lines = [f"{len(errors)} error{'s' * (len(errors) != 1)} in the data; nothing was trained on it:", *lines_of(errors)]
+    lines = [
+        f"{len(errors)} error{'s' * (len(errors) != 1)} in the data; nothing was trained on it:",
+        *lines_of(errors),
+    ]
     if len(errors) < len(anomalies):
         lines += ["Besides:", *lines_of(anomalies[len(errors) :])]
     lines.append("Put the raw data right and run again.")
-    settings = [f"--set validate.{kind}=warning" for kind in dict.fromkeys(one.anomaly for one in errors if _optional(one))]
+    settings = [
+        f"--set validate.{kind}=warning" for kind in dict.fromkeys(one.anomaly for one in errors if _optional(one))
+    ]
     if settings:
         lines += ["To go on all the same:", *(f"  {setting}" for setting in settings)]
     return "\n".join(lines)
@@ -67,9 +72,7 @@ def _optional(one: Anomaly) -> bool:
     return not (one.anomaly == "split_missing" and one.message.startswith(f"split {TRAIN} "))
 
 
-def _missing_splits(
-    splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity
-) -> Iterator[Anomaly]:
+def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
     """Published splits that hold no image. Without training images there is nothing to do: always an error."""
     for name in dict.fromkeys([TRAIN, *spec.split_sizes]):
         if name not in splits:
@@ -78,9 +81,7 @@ def _missing_splits(
             yield Anomaly("split_missing", kind, f"split {name} is missing: it holds no image{size}")
 
 
-def _absent_classes(
-    splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity
-) -> Iterator[Anomaly]:
+def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
     """Classes that some other split shows and training cannot learn."""
     if TRAIN not in splits:
         return

@@ -1,9 +1,9 @@
 """`segline check`: would this recipe run here? Recipe, raw files, disk and devices are looked at; nothing is run."""
 
 import shutil
-from pathlib import Path
 
 from datasets import catalog
+from datasets.errors import DatasetError
 from pipeline import devices
 from pipeline.config import Recipe
 from pipeline.errors import UserError
@@ -36,15 +36,18 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
             f"It should hold the raw files of {recipe.data.name}: {', '.join(sources)}."
         )
         return 0
+    builder = catalog.builder(
+        recipe.data.name, config=recipe.data.config, data_dir=folder, allow_partial=recipe.data.allow_partial
+    )
     try:
-        counts = catalog.count(recipe.data.name, folder)
-    except UserError as error:
+        counts = ", ".join(f"{split} {count}" for split, count in builder.survey(folder).items())
+    except DatasetError as error:
         problems.append(str(error))
-        counts = {}
+        counts = "not as it should be"
     present = [folder / source for source in sources if (folder / source).exists()]
     files = [path for source in present for path in ([source] if source.is_file() else source.rglob("*"))]
     size = sum(path.stat().st_size for path in files if path.is_file())
-    print(f"raw       {folder}: {counts} {size / 1e6:.0f} MB")
+    print(f"raw       {folder}: {counts}, {size / 1e6:.0f} MB")
     return size
 
 

@@ -1,5 +1,6 @@
 """Proof that an exported model is the evaluated one: loaded in a fresh process, it must give the same class maps."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,10 @@ from pipeline.errors import UserError
 MAX_SHARE = 1e-4
 """Share of the pixels that may differ: another order of float additions can turn a pixel where two classes are tied."""
 
+ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1"}
+"""The fresh process computes on the CPU. A GPU's memory is held by this one, and its rounding (TF32, kernels chosen by
+timing) may differ from process to process, which would hide what is looked for: another graph or other weights."""
+
 TIMEOUT = 1800.0
 """Seconds after which the fresh process is given up."""
 
@@ -28,7 +33,7 @@ def check(
         saved_model: Its folder.
         files: N encoded images.
         images: The same images decoded, uint8 [H,W,3] of any sizes.
-        expected: Their class maps by the evaluated model, uint8 [H,W].
+        expected: Their class maps by the evaluated model, computed on the CPU, uint8 [H,W].
 
     Returns:
         {"images", "pixels", "different_pixels": of the worst signature, "share", "max_share", "passed",
@@ -76,7 +81,10 @@ def _ask(saved_model: Path, files: Sequence[bytes], images: Sequence[np.ndarray]
         # -P keeps the folder of the script, and with it the project, off the path; elsewhere it may be installed, so
         # the script also checks that nothing of it was imported.
         command = [sys.executable, "-P", fresh_process.__file__, *map(str, (saved_model, asked, answered))]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        environment = {**os.environ, **ENVIRONMENT}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"The SavedModel cannot be used in a fresh process:\n{done.stderr.strip()}")
         with np.load(answered) as arrays:

@@ -4,7 +4,6 @@ Counting and listing them imports nothing but the standard library.
 """
 
 import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,12 @@ if TYPE_CHECKING:
 TRAIN = "train"
 VAL = "val"
 
-Address = tuple[int, int]
-"""Where a record lies: (number of its shard, offset in bytes)."""
+Address = tuple[int, int, int]
+"""Where the bytes of a record lie: (number of its shard, offset, length)."""
+
+
+HEADER, FOOTER = 8 + 4, 4
+"""Bytes around those of a record: its length and that length's checksum before, its checksum after."""
 
 
 def splits(folder: Path) -> dict[str, int]:
@@ -78,20 +81,27 @@ def addresses(folder: Path, split: str) -> list[Address]:
 
     Layout of a record: length uint64, its checksum uint32, the bytes, their checksum uint32; little-endian.
     Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
+
+    Raises:
+        UserError: A file is cut off.
     """
-    return [(shard, offset) for shard, path in enumerate(shards(folder, split)) for offset in _offsets(path)]
+    found = enumerate(shards(folder, split))
+    return [(shard, offset, length) for shard, path in found for offset, length in _extents(path)]
 
 
-def _offsets(path: Path) -> Iterator[int]:
-    size, offset = path.stat().st_size, 0
+def _extents(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of the bytes of each record of a file."""
+    size, begin = path.stat().st_size, 0
     with path.open("rb") as file:
-        while offset < size:
-            yield offset
-            file.seek(offset)
-            (length,) = struct.unpack("<Q", file.read(8))
-            offset += 8 + 4 + length + 4
-    if offset != size:
-        raise UserError(f"{path} is damaged: its last record is cut off. Run again with --rerun ingest.")
+        while begin < size:
+            file.seek(begin)
+            header = file.read(HEADER)
+            length = int.from_bytes(header[:8], "little")
+            end = begin + HEADER + length + FOOTER
+            if len(header) < HEADER or end > size:
+                raise UserError(f"{path} is damaged: its last record is cut off. Run again with --rerun ingest.")
+            yield begin + HEADER, length
+            begin = end
 
 
 def _info(folder: Path) -> dict[str, Any]:

@@ -186,7 +186,9 @@ def _row(choice: Choice, parts: Mapping[str, np.ndarray]) -> str:
 
 def _run(evaluation: Evaluation) -> str:
     spec = evaluation.spec
-    settings = "\n".join(f"{escape(key)}: {escape(json.dumps(value, ensure_ascii=False))}" for key, value in evaluation.settings.items())
+    settings = "\n".join(
+        f"{escape(key)}: {escape(json.dumps(value, ensure_ascii=False))}" for key, value in evaluation.settings.items()
+    )
     versions = escape(", ".join(f"{name} {version}" for name, version in evaluation.versions.items()))
     return (
         f"<h3>Settings</h3><pre>{settings}</pre><h3>Software</h3><p>{versions}</p>"

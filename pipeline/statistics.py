@@ -16,7 +16,8 @@ import numpy as np
 from PIL import Image
 
 from datasets.spec import IGNORE
-from pipeline import record_reader, records as record_files
+from pipeline import record_reader
+from pipeline import records as record_files
 from pipeline.record_reader import Record
 
 CHANNELS = 3

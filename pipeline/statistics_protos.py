@@ -9,7 +9,9 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from datasets.spec import DatasetSpec
 from pipeline.statistics import SplitStatistics
 
-Feature = statistics_pb2.FeatureNameStatistics
+NUMBER = statistics_pb2.FeatureNameStatistics.INT
+TEXT = statistics_pb2.FeatureNameStatistics.STRING
+BYTES = statistics_pb2.FeatureNameStatistics.BYTES
 
 
 def statistics(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> bytes:
@@ -24,11 +26,11 @@ def statistics(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> byte
         for (height, width), number in split.sizes.items():
             heights[height] += number
             widths[width] += number
-        _number(dataset.features.add(name="height", type=Feature.INT), heights)
-        _number(dataset.features.add(name="width", type=Feature.INT), widths)
-        _text(dataset.features.add(name="group", type=Feature.STRING), split.groups)
-        _label(dataset.features.add(name="label", type=Feature.BYTES), split, spec)
-        _image(dataset.features.add(name="image", type=Feature.BYTES), split)
+        _number(dataset.features.add(name="height", type=NUMBER), heights)
+        _number(dataset.features.add(name="width", type=NUMBER), widths)
+        _text(dataset.features.add(name="group", type=TEXT), split.groups)
+        _label(dataset.features.add(name="label", type=BYTES), split, spec)
+        _image(dataset.features.add(name="image", type=BYTES), split)
     return message.SerializeToString(deterministic=True)
 
 
@@ -56,7 +58,7 @@ def schema(spec: DatasetSpec) -> bytes:
     return message.SerializeToString(deterministic=True)
 
 
-def _number(feature: Feature, counts: Counter[int]) -> None:
+def _number(feature: statistics_pb2.FeatureNameStatistics, counts: Counter[int]) -> None:
     """Describe a number by how often each value occurs."""
     values = np.repeat(sorted(counts), [counts[value] for value in sorted(counts)])
     stats = feature.num_stats
@@ -66,14 +68,14 @@ def _number(feature: Feature, counts: Counter[int]) -> None:
         stats.mean, stats.std_dev = float(values.mean()), float(values.std())
 
 
-def _text(feature: Feature, counts: Counter[str]) -> None:
+def _text(feature: statistics_pb2.FeatureNameStatistics, counts: Counter[str]) -> None:
     stats = feature.string_stats
     _common(stats.common_stats, counts.total())
     stats.unique = len(counts)
     _rank(stats.rank_histogram, counts)
 
 
-def _label(feature: Feature, split: SplitStatistics, spec: DatasetSpec) -> None:
+def _label(feature: statistics_pb2.FeatureNameStatistics, split: SplitStatistics, spec: DatasetSpec) -> None:
     _common(feature.bytes_stats.common_stats, split.images)
     for name, numbers in (("pixels", split.pixels), ("images", split.images_with_class)):
         counts = dict(zip(spec.classes, numbers.tolist(), strict=True))
@@ -81,7 +83,7 @@ def _label(feature: Feature, split: SplitStatistics, spec: DatasetSpec) -> None:
     feature.custom_stats.add(name="void pixels", num=split.void_pixels)
 
 
-def _image(feature: Feature, split: SplitStatistics) -> None:
+def _image(feature: statistics_pb2.FeatureNameStatistics, split: SplitStatistics) -> None:
     _common(feature.bytes_stats.common_stats, split.images)
     for channel, name in enumerate(("red", "green", "blue")):
         feature.custom_stats.add(name=f"mean of {name}", num=split.mean[channel])

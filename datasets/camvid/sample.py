@@ -101,19 +101,19 @@ def name(index: int) -> str:
 
 
 def _draw_all(folder: Path, splits: dict[str, int], seed: int, size: tuple[int, int]) -> None:
-    index = 0
+    first = 0
     for split, number in splits.items():
         (folder / split).mkdir(parents=True)
         (folder / f"{split}annot").mkdir()
-        lines = []
-        for index in range(index, index + number):
+        listing = []
+        for index in range(first, first + number):
             image, mask = scene(seed, index, size)
-            files = [f"{folder_}/{name(index)}.png" for folder_ in (split, f"{split}annot")]
+            files = f"{split}/{name(index)}.png", f"{split}annot/{name(index)}.png"
             Image.fromarray(image).save(folder / files[0], compress_level=1)
             Image.fromarray(mask).save(folder / files[1])
-            lines.append("/SegNet/CamVid/{} /SegNet/CamVid/{}\n".format(*files))
-        index += 1
-        (folder / f"{split}.txt").write_text("".join(lines), encoding="utf-8")
+            listing.append(f"/SegNet/CamVid/{files[0]} /SegNet/CamVid/{files[1]}\n")
+        (folder / f"{split}.txt").write_text("".join(listing), encoding="utf-8")
+        first += number
 
 
 def _check_same(out: Path, stamp: dict, splits: dict[str, int]) -> None:

@@ -1,5 +1,6 @@
 """A pinhole camera, and a picture that is painted together with its mask."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from datasets.scenes.surface import Surface
 
-Colour = Sequence[float]
+Colour = Sequence[float] | np.ndarray
 """Red, green, blue in 0..255."""
 
 Point = tuple[float, float, float]
@@ -48,6 +49,24 @@ class Camera:
         """Give the length in pixels of a length in metres at a depth."""
         return metres * self.focal / max(ahead, NEAREST)
 
+    def along(
+        self, wall: float, x: np.ndarray, y: np.ndarray, near: float, far: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Say which point of a wall along the street is seen at each pixel.
+
+        Args:
+            wall: Metres from the camera's line to the wall, signed.
+            x, y: Pixel centres, [1,w] and [h,1].
+            near, far: Depths of the wall's ends.
+
+        Returns:
+            Metres ahead [1,w], within the ends, and metres above the ground [h,w].
+        """
+        beside = x - self.x
+        beside = np.where(np.abs(beside) < 1, np.sign(wall), beside).astype(np.float32)
+        ahead = np.clip(wall * self.focal / beside, near, far)
+        return ahead, self.height - (y - self.y) * ahead / self.focal
+
 
 class Canvas:
     """An image and its mask, painted from far to near by the same strokes, so that they agree in every pixel.
@@ -63,13 +82,14 @@ class Canvas:
     def __init__(self, colours: np.ndarray, surfaces: np.ndarray, camera: Camera, haze: Colour, clear: float) -> None:
         self.image = Image.fromarray(as_bytes(colours))
         self.mask = Image.fromarray(surfaces)
-        self.camera, self.haze, self.clear = camera, np.asarray(haze, np.float32), clear
+        self.camera, self.clear = camera, clear
+        self._haze = [float(part) for part in haze]
         self._pencil, self._label = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
 
     def fade(self, colour: np.ndarray, ahead: np.ndarray | float) -> np.ndarray:
         """Mix colours [...,3] with the haze by their depth [...] in metres."""
         share = np.asarray(np.exp(-np.maximum(ahead, 0) / self.clear), np.float32)[..., None]
-        return colour * share + self.haze * (1 - share)
+        return colour * share + np.array(self._haze, np.float32) * (1 - share)
 
     def polygon(self, points: Sequence[Point], colour: Colour, surface: Surface) -> None:
         """Paint a polygon in one colour, before haze."""
@@ -133,7 +153,11 @@ class Canvas:
         self.image.paste(darker, box, _inside(pixels, box))
 
     def _ink(self, colour: Colour, ahead: float) -> tuple[int, ...]:
-        return tuple(as_bytes(self.fade(np.asarray(colour, np.float32), ahead)).tolist())
+        share = math.exp(-max(ahead, 0.0) / self.clear)
+        return tuple(
+            min(255, max(0, int(part * share + haze * (1 - share))))
+            for part, haze in zip(colour, self._haze, strict=True)
+        )
 
     def _box(self, pixels: Sequence[tuple[float, float]]) -> tuple[int, int, int, int] | None:
         across, down = zip(*pixels, strict=True)

@@ -60,7 +60,9 @@ def paint_traffic_light(canvas: Canvas, x: float, ahead: float, rng: np.random.G
 
 def paint_bollard(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
     """Paint a bollard."""
-    canvas.line([(x, 0, ahead), (x, rng.uniform(0.8, 1.1), ahead)], rng.uniform(0.12, 0.2), _metal(rng) * 0.8, Surface.POLE)
+    canvas.line(
+        [(x, 0, ahead), (x, rng.uniform(0.8, 1.1), ahead)], rng.uniform(0.12, 0.2), _metal(rng) * 0.8, Surface.POLE
+    )
 
 
 def paint_bin(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
@@ -81,15 +83,16 @@ def paint_cone(canvas: Canvas, x: float, ahead: float) -> None:
         canvas.polygon(points, colour, Surface.VOID)
 
 
-def paint_bonnet(canvas: Canvas, rise: float, colour: tuple[float, float, float]) -> None:
+def paint_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
     """Paint the bonnet of the car that carries the camera: it belongs to no class."""
     camera, ahead = canvas.camera, 1.0
-    wide, high = canvas.image.width / camera.focal, canvas.image.height
+    wide, high, rise = canvas.image.width / camera.focal, canvas.image.height, rng.uniform(0.04, 0.13)
     floor = camera.height - (high - camera.y) / camera.focal
-    edge = [(wide * t, floor + rise * (1 - 0.55 * t * t), ahead) for t in np.linspace(-0.8, 0.9, 15)]
-    canvas.polygon([(wide, floor - 0.1, ahead), (-wide, floor - 0.1, ahead), *edge], colour, Surface.VOID)
-    shine = [(x, y - 0.02 - 0.2 * rise, z) for x, y, z in edge[4:11]]
-    canvas.line(shine, 0.015, np.asarray(colour) + 60, Surface.VOID)
+    colour, centre = np.full(3, rng.uniform(15, 90)) + rng.normal(0, 8, 3), rng.uniform(-0.25, 0.25)
+    edge = [(wide * t, floor + rise * (1 - 1.6 * (t - centre) ** 2), ahead) for t in np.linspace(-0.9, 0.9, 25)]
+    canvas.polygon([(wide, floor - 0.2, ahead), (-wide, floor - 0.2, ahead), *edge], colour, Surface.VOID)
+    shine = [(x, y - 0.25 * rise, z) for x, y, z in edge[8:18]]
+    canvas.line(shine, 0.012, colour + 45, Surface.VOID)
 
 
 def _metal(rng: np.random.Generator) -> np.ndarray:

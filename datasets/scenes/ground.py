@@ -48,6 +48,7 @@ class Road:
         phase: Metres by which dashes and slabs are shifted along the road.
         edge: Colour of the lines along the kerbs; None for none.
         crossing: Depth of a zebra crossing; 0 for none.
+        slabs: Darkness of the joints between paving stones; 0 for pavements of asphalt.
     """
 
     left: Side
@@ -57,10 +58,11 @@ class Road:
     phase: float
     edge: tuple[float, float, float] | None
     crossing: float
+    slabs: float
 
-    def shift(self, ahead: np.ndarray | float) -> np.ndarray | float:
+    def shift(self, ahead: float) -> float:
         """Give the metres by which the road has bent sideways at a depth."""
-        return self.bend * (ahead / 100) ** 2
+        return float(self.bend * (ahead / 100) ** 2)
 
 
 def paint(
@@ -77,7 +79,9 @@ def paint(
     surfaces = np.full((height, width), Surface.SKY, np.uint8)
     colours[:horizon] = _sky(horizon, width, light, noise, rng)
     ahead = camera.focal * camera.height / (np.arange(horizon, height, dtype=np.float32)[:, None] + 0.5 - camera.y)
-    across = (np.arange(width, dtype=np.float32)[None] + 0.5 - camera.x) / camera.focal * ahead - road.shift(ahead)
+    across = (np.arange(width, dtype=np.float32)[None] + 0.5 - camera.x) / camera.focal * ahead - road.bend * (
+        ahead / 100
+    ) ** 2
     colours[horizon:], surfaces[horizon:] = _ground(across, ahead, road, light, noise, rng)
     share = np.exp(-ahead / light.clear)[..., None]
     colours[horizon:] = colours[horizon:] * share + np.asarray(light.horizon, np.float32) * (1 - share)
@@ -91,7 +95,7 @@ def _sky(height: int, width: int, light: Light, noise: Noise, rng: np.random.Gen
     y = (np.arange(height, dtype=np.float32)[:, None] / width * 480) ** 1.15 + rng.integers(256)
     cover = np.clip(noise.at(noise.soft, x, y) * 0.6 + (light.clouds - 0.45) * 3, 0, 1)[..., None]
     bright = 222 + 22 * noise.at(noise.soft, x + 90, y * 1.3)[..., None]
-    return sky * (1 - 0.8 * cover) + bright * np.float32([0.98, 0.99, 1.0]) * (0.8 * cover)
+    return sky * (1 - 0.8 * cover) + bright * np.array([0.98, 0.99, 1.0], np.float32) * (0.8 * cover)
 
 
 def _ground(
@@ -115,20 +119,15 @@ def _ground(
     grit = noise.at(noise.fine, across * 40, along * 40) * near
     stain = noise.at(noise.soft, across * 6, along * 3)
     colours *= (1 + 0.09 * grit + 0.06 * stain)[..., None]
-    colours[surfaces == Surface.TREE] *= (1 + 0.12 * noise.at(noise.fine, across * 25, along * 12))[
-        surfaces == Surface.TREE
-    ][:, None]
-    _slabs(colours, across, along, near, surfaces == Surface.PAVEMENT)
+    grass = surfaces == Surface.TREE
+    colours[grass] *= 1 + 0.12 * noise.at(noise.fine, across * 25, along * 12)[grass][:, None]
+    joint = ((across % 0.7) < 0.03) | ((along % 0.9) < 0.05)
+    colours *= (1 - road.slabs * near * (joint & (surfaces == Surface.PAVEMENT)))[..., None]
     _marks(colours, across, ahead, along, road, stain, surfaces == Surface.ROAD)
     kerbs = ((across > left.kerb - KERB) & (zones == 1)) | ((across < right.kerb + KERB) & (zones == 3))
     colours[kerbs] = colours[kerbs] * 0.4 + rng.uniform(85, 115)
     _shadows(colours, across, ahead, road, light)
     return colours, surfaces
-
-
-def _slabs(colours: np.ndarray, across: np.ndarray, along: np.ndarray, near: np.ndarray, paved: np.ndarray) -> None:
-    joint = ((across % 0.7) < 0.03) | ((along % 0.9) < 0.05)
-    colours *= 1 - (0.28 * near * (joint & paved))[..., None]
 
 
 def _marks(
@@ -145,14 +144,16 @@ def _marks(
         on |= (ahead > road.crossing) & (ahead < road.crossing + 2.6) & ((across % 1.1) < 0.55)
         stop = road.crossing - 1.2
         on |= (ahead > stop - 0.25) & (ahead < stop) & (across < road.middle)
-    worn = np.clip(0.75 + 0.25 * stain, 0.25, 0.95)[..., None]
-    colours[:] = np.where((on & surface)[..., None], colours * (1 - worn) + 225 * worn, colours)
+    worn = np.clip(0.75 + 0.25 * stain, 0.25, 0.95)
+    on &= surface
+    colours[on] += (225 - colours[on]) * worn[on][:, None]
     if road.edge is not None:
         lines = np.zeros_like(surface)
         for kerb, inward in ((road.left.kerb, 1), (road.right.kerb, -1)):
             inside = (across - kerb) * inward
             lines |= ((inside > 0.25) & (inside < 0.35)) | ((inside > 0.48) & (inside < 0.58))
-        colours[:] = np.where((lines & surface)[..., None], colours * 0.4 + np.float32(road.edge) * 0.6, colours)
+        lines &= surface
+        colours[lines] = colours[lines] * 0.4 + 0.6 * np.array(road.edge)
 
 
 def _shadows(colours: np.ndarray, across: np.ndarray, ahead: np.ndarray, road: Road, light: Light) -> None:
@@ -163,4 +164,4 @@ def _shadows(colours: np.ndarray, across: np.ndarray, ahead: np.ndarray, road: R
     row = np.clip(np.searchsorted(depths, ahead[:, 0]) - 1, 0, len(depths) - 1)
     reach = (heights[row] * 0.75)[:, None]
     dark = (distances[row][:, None] - across * side.sign) < reach
-    colours *= np.where(dark, 1 - 0.5 * light.direct, 1)[..., None]
+    colours[dark] *= 1 - 0.5 * light.direct

@@ -51,7 +51,10 @@ def clothes(rng: np.random.Generator) -> Colour:
 def paint_pedestrian(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
     """Paint someone who stands or walks."""
     size = rng.uniform(0.88, 1.08) if rng.random() < 0.85 else rng.uniform(0.6, 0.75)
-    canvas.shade([(x - 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead + 0.3), (x - 0.3, 0, ahead + 0.3)], 0.55)
+    canvas.shade(
+        [(x - 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead - 0.2), (x + 0.3, 0, ahead + 0.3), (x - 0.3, 0, ahead + 0.3)],
+        0.55,
+    )
     figure = Figure(canvas, x, ahead, size, int(rng.choice([-1, 1])), Surface.PEDESTRIAN)
     skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
     top, trousers, hair = clothes(rng), clothes(rng), np.full(3, rng.uniform(20, 120))
@@ -61,10 +64,23 @@ def paint_pedestrian(canvas: Canvas, x: float, ahead: float, rng: np.random.Gene
         figure.limb([(foot - 0.03, 0.03), (foot + 0.13, 0.03)], 0.08, (30, 28, 28))
     coat = 0.62 if rng.random() < 0.3 else 0.84
     swing = rng.uniform(-0.25, 0.25)
-    figure.limb([(-wide * 0.9, 1.38), (-wide - 0.04 - swing * 0.4, 1.1), (-wide + swing, 0.85)], 0.1, np.asarray(top) * 0.75)
-    body = [(-wide, 1.42), (-wide * 0.75, 1.0), (-wide * 0.95, coat), (wide * 0.95, coat), (wide * 0.75, 1.0), (wide, 1.42), (0.08, 1.5), (-0.08, 1.5)]
+    figure.limb(
+        [(-wide * 0.9, 1.38), (-wide - 0.04 - swing * 0.4, 1.1), (-wide + swing, 0.85)], 0.1, np.asarray(top) * 0.75
+    )
+    body = [
+        (-wide, 1.42),
+        (-wide * 0.75, 1.0),
+        (-wide * 0.95, coat),
+        (wide * 0.95, coat),
+        (wide * 0.75, 1.0),
+        (wide, 1.42),
+        (0.08, 1.5),
+        (-0.08, 1.5),
+    ]
     figure.part(body, top)
-    figure.limb([(wide * 0.9, 1.38), (wide + 0.04 + swing * 0.4, 1.1), (wide - swing, 0.85)], 0.1, np.asarray(top) * 0.88)
+    figure.limb(
+        [(wide * 0.9, 1.38), (wide + 0.04 + swing * 0.4, 1.1), (wide - swing, 0.85)], 0.1, np.asarray(top) * 0.88
+    )
     if rng.random() < 0.35:
         figure.part([(-wide - 0.12, 1.4), (-wide - 0.14, 0.98), (-wide * 0.5, 0.98), (-wide * 0.5, 1.4)], clothes(rng))
     figure.limb([(0, 1.46), (0, 1.58)], 0.1, skin * 0.9)
@@ -74,7 +90,10 @@ def paint_pedestrian(canvas: Canvas, x: float, ahead: float, rng: np.random.Gene
 
 def paint_bicyclist(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
     """Paint someone who rides a bicycle, seen from the side or from the front. What the wheels ring is theirs too."""
-    canvas.shade([(x - 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead + 0.2), (x - 0.7, 0, ahead + 0.2)], 0.7)
+    canvas.shade(
+        [(x - 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead + 0.2), (x - 0.7, 0, ahead + 0.2)],
+        0.7,
+    )
     figure = Figure(canvas, x, ahead, rng.uniform(0.92, 1.06), int(rng.choice([-1, 1])), Surface.BICYCLIST)
     skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
     top, trousers, frame = clothes(rng), clothes(rng), clothes(rng)
@@ -122,4 +141,12 @@ def _ride_along(
 def _head(figure: Figure, across: float, up: float, skin: np.ndarray, rng: np.random.Generator) -> None:
     figure.disc(across, up, 0.095, 0.125, skin)
     hat = clothes(rng) if rng.random() < 0.6 else (40, 32, 28)
-    figure.part([(across - 0.12, up + 0.03), (across - 0.08, up + 0.14), (across + 0.05, up + 0.16), (across + 0.12, up + 0.04)], hat)
+    figure.part(
+        [
+            (across - 0.12, up + 0.03),
+            (across - 0.08, up + 0.14),
+            (across + 0.05, up + 0.16),
+            (across + 0.12, up + 0.04),
+        ],
+        hat,
+    )

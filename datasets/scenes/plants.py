@@ -14,7 +14,9 @@ BARK = ((74, 62, 52), (92, 84, 74), (58, 52, 50))
 
 def leaves(rng: np.random.Generator) -> Colour:
     """Draw a colour of leaves: green mostly, brown and olive at times."""
-    base = [(62, 86, 38), (84, 104, 50), (48, 66, 40), (112, 98, 48), (104, 74, 44)][rng.choice(5, p=[0.3, 0.25, 0.25, 0.1, 0.1])]
+    base = [(62, 86, 38), (84, 104, 50), (48, 66, 40), (112, 98, 48), (104, 74, 44)][
+        rng.choice(5, p=[0.3, 0.25, 0.25, 0.1, 0.1])
+    ]
     return tuple(np.asarray(base) * rng.uniform(0.7, 1.25) + rng.normal(0, 5, 3))
 
 
@@ -68,13 +70,10 @@ def paint_hedge(
     canvas: Canvas, x: float, near: float, far: float, height: float, noise: Noise, rng: np.random.Generator
 ) -> None:
     """Paint a hedge along the street."""
-    camera, side, colour = canvas.camera, -1 if x < 0 else 1, np.asarray(leaves(rng), np.float32)
-    near = max(near, NEAREST)
+    colour, near = np.asarray(leaves(rng), np.float32), max(near, NEAREST)
 
     def paint(px: np.ndarray, py: np.ndarray) -> tuple[np.ndarray, np.ndarray | Surface]:
-        ahead = np.clip(x * camera.focal / np.where(np.abs(px - camera.x) < 1, side, px - camera.x), near, far)
-        up = camera.height - (py - camera.y) * ahead / camera.focal
-        ahead = np.broadcast_to(ahead, up.shape)
+        ahead, up = canvas.camera.along(x, px, py, near, far)
         leaf = 0.25 * noise.at(noise.fine, ahead * 24, up * 24) + 0.12 * noise.at(noise.soft, ahead * 16, up * 16)
         return canvas.fade(colour * np.clip(0.7 + 0.3 * up / height + leaf, 0.2, 2)[..., None], ahead), Surface.TREE
 

@@ -44,36 +44,69 @@ class Body:
     likelihood: float
 
 
-BODIES = (
-    Body(
-        3.9, 1.7, 1.48,
-        ((-0.5, 0.18), (-0.5, 0.58), (-0.42, 0.98), (0.04, 1.0), (0.24, 0.62), (0.47, 0.52), (0.5, 0.4), (0.5, 0.18)),
-        (1, 3),
-        (((-0.41, 0.62), (-0.36, 0.92), (-0.15, 0.94), (-0.15, 0.62)), ((-0.12, 0.62), (-0.12, 0.94), (0.03, 0.93), (0.19, 0.62))),
-        0.6, (-0.32, 0.32), 0.4,
+HATCHBACK = Body(
+    length=3.9,
+    width=1.7,
+    height=1.48,
+    outline=(
+        (-0.5, 0.18), (-0.5, 0.58), (-0.42, 0.98), (0.04, 1.0), (0.24, 0.62), (0.47, 0.52), (0.5, 0.4), (0.5, 0.18),
     ),
-    Body(
-        4.5, 1.78, 1.42,
-        ((-0.5, 0.18), (-0.5, 0.58), (-0.33, 0.64), (-0.2, 0.99), (0.07, 1.0), (0.24, 0.63), (0.47, 0.53), (0.5, 0.4), (0.5, 0.18)),
-        (2, 4),
-        (((-0.29, 0.65), (-0.19, 0.93), (-0.05, 0.94), (-0.05, 0.65)), ((-0.03, 0.65), (-0.03, 0.94), (0.06, 0.93), (0.19, 0.65))),
-        0.62, (-0.31, 0.32), 0.35,
+    glazed=(1, 3),
+    windows=(
+        ((-0.41, 0.62), (-0.36, 0.92), (-0.15, 0.94), (-0.15, 0.62)),
+        ((-0.12, 0.62), (-0.12, 0.94), (0.03, 0.93), (0.19, 0.62)),
     ),
-    Body(
-        5.2, 2.0, 2.3,
-        ((-0.5, 0.14), (-0.5, 0.96), (-0.47, 1.0), (0.2, 1.0), (0.36, 0.58), (0.48, 0.48), (0.5, 0.14)),
-        (3,),
-        (((0.1, 0.58), (0.1, 0.88), (0.2, 0.88), (0.31, 0.58)),),
-        0.6, (-0.3, 0.32), 0.17,
-    ),
-    Body(
-        9.5, 2.5, 3.1,
-        ((-0.5, 0.12), (-0.5, 0.97), (-0.49, 1.0), (0.49, 1.0), (0.5, 0.42), (0.5, 0.12)),
-        (3,),
-        tuple(((s, 0.48), (s, 0.82), (s + 0.13, 0.82), (s + 0.13, 0.48)) for s in (-0.47, -0.32, -0.17, -0.02, 0.13, 0.28)),
-        0.9, (-0.28, 0.3), 0.08,
-    ),
+    waist=0.6,
+    wheels=(-0.32, 0.32),
+    likelihood=0.4,
 )  # fmt: skip
+
+SALOON = Body(
+    length=4.5,
+    width=1.78,
+    height=1.42,
+    outline=(
+        (-0.5, 0.18), (-0.5, 0.58), (-0.33, 0.64), (-0.2, 0.99), (0.07, 1.0), (0.24, 0.63), (0.47, 0.53), (0.5, 0.4),
+        (0.5, 0.18),
+    ),
+    glazed=(2, 4),
+    windows=(
+        ((-0.29, 0.65), (-0.19, 0.93), (-0.05, 0.94), (-0.05, 0.65)),
+        ((-0.03, 0.65), (-0.03, 0.94), (0.06, 0.93), (0.19, 0.65)),
+    ),
+    waist=0.62,
+    wheels=(-0.31, 0.32),
+    likelihood=0.35,
+)  # fmt: skip
+
+VAN = Body(
+    length=5.2,
+    width=2.0,
+    height=2.3,
+    outline=((-0.5, 0.14), (-0.5, 0.96), (-0.47, 1.0), (0.2, 1.0), (0.36, 0.58), (0.48, 0.48), (0.5, 0.14)),
+    glazed=(3,),
+    windows=(((0.1, 0.58), (0.1, 0.88), (0.2, 0.88), (0.31, 0.58)),),
+    waist=0.6,
+    wheels=(-0.3, 0.32),
+    likelihood=0.17,
+)
+
+BUS = Body(
+    length=9.5,
+    width=2.5,
+    height=3.1,
+    outline=((-0.5, 0.12), (-0.5, 0.97), (-0.49, 1.0), (0.49, 1.0), (0.5, 0.42), (0.5, 0.12)),
+    glazed=(3,),
+    windows=tuple(
+        ((at, 0.48), (at, 0.82), (at + 0.13, 0.82), (at + 0.13, 0.48))
+        for at in (-0.47, -0.32, -0.17, -0.02, 0.13, 0.28)
+    ),
+    waist=0.9,
+    wheels=(-0.28, 0.3),
+    likelihood=0.08,
+)
+
+BODIES = (HATCHBACK, SALOON, VAN, BUS)
 
 
 @dataclass(frozen=True)
@@ -110,17 +143,26 @@ def paint_vehicle(canvas: Canvas, car: Vehicle, light: Light) -> None:
     body = car.body
     half, wide = body.length / 2, body.width / 2
     spread = 1.15 + 0.5 * light.direct
-    corners = [(-half * 1.04, -wide * 1.15), (half * 1.04, -wide * 1.15), (half * 1.04, wide * 1.15), (-half * 1.04, wide * 1.15)]
+    corners = [
+        (-half * 1.04, -wide * 1.15),
+        (half * 1.04, -wide * 1.15),
+        (half * 1.04, wide * 1.15),
+        (-half * 1.04, wide * 1.15),
+    ]
     canvas.shade([car.point(along, across, 0) for along, across in corners], 0.4)
     if light.direct > 0.3:
         cast = -light.sun * body.height * 0.8
         ground = [car.point(along, across * spread, 0) for along, across in corners]
-        canvas.shade([(x + (cast if index in (1, 2) else cast * 0.9), y, z) for index, (x, y, z) in enumerate(ground)], 0.6)
+        canvas.shade(
+            [(x + (cast if index in (1, 2) else cast * 0.9), y, z) for index, (x, y, z) in enumerate(ground)], 0.6
+        )
     for along in body.wheels:
         for side in (-1, 1):
             _tyre(canvas, car, along * body.length, side)
     edges = list(zip(body.outline, body.outline[1:], strict=False))
-    faces = [([car.rim(a, -1), car.rim(b, -1), car.rim(b, 1), car.rim(a, 1)], index) for index, (a, b) in enumerate(edges)]
+    faces = [
+        ([car.rim(a, -1), car.rim(b, -1), car.rim(b, 1), car.rim(a, 1)], index) for index, (a, b) in enumerate(edges)
+    ]
     for quad, index in sorted(faces, key=lambda face: -sum(point[2] for point in face[0])):
         if _faces_camera(canvas, quad):
             _panel(canvas, car, quad, index, light)
@@ -152,7 +194,9 @@ def _back(canvas: Canvas, car: Vehicle, quad: list[Point]) -> None:
     for left, right in ((0.02, 0.16), (0.84, 0.98)):
         canvas.polygon(_inset(quad, low, high, left, right), (168, 22, 20), Surface.CAR)
     canvas.polygon(_inset(quad, 0.0, 0.22, 0.0, 1.0), np.asarray(car.paint) * 0.45, Surface.CAR)
-    canvas.polygon(_inset(quad, 0.25 if tall else 0.35, 0.33 if tall else 0.55, 0.36, 0.64), (216, 190, 70), Surface.CAR)
+    canvas.polygon(
+        _inset(quad, 0.25 if tall else 0.35, 0.33 if tall else 0.55, 0.36, 0.64), (216, 190, 70), Surface.CAR
+    )
 
 
 def _front(canvas: Canvas, quad: list[Point], light: Light) -> None:
@@ -165,7 +209,7 @@ def _front(canvas: Canvas, quad: list[Point], light: Light) -> None:
 
 def _flank(canvas: Canvas, car: Vehicle, side: int, light: Light) -> None:
     outline = [car.rim(share, side) for share in car.body.outline]
-    if side > 0:
+    if side < 0:
         outline.reverse()
     if not _faces_camera(canvas, outline):
         return
@@ -185,7 +229,12 @@ def _tyre(canvas: Canvas, car: Vehicle, along: float, side: int) -> None:
     """Paint a wheel as it is seen from the front or the rear."""
     outer, inner = side * car.body.width * 0.49, side * car.body.width * 0.36
     for at in (along - 0.28, along + 0.28):
-        foot = [car.point(at, outer, 0), car.point(at, inner, 0), car.point(at, inner, 0.45), car.point(at, outer, 0.45)]
+        foot = [
+            car.point(at, outer, 0),
+            car.point(at, inner, 0),
+            car.point(at, inner, 0.45),
+            car.point(at, outer, 0.45),
+        ]
         canvas.polygon(foot, (20, 20, 22), Surface.CAR)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -12,6 +12,9 @@ from models.servable import SIGNATURES, Servable
 from pipeline import examples, facts, figures, gate, json_file, parity, trained
 from pipeline.config import Recipe
 from pipeline.errors import GateError
+
+if TYPE_CHECKING:
+    import keras
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
@@ -36,19 +39,26 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         metrics=figures.brief(metrics),
         signatures=SIGNATURES,
     )
-
-    chosen = list(islice(examples.read(inputs["ingest"] / "records", metrics["split"]), config.export.parity_images))
-    expected = [trained.class_map(model, example.image, size) for example in chosen]
-    result = parity.check(
-        out / "saved_model", [example.encoded for example in chosen], [example.image for example in chosen], expected
-    )
+    result = _compare(model, out / "saved_model", inputs["ingest"] / "records", metrics["split"], config)
     parity.require(result)
     json_file.write(out / "parity.json", result)
     weights = sum(int(tf.size(variable)) for variable in model.trainable_variables)
-    print(f"SavedModel of {weights:,} weights with the signatures {', '.join(SIGNATURES)}")
     print(
-        f"parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ on {result['images']} images, "
-        "in a fresh process"
+        f"SavedModel: {weights:,} weights; parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ"
+    )
+    print(f"signatures: {', '.join(SIGNATURES)}")
+
+
+def _compare(model: "keras.Model", saved_model: Path, data: Path, split: str, config: Recipe) -> dict[str, Any]:
+    """Ask the SavedModel about the first images of the evaluated split, and compare with the model in hand."""
+    chosen = list(islice(examples.read(data, split), config.export.parity_images))
+    with tf.device("CPU:0"):  # where the fresh process computes too; see parity.ENVIRONMENT
+        expected = [trained.class_map(model, example.image, config.input.size) for example in chosen]
+    return parity.check(
+        saved_model,
+        files=[example.encoded for example in chosen],
+        images=[example.image for example in chosen],
+        expected=expected,
     )
 
 

@@ -1,5 +1,6 @@
 """The pipeline: the same bytes from every runner, any number of workers, any process."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 
+from datasets import tfrecord
 from datasets.camvid.camvid_dataset_builder import FOLDERS, Builder
 from datasets.conversion import collect, convert
 from datasets.pairs import by_stem
@@ -80,3 +82,22 @@ def test_what_breaks_a_worker_is_not_swallowed(raw: Path, tmp_path: Path) -> Non
     (tmp_path / "out").rmdir()
     with pytest.raises(Exception, match="No such file or directory"):
         convert(shards, WRITER)
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (KeyboardInterrupt(), KeyboardInterrupt),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError),
+    ],
+)
+def test_what_the_user_can_act_on_comes_out_unwrapped(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, kind: type[BaseException]
+) -> None:
+    def write(path: Path, records: object) -> int:
+        raise raised
+
+    monkeypatch.setattr(tfrecord, "write", write)
+    with pytest.raises(kind) as caught:
+        convert(plan(raw, tmp_path / "out"), WRITER)
+    assert getattr(caught.value, "errno", None) == getattr(raised, "errno", None)

@@ -95,8 +95,13 @@ def test_no_file_gives_no_row(signatures):
 
 @pytest.mark.parametrize(
     ("kind", "mode"),
-    [("PNG", "L"), ("PNG", "LA"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "1"), ("JPEG", "L"), ("JPEG", "CMYK")]
-    + [("JPEG", "RGB"), ("BMP", "RGB"), ("GIF", "P")],
+    [
+        *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
+        *(("JPEG", mode) for mode in ("L", "RGB", "CMYK")),
+        ("BMP", "RGB"),
+        ("GIF", "P"),
+        ("WEBP", "RGB"),
+    ],
 )
 def test_every_kind_of_file_becomes_rgb_near_its_pixels(kind, mode):
     image = np.full((16, 24, 3), 200, np.uint8)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from datasets.spec import DatasetSpec
 from models import catalog
 from models.servable import SIGNATURES
-from pipeline import examples, facts, json_file, parity, trained
+from pipeline import examples, facts, fresh_process, json_file, parity, trained
 from pipeline.errors import GateError, UserError
 from pipeline.steps import export
 
@@ -54,6 +54,16 @@ def test_the_saved_model_is_the_trained_model(exported, tiny_recipe, inputs):
     assert (found != trained.class_map(model, example.image, None)).mean() <= 1e-4
 
 
+def test_a_process_that_knows_the_project_proves_nothing(exported, inputs, tmp_path, capsys):
+    example = next(examples.read(inputs["ingest"] / "records", "val"))
+    request, response = tmp_path / "request.npz", tmp_path / "response.npz"
+    np.savez(request, image_0=example.image, bytes_0=np.frombuffer(example.encoded, np.uint8))
+    assert fresh_process.main(str(exported / "saved_model"), str(request), str(response)) == 1
+    assert "imported the project's datasets, models, pipeline" in capsys.readouterr().err
+    with np.load(response) as answers:
+        assert set(answers.files) == {f"{name}_0" for name in SIGNATURES}
+
+
 def test_the_model_says_what_it_is(exported):
     told = facts.read(exported / "saved_model")
     assert len(told["classes"]) == len(told["colours"]) == 11 and told["ignore"] == 255
@@ -76,7 +86,7 @@ def test_a_failed_gate_stops_the_export_and_names_every_check(tiny_recipe, input
     ]
     json_file.write(evaluate / "verdict.json", {"passed": False, "checks": checks})
     (tmp_path / "out").mkdir()
-    with pytest.raises(GateError, match="mIoU: required at least 0.9000, received 0.5000") as error:
+    with pytest.raises(GateError, match=r"mIoU: required at least 0\.9000, received 0\.5000") as error:
         export.run(tiny_recipe.only(SECTIONS), {**inputs, "evaluate": evaluate}, tmp_path / "out")
     assert "other" not in str(error.value)
     assert not list((tmp_path / "out").iterdir())

@@ -32,9 +32,7 @@ def model(tmp_path_factory) -> Path:
     module = Servable(net, None)
     tf.saved_model.save(module, folder / "10", signatures=module.signatures())
     spec = DatasetSpec("toy", ("dark", "red"), COLOURS, {}, (), "", "", "")
-    facts.write(
-        folder / "10", spec=spec, model=ModelConfig(name="fast"), size=None, metrics={}, signatures=SIGNATURES
-    )
+    facts.write(folder / "10", spec=spec, model=ModelConfig(name="fast"), size=None, metrics={}, signatures=SIGNATURES)
     shutil.copytree(folder / "10", folder / "2")
     return folder
 
@@ -130,5 +128,5 @@ def test_a_folder_without_images_and_a_foreign_model_are_told(model, tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(UserError, match="not a model that Segline exported"):
         predict(tmp_path, [draw(tmp_path / "a.png")], tmp_path / "out")
-    with pytest.raises(UserError, match="neither saved_model.pb nor numbered versions"):
+    with pytest.raises(UserError, match=r"neither saved_model\.pb nor numbered versions"):
         predict(tmp_path / "empty", [draw(tmp_path / "a.png")], tmp_path / "out")

@@ -1,0 +1,38 @@
+"""Fences along the street."""
+
+import numpy as np
+
+from datasets.scenes.canvas import NEAREST, Canvas, Colour
+from datasets.scenes.noise import Noise
+from datasets.scenes.surface import Surface
+
+
+def paint_fence(
+    canvas: Canvas, x: float, near: float, far: float, height: float, colour: Colour, gap: float, noise: Noise
+) -> None:
+    """Paint a fence along the street. All of it is fence, what is seen between its bars too, as in hand-made masks.
+
+    Args:
+        canvas: Where to paint.
+        x: Metres from the camera's line, signed.
+        near, far: Depths of its ends.
+        height: Metres.
+        colour: Of its wood or metal.
+        gap: Share of it that is open between bars; 0 for boards.
+        noise: Grain of the wood.
+    """
+    near = max(near, NEAREST)
+    behind = np.asarray(canvas.image)
+
+    def paint(px: np.ndarray, py: np.ndarray) -> tuple[np.ndarray, np.ndarray | Surface]:
+        ahead, up = canvas.camera.along(x, px, py, near, far)
+        board = (ahead * (5 if gap else 6.5)) % 1
+        grain = 1 + 0.12 * noise.at(noise.fine, ahead * 30, up * 8) - 0.35 * (board < 0.12)
+        colours = canvas.fade(np.asarray(colour, np.float32) * grain[..., None], ahead)
+        if gap:
+            rail = (np.abs(up - height + 0.06) < 0.05) | (np.abs(up - 0.18) < 0.05)
+            seen = behind[py.astype(int), px.astype(int)]
+            colours = np.where(((board < gap) & ~rail)[..., None], np.float32(0.8) * seen, colours)
+        return colours, Surface.FENCE
+
+    canvas.face([(x, 0.0, near), (x, height, near), (x, height, far), (x, 0.0, far)], paint)

@@ -1,0 +1,131 @@
+"""What lines the street: houses, gardens, fences, and what closes the view."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from datasets.scenes.buildings import House, house, paint_house
+from datasets.scenes.fences import paint_fence
+from datasets.scenes.light import Light
+from datasets.scenes.plants import paint_bare_tree, paint_crown, paint_hedge, paint_tree
+from datasets.scenes.stage import Stage
+
+SIGHT = 130.0
+"""Metres to which the street is lined."""
+
+FENCE_COLOURS = ((112, 84, 60), (92, 92, 88), (46, 52, 50), (176, 174, 166), (70, 86, 64), (132, 118, 100))
+
+
+@dataclass(frozen=True)
+class Lot:
+    """A stretch of one side of the street.
+
+    Attributes:
+        kind: What it is; a gap is where a side road leaves.
+        near, far: Depths of its ends.
+        house: What stands on it, if that is its kind.
+    """
+
+    kind: Literal["house", "park", "gap"]
+    near: float
+    far: float
+    house: House | None = None
+
+
+def line_up(
+    back: float, bend: float, gap: tuple[float, float], leafy: float, light: Light, rng: np.random.Generator
+) -> list[Lot]:
+    """Fill a side with houses and gardens, by depth.
+
+    Args:
+        back: Metres from the camera's line to where lots begin, signed.
+        bend: Metres by which the road has bent sideways at 100 m.
+        gap: Depths between which a side road leaves; (0, 0) for none.
+        leafy: Share of gardens, 0..1.
+        light: Which windows are lit.
+        rng: Decides the rest.
+    """
+    lots: list[Lot] = []
+    sign, at, setback = (-1 if back < 0 else 1), rng.uniform(-12, 2), rng.choice([0.0, 0.0, 3.0])
+    while at < SIGHT:
+        end = at + rng.uniform(7, 20)
+        if at < gap[1] and end > gap[0] > 0:
+            if at >= gap[0] - 4:
+                lots.append(Lot("gap", *gap))
+                at = gap[1]
+                continue
+            end = gap[0]
+        if rng.random() < leafy:
+            lots.append(Lot("park", at, end))
+        else:
+            x = abs(back) + setback + rng.choice([0.0, 0.0, 0.6, 2.0]) + sign * bend * (max(at, 0) / 100) ** 2
+            neighbour = lots[-1].house if lots and rng.random() < 0.3 else None
+            new = house(rng, light, sign * max(2.0, x), at, end)
+            lots.append(Lot("house", at, end, replace(neighbour, near=at, far=end) if neighbour else new))
+        at = end + (rng.uniform(1, 5) if rng.random() < 0.2 else 0.0)
+    return [lot for lot in lots if lot.far > 1]
+
+
+def skyline(lots: list[Lot]) -> np.ndarray:
+    """Give depth, height and distance from the camera's line of each house, float [n,3]: it throws the shadow."""
+    houses = [lot.house for lot in lots if lot.house]
+    return np.array([[house.near, house.height, abs(house.x)] for house in houses]).reshape(-1, 3)
+
+
+def put_backdrop(stage: Stage) -> None:
+    """Put far houses and trees where the street ends."""
+    for x in np.arange(-130, 130, 10.0) + stage.uniform(-3, 3):
+        ahead = stage.uniform(140, 190)
+        if stage.chance(0.45):
+            far = house(stage.rng, stage.light, float(x), ahead, ahead + 12)
+            stage.put(ahead, paint_house, far, stage.light, stage.noise)
+        else:
+            _put_crown(stage, float(x), ahead, stage.uniform(3.5, 6.5))
+
+
+def put_side(stage: Stage, back: float, lots: list[Lot]) -> None:
+    """Put what stands on the lots of one side, `back` metres from the camera's line."""
+    sign = -1 if back < 0 else 1
+    for lot in lots:
+        edge = back + stage.road.shift(max(lot.near, 0))
+        if lot.house is not None:
+            stage.put(lot.near, paint_house, lot.house, stage.light, stage.noise)
+            if sign * (lot.house.x - edge) > 1.5:
+                _put_border(stage, edge + 0.1 * sign, lot)
+        elif lot.kind == "park":
+            _put_park(stage, edge, sign, lot)
+            _put_border(stage, edge + 0.1 * sign, lot)
+
+
+def put_tree(stage: Stage, x: float, ahead: float) -> None:
+    """Put a tree, in leaf or bare."""
+    if stage.chance(0.22):
+        stage.put(ahead, paint_bare_tree, x, ahead, stage.rng)
+    else:
+        stage.put(ahead, paint_tree, x, ahead, stage.light, stage.noise, stage.rng)
+
+
+def _put_park(stage: Stage, edge: float, sign: int, lot: Lot) -> None:
+    ahead = max(lot.near, 3.0)
+    while ahead < lot.far:
+        _put_crown(stage, edge + sign * stage.uniform(7, 15), ahead + 1, stage.uniform(3, 5.5))
+        if stage.chance(0.5):
+            put_tree(stage, edge + sign * stage.uniform(2, 6), ahead)
+        ahead += 3 + 0.06 * ahead  # what is far is seen edge on
+
+
+def _put_border(stage: Stage, x: float, lot: Lot) -> None:
+    near, far = max(lot.near, 1.0), lot.far
+    kind = stage.rng.choice(["fence", "hedge", "open"], p=[0.5, 0.25, 0.25])
+    if kind == "hedge":
+        stage.put(near, paint_hedge, x, near, far, stage.uniform(0.9, 2), stage.noise, stage.rng)
+    elif kind == "fence":
+        colour = FENCE_COLOURS[stage.rng.integers(len(FENCE_COLOURS))]
+        gap = 0.62 if stage.chance(0.5) else 0.0
+        stage.put(near, paint_fence, x, near, far, stage.uniform(0.9, 2.1), colour, gap, stage.noise)
+
+
+def _put_crown(stage: Stage, x: float, ahead: float, radius: float) -> None:
+    centre, radii = (x, radius * 0.75, ahead), (radius * 1.2, radius)
+    stage.put(ahead, paint_crown, centre, radii, stage.light, stage.noise, stage.rng)
