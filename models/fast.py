@@ -1,4 +1,9 @@
-"""The project's own fast net: ordinary convolutions at 1/4, 1/8 and 1/16, made to learn from nothing on a CPU."""
+"""The project's own fast net: ordinary convolutions at 1/4, 1/8 and 1/16, made to learn from nothing on a CPU.
+
+1,561,283 weights at 11 classes. Short single runs on CamVid (6 epochs, 2 cores, nearly equal cost a step) chose its
+shape: val mIoU was 0.45 with two strided 3x3 convolutions as the stem, 0.37 with one 8x8 convolution of stride 4, and
+0.40 with fewer channels at 1/4 and in the decoder and one more block at 1/16 instead.
+"""
 
 import keras
 

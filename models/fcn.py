@@ -1,6 +1,6 @@
 """FCN: fully convolutional networks on VGG16 (Long, Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038).
 
-FCN-8s with the defaults and 21 classes has 134,489,760 weights; the paper's table 1 says 134M.
+FCN-8s with the defaults and 21 classes has 134,489,759 weights; the paper's table 1 says 134M.
 """
 
 from typing import Literal

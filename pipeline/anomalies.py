@@ -9,9 +9,8 @@ import numpy as np
 
 from datasets.spec import DatasetSpec
 from pipeline.config import Severity, ValidateConfig
+from pipeline.records import TRAIN
 from pipeline.statistics import SplitStatistics
-
-TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Anomaly:
     """One thing that is wrong.
 
     Attributes:
-        anomaly: Its kind: a key of the recipe's section `validate`.
+        anomaly: Its kind: a key of the recipe's section `validate`, or "train_missing", which no setting permits.
         severity: "error" stops the run, "warning" is shown, "ignore" is left out.
         message: What is wrong, with names.
     """
@@ -55,11 +54,9 @@ def refusal(anomalies: Sequence[Anomaly]) -> str:
     if len(errors) < len(anomalies):
         lines += ["Besides:", *lines_of(anomalies[len(errors) :])]
     lines.append("Put the raw data right and run again.")
-    settings = [
-        f"--set validate.{kind}=warning" for kind in dict.fromkeys(one.anomaly for one in errors if _optional(one))
-    ]
+    settings = sorted({one.anomaly for one in errors} & set(ValidateConfig.model_fields))
     if settings:
-        lines += ["To go on all the same:", *(f"  {setting}" for setting in settings)]
+        lines += ["To go on all the same:", *(f"  --set validate.{setting}=warning" for setting in settings)]
     return "\n".join(lines)
 
 
@@ -68,17 +65,17 @@ def lines_of(anomalies: Sequence[Anomaly]) -> list[str]:
     return [f"  {one.severity}: {one.message}" for one in anomalies]
 
 
-def _optional(one: Anomaly) -> bool:
-    return not (one.anomaly == "split_missing" and one.message.startswith(f"split {TRAIN} "))
-
-
 def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
     """Published splits that hold no image. Without training images there is nothing to do: always an error."""
     for name in dict.fromkeys([TRAIN, *spec.split_sizes]):
-        if name not in splits:
-            size = f", published are {spec.split_sizes[name]}" if name in spec.split_sizes else ""
-            kind: Severity = "error" if name == TRAIN else severity
-            yield Anomaly("split_missing", kind, f"split {name} is missing: it holds no image{size}")
+        if name in splits:
+            continue
+        size = f", published are {spec.split_sizes[name]}" if name in spec.split_sizes else ""
+        message = f"split {name} is missing: it holds no image{size}"
+        if name == TRAIN:
+            yield Anomaly("train_missing", "error", message)
+        else:
+            yield Anomaly("split_missing", severity, message)
 
 
 def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:

@@ -91,7 +91,9 @@ def _recolour(pixels: tf.Tensor, mean: tf.Tensor, config: AugmentConfig, draws: 
     """Change brightness, contrast, saturation and hue of [h,w,3] around `mean` [3]."""
     brightness, contrast, saturation = (
         _between(-limit, limit, draw)
-        for limit, draw in zip((config.brightness, config.contrast, config.saturation), tf.unstack(draws[:3]), strict=True)
+        for limit, draw in zip(
+            (config.brightness, config.contrast, config.saturation), tf.unstack(draws[:3]), strict=True
+        )
     )
     grey = tf.tile(tf.constant(LUMA)[:, None], [1, 3])
     matrix = (1 + saturation) * tf.eye(3) - saturation * grey

@@ -1,6 +1,7 @@
 """`segline check`: would this recipe run here? Recipe, raw files, disk and devices are looked at; nothing is run."""
 
 import shutil
+from pathlib import Path
 
 from datasets import catalog
 from datasets.errors import DatasetError

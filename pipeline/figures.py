@@ -49,7 +49,9 @@ class ImageScores:
         self.num_classes = num_classes
         self.image_miou: dict[str, float | None] = {}
 
-    def add(self, ids: Sequence[Any], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> None:
+    def add(
+        self, ids: np.ndarray | Sequence[Any], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray
+    ) -> None:
         """Score a batch: ids [B], images (unused), labels and predictions uint8 [B,H,W]."""
         for name, label, prediction in zip(ids, labels, predictions, strict=True):
             confusion = metrics.confusion_matrix(label, prediction, self.num_classes)

@@ -65,12 +65,14 @@ def write(out: Path, *, count: int, seed: int, size: tuple[int, int] = (360, 480
         _check_same(out, stamp, splits)
         print(f"{out} holds this sample already: left as it is")
         return splits
+    _sweep(out)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
         _draw_all(partial, splits, seed, size)
         (partial / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
         partial.rename(out)
+    except OSError as error:
+        raise DatasetError(f"{out} cannot be written: {error.strerror}. Make room or name another folder.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return splits
@@ -114,6 +116,17 @@ def _draw_all(folder: Path, splits: dict[str, int], seed: int, size: tuple[int, 
             listing.append(f"/SegNet/CamVid/{files[0]} /SegNet/CamVid/{files[1]}\n")
         (folder / f"{split}.txt").write_text("".join(listing), encoding="utf-8")
         first += number
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed writer of `out` left. A writer that still lives is left alone."""
+    for partial in out.parent.glob(f".{out.name}.*.partial"):
+        try:
+            os.kill(int(partial.suffixes[-2][1:]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(partial, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
 
 
 def _check_same(out: Path, stamp: dict, splits: dict[str, int]) -> None:

@@ -56,8 +56,10 @@ class Camera:
 
         Args:
             wall: Metres from the camera's line to the wall, signed.
-            x, y: Pixel centres, [1,w] and [h,1].
-            near, far: Depths of the wall's ends.
+            x: Pixel centres, [1,w].
+            y: Pixel centres, [h,1].
+            near: Depth of the wall's near end.
+            far: Depth of its far end.
 
         Returns:
             Metres ahead [1,w], within the ends, and metres above the ground [h,w].
@@ -149,7 +151,7 @@ class Canvas:
         box = self._box(pixels)
         if box is None:
             return
-        darker = self.image.crop(box).point([round(value * light) for value in range(256)] * 3)
+        darker = self.image.crop(box).point([int(value * light) for value in range(256)] * 3)
         self.image.paste(darker, box, _inside(pixels, box))
 
     def _ink(self, colour: Colour, ahead: float) -> tuple[int, ...]:

@@ -15,7 +15,8 @@ def paint_fence(
     Args:
         canvas: Where to paint.
         x: Metres from the camera's line, signed.
-        near, far: Depths of its ends.
+        near: Depth of its near end.
+        far: Depth of its far end.
         height: Metres.
         colour: Of its wood or metal.
         gap: Share of it that is open between bars; 0 for boards.

@@ -44,55 +44,42 @@ class Light:
 
 def weather(rng: np.random.Generator) -> Light:
     """Draw the light of a sequence: sunny, overcast or dusk."""
-    kind = rng.choice(["sun", "overcast", "dusk"], p=[0.45, 0.35, 0.2])
-    sun = int(rng.choice([-1, 1]))
     warm = rng.uniform(-0.06, 0.08)
-    tint = (1 + warm, 1.0, 1 - warm)
-    blur, grain = rng.uniform(0.35, 0.8), rng.uniform(1, 4.5)
-    if kind == "sun":
-        zenith = (rng.uniform(70, 130), rng.uniform(120, 165), rng.uniform(190, 235))
-        return Light(
-            sun,
-            rng.uniform(0.6, 1),
-            rng.uniform(0, 0.6),
-            zenith,
-            (205, 218, 232),
-            rng.uniform(250, 600),
-            0.03,
-            rng.uniform(0.9, 1.1),
-            tint,
-            blur,
-            grain,
-        )
-    if kind == "overcast":
-        grey = rng.uniform(170, 235)
-        sky = (grey, grey + 3, grey + 8)
-        return Light(
-            sun,
-            rng.uniform(0, 0.2),
-            rng.uniform(0.8, 1),
-            sky,
-            (225, 228, 232),
-            rng.uniform(130, 350),
-            0.08,
-            rng.uniform(0.8, 1.1),
-            tint,
-            blur,
-            grain,
-        )
-    return Light(
-        sun,
-        rng.uniform(0.1, 0.5),
-        rng.uniform(0.2, 0.9),
-        (95, 105, 140),
-        (215, 175, 140),
-        rng.uniform(200, 500),
-        0.35,
-        rng.uniform(0.55, 0.75),
-        tint,
-        blur,
-        grain * 1.5,
+    sunny = Light(
+        sun=int(rng.choice([-1, 1])),
+        direct=rng.uniform(0.6, 1),
+        clouds=rng.uniform(0, 0.6),
+        zenith=(rng.uniform(70, 130), rng.uniform(120, 165), rng.uniform(190, 235)),
+        horizon=(205, 218, 232),
+        clear=rng.uniform(250, 600),
+        lit=0.03,
+        exposure=rng.uniform(0.9, 1.1),
+        tint=(1 + warm, 1.0, 1 - warm),
+        blur=rng.uniform(0.35, 0.8),
+        grain=rng.uniform(1, 4.5),
     )
+    grey = rng.uniform(170, 235)
+    overcast = replace(
+        sunny,
+        direct=rng.uniform(0, 0.2),
+        clouds=rng.uniform(0.8, 1),
+        zenith=(grey, grey + 3, grey + 8),
+        horizon=(225, 228, 232),
+        clear=rng.uniform(130, 350),
+        lit=0.08,
+        exposure=rng.uniform(0.8, 1.1),
+    )
+    dusk = replace(
+        sunny,
+        direct=rng.uniform(0.1, 0.5),
+        clouds=rng.uniform(0.2, 0.9),
+        zenith=(95, 105, 140),
+        horizon=(215, 175, 140),
+        lit=0.35,
+        exposure=rng.uniform(0.55, 0.75),
+        grain=sunny.grain * 1.5,
+    )
+    return (sunny, overcast, dusk)[rng.choice(3, p=[0.45, 0.35, 0.2])]
 
 
 def vary(light: Light, rng: np.random.Generator) -> Light:

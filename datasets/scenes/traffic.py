@@ -11,6 +11,9 @@ from datasets.scenes.roadside import put_tree
 from datasets.scenes.stage import Stage
 from datasets.scenes.vehicles import paint_vehicle, vehicle
 
+CLEARANCE = 4.0
+"""Metres in front of the camera that are free of vehicles."""
+
 POSTS = (furniture.paint_lamp, furniture.paint_sign, furniture.paint_traffic_light)
 
 
@@ -31,6 +34,8 @@ def put_vehicles(stage: Stage) -> None:
             ahead = float(depth) + stage.uniform(-0.6, 0.6)
             place = x + stage.road.shift(ahead) + stage.rng.normal(0, 0.12)
             car = vehicle(stage.rng, place, ahead, yaw + stage.rng.normal(0, 0.04))
+            if ahead - car.body.length / 2 < CLEARANCE:
+                continue
             for other, (beside, _, _) in enumerate(rows):
                 if abs(beside - x) < 2.3:
                     free[other] = depth + car.body.length + 1

@@ -13,6 +13,7 @@ from datasets.spec import DatasetSpec
 from pipeline import anomalies, class_weights, json_file, statistics, statistics_protos
 from pipeline.config import Recipe
 from pipeline.errors import UserError
+from pipeline.records import TRAIN
 from pipeline.statistics import SplitStatistics
 
 NAME = 18
@@ -36,14 +37,16 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     json_file.write(out / "statistics.json", {"classes": list(spec.classes), "splits": facts})
     (out / "statistics.pb").write_bytes(statistics_protos.statistics(splits, spec))
     (out / "schema.pb").write_bytes(statistics_protos.schema(spec))
-    json_file.write(out / "weights.json", class_weights.all_kinds(splits[anomalies.TRAIN]))
+    json_file.write(out / "weights.json", class_weights.all_kinds(splits[TRAIN]))
     json_file.write(out / "anomalies.json", [one.as_dict() for one in found])
 
 
 def _summary(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> list[str]:
     """Give the table of classes: share of the labelled pixels, and number of images that show the class."""
-    lines = [f"{'validate':<9} {'share of pixels, images with the class':>50}"[:80]]
-    lines = [f"  {'class':<{NAME}}" + "".join(f"{f'{name} px':>11} {'images':>7}" for name in splits)]
+    lines = [
+        f"{'validate':<9} shares of the labelled pixels, and images that show the class",
+        f"  {'class':<{NAME}}" + "".join(f"{name[:8]:>11} {'images':>7}" for name in splits),
+    ]
     for index, name in enumerate(spec.classes):
         cells = (f"{split.shares[index]:>11.2%} {split.images_with_class[index]:>7}" for split in splits.values())
         lines.append(f"  {name[:NAME]:<{NAME}}" + "".join(cells))

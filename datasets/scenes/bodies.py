@@ -1,0 +1,94 @@
+"""Shapes of vehicles, as side views."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Body:
+    """The shape of a kind of vehicle.
+
+    Attributes:
+        length, width, height: Metres.
+        outline: (share of the length from rear -0.5 to front 0.5, share of the height), from the rear's foot over the
+            roof to the front's foot.
+        glazed: Edges of the outline, counted from 0, that are glass.
+        windows: Side windows as outlines in the same shares.
+        waist: Share of the height from which it narrows.
+        wheels: Shares of the length at which wheels stand.
+        likelihood: How often it is met.
+    """
+
+    length: float
+    width: float
+    height: float
+    outline: tuple[tuple[float, float], ...]
+    glazed: tuple[int, ...]
+    windows: tuple[tuple[tuple[float, float], ...], ...]
+    waist: float
+    wheels: tuple[float, ...]
+    likelihood: float
+
+
+HATCHBACK = Body(
+    length=3.9,
+    width=1.7,
+    height=1.48,
+    outline=(
+        (-0.5, 0.18), (-0.5, 0.58), (-0.42, 0.98), (0.04, 1.0), (0.24, 0.62), (0.47, 0.52), (0.5, 0.4), (0.5, 0.18),
+    ),
+    glazed=(1, 3),
+    windows=(
+        ((-0.41, 0.62), (-0.36, 0.92), (-0.15, 0.94), (-0.15, 0.62)),
+        ((-0.12, 0.62), (-0.12, 0.94), (0.03, 0.93), (0.19, 0.62)),
+    ),
+    waist=0.6,
+    wheels=(-0.32, 0.32),
+    likelihood=0.4,
+)  # fmt: skip
+
+SALOON = Body(
+    length=4.5,
+    width=1.78,
+    height=1.42,
+    outline=(
+        (-0.5, 0.18), (-0.5, 0.58), (-0.33, 0.64), (-0.2, 0.99), (0.07, 1.0), (0.24, 0.63), (0.47, 0.53), (0.5, 0.4),
+        (0.5, 0.18),
+    ),
+    glazed=(2, 4),
+    windows=(
+        ((-0.29, 0.65), (-0.19, 0.93), (-0.05, 0.94), (-0.05, 0.65)),
+        ((-0.03, 0.65), (-0.03, 0.94), (0.06, 0.93), (0.19, 0.65)),
+    ),
+    waist=0.62,
+    wheels=(-0.31, 0.32),
+    likelihood=0.35,
+)  # fmt: skip
+
+VAN = Body(
+    length=5.2,
+    width=2.0,
+    height=2.3,
+    outline=((-0.5, 0.14), (-0.5, 0.96), (-0.47, 1.0), (0.2, 1.0), (0.36, 0.58), (0.48, 0.48), (0.5, 0.14)),
+    glazed=(3,),
+    windows=(((0.1, 0.58), (0.1, 0.88), (0.2, 0.88), (0.31, 0.58)),),
+    waist=0.6,
+    wheels=(-0.3, 0.32),
+    likelihood=0.17,
+)
+
+BUS = Body(
+    length=9.5,
+    width=2.5,
+    height=3.1,
+    outline=((-0.5, 0.12), (-0.5, 0.97), (-0.49, 1.0), (0.49, 1.0), (0.5, 0.42), (0.5, 0.12)),
+    glazed=(3,),
+    windows=tuple(
+        ((at, 0.48), (at, 0.82), (at + 0.13, 0.82), (at + 0.13, 0.48))
+        for at in (-0.47, -0.32, -0.17, -0.02, 0.13, 0.28)
+    ),
+    waist=0.9,
+    wheels=(-0.28, 0.3),
+    likelihood=0.08,
+)
+
+BODIES = (HATCHBACK, SALOON, VAN, BUS)

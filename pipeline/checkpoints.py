@@ -1,0 +1,102 @@
+"""Checkpoints: one file each, atomic, checked when read; a damaged one is passed over for the one before."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray]
+
+STATE = "state.json"
+KEEP = 2
+"""Checkpoints that are kept, should the newest be damaged; and best weights, which the older may still point to."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was read back.
+
+    Attributes:
+        arrays: {name: array}, every one as it was saved.
+        state: The plain values that were saved with them.
+    """
+
+    arrays: dict[str, np.ndarray] = field(repr=False)
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints in a folder: step-<number>.npz, and best-<number>.npz with the best weights so far.
+
+    A file is a zip of NumPy arrays, whose checksums are compared on reading.
+    """
+
+    folder: Path
+
+    def save(self, number: int, arrays: Arrays, state: Mapping[str, Any]) -> None:
+        """Write checkpoint `number` (that of the last step done) and remove what is now superfluous."""
+        _write(self.folder / f"step-{number:09d}.npz", arrays, state)
+        self._prune("step")
+        self._prune("best")
+
+    def save_best(self, number: int, arrays: Arrays) -> str:
+        """Write the best weights so far and give the name under which a checkpoint's state keeps them."""
+        path = self.folder / f"best-{number:09d}.npz"
+        _write(path, arrays, {})
+        return path.name
+
+    def best(self, name: str) -> dict[str, np.ndarray]:
+        """Read what `save_best` wrote."""
+        return _read(self.folder / name).arrays
+
+    def latest(self) -> Checkpoint | None:
+        """Read the newest checkpoint that is whole, with the best weights it names; None where there is none."""
+        for path in reversed(self._all("step")):
+            try:
+                found = _read(path)
+                if best := found.state.get("best"):
+                    _read(self.folder / best["file"])
+            except Exception as error:  # whatever zipfile and NumPy make of damaged bytes
+                print(f"train     passes over the damaged checkpoint {path.name}: {error}")
+                path.rename(path.with_suffix(".damaged"))  # else its number would outrank the next ones
+            else:
+                return found
+        return None
+
+    def remove(self) -> None:
+        """Remove the folder: training is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _all(self, kind: str) -> list[Path]:
+        """Files of a kind, oldest first."""
+        return sorted(path for path in self.folder.glob(f"{kind}-*.npz") if re.fullmatch(r"\w+-\d+\.npz", path.name))
+
+    def _prune(self, kind: str) -> None:
+        for path in self._all(kind)[:-KEEP]:
+            path.unlink()
+
+
+def _write(path: Path, arrays: Arrays, state: Mapping[str, Any]) -> None:
+    """Write a file so that it is there whole or not at all, whatever dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{STATE: text}, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _read(path: Path) -> Checkpoint:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    state = json.loads(arrays.pop(STATE).tobytes())
+    return Checkpoint(arrays, state)

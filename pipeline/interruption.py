@@ -1,0 +1,33 @@
+"""Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of something."""
+
+import signal
+import sys
+from contextlib import AbstractContextManager
+from types import FrameType
+from typing import Any
+
+
+class Interruption(AbstractContextManager["Interruption"]):
+    """Inside the block, Ctrl-C or SIGTERM only sets `asked`. A second Ctrl-C raises KeyboardInterrupt at once.
+
+    A second SIGTERM does not: service managers send it to every process of a group, and our parent passes it on.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Interruption":
+        self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if self.asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if not self.asked:
+            print("\nStopping after this step; Ctrl-C again stops at once.", file=sys.stderr, flush=True)
+        self.asked = True

@@ -1,0 +1,50 @@
+"""TensorBoard: scalars and pictures of a training, written without TensorFlow's own writer, which cannot resume."""
+
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+
+class Telemetry:
+    """Events of one training in a folder. Writing happens in a thread of its own.
+
+    Args:
+        folder: Where TensorBoard looks; several sittings of one training share it.
+        done: Steps done before this sitting. What an earlier one wrote about later steps is hidden by TensorBoard.
+    """
+
+    def __init__(self, folder: Path, *, done: int = 0) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._writer = EventFileWriter(str(folder))
+        if done:
+            self._writer.add_event(Event(step=done + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write numbers of a step, {"train/loss": 0.8, ...}."""
+        self._add(step, *(Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()))
+
+    def image(self, step: int, tag: str, picture: np.ndarray) -> None:
+        """Write a picture uint8 [H,W,3] of a step."""
+        height, width, channels = picture.shape
+        encoded = io.BytesIO()
+        Image.fromarray(picture).save(encoded, format="PNG")
+        image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded.getvalue())
+        self._add(step, Summary.Value(tag=tag, image=image))
+
+    def flush(self) -> None:
+        """Bring to disk what was written: before a checkpoint, so that a resume leaves no gap."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Flush and end the thread."""
+        self._writer.close()
+
+    def _add(self, step: int, *values: Summary.Value) -> None:
+        self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
