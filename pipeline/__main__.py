@@ -99,14 +99,17 @@ def sample(options: argparse.Namespace) -> None:
     """Draw sample data in a dataset's own layout."""
     from datasets import catalog
 
+    print(f"Drawing {options.count} scenes in the layout of {options.dataset} ...", flush=True)
     splits = catalog.sample(options.dataset).write(options.out, count=options.count, seed=options.seed)
     print(f"{options.out}: {', '.join(f'{split} {count}' for split, count in splits.items())} images")
 
 
 def predict(options: argparse.Namespace) -> None:
     """Segment images with an exported model."""
-    from pipeline.predict import predict as run_predict
+    from pipeline.run_folder import redirected
 
+    with Path(os.devnull).open("w") as nowhere, redirected(sys.stderr, nowhere):  # TensorFlow's greeting
+        from pipeline.predict import predict as run_predict
     run_predict(options.model, options.images, options.out, alpha=options.alpha)
 
 

@@ -3,16 +3,17 @@
 import argparse
 import sys
 import traceback
+from pathlib import Path
 
 from datasets.errors import DatasetError
 from models.errors import ModelError
-from pipeline import lock, sweep
+from pipeline import lock, serving, sweep
 from pipeline import recipe as recipes
 from pipeline.child import ChildError
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.graph import STEPS
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner, explain
+from pipeline.runner import Runner, explain, serving_name
 from pipeline.store import Store
 from pipeline.summary import summary
 from pipeline.workspace import Workspace
@@ -32,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
             runner.run_all(options.until, frozenset(options.rerun))
         except ChildError as error:
             sweep.mark_killed(workspace, store, but=folder.id)
+            if error.exit_code == GateError.exit_code:
+                _summarise(folder, None)
             store.end_run(folder.id, _STATES.get(error.exit_code, "failed"))
             if error.exit_code > 130:
                 print(
@@ -43,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
             raise explain(error, workspace.root) from None
         store.end_run(folder.id, "done")
         if options.until in (None, STEPS[-1].name):
-            print("\n" + "\n".join(summary(workspace, recipe, folder)))
+            _summarise(folder, serving.newest(workspace, serving_name(recipe)))
     return 0
 
 
@@ -81,6 +84,10 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
     except OSError as error:
         raise UserError(f"--workspace: cannot make the folder {str(options.workspace)!r}: {error.strerror}.") from None
     return Workspace(options.workspace.resolve())
+
+
+def _summarise(folder: RunFolder, served: Path | None) -> None:
+    print("\n" + "\n".join(summary(folder, served)))
 
 
 def _begin(store: Store, folder: RunFolder, recipe: str, state: str) -> None:

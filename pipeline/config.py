@@ -57,9 +57,7 @@ class DataConfig(Section):
 class IngestConfig(Section):
     """How raw files become records."""
 
-    on_bad_input: Literal["error", "quarantine"] = Field(
-        default="error", description="bad files: stop, or leave out"
-    )
+    on_bad_input: Literal["error", "quarantine"] = Field(default="error", description="bad files: stop, or leave out")
     num_shards: Positive | None = Field(default=None, description="TFRecord files of each split; null: by size")
 
 
@@ -150,18 +148,14 @@ class EvaluateConfig(Section):
     split: str = "val"
     min_miou: Fraction | None = Field(default=None, description="the gate: at least this mIoU; null: any")
     max_miou_drop: Fraction | None = Field(default=0.02, description="the gate: at most this under the served model")
-    overlays: Annotated[int, Field(ge=0)] = Field(
-        default=3, description="pictures each of the best, median and worst"
-    )
+    overlays: Annotated[int, Field(ge=0)] = Field(default=3, description="pictures each of the best, median and worst")
 
 
 class ExportConfig(Section):
     """What is served."""
 
     name: str | None = Field(default=None, description="folder under serving/; null: the recipe's name")
-    parity_images: Positive = Field(
-        default=8, description="images on which the export must repeat the evaluation"
-    )
+    parity_images: Positive = Field(default=8, description="images on which the export must repeat the evaluation")
 
 
 class Recipe(Section):

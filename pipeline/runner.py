@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import catalog
-from pipeline import digest, lock, serving
+from pipeline import digest, facts, lock, serving
 from pipeline.child import run_child
 from pipeline.config import Recipe, settings
 from pipeline.errors import GateError, Interrupted, UserError
@@ -125,9 +125,9 @@ class Runner:
             self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
         began = time.monotonic()
         try:
-            step.run(
-                self.recipe.only(step.sections), {name: found.path for name, found in plan.inputs.items()}, partial
-            )
+            with self.run.errors_to_log():
+                work = step.run
+            work(self.recipe.only(step.sections), {name: found.path for name, found in plan.inputs.items()}, partial)
             self._check_complete(step, partial)
         except BaseException as error:
             explained = explain(error, self.workspace.root)
@@ -188,7 +188,7 @@ class Runner:
                 found[name] = self._raw()
             elif name == SERVED:
                 if before := serving.before(self.workspace, serving_name(self.recipe), self.run.artifact("train")):
-                    found[name] = Input(before, digest.file_digest(before / serving.FACTS), "served")
+                    found[name] = Input(before, digest.file_digest(before / facts.FILE), "served")
             else:
                 artifact = self.run.artifact(name)
                 found[name] = Input(artifact, read_seal(artifact)["digest"], name)

@@ -9,16 +9,13 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline import digest, lock
+from pipeline import digest, facts, lock
 from pipeline.run_folder import RunFolder
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
 
-FACTS = "assets.extra/segline.json"
-"""What the model is, inside the SavedModel; `assets.extra` is the format's place for files of one's own."""
-
-ORIGIN = "assets.extra/origin.json"
-"""Where a served model came from: artifact, run, training."""
+ORIGIN = facts.FILE.with_name("origin.json")
+"""Where a served model came from: artifact, run, training. Beside what the model says of itself."""
 
 
 def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
@@ -37,14 +34,12 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
     folder = workspace.serving / name
     folder.mkdir(parents=True, exist_ok=True)
     with lock.hold(folder / ".lock", run.id, wait=True, on_wait=print):
-        newest = max(versions(folder), default=0)
+        served = newest(workspace, name)
         uri = workspace.relative(artifact)
-        if newest and origin(folder / str(newest)).get("export") == uri:
-            served = folder / str(newest)
-        else:
-            served = folder / str(newest + 1)
-            facts = {"export": uri, "train": workspace.relative(run.artifact("train")), "run": run.id}
-            _copy(artifact / "saved_model", facts, served)
+        if served is None or origin(served).get("export") != uri:
+            served = folder / str(int(served.name) + 1 if served else 1)
+            came_from = {"export": uri, "train": workspace.relative(run.artifact("train")), "run": run.id}
+            _copy(artifact / "saved_model", came_from, served)
         if store.artifact(workspace.relative(served)) is None:
             contents = json.loads((artifact / SEAL).read_text(encoding="utf-8"))["digest"]
             execution = store.begin(run.id, "promote", f"as {name} version {served.name}", contents[:16], "{}")
@@ -55,13 +50,22 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
 
 
 def before(workspace: Workspace, name: str, train: Path) -> Path | None:
-    """Newest served version that did not come from this training: what a new model is compared with."""
-    folder = workspace.serving / name
+    """Newest served version that did not come from this training: what a new model is compared with.
+
+    A version that was put there by hand and says nothing of itself is passed over.
+    """
     ours = workspace.relative(train)
-    for version in sorted(versions(folder), reverse=True):
-        if origin(folder / str(version)).get("train") != ours:
-            return folder / str(version)
+    for version in sorted(versions(workspace.serving / name), reverse=True):
+        served = workspace.serving / name / str(version)
+        if (served / facts.FILE).is_file() and origin(served).get("train") != ours:
+            return served
     return None
+
+
+def newest(workspace: Workspace, name: str) -> Path | None:
+    """Version that is served now."""
+    found = versions(workspace.serving / name)
+    return workspace.serving / name / str(max(found)) if found else None
 
 
 def versions(folder: Path) -> list[int]:
@@ -75,11 +79,11 @@ def origin(served: Path) -> dict[str, str]:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
-def _copy(saved_model: Path, facts: dict[str, str], served: Path) -> None:
+def _copy(saved_model: Path, came_from: dict[str, str], served: Path) -> None:
     partial = served.parent / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
-    digest.write_atomically(partial / ORIGIN, json.dumps(facts, indent=2))
+    digest.write_atomically(partial / ORIGIN, json.dumps(came_from, indent=2))
     partial.rename(served)
 
 

@@ -1,34 +1,28 @@
 """What a run ends with: the figures, and where to look."""
 
-import json
 import os
 from pathlib import Path
 
-from pipeline.config import Recipe
+from pipeline import json_file
 from pipeline.run_folder import RunFolder
-from pipeline.runner import serving_name
 from pipeline.score_table import table
-from pipeline.serving import versions
-from pipeline.workspace import Workspace
 
 
-def summary(workspace: Workspace, recipe: Recipe, run: RunFolder) -> list[str]:
-    """Lines of at most 80 columns, paths apart: IoU of each class, mIoU beside the baseline, paths of the results."""
-    metrics = json.loads((run.artifact("evaluate") / "metrics.json").read_text(encoding="utf-8"))
-    served = workspace.serving / serving_name(recipe)
-    newest = served / str(max(versions(served)))
+def summary(run: RunFolder, served: Path | None) -> list[str]:
+    """Lines of at most 80 columns, paths apart: IoU of each class, mIoU beside the baseline, paths of the results.
+
+    Args:
+        run: A run whose evaluate step is done.
+        served: Where the model is served, if it is.
+    """
+    evaluate, train = run.artifact("evaluate"), run.artifact("train")
+    paths = {"report": evaluate / "report.html", "overlays": evaluate / "overlays", "events": train / "events"}
+    if served:
+        paths["SavedModel"] = served
     return [
-        *table(metrics).splitlines(),
+        *table(json_file.read(evaluate / "metrics.json")).splitlines(),
         "",
-        *(
-            f"{name:<10} {_near(path)}"
-            for name, path in {
-                "report": run.artifact("evaluate") / "report.html",
-                "overlays": run.artifact("evaluate") / "overlays",
-                "events": run.artifact("train") / "events",
-                "SavedModel": newest,
-            }.items()
-        ),
+        *(f"{name:<10} {_near(path)}" for name, path in paths.items()),
     ]
 
 

@@ -146,7 +146,7 @@ def test_wrong_use_gets_one_clear_message(fresh: Segline, arguments: list[str], 
 
 def test_check_runs_nothing(fresh: Segline) -> None:
     shown = fresh("check", *fresh.recipe())
-    assert "train 8, val 3, test 3" in shown and "devices" in shown
+    assert "train 8, val 4, test 2" in shown and "devices" in shown
     assert not (fresh.workspace / "artifacts").exists()
 
 

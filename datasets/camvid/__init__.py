@@ -1,0 +1,1 @@
+"""CamVid: facts, builder and sample data."""

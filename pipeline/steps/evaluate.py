@@ -13,7 +13,6 @@ from datasets.spec import DatasetSpec
 from pipeline import examples, facts, figures, gate, json_file, overlays, records, report, scoring, trained
 from pipeline.config import Recipe, settings
 from pipeline.errors import UserError
-from pipeline.score_table import table
 
 if TYPE_CHECKING:
     import keras
@@ -71,8 +70,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         pictures=pictures,
     )
     report.write(out / "report.html", evaluation)
-    print(table(metrics))
-    print("\n".join(_gate_lines(verdict)))
+    print("\n".join(f"evaluate  {line}" for line in [_figures(metrics), *_gate_lines(verdict)]))
 
 
 def _count(data: Path, split: str) -> int:
@@ -110,6 +108,11 @@ def _write_overlays(folder: Path, pictures: list[Picture], spec: DatasetSpec) ->
     for choice, parts in pictures:
         title = f"{choice.kind} {choice.rank}: {choice.id}, mIoU of this image {choice.miou:.3f}"
         Image.fromarray(overlays.strip(parts, spec, title)).save(folder / choice.file)
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    miou, accuracy = gate.number(metrics["miou"]), gate.number(metrics["pixel_accuracy"])
+    return f"mIoU {miou}, pixel accuracy {accuracy} on {metrics['images']} images of {metrics['split']}"
 
 
 def _gate_lines(verdict: Mapping[str, Any]) -> list[str]:

@@ -44,9 +44,9 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     json_file.write(out / "parity.json", result)
     weights = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     print(
-        f"SavedModel: {weights:,} weights; parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ"
+        f"export    parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ, {weights:,} weights"
     )
-    print(f"signatures: {', '.join(SIGNATURES)}")
+    print(f"export    signatures: {', '.join(SIGNATURES)}")
 
 
 def _compare(model: "keras.Model", saved_model: Path, data: Path, split: str, config: Recipe) -> dict[str, Any]:

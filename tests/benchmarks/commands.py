@@ -7,7 +7,6 @@ and of wall seconds; commands take turns, so that a busy machine slows all of th
 """
 
 import argparse
-import os
 import resource
 import statistics
 import subprocess
@@ -36,8 +35,8 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=PROJECT / "workspace")
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    workspace = os.path.abspath(options.workspace)
-    served = max((Path(workspace) / "serving").glob("*/[0-9]*"), default=None)
+    workspace = str(options.workspace.resolve())
+    served = max(Path(workspace, "serving").glob("*/[0-9]*"), default=None)
     if served is None:
         sys.exit(f"{workspace} holds no served model. Run ./run demo first.")
     segline = [sys.executable, "-m", "pipeline"]

@@ -14,6 +14,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
 from datasets import tfrecord
+from datasets.errors import DatasetError
 from datasets.spec import IGNORE, DatasetSpec
 from pipeline import anomalies, class_weights, record_reader, statistics
 from pipeline.config import ValidateConfig
@@ -135,7 +136,7 @@ def test_damaged_records_are_named(tmp_path: Path) -> None:
     records = ingest_folder(tmp_path, {"train": TRAIN}) / "records"
     shard = next(records.glob("*train*00001-of*"))
     shard.write_bytes(shard.read_bytes()[:-9])
-    with pytest.raises(UserError, match=rf"damaged: {shard.name}.*--rerun ingest"):
+    with pytest.raises(DatasetError, match=rf"damaged: {shard.name}.*--rerun ingest"):
         statistics.measure(records, 3)
 
 
@@ -147,7 +148,7 @@ def test_a_flipped_bit_in_a_record_is_found(place: int, tmp_path: Path) -> None:
     content = bytearray(shard.read_bytes())
     content[place] ^= 1
     shard.write_bytes(bytes(content))
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(DatasetError, match="damaged"):
         list(record_reader.read(shard))
 
 
