@@ -39,29 +39,38 @@ def _known(workspace: Workspace, store: Store, path: Path) -> Row:
     )
 
 
-def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[int]) -> None:
-    producer = store.producer(artifact["id"])
-    again = artifact["id"] in seen
+def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[str]) -> None:
+    """Tell an artifact, what made it, and what went into that; what was told before is only named."""
+    again = f"artifact {artifact['id']}" in seen
     said.append(f"{indent}{artifact['kind']}  {artifact['uri']}{'  (see above)' if again else ''}")
     if again:
         return
-    seen.add(artifact["id"])
+    seen.add(f"artifact {artifact['id']}")
     indent += "  "
     said.append(f"{indent}contents  sha256 {artifact['digest']}")
+    producer = store.producer(artifact["id"])
     if producer is None:
         return
-    said.append(f"{indent}made by   run {producer['run']}, recipe {producer['recipe']}")
-    said.append(f"{indent}code      {producer['code']}")
-    fingerprint = json.loads(producer["fingerprint"])
-    if libraries := fingerprint.get("libraries"):
-        said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
+    said += [f"{indent}{line}" for line in _run(producer, seen)]
+    libraries = json.loads(producer["fingerprint"]).get("libraries", {})
+    said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
     for row in store.inputs(producer["id"]):
         _trace(store, row, said, indent, seen)
 
 
+def _run(producer: Row, seen: set[str]) -> list[str]:
+    """Tell a run in full at its first mention, later by name."""
+    lines = [f"made by   run {producer['run']}"]
+    if f"run {producer['run']}" not in seen:
+        seen.add(f"run {producer['run']}")
+        lines += [f"recipe    runs/{producer['run']}/recipe.yaml", f"code      {producer['code']}"]
+        lines += [f"command   {producer['command']}"]
+    return lines
+
+
 def _wrap(head: str, words: list[str]) -> list[str]:
-    """Lay out words after a head in lines of at most 80 columns."""
-    said = [head]
+    """Lay out words after a head in lines of at most 80 columns; no words, no line."""
+    said = [head] if words else []
     for number, word in enumerate(words):
         word += "," if number < len(words) - 1 else ""
         if len(said[-1]) + len(word) > 80:
