@@ -36,6 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `segline status | head`: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        from pipeline.explain import explain
+
+        told = explain(error, getattr(options, "workspace", Path()))
+        if not isinstance(told, UserError):
+            raise
+        print(f"segline: {told}", file=sys.stderr)
+        return told.exit_code
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,11 +62,15 @@ def step(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Verify recipe, raw files, disk and devices; run nothing."""
-    from pipeline import check as checks
     from pipeline import recipe as recipes
+    from pipeline.quiet import quiet
     from pipeline.workspace import Workspace
 
-    problems = checks.check(recipes.load(options.recipe, options.set), Workspace(options.workspace))
+    recipe = recipes.load(options.recipe, options.set)
+    with quiet():
+        from pipeline import check as checks
+
+        problems = checks.check(recipe, Workspace(options.workspace))
     if problems:
         raise UserError("\n".join([f"{len(problems)} found:", *(f"  {problem}" for problem in problems)]))
     return 0
@@ -106,9 +118,9 @@ def sample(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Segment images with an exported model."""
-    from pipeline.run_folder import redirected
+    from pipeline.quiet import quiet
 
-    with Path(os.devnull).open("w") as nowhere, redirected(sys.stderr, nowhere):  # TensorFlow's greeting
+    with quiet():
         from pipeline.predict import predict as run_predict
     run_predict(options.model, options.images, options.out, alpha=options.alpha)
 

@@ -6,11 +6,9 @@ import subprocess
 import sys
 
 from pipeline.fingerprint import PROJECT
+from pipeline.quiet import ENVIRONMENT
 from pipeline.run_folder import RunFolder
 from pipeline.workspace import Workspace
-
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
-"""Environment that keeps the C++ log lines of TensorFlow and gRPC off the terminal; what is set already stays."""
 
 
 class ChildError(Exception):
@@ -33,7 +31,7 @@ def run_child(run: RunFolder, workspace: Workspace, step: str, *, again: bool, w
     command = [sys.executable, "-m", "pipeline", "step", step, "--run", run.id, "--workspace", str(workspace.root)]
     command += ["--rerun"] * again + ["--no-wait"] * (not wait)
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    environment = {**QUIET, **os.environ, "PYTHONPATH": path}
+    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}
     child = subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
     try:

@@ -1,6 +1,7 @@
 """What `segline run` and `segline step` do, as functions that a notebook can call too."""
 
 import argparse
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.child import ChildError
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.graph import STEPS
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner, explain, serving_name
+from pipeline.runner import Runner, serving_name
 from pipeline.store import Store
 from pipeline.summary import summary
 from pipeline.workspace import Workspace
@@ -24,30 +25,17 @@ def run(options: argparse.Namespace) -> int:
     recipe = recipes.load(options.recipe, options.set)
     workspace = open_workspace(options)
     store = Store(workspace.store)
+    sweep.mark_killed(workspace, store)
     folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]])
     with folder.logging(), lock.hold(folder.lock, folder.id, wait=True, on_wait=print):
         _begin(store, folder, recipe.name, "running")
         print(f"run       {folder.id}")
-        runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
-        try:
-            runner.run_all(options.until, frozenset(options.rerun))
-        except ChildError as error:
-            sweep.mark_killed(workspace, store, but=folder.id)
-            if error.exit_code == GateError.exit_code:
-                _summarise(folder, None)
-            store.end_run(folder.id, _STATES.get(error.exit_code, "failed"))
-            if error.exit_code > 130:
-                print(
-                    f"segline: a step was killed (signal {error.exit_code - 128}). The same command goes on from here."
-                )
-            return error.exit_code
-        except BaseException as error:
-            store.end_run(folder.id, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
-            raise explain(error, workspace.root) from None
-        store.end_run(folder.id, "done")
-        if options.until in (None, STEPS[-1].name):
-            _summarise(folder, serving.newest(workspace, serving_name(recipe)))
-    return 0
+        code = _drive(Runner(workspace, recipe, folder, store, wait=not options.no_wait), options)
+        evaluated = code == GateError.exit_code or options.until in (None, STEPS[-1].name)
+        if evaluated and code in (0, GateError.exit_code):
+            served = None if code else serving.newest(workspace, serving_name(recipe))
+            print("\n" + "\n".join(summary(folder, served)))
+    return code
 
 
 def step(options: argparse.Namespace) -> int:
@@ -79,15 +67,33 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
     Raises:
         UserError: It cannot be made or written.
     """
+    folder: Path = options.workspace
     try:
-        options.workspace.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"--workspace: cannot make the folder {str(options.workspace)!r}: {error.strerror}.") from None
-    return Workspace(options.workspace.resolve())
+        raise UserError(f"--workspace: cannot make the folder {str(folder)!r}: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"--workspace: the folder {str(folder)!r} cannot be written. Name another one.")
+    return Workspace(folder.resolve())
 
 
-def _summarise(folder: RunFolder, served: Path | None) -> None:
-    print("\n" + "\n".join(summary(folder, served)))
+def _drive(runner: Runner, options: argparse.Namespace) -> int:
+    """Run all steps and record how it ended; give the exit code of the step that ended badly, or 0."""
+    run, store = runner.run.id, runner.store
+    try:
+        runner.run_all(options.until, frozenset(options.rerun))
+    except ChildError as error:
+        sweep.mark_killed(runner.workspace, store, but=run)
+        store.end_run(run, _STATES.get(error.exit_code, "failed"))
+        if error.exit_code > Interrupted.exit_code:
+            signal = error.exit_code - 128
+            print(f"segline: a step was killed (signal {signal}). The same command goes on from here.")
+        return error.exit_code
+    except BaseException as error:
+        store.end_run(run, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
+        raise
+    store.end_run(run, "done")
+    return 0
 
 
 def _begin(store: Store, folder: RunFolder, recipe: str, state: str) -> None:

@@ -85,36 +85,18 @@ class RunFolder:
     @contextmanager
     def logging(self) -> Iterator[None]:
         """Keep in log.txt what the block prints to standard output."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
+        with self.log_file.open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
             yield
 
-    @contextmanager
-    def errors_to_log(self) -> Iterator[None]:
-        """Send what the block writes to standard error to log.txt, C++ code included.
-
-        For the import of TensorFlow, which greets with half a dozen lines that no setting silences (2.21).
-        """
-        with (self.path / "log.txt").open("a", encoding="utf-8") as log, redirected(sys.stderr, log):
-            yield
+    @property
+    def log_file(self) -> Path:
+        """What was printed, and the tracebacks that were not."""
+        return self.path / "log.txt"
 
     def log(self, text: str) -> None:
         """Add text to log.txt alone."""
-        with (self.path / "log.txt").open("a", encoding="utf-8") as file:
+        with self.log_file.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
-
-
-@contextmanager
-def redirected(stream: TextIO, target: TextIO) -> Iterator[None]:
-    """Send what the block writes to a stream's file descriptor to another file."""
-    stream.flush()
-    kept = os.dup(stream.fileno())
-    os.dup2(target.fileno(), stream.fileno())
-    try:
-        yield
-    finally:
-        stream.flush()
-        os.dup2(kept, stream.fileno())
-        os.close(kept)
 
 
 class Tee(io.TextIOBase):

@@ -15,14 +15,14 @@ from pipeline import digest, facts, lock, serving
 from pipeline.child import run_child
 from pipeline.config import Recipe, settings
 from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.explain import explain
 from pipeline.fingerprint import Fingerprint, code_of
 from pipeline.graph import RAW, SERVED, STEPS, Step
+from pipeline.quiet import stderr_to
 from pipeline.run_folder import RunFolder
 from pipeline.status import duration
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
-
-NO_SPACE = ("No space left on device", "RESOURCE_EXHAUSTED: No space", "Disk quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -125,18 +125,16 @@ class Runner:
             self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
         began = time.monotonic()
         try:
-            with self.run.errors_to_log():
+            with stderr_to(self.run.log_file):  # the import of TensorFlow
                 work = step.run
             work(self.recipe.only(step.sections), {name: found.path for name, found in plan.inputs.items()}, partial)
             self._check_complete(step, partial)
         except BaseException as error:
-            explained = explain(error, self.workspace.root)
-            self.store.end(execution, _state(explained), str(explained) or type(explained).__name__)
             if not step.resumes:
                 shutil.rmtree(partial, ignore_errors=True)
-            if explained is error:
-                raise
-            raise explained from error
+            told = explain(error, self.workspace.root)
+            self.store.end(execution, _state(told), str(told) or type(told).__name__)
+            raise
         artifact = self._publish(plan, partial, execution)
         self.store.end(execution, "done")
         self._promote(step, artifact)
@@ -232,19 +230,6 @@ def read_seal(artifact: Path) -> dict:
 def serving_name(recipe: Recipe) -> str:
     """Folder under serving/ that a recipe's model goes to."""
     return recipe.export.name or recipe.name
-
-
-def explain(error: BaseException, where: Path) -> BaseException:
-    """Turn what a full disk and Ctrl-C raise into what a user can act on; anything else is given back as it is."""
-    if isinstance(error, KeyboardInterrupt):
-        return Interrupted("Interrupted. The same command goes on from here.")
-    if any(text in str(error) for text in NO_SPACE):
-        free = shutil.disk_usage(where).free
-        return UserError(
-            f"The disk of {where.resolve()} is full ({free / 1e6:.0f} MB free). What is finished is kept. "
-            "Make room, then give the same command again."
-        )
-    return error
 
 
 def _state(error: BaseException) -> str:

@@ -5,8 +5,8 @@ both; the batches to come follow from the State alone.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,9 @@ from pipeline.validation import Validation
 
 if TYPE_CHECKING:
     import keras
+
+Variables = dict[str, Any]
+"""Keras variables by the names that they have in a checkpoint: their places, as Keras numbers optimisers anew."""
 
 SETTLE_SECONDS = 0.5
 """Time between two looks at the losses. A look waits for the device, so not every step has one."""
@@ -74,7 +77,6 @@ class Trainer:
     def __init__(self, job: Job, checkpoints: Checkpoints, events: Path) -> None:
         self.job, self.checkpoints = job, checkpoints
         self.state = self._restore()
-        self._stack = ExitStack()
         self._interruption = Interruption()
         self._progress = Progress(job.epochs, job.steps, self._done)
         self._telemetry = Telemetry(events, done=self._done)
@@ -190,12 +192,12 @@ class Trainer:
         print(f"train     goes on from {self._place(self._done)}", flush=True)
         return self.state
 
-    def _weights(self) -> dict[str, Any]:
-        return {f"model/{index}/{variable.path}": variable for index, variable in enumerate(self.job.model.variables)}
+    def _weights(self) -> Variables:
+        return {f"model/{index}": variable for index, variable in enumerate(self.job.model.variables)}
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> Variables:
         optimizer = enumerate(self.job.optimizer.variables)
-        return self._weights() | {f"optimizer/{index}/{variable.path}": variable for index, variable in optimizer}
+        return self._weights() | {f"optimizer/{index}": variable for index, variable in optimizer}
 
     def _rate(self, number: int) -> float:
         """Learning rate of step `number`, counted from 1 over the whole training."""
@@ -206,18 +208,17 @@ class Trainer:
         return f"epoch {epoch + 1}, step {step + 1} of {self.job.steps}"
 
     def _not_finite(self, loss: float, number: int) -> str:
-        rate = self._rate(number)
         return (
-            f"The loss became {loss} at {self._place(number)}, at learning rate {rate:.2g}. Nothing after the last "
-            f"checkpoint is kept. Lower train.learning_rate (to {rate / 10:.2g}, say) or lengthen "
-            "train.warmup_epochs; with train.precision 'mixed_float16', try 'mixed_bfloat16'."
+            f"The loss became {loss} at {self._place(number)}, at learning rate {self._rate(number):.3g}. Nothing after "
+            "the last checkpoint is kept. Lower train.learning_rate (try a tenth) or lengthen train.warmup_epochs; with "
+            "train.precision 'mixed_float16', try 'mixed_bfloat16'."
         )
 
 
-def _arrays(variables: dict[str, Any]) -> dict[str, np.ndarray]:
+def _arrays(variables: Variables) -> dict[str, np.ndarray]:
     return {name: variable.numpy() for name, variable in variables.items()}
 
 
-def _assign(variables: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _assign(variables: Variables, arrays: Mapping[str, np.ndarray]) -> None:
     for name, variable in variables.items():
         variable.assign(arrays[name])

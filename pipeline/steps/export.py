@@ -46,7 +46,6 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     print(
         f"export    parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ, {weights:,} weights"
     )
-    print(f"export    signatures: {', '.join(SIGNATURES)}")
 
 
 def _compare(model: "keras.Model", saved_model: Path, data: Path, split: str, config: Recipe) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import pytest
 from pipeline import lineage, status, sweep
 from pipeline.config import Recipe
 from pipeline.errors import UserError
+from pipeline.explain import explain
 from pipeline.graph import RAW, Step
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
@@ -168,8 +169,12 @@ def test_a_full_disk_is_said_in_one_sentence(bench: Bench) -> None:
     def full(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(UserError, match=r"disk of .* is full \(\d+ MB free\)"):
+    with pytest.raises(OSError) as caught:
         bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",), work=full))
+    told = explain(caught.value, bench.root)
+    assert isinstance(told, UserError) and "is full" in str(told) and "MB free" in str(told)
+    assert any("is full" in line for line in status.lines(bench.workspace, 1))
+    assert explain(ValueError("other"), bench.root).args == ("other",)
 
 
 def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:

@@ -1,0 +1,30 @@
+"""What a full disk and Ctrl-C raise, told as something that a user can act on."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+from pipeline.errors import Interrupted, UserError
+
+NO_SPACE = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+"""What the C library, TensorFlow and SQLite say when a disk is full."""
+
+
+def explain(error: BaseException, where: Path) -> BaseException:
+    """Turn what Ctrl-C and a full disk raise into what a user can act on; anything else is given back as it is.
+
+    Args:
+        error: What was raised.
+        where: Folder that was written to; it need not exist.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted("Interrupted. The same command goes on from here.")
+    free = shutil.disk_usage(next(path for path in (where, *where.absolute().parents) if path.exists())).free
+    # With no room for its journal, SQLite speaks of an I/O error only.
+    full = any(text in str(error) for text in NO_SPACE) or (isinstance(error, sqlite3.OperationalError) and free < 1e6)
+    if full and not isinstance(error, UserError):
+        return UserError(
+            f"The disk is full: {free / 1e6:.0f} MB free at {where.resolve()}. What is finished is kept. "
+            "Make room, then give the same command again."
+        )
+    return error
