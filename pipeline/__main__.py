@@ -5,7 +5,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+
+if (found := find_spec("datasets")) is None or found.origin != str(Path(__file__).parents[1] / "datasets/__init__.py"):
+    print(
+        "segline: another package called `datasets` (Hugging Face's?) hides Segline's own: "
+        f"{found.origin if found else 'none found'}. Use an environment without it.",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 from datasets.errors import DatasetError
 from models.errors import ModelError

@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
         _begin(store, folder, recipe.name, "running")
         print(f"run       {folder.id}")
         code = _drive(Runner(workspace, recipe, folder, store, wait=not options.no_wait), options)
-        evaluated = code == GateError.exit_code or options.until in (None, STEPS[-1].name)
-        if evaluated and code in (0, GateError.exit_code):
-            served = None if code else serving.newest(workspace, serving_name(recipe))
+        exported = code == 0 and options.until in (None, STEPS[-1].name)
+        if exported or code == GateError.exit_code:
+            served = serving.newest(workspace, serving_name(recipe)) if exported else None
             print("\n" + "\n".join(summary(folder, served)))
     return code
 

@@ -19,8 +19,8 @@ class Progress(AbstractContextManager["Progress"]):
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
-        self._epochs, self._total, self._first, self._done = epochs, epochs * steps, done, done
-        self._began = time.monotonic()
+        self._epochs, self._total, self._done = epochs, epochs * steps, done
+        self._origin: tuple[float, int] | None = None  # when the first steps were done, which compile, and how many
         self._bar = tqdm(
             total=self._total,
             initial=done,
@@ -36,6 +36,7 @@ class Progress(AbstractContextManager["Progress"]):
     def step(self, done: int, epoch: int, loss: float, miou: float | None) -> None:
         """Move the bar: `done` steps of the training, in `epoch` (from 1), with the newest loss and mIoU."""
         self._done = done
+        self._origin = self._origin or (time.monotonic(), done)
         seen = "" if miou is None else f"  val mIoU {miou:.3f}"
         self._bar.set_description_str(
             f"epoch {epoch}/{self._epochs}  loss {loss:.3f}{seen}  left {self._left()}", refresh=False
@@ -59,10 +60,10 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _left(self) -> str:
         """Time that the steps to come will take at the speed so far, validation and checkpoints included."""
-        done = self._done - self._first
-        if not done:
+        began, first = self._origin or (0.0, self._done)
+        if self._done == first:
             return "?"
-        seconds = (time.monotonic() - self._began) / done * (self._total - self._done)
+        seconds = (time.monotonic() - began) / (self._done - first) * (self._total - self._done)
         if seconds < 90:
             return f"{seconds:.0f} s"
         minutes = round(seconds / 60)

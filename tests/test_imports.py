@@ -1,6 +1,7 @@
 """The tree is the architecture: which package may import which, and what the light commands may not import."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,18 @@ def test_no_file_is_long() -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert not long
+
+
+def test_a_foreign_datasets_package_is_named(tmp_path: Path) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets/__init__.py").write_text("")
+    shown = subprocess.run(
+        [sys.executable, "-P", "-m", "pipeline", "recipes"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 2 and "Traceback" not in shown.stderr
+    assert "another package called `datasets`" in shown.stderr
