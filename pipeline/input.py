@@ -29,6 +29,8 @@ def train_dataset(
     Returns:
         Dataset of image uint8 [B,h,w,3] and label uint8 [B,h,w], 255 ignored.
     """
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     examples = decoded.load(folder, records.TRAIN, config)  # what never changes: decoded, resized, kept if it fits
     return (
         tf.data.Dataset.range(epoch, FOREVER)
@@ -39,6 +41,7 @@ def train_dataset(
         .batch(batch_size, drop_remainder=True)
         .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         .prefetch(AUTOTUNE)
+        .with_options(options)
     )
 
 

@@ -1,10 +1,12 @@
 """Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of something."""
 
+import os
 import signal
-import sys
 from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any
+
+STDERR = 2
 
 
 class Interruption(AbstractContextManager["Interruption"]):
@@ -29,5 +31,6 @@ class Interruption(AbstractContextManager["Interruption"]):
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.asked:
-            print("\nStopping after this step; Ctrl-C again stops at once.", file=sys.stderr, flush=True)
+            # Not by print: the signal may have come in the middle of one, and a stream cannot be entered twice.
+            os.write(STDERR, b"\nStopping after this step; Ctrl-C again stops at once.\n")
         self.asked = True

@@ -19,16 +19,19 @@ class Progress(AbstractContextManager["Progress"]):
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
-        self._epochs, self._total, self._done = epochs, epochs * steps, done
-        self._origin: tuple[float, int] | None = None  # when the first steps were done, which compile, and how many
+        self._epochs, self._total, self._first, self._done = epochs, epochs * steps, done, done
+
+    def __enter__(self) -> "Progress":
+        self._began = time.monotonic()
         self._bar = tqdm(
             total=self._total,
-            initial=done,
+            initial=self._first,
             bar_format="{desc} |{bar}| {percentage:3.0f} %",
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
             leave=False,
         )
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()

@@ -4,6 +4,7 @@ What a training is at some moment is its variables (weights, optimiser, random s
 both; the batches to come follow from the State alone.
 """
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -34,6 +35,14 @@ SETTLE_SECONDS = 0.5
 
 MAX_DATA_WAIT = 0.1
 """Share of the time spent waiting for data from which on it is worth telling."""
+
+TELLING_SECONDS = 1.0
+"""Time below which such a share tells of nothing but chance."""
+
+DATA_WAIT_WARNING = (
+    "warning: {:.0%} of the time the training waited for data. What helps: input.cache 'memory', less in "
+    "input.augment, a smaller input.size or input.augment.crop, more CPU cores."
+)
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,8 @@ class Trainer:
             UserError: The loss is no longer a number.
         """
         job, state = self.job, self.state
+        batches = job.batches(state.epoch, state.step) if state.epoch < job.epochs else iter(())
         with self._interruption, self._progress, closing(self._telemetry):
-            batches = job.batches(state.epoch, state.step) if state.epoch < job.epochs else iter(())
             while state.epoch < job.epochs:
                 self._run_steps(batches)
                 self._end_epoch()
@@ -163,12 +172,9 @@ class Trainer:
             for name, picture in found.pictures.items():
                 self._telemetry.image(self._done, f"val/{name}", picture)
         self._progress.epoch(entry)
-        if (entry["data_wait"] or 0) > MAX_DATA_WAIT and not self._warned:
+        if (entry["data_wait"] or 0) > MAX_DATA_WAIT and entry["seconds"] > TELLING_SECONDS and not self._warned:
             self._warned = True
-            self._progress.say(
-                f"warning: {entry['data_wait']:.0%} of the time the training waited for data. What helps: input.cache "
-                "'memory', less in input.augment, a smaller input.size or input.augment.crop, more CPU cores."
-            )
+            self._progress.say(textwrap.fill(DATA_WAIT_WARNING.format(entry["data_wait"]), width=80))
 
     def _stop_if_asked(self) -> None:
         if not self._interruption.asked:
@@ -189,7 +195,7 @@ class Trainer:
             return State()
         _assign(self._variables(), found.arrays)
         self.state = State(**found.state)
-        print(f"train     goes on from {self._place(self._done)}", flush=True)
+        print(f"train     goes on after {self._place(self._done)}", flush=True)
         return self.state
 
     def _weights(self) -> Variables:
@@ -209,9 +215,9 @@ class Trainer:
 
     def _not_finite(self, loss: float, number: int) -> str:
         return (
-            f"The loss became {loss} at {self._place(number)}, at learning rate {self._rate(number):.3g}. Nothing after "
-            "the last checkpoint is kept. Lower train.learning_rate (try a tenth) or lengthen train.warmup_epochs; with "
-            "train.precision 'mixed_float16', try 'mixed_bfloat16'."
+            f"The loss became {loss} at {self._place(number)}, at learning rate {self._rate(number):.3g}. "
+            "Nothing after the last checkpoint is kept. Lower train.learning_rate (try a tenth) or lengthen "
+            "train.warmup_epochs; with train.precision 'mixed_float16', try 'mixed_bfloat16'."
         )
 
 

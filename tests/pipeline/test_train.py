@@ -102,7 +102,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     process.send_signal(signal.SIGKILL)
     process.wait()
     run(inputs, out, "train.epochs=6")
-    assert re.search(r"goes on from epoch \d, step \d of 2", capsys.readouterr().out)
+    assert re.search(r"goes on after epoch \d, step \d of 2", capsys.readouterr().out)
     expected, found = weights(whole), weights(out)
     assert expected.keys() == found.keys() and len(found) > 20
     different = [name for name, array in found.items() if not np.array_equal(array, expected[name])]

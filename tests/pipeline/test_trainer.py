@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -134,7 +135,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     assert signal.getsignal(kind) in (signal.default_int_handler, signal.SIG_DFL)
     again = Fake(tmp_path / "cut")
     state = again.train()
-    assert f"goes on from {place}" in capsys.readouterr().out
+    assert f"goes on after {place}" in capsys.readouterr().out
     assert figures(state) == figures(expected) and state.best == expected.best
     assert again.weight == whole.weight
 
@@ -192,15 +193,14 @@ def test_checkpoints_come_by_time_too(tmp_path: Path) -> None:
 def test_waiting_for_data_is_warned_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Slow(Fake):
         def batches(self, epoch: int, step: int) -> Iterator[Any]:
-            import time
-
             for number in super().batches(epoch, step):
-                time.sleep(0.02)
+                time.sleep(0.3)
                 yield number
 
-    Slow(tmp_path / "slow").train()
+    Slow(tmp_path).train(epochs=2)
     shown = capsys.readouterr().out
     assert shown.count("waited for data") == 1 and "input.cache" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_lines_of_epochs_fit_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
