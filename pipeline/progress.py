@@ -19,13 +19,13 @@ class Progress(AbstractContextManager["Progress"]):
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
-        self._epochs, self._total, self._first, self._done = epochs, epochs * steps, done, done
+        self._epochs, self._total, self._done = epochs, epochs * steps, done
+        self._origin: tuple[float, int] | None = None  # when the first steps were done, which compile, and how many
 
     def __enter__(self) -> "Progress":
-        self._began = time.monotonic()
         self._bar = tqdm(
             total=self._total,
-            initial=self._first,
+            initial=self._done,
             bar_format="{desc} |{bar}| {percentage:3.0f} %",
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
@@ -58,7 +58,8 @@ class Progress(AbstractContextManager["Progress"]):
         parts = [f"epoch {entry['epoch']}/{self._epochs}", f"loss {entry['loss']:.3f}"]
         if entry["miou"] is not None:
             parts.append(f"val mIoU {entry['miou']:.3f}")
-        parts += [f"{entry['images_per_s']:.0f} img/s", f"data wait {entry['data_wait'] * 100:.0f} %"]
+        if entry["images_per_s"] is not None:
+            parts += [f"{entry['images_per_s']:.0f} img/s", f"data wait {entry['data_wait'] * 100:.0f} %"]
         self.say("  ".join([*parts, f"left {self._left()}"]))
 
     def _left(self) -> str:
