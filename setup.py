@@ -13,7 +13,6 @@ REQUIRES = [
     "pillow>=10.3",
     "pydantic>=2.11",
     "pyyaml>=6.0",
-    "scipy>=1.13",
     "tensorboard>=2.19",
     "tensorflow>=2.19",
     "tensorflow-datasets>=4.9.9",

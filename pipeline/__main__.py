@@ -8,16 +8,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-if (found := find_spec("datasets")) is None or found.origin != str(Path(__file__).parents[1] / "datasets/__init__.py"):
-    print(
-        "segline: another package called `datasets` (Hugging Face's?) hides Segline's own: "
-        f"{found.origin if found else 'none found'}. Use an environment without it.",
-        file=sys.stderr,
-    )
-    sys.exit(2)
-
-from datasets.errors import DatasetError
-from models.errors import ModelError
 from pipeline.errors import UserError
 
 STEP_NAMES = ("ingest", "validate", "train", "evaluate", "export")
@@ -26,6 +16,13 @@ STEP_NAMES = ("ingest", "validate", "train", "evaluate", "export")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code (see errors.py). Errors that a user can cause show no traceback."""
+    foreign = _foreign_packages()
+    if foreign:
+        print("\n".join(foreign), file=sys.stderr)
+        return UserError.exit_code
+    from datasets.errors import DatasetError
+    from models.errors import ModelError
+
     options = _parser().parse_args(arguments)
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -113,7 +110,8 @@ def lineage(options: argparse.Namespace) -> None:
     from pipeline import lineage as lineages
     from pipeline.workspace import Workspace
 
-    print("\n".join(lineages.lines(Workspace(options.workspace), options.path)))
+    around = [folder for folder in options.path.resolve().parents if (folder / "store.sqlite").is_file()]
+    print("\n".join(lineages.lines(Workspace(around[0] if around else options.workspace), options.path)))
 
 
 def sample(options: argparse.Namespace) -> None:
@@ -132,6 +130,19 @@ def predict(options: argparse.Namespace) -> None:
     with quiet():
         from pipeline.predict import predict as run_predict
     run_predict(options.model, options.images, options.out, alpha=options.alpha)
+
+
+def _foreign_packages() -> list[str]:
+    """Name the packages that hide Segline's own: a folder where the command was given, or a library of that name."""
+    problems = []
+    for package in ("datasets", "models"):
+        found = find_spec(package)
+        if found is None or found.origin != str(Path(__file__).parents[1] / package / "__init__.py"):
+            problems.append(
+                f"segline: another package called `{package}` hides Segline's own: {found and found.origin}. "
+                "Work in another folder, or in an environment without it (Hugging Face ships a `datasets`)."
+            )
+    return problems
 
 
 def _parser() -> argparse.ArgumentParser:

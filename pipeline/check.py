@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datasets import catalog
 from datasets.errors import DatasetError
-from pipeline import devices
+from pipeline import devices, records
 from pipeline.config import Recipe
 from pipeline.errors import UserError
 from pipeline.workspace import Workspace
@@ -13,8 +13,8 @@ from pipeline.workspace import Workspace
 RECORDS_PER_RAW = 1.1
 """Records hold the images' own bytes, and masks that are at most as large as the raw ones, plus framing."""
 
-WEIGHTS_AND_EVENTS = 3e9
-"""Bytes that checkpoints, the exported model and TensorBoard's events of the largest network here may take."""
+WEIGHTS_AND_EVENTS = 1e9
+"""Bytes that checkpoints, the exported model and TensorBoard's events may take; a large network's take twice that."""
 
 
 def check(recipe: Recipe, workspace: Workspace) -> list[str]:
@@ -37,19 +37,33 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
             f"It should hold the raw files of {recipe.data.name}: {', '.join(sources)}."
         )
         return 0
-    builder = catalog.builder(
-        recipe.data.name, config=recipe.data.config, data_dir=folder, allow_partial=recipe.data.allow_partial
-    )
+    counts: dict[str, int] = {}
     try:
-        counts = ", ".join(f"{split} {count}" for split, count in builder.survey(folder).items())
+        counts = catalog.builder(
+            recipe.data.name, config=recipe.data.config, data_dir=folder, allow_partial=recipe.data.allow_partial
+        ).survey(folder)
     except DatasetError as error:
         problems.append(str(error))
-        counts = "not as it should be"
+    else:
+        problems += _counts(recipe, counts)
     present = [folder / source for source in sources if (folder / source).exists()]
     files = [path for source in present for path in ([source] if source.is_file() else source.rglob("*"))]
     size = sum(path.stat().st_size for path in files if path.is_file())
-    print(f"raw       {folder}: {counts}, {size / 1e6:.0f} MB")
+    told = ", ".join(f"{split} {count}" for split, count in counts.items()) or "not as it should be"
+    print(f"raw       {folder}: {told}, {size / 1e6:.0f} MB")
     return size
+
+
+def _counts(recipe: Recipe, counts: dict[str, int]) -> list[str]:
+    problems = []
+    if not counts.get(recipe.evaluate.split):
+        problems.append(f"evaluate.split: there is no split {recipe.evaluate.split!r}. Splits: {', '.join(counts)}.")
+    if counts.get(records.TRAIN, 0) < recipe.train.batch_size:
+        problems.append(
+            f"train.batch_size: {recipe.train.batch_size} is more than the {counts.get(records.TRAIN, 0)} images of "
+            f"split {records.TRAIN!r}."
+        )
+    return problems
 
 
 def _disk(root: Path, needed: float, problems: list[str]) -> None:

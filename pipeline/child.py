@@ -28,7 +28,9 @@ def run_child(run: RunFolder, workspace: Workspace, step: str, *, again: bool, w
     Raises:
         ChildError: The child's exit code was not 0.
     """
-    command = [sys.executable, "-m", "pipeline", "step", step, "--run", run.id, "--workspace", str(workspace.root)]
+    # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
+    python = [sys.executable, "-P", "-m", "pipeline"]
+    command = [*python, "step", step, "--run", run.id, "--workspace", str(workspace.root)]
     command += ["--rerun"] * again + ["--no-wait"] * (not wait)
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}

@@ -1,7 +1,8 @@
-"""What `segline run` and `segline step` do, as functions that a notebook can call too."""
+"""What `segline run` and `segline step` do."""
 
 import argparse
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +12,7 @@ from models.errors import ModelError
 from pipeline import lock, serving, sweep
 from pipeline import recipe as recipes
 from pipeline.child import ChildError
+from pipeline.config import NAME
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.graph import STEPS
 from pipeline.run_folder import RunFolder
@@ -27,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     store = Store(workspace.store)
     sweep.mark_killed(workspace, store)
     folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]])
-    with folder.logging(), lock.hold(folder.lock, folder.id, wait=True, on_wait=print):
+    with folder.logging(), lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print):
         _begin(store, folder, recipe.name, "running")
         print(f"run       {folder.id}")
         code = _drive(Runner(workspace, recipe, folder, store, wait=not options.no_wait), options)
@@ -42,12 +44,10 @@ def step(options: argparse.Namespace) -> int:
     """`segline step`: reuse or run one step. With a recipe, a run of a new name begins."""
     workspace = open_workspace(options)
     store = Store(workspace.store)
-    if options.recipe and not workspace.run(options.run).exists():
-        recipe = recipes.load(options.recipe, options.set)
-        folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], options.run)
-        _begin(store, folder, recipe.name, "stepwise")
-    folder = RunFolder.open(workspace, options.run)
-    runner = Runner(workspace, folder.recipe(), folder, store, wait=not options.no_wait)
+    folder = _open_run(workspace, options)
+    recipe = folder.recipe()
+    _begin(store, folder, recipe.name, "stepwise")
+    runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
     chosen = next(found for found in STEPS if found.name == options.step)
     with folder.logging():
         try:
@@ -75,6 +75,23 @@ def open_workspace(options: argparse.Namespace) -> Workspace:
     if not os.access(folder, os.W_OK):
         raise UserError(f"--workspace: the folder {str(folder)!r} cannot be written. Name another one.")
     return Workspace(folder.resolve())
+
+
+def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
+    """Open the run `--run`, or begin it where RECIPE is given; a known run keeps the recipe it began with."""
+    if not re.fullmatch(NAME, options.run):
+        raise UserError(f"--run must be a name of letters, digits, '.', '_' and '-'. Received: {options.run!r}.")
+    if options.set and not options.recipe:
+        raise UserError("--set changes a setting of RECIPE, and none is given. A known run keeps its recipe.")
+    folder = RunFolder(workspace.run(options.run))
+    if not options.recipe:
+        return RunFolder.open(workspace, options.run)
+    recipe = recipes.load(options.recipe, options.set)
+    if not folder.exists:
+        return RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], options.run)
+    if folder.recipe() != recipe:
+        raise UserError(f"Run {options.run} began with another recipe or settings. Choose another name for --run.")
+    return folder
 
 
 def _drive(runner: Runner, options: argparse.Namespace) -> int:

@@ -18,18 +18,28 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Size = tuple[Positive, Positive]
 Severity = Literal["error", "warning", "ignore"]
 
-PLACE: dict[str, Any] = {"place": True}
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""What may name a recipe, a run, a served model: it becomes the name of a folder."""
+
+PLACE: dict[str, Any] = {"fingerprinted": "contents"}
 """Marks a field that says where something lies. What lies there is fingerprinted, the place itself is not."""
+
+PACE: dict[str, Any] = {"fingerprinted": "no"}
+"""Marks a field that changes how fast a step is, and nothing of its result."""
 
 
 class Section(BaseModel):
     """Base of all sections: immutable, and a key that is not listed is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def modules(self) -> tuple[str, ...]:
         """Give the project's modules that this section chooses by name; their source belongs to the fingerprint."""
         return ()
+
+    def files(self) -> dict[str, Path]:
+        """Give the files that this section names, by key; their contents belong to the fingerprint."""
+        return {}
 
 
 class DataConfig(Section):
@@ -94,9 +104,11 @@ class InputConfig(Section):
 
     size: Size | None = Field(default=None, description="resize every image to this; null: as it is")
     cache: Literal["auto", "memory", "none"] = Field(
-        default="auto", description="keep what is decoded; auto: if it fits"
+        default="auto", description="keep what is decoded; auto: if it fits", json_schema_extra=PACE
     )
-    cache_budget_gb: Annotated[float, Field(gt=0)] = Field(default=4.0, description="what `cache: auto` may take, GB")
+    cache_budget_gb: Annotated[float, Field(gt=0)] = Field(
+        default=4.0, description="what `cache: auto` may take, GB", json_schema_extra=PACE
+    )
     augment: AugmentConfig = AugmentConfig()
 
 
@@ -118,6 +130,11 @@ class ModelConfig(Section):
         """See Section."""
         return (f"models.{self.name}",)
 
+    def files(self) -> dict[str, Path]:
+        """See Section. A file of weights is one, for a model that takes such."""
+        paths = {key: Path(value) for key, value in self.options.items() if isinstance(value, str)}
+        return {f"model.options.{key}": path for key, path in paths.items() if path.is_file()}
+
 
 class TrainConfig(Section):
     """How the weights are found."""
@@ -133,13 +150,23 @@ class TrainConfig(Section):
     class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = "none"
     label_smoothing: Fraction = 0.0
     validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(default=60.0, description="time between two checkpoints")
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="time between two checkpoints", json_schema_extra=PACE
+    )
     samples: Annotated[int, Field(ge=0)] = Field(default=4, description="validation images shown in TensorBoard")
     strategy: Literal["auto", "one_device", "mirrored"] = Field(
         default="auto", description="auto: every GPU, or the CPU"
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> "TrainConfig":
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"`warmup_epochs` must be less than `epochs`. Received: {self.warmup_epochs:g} of {self.epochs}."
+            )
+        return self
 
 
 class EvaluateConfig(Section):
@@ -154,7 +181,9 @@ class EvaluateConfig(Section):
 class ExportConfig(Section):
     """What is served."""
 
-    name: str | None = Field(default=None, description="folder under serving/; null: the recipe's name")
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
+        default=None, description="folder under serving/; null: the recipe's name"
+    )
     parity_images: Positive = Field(default=8, description="images on which the export must repeat the evaluation")
 
 
@@ -163,7 +192,7 @@ class Recipe(Section):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(description="default: the file's name")
+    name: Annotated[str, Field(pattern=f"^{NAME}$")] = Field(description="default: the file's name")
     data: DataConfig
     ingest: IngestConfig = IngestConfig()
     validate_: ValidateConfig = Field(default=ValidateConfig(), alias="validate")
@@ -191,12 +220,12 @@ class Recipe(Section):
 
 
 def settings(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Any]:
-    """Flatten sections to {"train.epochs": 40, ...}, without the fields that only say where something lies."""
+    """Flatten sections to {"train.epochs": 40, ...}, without the fields marked PLACE or PACE."""
     flat: dict[str, Any] = {}
     for name in names:
         section = recipe.section(name)
-        places = {key for key, field in type(section).model_fields.items() if field.json_schema_extra == PLACE}
-        _flatten(name, section.model_dump(mode="json", exclude=places), flat)
+        marked = {key for key, field in type(section).model_fields.items() if field.json_schema_extra in (PLACE, PACE)}
+        _flatten(name, section.model_dump(mode="json", exclude=marked), flat)
     return flat
 
 

@@ -1,4 +1,4 @@
-"""What a full disk and Ctrl-C raise, told as something that a user can act on."""
+"""What a full disk, a forbidden file and Ctrl-C raise, told as something that a user can act on."""
 
 import shutil
 import sqlite3
@@ -27,4 +27,13 @@ def explain(error: BaseException, where: Path) -> BaseException:
             f"The disk is full: {free / 1e6:.0f} MB free at {where.resolve()}. What is finished is kept. "
             "Make room, then give the same command again."
         )
+    if isinstance(error, PermissionError | NotADirectoryError):
+        return UserError(f"{error.strerror}: {error.filename}")
+    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+        return UserError(
+            f"The store of {where.resolve()} is damaged. Move store.sqlite away and give the same command again: "
+            "finished results are known by their own seals."
+        )
+    if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
+        return UserError(f"The store of {where.resolve()} cannot be written. Name another workspace: --workspace DIR.")
     return error

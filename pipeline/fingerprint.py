@@ -95,11 +95,17 @@ def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
         for name in imported:
             root = name.split(".")[0]
             if root in PACKAGES:
-                waiting.append(name)
+                waiting += [name, *_parents(name)]
             elif root not in sys.stdlib_module_names:
                 distribution = DISTRIBUTIONS.get(root, root)
                 libraries[distribution] = _version(distribution)
     return code, libraries
+
+
+def _parents(module: str) -> list[str]:
+    """Packages that an import of `module` runs first: datasets and datasets.camvid for datasets.camvid.classes."""
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def _source(module: str) -> Path | None:

@@ -33,6 +33,19 @@ def splits(folder: Path) -> dict[str, int]:
     return {str(split["name"]): sum(map(int, split["shardLengths"])) for split in _info(folder)["splits"]}
 
 
+def require(folder: Path, split: str) -> None:
+    """Raise UserError unless the split that is to be evaluated holds images; the text names those that do."""
+    there = splits(folder)
+    if there.get(split):
+        return
+    state = "is empty" if split in there else "is not there"
+    full = ", ".join(f"{name} ({count} images)" for name, count in there.items() if count)
+    raise UserError(
+        f"evaluate.split: split {split!r} {state} in the ingested data. Splits with images: {full or 'none'}. "
+        "Set evaluate.split to one of them, or add images to the raw folder."
+    )
+
+
 def shards(folder: Path, split: str) -> list[Path]:
     """Files of a split, in order.
 

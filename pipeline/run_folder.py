@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TextIO
 
 from pipeline import recipe as recipes
 from pipeline.config import Recipe
+from pipeline.digest import write_atomically
 from pipeline.errors import UserError
 from pipeline.fingerprint import PROJECT
 from pipeline.workspace import Workspace
@@ -31,19 +32,19 @@ class RunFolder:
         return self.path.name
 
     @property
-    def lock(self) -> Path:
-        """Held while `segline run` works on this run, so that others can tell a living run from a killed one."""
-        return self.path / "run.lock"
+    def exists(self) -> bool:
+        """Whether the run was made."""
+        return (self.path / "recipe.yaml").is_file()
 
     @classmethod
     def create(cls, workspace: Workspace, recipe: Recipe, command: list[str], run_id: str | None = None) -> "RunFolder":
-        """Make the folder of a new run."""
+        """Make the folder of a new run. recipe.yaml is written last: without it a run is not there."""
         folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
         folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
         (folder.path / "code.txt").write_text(code_version() + "\n", encoding="utf-8")
         (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
-        (folder.path / "recipe.yaml").write_text(recipes.dump(recipe), encoding="utf-8")
+        write_atomically(folder.path / "recipe.yaml", recipes.dump(recipe))
         return folder
 
     @classmethod
@@ -54,7 +55,7 @@ class RunFolder:
             UserError: There is none.
         """
         folder = cls(workspace.run(run_id))
-        if not (folder.path / "recipe.yaml").is_file():
+        if not folder.exists:
             raise UserError(
                 f"There is no run {run_id!r} in {workspace.root}. To begin one under this name, name the recipe too: "
                 f"segline step STEP RECIPE --run {run_id}"
@@ -107,9 +108,14 @@ class Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Write to both and flush, so that a killed process loses nothing it said."""
-        for stream in self._streams:
-            stream.write(text)
-            stream.flush()
+        self._streams[1].write(text)
+        self._streams[1].flush()
+        try:
+            self._streams[0].write(text)
+            self._streams[0].flush()
+        except BrokenPipeError:
+            # The reader has gone, as in `segline run ... | head`. The work goes on, and the log has it all.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._streams[0].fileno())
         return len(text)
 
     def isatty(self) -> bool:
@@ -118,15 +124,19 @@ class Tee(io.TextIOBase):
 
 
 def code_version() -> str:
-    """Git commit of Segline's code, with "+changes" where files differ from it; the version where there is no git."""
-    git = ["git", "-C", str(PROJECT)]
+    """Git commit of Segline's code, with "+changes" where files differ from it; the version where it is no clone."""
     try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = [*git, "status", "--porcelain", "--untracked-files=no"]
-        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != PROJECT.resolve():
+            raise FileNotFoundError  # installed somewhere inside another project's repository
+        commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
-        return "no git"
+        return f"segline {version('segline')}"
     return f"git {commit}{'+changes' if changed else ''}"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PROJECT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def installed() -> str:

@@ -9,9 +9,10 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datasets import catalog
-from pipeline import digest, facts, lock, serving
+from pipeline import digest, facts, lock, records, serving
 from pipeline.child import run_child
 from pipeline.config import Recipe, settings
 from pipeline.errors import GateError, Interrupted, UserError
@@ -22,7 +23,7 @@ from pipeline.quiet import stderr_to
 from pipeline.run_folder import RunFolder
 from pipeline.status import duration
 from pipeline.store import Store
-from pipeline.workspace import SEAL, Workspace
+from pipeline.workspace import SEAL, Workspace, read_seal
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,19 @@ class Runner:
                 run_child(self.run, self.workspace, step.name, again=again, wait=self.wait)
             if step.name == until:
                 return
+            if step.name == "ingest":  # an hour of training later would be late to learn it
+                records.require(self.run.artifact(step.name) / "records", self.recipe.evaluate.split)
 
     def plan(self, step: Step, *, again: bool) -> Plan:
         """Work out whether `step` can be reused. Imports nothing heavy and changes nothing but remembered digests."""
         inputs = self._inputs(step)
         chosen = [module for name in step.sections for module in self.recipe.section(name).modules()]
         code, libraries = code_of([step.module, *chosen])
+        files = [file for name in step.sections for file in self.recipe.section(name).files().items()]
         fingerprint = Fingerprint(
             settings=settings(self.recipe, step.sections),
-            inputs={name: found.digest for name, found in inputs.items()},
+            inputs={name: found.digest for name, found in inputs.items()}
+            | {name: digest.file_digest(path) for name, path in files},
             code=code,
             libraries=libraries,
             version=step.version,
@@ -112,12 +117,12 @@ class Runner:
             if found:
                 self._reuse(plan, found)
                 return
-            self._make(plan, again=again)
+            self._make(plan)
 
-    def _make(self, plan: Plan, *, again: bool) -> None:
+    def _make(self, plan: Plan) -> None:
         step, key = plan.step, plan.fingerprint.key
         partial = self.workspace.partial(step.name, key)
-        if again or not step.resumes:
+        if not step.resumes:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, exist_ok=True)
         execution = self.store.begin(self.run.id, step.name, plan.reason, key, plan.fingerprint.to_json())
@@ -136,7 +141,6 @@ class Runner:
             self.store.end(execution, _state(told), str(told) or type(told).__name__)
             raise
         artifact = self._publish(plan, partial, execution)
-        self.store.end(execution, "done")
         self._promote(step, artifact)
         print(f"{step.name:<9} done     in {duration(time.monotonic() - began)}")
 
@@ -155,23 +159,33 @@ class Runner:
         digest.write_atomically(partial / SEAL, json.dumps(seal))
         artifact = self.workspace.next_attempt(step.name, key)
         partial.rename(artifact)
-        self.store.link(execution, "output", step.name, step.name, self.workspace.relative(artifact), contents)
         self.run.link(step.name, artifact)
+        self.store.finish(execution, step.name, self.workspace.relative(artifact), contents)
         return artifact
 
     def _reuse(self, plan: Plan, artifact: Path) -> None:
         seal = read_seal(artifact)
-        uri = self.workspace.relative(artifact)
-        if self.store.artifact(uri) is None:
-            # Its run was killed between the rename and the record: complete the record now.
-            self.store.link(seal["execution"], "output", plan.step.name, plan.step.name, uri, seal["digest"])
-            self.store.end(seal["execution"], "done")
+        self._complete_record(plan, artifact, seal)
         key = plan.fingerprint.key
         execution = self.store.begin(self.run.id, plan.step.name, plan.reason, key, plan.fingerprint.to_json())
         self.store.end(execution, "reused")
         self.run.link(plan.step.name, artifact)
         print(f"{plan.step.name:<9} reused   made by run {seal['run']}")
         self._promote(plan.step, artifact)
+
+    def _complete_record(self, plan: Plan, artifact: Path, seal: dict[str, Any]) -> None:
+        """Record who made an artifact where the store does not know: its run was killed, or the store is a new one."""
+        uri, step = self.workspace.relative(artifact), plan.step.name
+        known = self.store.artifact(uri)
+        if known and self.store.producer(known["id"]):
+            return
+        execution, maker = seal["execution"], self.store.execution(seal["execution"])
+        if maker is None or (maker["run"], maker["step"], maker["key"]) != (seal["run"], step, plan.fingerprint.key):
+            reason = f"made by run {seal['run']}, which this store does not know"
+            execution = self.store.begin(self.run.id, step, reason, plan.fingerprint.key, plan.fingerprint.to_json())
+            for name, found in plan.inputs.items():
+                self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
+        self.store.finish(execution, step, uri, seal["digest"])
 
     def _promote(self, step: Step, artifact: Path) -> None:
         if step.promotes:
@@ -219,12 +233,6 @@ class Runner:
         missing = [name for name in step.writes if not (folder / name).exists()]
         if missing:
             raise RuntimeError(f"Step {step.name} ended without writing {', '.join(missing)}.")
-
-
-def read_seal(artifact: Path) -> dict:
-    """Read what the seal of an artifact says of it."""
-    seal: dict = json.loads((artifact / SEAL).read_text(encoding="utf-8"))
-    return seal
 
 
 def serving_name(recipe: Recipe) -> str:

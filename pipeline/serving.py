@@ -10,9 +10,10 @@ import shutil
 from pathlib import Path
 
 from pipeline import digest, facts, lock
+from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
 from pipeline.store import Store
-from pipeline.workspace import SEAL, Workspace
+from pipeline.workspace import SEAL, Workspace, read_seal
 
 ORIGIN = facts.FILE.with_name("origin.json")
 """Where a served model came from: artifact, run, training. Beside what the model says of itself."""
@@ -30,6 +31,9 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
 
     Returns:
         serving/<name>/<version>.
+
+    Raises:
+        UserError: The artifact is damaged; or another model was promoted since the gate compared this one.
     """
     folder = workspace.serving / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,15 +41,16 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
         served = newest(workspace, name)
         uri = workspace.relative(artifact)
         if served is None or origin(served).get("export") != uri:
+            _require_intact(artifact)
+            _require_compared(workspace, name, run)
             served = folder / str(int(served.name) + 1 if served else 1)
             came_from = {"export": uri, "train": workspace.relative(run.artifact("train")), "run": run.id}
             _copy(artifact / "saved_model", came_from, served)
         if store.artifact(workspace.relative(served)) is None:
-            contents = json.loads((artifact / SEAL).read_text(encoding="utf-8"))["digest"]
+            contents = read_seal(artifact)["digest"]
             execution = store.begin(run.id, "promote", f"as {name} version {served.name}", contents[:16], "{}")
             store.link(execution, "input", "export", "export", uri, contents)
-            store.link(execution, "output", "served", "served", workspace.relative(served), contents)
-            store.end(execution, "done")
+            store.finish(execution, "served", workspace.relative(served), contents)
         return served
 
 
@@ -77,6 +82,24 @@ def origin(served: Path) -> dict[str, str]:
     """What a served version says of where it came from; nothing where it was put there by hand."""
     file = served / ORIGIN
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _require_intact(artifact: Path) -> None:
+    sealed = read_seal(artifact)["digest"]
+    found = {name: facts for name, facts in digest.manifest(artifact).items() if name != SEAL}
+    if digest.digest(found) != sealed:
+        raise UserError(f"{artifact} is damaged: its files are not those that were sealed. Run with --rerun export.")
+
+
+def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
+    """The gate looked at the model served when evaluate ran; refuse if that is no longer the one to beat."""
+    compared = read_seal(run.artifact("evaluate"))["fingerprint"]["inputs"].get("served")
+    now = before(workspace, name, run.artifact("train"))
+    if compared != (digest.file_digest(now / facts.FILE) if now else None):
+        raise UserError(
+            f"Another model was promoted to serving/{name} since this one was compared with what is served. "
+            "Give the same command again: evaluate then compares them."
+        )
 
 
 def _copy(saved_model: Path, came_from: dict[str, str], served: Path) -> None:

@@ -99,14 +99,19 @@ class Store:
         """Record that an execution read ("input") or wrote ("output") an artifact."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
-            self._db.execute(
-                "INSERT OR IGNORE INTO artifacts (kind, uri, digest, created) VALUES (?, ?, ?, ?)",
-                (kind, uri, digest, time.time()),
-            )
-            self._db.execute(
-                "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
-                (execution, direction, name, uri, digest),
-            )
+            self._link(execution, direction, name, kind, uri, digest)
+
+    def finish(self, execution: int, kind: str, uri: str, digest: str) -> None:
+        """Record that an execution wrote an artifact and has ended well: both, or neither."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._link(execution, "output", kind, kind, uri, digest)
+            self.end(execution, "done")
+
+    def execution(self, number: int) -> Row | None:
+        """Execution with this id."""
+        rows = self._all("SELECT * FROM executions WHERE id = ?", number)
+        return rows[0] if rows else None
 
     def runs(self, limit: int) -> list[Row]:
         """The newest runs, newest first."""
@@ -156,6 +161,16 @@ class Store:
             "SELECT artifacts.*, events.name FROM events JOIN artifacts ON artifacts.id = artifact "
             "WHERE execution = ? AND direction = 'input' ORDER BY artifacts.id",
             execution,
+        )
+
+    def _link(self, execution: int, direction: str, name: str, kind: str, uri: str, digest: str) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO artifacts (kind, uri, digest, created) VALUES (?, ?, ?, ?)",
+            (kind, uri, digest, time.time()),
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
+            (execution, direction, name, uri, digest),
         )
 
     def _all(self, query: str, *values: Any) -> list[Row]:

@@ -11,7 +11,7 @@ def mark_killed(workspace: Workspace, store: Store, but: str | None = None) -> N
     Run `but` is left alone: its own process asks.
     """
     for run in store.running():
-        if run["id"] != but and not lock.is_held(workspace.run(run["id"]) / "run.lock"):
+        if run["id"] != but and not lock.is_held(workspace.run_lock(run["id"])):
             store.end_run(run["id"], "killed")
     for execution in store.executing():
         if not lock.is_held(workspace.lock(execution["step"], execution["key"])):

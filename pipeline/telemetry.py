@@ -23,8 +23,7 @@ class Telemetry:
     def __init__(self, folder: Path, *, done: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._writer = EventFileWriter(str(folder))
-        if done:
-            self._writer.add_event(Event(step=done + 1, session_log=SessionLog(status=SessionLog.START)))
+        self._writer.add_event(Event(step=done + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write numbers of a step, {"train/loss": 0.8, ...}."""

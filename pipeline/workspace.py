@@ -3,10 +3,14 @@
 store.sqlite   artifacts/<step>/<fingerprint>/   runs/<id>/   cache/   locks/   serving/<name>/<version>/
 """
 
+import json
 import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
 
 SEAL = "artifact.json"
 """Last file written into an artifact; it says what made it. A folder without it is not complete."""
@@ -50,6 +54,10 @@ class Workspace:
         """Folder of one run: recipe, library versions, command, log, and links to its artifacts."""
         return self.root / "runs" / run_id
 
+    def run_lock(self, run_id: str) -> Path:
+        """Held while `segline run` works on a run, so that others can tell a living run from a killed one."""
+        return self.run(run_id) / "run.lock"
+
     def new_run_id(self, recipe: str) -> str:
         """Name for a new run that sorts by time and says what it runs."""
         return f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}-{secrets.token_hex(2)}"
@@ -70,6 +78,19 @@ class Workspace:
     def _attempts(self, step: str, key: str) -> list[Path]:
         found = [path for path in self._folder(step).glob(f"{key}*") if not path.name.endswith(".partial")]
         return sorted(found, key=_attempt)
+
+
+def read_seal(artifact: Path) -> dict[str, Any]:
+    """What the seal of an artifact says: step, run, execution, made, digest, fingerprint.
+
+    Raises:
+        UserError: The seal is damaged.
+    """
+    try:
+        seal: dict[str, Any] = json.loads((artifact / SEAL).read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{artifact / SEAL} is damaged. Remove the folder {artifact}; it is then made anew.") from None
+    return seal
 
 
 def _attempt(path: Path) -> int:

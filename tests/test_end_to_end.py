@@ -125,6 +125,27 @@ def test_an_orchestrator_drives_the_same_steps(segline: Segline) -> None:
     for step in STEPS[1:]:
         assert "reused" in segline("step", step, "--run", "night1")
     assert "There is no run 'night2'" in segline("step", "train", "--run", "night2", code=2)
+    other = (*segline.recipe(), "--set", "train.epochs=9", "--run", "night1")
+    assert "began with another recipe" in segline("step", "train", *other, code=2)
+    assert "--run must be a name" in segline("step", "train", "--run", "../../night1", code=2)
+
+
+def test_a_split_that_is_not_there_is_told_before_training(segline: Segline) -> None:
+    shown = segline.run("--set", "evaluate.split=tset", "--set", "train.epochs=7", code=2)
+    assert "split 'tset' is not there" in shown and "train     runs" not in shown
+    assert "evaluate.split" in segline("check", *segline.recipe(), "--set", "evaluate.split=tset", code=2)
+
+
+def test_a_reader_that_goes_away_does_not_stop_the_work(segline: Segline) -> None:
+    run = subprocess.Popen(
+        segline.command("run", *segline.recipe(), "--rerun", "validate", "--until", "validate"),
+        env=segline.environment,
+        stdout=subprocess.PIPE,
+    )
+    assert run.stdout
+    run.stdout.close()
+    assert run.wait(60) == 0
+    assert "done" in segline("status", "--limit", "1")
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,10 @@ def test_no_file_is_long() -> None:
     assert not long
 
 
-def test_a_foreign_datasets_package_is_named(tmp_path: Path) -> None:
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "datasets/__init__.py").write_text("")
+@pytest.mark.parametrize("package", ["datasets", "models"])
+def test_a_foreign_package_is_named(package: str, tmp_path: Path) -> None:
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
     shown = subprocess.run(
         [sys.executable, "-P", "-m", "pipeline", "recipes"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{PROJECT}"},
@@ -91,4 +92,4 @@ def test_a_foreign_datasets_package_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert shown.returncode == 2 and "Traceback" not in shown.stderr
-    assert "another package called `datasets`" in shown.stderr
+    assert f"another package called `{package}`" in shown.stderr

@@ -12,7 +12,6 @@ from PIL import Image
 from datasets.spec import DatasetSpec
 from pipeline import examples, facts, figures, gate, json_file, overlays, records, report, scoring, trained
 from pipeline.config import Recipe, settings
-from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +33,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
     data = inputs["ingest"] / "records"
     split = config.evaluate.split
-    images = _count(data, split)
+    records.require(data, split)
+    images = records.splits(data)[split]
     model = trained.load(inputs["train"], config.model, spec.num_classes)
     scores = figures.ImageScores(spec.num_classes)
     confusion = scoring.score(
@@ -71,19 +71,6 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     )
     report.write(out / "report.html", evaluation)
     print("\n".join(f"evaluate  {line}" for line in [_figures(metrics), *_gate_lines(verdict)]))
-
-
-def _count(data: Path, split: str) -> int:
-    """Give the number of images of a split; a split without any is the user's error."""
-    there = records.splits(data)
-    if not there.get(split):
-        state = "is empty" if split in there else "is not there"
-        full = ", ".join(f"{name} ({count} images)" for name, count in there.items() if count)
-        raise UserError(
-            f"evaluate.split: split {split!r} {state} in the ingested data. Splits with images: {full or 'none'}. "
-            "Set evaluate.split to one of them, or add images to the raw folder."
-        )
-    return there[split]
 
 
 def _draw(

@@ -71,6 +71,9 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
         ("train.epochs.x=1", "holds a value"),
         ("train.epochs=0", "greater than 0"),
         ("train.learning_rate=null", "train.learning_rate: "),
+        ("train.learning_rate=.inf", "train.learning_rate: "),
+        ("train.warmup_epochs=3", "`warmup_epochs` must be less than `epochs`. Received: 3 of 3."),
+        ("export.name=../../elsewhere", "export.name: "),
     ],
 )
 def test_a_wrong_override_says_what_is_allowed(file: Path, override: str, expected: str) -> None:
@@ -116,7 +119,15 @@ def test_a_step_sees_its_own_sections_alone(file: Path) -> None:
 
 
 def test_where_the_data_lies_is_no_setting(file: Path) -> None:
+    assert "input.cache" not in settings(recipes.load(str(file)), ("input",))
     here = settings(recipes.load(str(file)), ("data",))
     there = settings(recipes.load(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
     assert here == there
     assert here["data.name"] == "camvid"
+
+
+def test_a_file_of_weights_counts_by_its_contents(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "vgg.h5").write_text("weights")
+    section = recipes.load(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
+    assert section.files() == {"model.options.weights": tmp_path / "vgg.h5"}
+    assert recipes.load(str(file)).model.files() == {}

@@ -192,20 +192,42 @@ def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:
 
 
 def test_a_kill_between_rename_and_record_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    link = Store.link
-
-    def die_on_output(self: Store, execution: int, direction: str, *rest: str) -> None:
-        if direction == "output":
-            raise KeyboardInterrupt
-        link(self, execution, direction, *rest)
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Store, "link", die_on_output)
+        patch.setattr(Store, "finish", die)
         bench.run(INGEST)
     folder = bench.run(INGEST)
     assert bench.states() == [("ingest", "reused")]
     told = lineage.lines(bench.workspace, folder.artifact("ingest"))
     assert any("made by   run run1" in line for line in told)
+
+
+def test_a_lost_store_costs_no_result(bench: Bench) -> None:
+    bench.run(INGEST, VALIDATE)
+    bench.store.close()
+    for path in bench.workspace.root.glob("store.sqlite*"):
+        path.unlink()
+    bench.store = Store(bench.workspace.store)
+    folder = bench.run(INGEST, VALIDATE)
+    assert [state for _, state in bench.states()] == ["done", "reused", "done", "reused"]
+    told = lineage.lines(bench.workspace, folder.artifact("validate"))
+    assert any(line.strip().startswith("raw") for line in told)
+
+
+def test_an_interrupted_rerun_goes_on(bench: Bench) -> None:
+    def count_up(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+        seen = len(list(out.iterdir()))
+        (out / f"try{seen}").touch()
+        if seen < 1:
+            raise UserError("not yet")
+
+    step = FakeStep("ingest", ("data",), (RAW,), ("try1",), resumes=True, work=count_up)
+    for _ in range(2):
+        with pytest.raises(UserError):
+            bench.run(step, again=True)
+        bench.run(step, again=True)
 
 
 KILLED = """

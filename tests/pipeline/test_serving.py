@@ -1,11 +1,13 @@
 """Promotion: a new version for a new model, none for the same one, and a comparison with somebody else's."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline import digest, facts, serving
+from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
@@ -18,19 +20,33 @@ class Exports:
         self.workspace = Workspace(root)
         self.store = Store(self.workspace.store)
 
-    def promote(self, name: str) -> Path:
+    def promote(self, name: str, damage: bytes = b"") -> Path:
         train = self.workspace.root / "artifacts/train" / name
         export = self.workspace.root / "artifacts/export" / name
         for folder in (train, export / "saved_model/assets.extra"):
             folder.mkdir(parents=True, exist_ok=True)
         (export / "saved_model/saved_model.pb").write_text(name)
-        (export / "saved_model" / facts.FILE).write_text("{}")
-        digest.write_atomically(export / SEAL, json.dumps({"digest": name}))
+        (export / "saved_model" / facts.FILE).write_text(json.dumps({"name": name}))
+        (export / SEAL).unlink(missing_ok=True)
+        digest.write_atomically(export / SEAL, json.dumps({"digest": digest.digest(digest.manifest(export))}))
+        with (export / "saved_model/saved_model.pb").open("ab") as file:
+            file.write(damage)
         run = RunFolder(self.workspace.run(name))
         run.path.mkdir(parents=True, exist_ok=True)
         run.link("train", train)
+        run.link("evaluate", self.evaluate(name, train))
         self.store.begin_run(name, "recipe", "", "", "stepwise")
         return serving.promote(self.workspace, "net", export, run, self.store)
+
+    def evaluate(self, name: str, train: Path) -> Path:
+        """The evaluation, made once: it compares with what is served at that time."""
+        folder = self.workspace.root / "artifacts/evaluate" / name
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            served = serving.before(self.workspace, "net", train)
+            inputs = {"served": digest.file_digest(served / facts.FILE)} if served else {}
+            digest.write_atomically(folder / SEAL, json.dumps({"fingerprint": {"inputs": inputs}}))
+        return folder
 
     def before(self, name: str) -> str | None:
         found = serving.before(self.workspace, "net", self.workspace.root / "artifacts/train" / name)
@@ -43,7 +59,7 @@ def exports(tmp_path: Path) -> Exports:
 
 
 def test_each_new_model_is_a_version_and_the_same_one_is_none(exports: Exports) -> None:
-    assert [exports.promote(name).name for name in ("a", "a", "b", "b", "a")] == ["1", "1", "2", "2", "3"]
+    assert [exports.promote(name).name for name in ("a", "a", "b", "b")] == ["1", "1", "2", "2"]
     assert (exports.workspace.serving / "net/2/saved_model.pb").read_text() == "b"
 
 
@@ -53,6 +69,22 @@ def test_a_model_is_compared_with_the_newest_of_another_training(exports: Export
     assert (exports.before("a"), exports.before("b")) == (None, "1")
     exports.promote("b")
     assert (exports.before("a"), exports.before("b")) == ("2", "1")
+
+
+def test_a_model_that_was_not_compared_with_the_served_one_is_refused(exports: Exports) -> None:
+    exports.promote("a")
+    exports.promote("b")
+    with pytest.raises(UserError, match="Another model was promoted"):
+        exports.promote("a")
+    shutil.rmtree(exports.workspace.root / "artifacts/evaluate/a")  # evaluated anew, it is compared with b
+    assert exports.promote("a").name == "3"
+
+
+def test_a_damaged_export_is_not_served(exports: Exports) -> None:
+    exports.promote("a")
+    with pytest.raises(UserError, match="is damaged"):
+        exports.promote("b", damage=b"bit")
+    assert serving.versions(exports.workspace.serving / "net") == [1]
 
 
 def test_a_crash_while_copying_leaves_no_version(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
