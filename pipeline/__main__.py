@@ -118,7 +118,6 @@ def sample(options: argparse.Namespace) -> None:
     """Draw sample data in a dataset's own layout."""
     from datasets import catalog
 
-    print(f"Drawing {options.count} scenes in the layout of {options.dataset} ...", flush=True)
     splits = catalog.sample(options.dataset).write(options.out, count=options.count, seed=options.seed)
     print(f"{options.out}: {', '.join(f'{split} {count}' for split, count in splits.items())} images")
 

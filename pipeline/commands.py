@@ -16,7 +16,7 @@ from pipeline.config import NAME
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.graph import STEPS
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner, serving_name
+from pipeline.runner import Runner, remove_leftovers, serving_name
 from pipeline.store import Store
 from pipeline.summary import summary
 from pipeline.workspace import Workspace
@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> int:
     workspace = open_workspace(options)
     store = Store(workspace.store)
     sweep.mark_killed(workspace, store)
+    remove_leftovers(workspace)
     folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]])
     with folder.logging(), lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print):
         _begin(store, folder, recipe.name, "running")

@@ -37,6 +37,8 @@ def read(data: Path, split: str, *, ids: Collection[str] | None = None) -> Itera
         ids: Those that are wanted; only they are decoded. None: all.
     """
     missing = None if ids is None else set(ids)
+    if missing is not None and not missing:
+        return
     for record in records.encoded(data, split).as_numpy_iterator():
         name = record["id"].decode()
         if missing is None or name in missing:

@@ -82,8 +82,24 @@ def check(config: InputConfig, batch_size: int, sizes: Mapping[str, int]) -> Non
             f"The training images have {len(sizes)} sizes (height x width: {listed}), and those of a batch must have "
             f"one. Set input.size, such as [{common[0].replace('x', ', ')}], or input.augment.crop."
         )
+    problems += _crop(config, sizes)
     if problems:
         raise UserError("\n".join(problems))
+
+
+def _crop(config: InputConfig, sizes: Mapping[str, int]) -> list[str]:
+    """Refuse a crop that would show more margin than image, however far the image is zoomed."""
+    crop, zoom = config.augment.crop, config.augment.scale[1]
+    if crop is None:
+        return []
+    seen = [config.size] if config.size else [tuple(map(int, size.split("x"))) for size in sizes]
+    if not seen or any(2 * height * zoom > crop[0] and 2 * width * zoom > crop[1] for height, width in seen):
+        return []
+    largest = max(seen)
+    return [
+        f"input.augment.crop is {crop[0]} x {crop[1]} and the largest image {largest[0]} x {largest[1]} (height x "
+        f"width), zoomed by at most {zoom:g}: most of a crop would lie outside. Set a smaller input.augment.crop."
+    ]
 
 
 def _shuffled(epoch: tf.Tensor, number: int, batch_size: int, seed: int) -> tf.data.Dataset:

@@ -117,5 +117,5 @@ def _reason(error: Exception) -> str:
     """Say in a few words why a file could not be read."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
-    text = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]", "", str(error)).strip()
+    text = re.sub(r"\{\{.*?\}\}|\[Op:\w+\]|name:\s*$", "", str(error)).strip()
     return text.splitlines()[0] if text else "not an image, or damaged"

@@ -225,7 +225,7 @@ class Runner:
         changes = fingerprint.changes(old)
         if not changes:
             return "its earlier result is no longer there"
-        more = f" (and {len(changes) - 2} more changes)" if len(changes) > 2 else ""
+        more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
         return "; ".join(changes[:2]) + more
 
     @staticmethod
@@ -233,6 +233,14 @@ class Runner:
         missing = [name for name in step.writes if not (folder / name).exists()]
         if missing:
             raise RuntimeError(f"Step {step.name} ended without writing {', '.join(missing)}.")
+
+
+def remove_leftovers(workspace: Workspace) -> None:
+    """Remove what killed steps left behind that can no longer be resumed; a living step holds its slot's lock."""
+    for step in STEPS:
+        for partial in workspace.partials(step.name) if not step.resumes else []:
+            if not lock.is_held(workspace.lock(step.name, partial.stem)):
+                shutil.rmtree(partial, ignore_errors=True)
 
 
 def serving_name(recipe: Recipe) -> str:

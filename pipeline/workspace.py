@@ -46,6 +46,10 @@ class Workspace:
         """Where an artifact is made before it is published."""
         return self._folder(step) / f"{key}.partial"
 
+    def partials(self, step: str) -> list[Path]:
+        """Every unfinished artifact of a step: its name is the fingerprint and ".partial"."""
+        return list(self._folder(step).glob("*.partial"))
+
     def lock(self, step: str, key: str) -> Path:
         """Lock of the slot that this artifact has in the workspace."""
         return self.root / "locks" / f"{step}-{key}.lock"

@@ -65,6 +65,7 @@ def write(out: Path, *, count: int, seed: int, size: tuple[int, int] = (360, 480
         _check_same(out, stamp, splits)
         print(f"{out} holds this sample already: left as it is")
         return splits
+    print(f"Drawing {count} scene{'s' * (count > 1)} in CamVid's layout ...", flush=True)
     _sweep(out)
     partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:

@@ -136,3 +136,10 @@ def test_a_size_or_a_crop_makes_images_alike() -> None:
     input.check(InputConfig(size=(32, 32)), 6, sizes)
     input.check(InputConfig(augment=AugmentConfig(crop=(32, 32))), 6, sizes)
     input.check(InputConfig(), 6, {"360x480": 6})
+
+
+def test_a_crop_that_would_show_margin_more_than_image_is_refused() -> None:
+    crop = AugmentConfig(crop=(2000, 2000), scale=(0.5, 2.0))
+    with pytest.raises(UserError, match=r"crop is 2000 x 2000 and the largest image 360 x 480"):
+        input.check(InputConfig(augment=crop), 1, {"360x480": 6})
+    input.check(InputConfig(augment=crop.model_copy(update={"crop": (400, 500)})), 1, {"360x480": 6})

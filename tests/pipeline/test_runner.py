@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import lineage, status, sweep
+from pipeline import lineage, lock, status, sweep
 from pipeline.config import Recipe
 from pipeline.errors import UserError
 from pipeline.explain import explain
 from pipeline.graph import RAW, Step
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner
+from pipeline.runner import Runner, remove_leftovers
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
 
@@ -157,6 +157,16 @@ def test_a_failed_step_publishes_nothing_and_says_why(bench: Bench) -> None:
     assert any("is no image" in line for line in status.lines(bench.workspace, 1))
     bench.run(INGEST)
     assert bench.states() == [("ingest", "done")]
+
+
+def test_leftovers_of_a_killed_step_are_removed_and_a_living_ones_kept(bench: Bench) -> None:
+    dead, living = (bench.workspace.partial("validate", key) for key in ("dead", "living"))
+    resumable = bench.workspace.partial("train", "dead")
+    for folder in (dead, living, resumable):
+        folder.mkdir(parents=True)
+    with lock.hold(bench.workspace.lock("validate", "living"), "run", wait=False, on_wait=print):
+        remove_leftovers(bench.workspace)
+    assert (dead.exists(), living.exists(), resumable.exists()) == (False, True, True)
 
 
 def test_a_step_that_leaves_something_out_is_not_published(bench: Bench) -> None:
