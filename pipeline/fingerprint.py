@@ -59,11 +59,11 @@ class Fingerprint:
     def changes(self, old: Mapping[str, Any]) -> list[str]:
         """Name what differs from an `old` fingerprint (as read from JSON), the most telling part first."""
         lines = [
-            f"{key} {_short(old['settings'].get(key))} -> {_short(self.settings.get(key))}"
+            f"{key} {_short(old['settings'], key)} -> {_short(self.settings, key)}"
             for key in _differing(old["settings"], self.settings)
         ]
         lines += [f"{name} has other contents" for name in _differing(old["inputs"], self.inputs)]
-        code = [f"{module.replace('.', '/')}.py" for module in _differing(old["code"], self.code)]
+        code = _differing(old["code"], self.code)
         if code:
             lines.append(f"code of {', '.join(code[:3])}{f' and {len(code) - 3} more' if len(code) > 3 else ''}")
         lines += [
@@ -145,6 +145,6 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 _ABSENT = object()
 
 
-def _short(value: Any) -> str:
-    text = json.dumps(value)
+def _short(settings: Mapping[str, Any], key: str) -> str:
+    text = json.dumps(settings[key]) if key in settings else "absent"
     return text if len(text) <= 40 else text[:37] + "..."

@@ -66,7 +66,7 @@ def test_the_key_depends_on_every_part() -> None:
     assert [other.changes(old) for other in others] == [
         ["train.epochs 3 -> 4"],
         ["ingest has other contents"],
-        ["code of models/fast.py"],
+        ["code of models.fast"],
         ["keras 3.15 -> 3.16"],
         ["the step's version 1 -> 2"],
     ]
