@@ -47,6 +47,25 @@ def read(path: Path) -> Iterator[bytes]:
             yield record
 
 
+def extents(path: Path) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of the bytes of each record of a file; only lengths are read, no checksum is compared.
+
+    Raises:
+        DatasetError: The last record is cut off.
+    """
+    size, begin = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while begin < size:
+            file.seek(begin)
+            head = file.read(HEAD)
+            length = int.from_bytes(head[:8], "little")
+            end = begin + HEAD + length + FOOT
+            if len(head) < HEAD or end > size:
+                raise DatasetError(f"{path} is damaged: its last record is cut off. Run again with --rerun ingest.")
+            yield begin + HEAD, length
+            begin = end
+
+
 def _masked_crc(content: bytes) -> bytes:
     crc = google_crc32c.value(content)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -24,14 +24,14 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     pixels = confusion.sum(axis=1)
     rows = zip(classes, metrics.iou(confusion), metrics.class_accuracy(confusion), pixels, strict=True)
     return {
-        "miou": _plain(metrics.mean_iou(confusion)),
-        "pixel_accuracy": _plain(metrics.pixel_accuracy(confusion)),
-        "mean_class_accuracy": _plain(metrics.mean_class_accuracy(confusion)),
-        "frequency_weighted_iou": _plain(metrics.frequency_weighted_iou(confusion)),
+        "miou": plain(metrics.mean_iou(confusion)),
+        "pixel_accuracy": plain(metrics.pixel_accuracy(confusion)),
+        "mean_class_accuracy": plain(metrics.mean_class_accuracy(confusion)),
+        "frequency_weighted_iou": plain(metrics.frequency_weighted_iou(confusion)),
         **_majority(pixels, classes),
         "absent": [name for name, count in zip(classes, pixels, strict=True) if not count],
         "per_class": [
-            {"name": name, "iou": _plain(iou), "accuracy": _plain(share), "pixels": int(count)}
+            {"name": name, "iou": plain(iou), "accuracy": plain(share), "pixels": int(count)}
             for name, iou, share, count in rows
         ],
         "confusion": confusion.tolist(),
@@ -56,7 +56,7 @@ class ImageScores:
         for name, label, prediction in zip(ids, labels, predictions, strict=True):
             confusion = metrics.confusion_matrix(label, prediction, self.num_classes)
             text = name.decode() if isinstance(name, bytes) else str(name)
-            self.image_miou[text] = _plain(metrics.mean_iou(confusion))
+            self.image_miou[text] = plain(metrics.mean_iou(confusion))
 
 
 def brief(figures: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,6 +75,6 @@ def _majority(pixels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _plain(value: float) -> float | None:
+def plain(value: float) -> float | None:
     """JSON has no NaN: a figure that does not exist is null."""
     return None if np.isnan(value) else float(value)

@@ -1,13 +1,13 @@
 """The records that ingest wrote, as every later step reads them: TFRecord files in a TFDS folder.
 
-Counting and listing them imports nothing but the standard library.
+Counting and listing them does not import TensorFlow.
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasets import tfrecord
 from pipeline.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,10 +18,6 @@ VAL = "val"
 
 Address = tuple[int, int, int]
 """Where the bytes of a record lie: (number of its shard, offset, length)."""
-
-
-HEADER, FOOTER = 8 + 4, 4
-"""Bytes around those of a record: its length and that length's checksum before, its checksum after."""
 
 
 def splits(folder: Path) -> dict[str, int]:
@@ -99,22 +95,7 @@ def addresses(folder: Path, split: str) -> list[Address]:
         UserError: A file is cut off.
     """
     found = enumerate(shards(folder, split))
-    return [(shard, offset, length) for shard, path in found for offset, length in _extents(path)]
-
-
-def _extents(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of the bytes of each record of a file."""
-    size, begin = path.stat().st_size, 0
-    with path.open("rb") as file:
-        while begin < size:
-            file.seek(begin)
-            header = file.read(HEADER)
-            length = int.from_bytes(header[:8], "little")
-            end = begin + HEADER + length + FOOTER
-            if len(header) < HEADER or end > size:
-                raise UserError(f"{path} is damaged: its last record is cut off. Run again with --rerun ingest.")
-            yield begin + HEADER, length
-            begin = end
+    return [(shard, offset, length) for shard, path in found for offset, length in tfrecord.extents(path)]
 
 
 def _info(folder: Path) -> dict[str, Any]:

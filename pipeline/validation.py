@@ -9,6 +9,7 @@ import numpy as np
 from datasets.spec import DatasetSpec
 from models import metrics
 from pipeline import records, render
+from pipeline.figures import plain
 from pipeline.scoring import Scorer
 
 
@@ -55,16 +56,11 @@ class Validator:
         confusion = self._scorer(self._folder, records.VAL, batch_size=self._batch_size, on_batch=on_batch)
         ious = zip(self._spec.classes, metrics.iou(confusion), strict=True)
         return Validation(
-            miou=_plain(metrics.mean_iou(confusion)),
-            per_class_iou={name: _plain(iou) for name, iou in ious},
+            miou=plain(metrics.mean_iou(confusion)),
+            per_class_iou={name: plain(iou) for name, iou in ious},
             pictures=pictures,
         )
 
     def _draw(self, image: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         colours = self._spec.colours
         return render.side_by_side([image, render.colour(label, colours), render.colour(prediction, colours)])
-
-
-def _plain(value: float) -> float | None:
-    """JSON has no NaN: what does not exist is null."""
-    return None if np.isnan(value) else float(value)

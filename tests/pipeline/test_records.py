@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from datasets.errors import DatasetError
 from pipeline import records
 from pipeline.errors import UserError
 
@@ -50,7 +51,7 @@ def test_a_cut_file_is_named(folder: Path) -> None:
     path = records.shards(folder, "train")[0]
     for size in (path.stat().st_size - 1, 5):
         path.write_bytes(path.read_bytes()[:size])
-        with pytest.raises(UserError, match=r"train\.tfrecord-00000-of-00001 is damaged"):
+        with pytest.raises(DatasetError, match=r"train\.tfrecord-00000-of-00001 is damaged"):
             records.addresses(folder, "train")
 
 
