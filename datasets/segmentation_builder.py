@@ -3,12 +3,11 @@
 import abc
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, file_adapters, splits
 
@@ -16,7 +15,11 @@ from datasets import audit, record
 from datasets.conversion import collect, convert
 from datasets.errors import DatasetError
 from datasets.pairs import Split
-from datasets.shards import Shard, ShardReport, ShardWriter, cut, image_bytes, number_of_shards
+from datasets.published import difference
+from datasets.raw import RawFolder
+from datasets.reader import Reader
+from datasets.shard_cache import ShardCache, finished, link
+from datasets.shards import Shard, ShardReport, ShardWriter, cut, number_of_shards, report_path
 from datasets.spec import DatasetSpec
 
 AUDIT = "audit.json"
@@ -30,57 +33,101 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     are not taken: GeneratorBasedBuilder moves every image through a shuffle; ShardBasedBuilder keeps a shard in memory
     and imports TensorFlow to write it. The bytes of both differ between runs.
 
-    A subclass sets `SPEC`, `VERSION` and `MANUAL_DOWNLOAD_INSTRUCTIONS` and writes `find` and `read_mask`.
+    A subclass sets `SPECS` (the facts of each configuration, the default first), `VERSION` and
+    `MANUAL_DOWNLOAD_INSTRUCTIONS`, and writes `find` and `reader`.
 
     Args:
         on_bad_input: "error": bad files stop the conversion; "quarantine": they are left out and listed in audit.json.
         allow_partial: Accept a split of another size than the published one.
+        max_pixels: An image or mask of more pixels is bad.
+        min_shards: At least so many files a split, where their number is chosen by size.
+        cache: Where finished shards are kept and found; None: every shard is written anew.
+        report: Where the audit is written that refuses bad files; None: <data_dir>/<name>.audit.json.
         kwargs: TFDS's own: `data_dir`, `config`, `version`, `file_format`.
     """
 
-    SPEC: ClassVar[DatasetSpec]
+    SPECS: ClassVar[Mapping[str, DatasetSpec]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        specs: Mapping[str, DatasetSpec] = cls.__dict__.get("SPECS", {})
+        if specs:
+            cls.BUILDER_CONFIGS = [
+                tfds.core.BuilderConfig(name=name, description=f"{spec.num_classes} classes")
+                for name, spec in specs.items()
+            ]
+        super().__init_subclass__(**kwargs)
 
     def __init__(
-        self, *, on_bad_input: Literal["error", "quarantine"] = "error", allow_partial: bool = False, **kwargs: Any
+        self,
+        *,
+        on_bad_input: Literal["error", "quarantine"] = "error",
+        allow_partial: bool = False,
+        max_pixels: int = audit.MAX_PIXELS,
+        min_shards: int = 1,
+        cache: ShardCache | None = None,
+        report: Path | None = None,
+        **kwargs: Any,
     ) -> None:
         self._check_config(kwargs.get("config"))
         super().__init__(**kwargs)
         self._on_bad_input, self._allow_partial = on_bad_input, allow_partial
+        self._max_pixels, self._min_shards, self._cache = max_pixels, min_shards, cache
+        self._report = report or Path(self.data_dir_root) / f"{self.name}.{AUDIT}"
         self._original_state |= {"on_bad_input": on_bad_input, "allow_partial": allow_partial}
+        self.reused_shards = 0
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """Facts of the chosen configuration."""
+        return self.SPECS[self.builder_config.name]
 
     @abc.abstractmethod
-    def find(self, raw: Path) -> dict[str, Split]:
+    def find(self, raw: RawFolder) -> dict[str, Split]:
         """Find the examples of every split that is there, without opening a file. `datasets.pairs` has the ways."""
 
-    @staticmethod
     @abc.abstractmethod
-    def read_mask(content: bytes) -> np.ndarray:
-        """Turn the bytes of a mask file into train ids, uint8 [H, W]. `datasets.labels` has the ways."""
+    def reader(self) -> Reader:
+        """Say how an image file and a mask file are read. `datasets.labels` has the ways."""
 
-    def published_ids(self, raw: Path, split: str) -> frozenset[str]:
-        """Ids that the split should hold, where a file of the raw folder lists them; empty where none does."""
-        del raw, split
+    def published_ids(self, split: str) -> frozenset[str]:
+        """Ids that the split should hold; empty where they are not known."""
+        del split
         return frozenset()
 
-    def survey(self, raw: Path) -> dict[str, int]:
-        """Count what `raw` holds of each split, by file names alone.
+    def deviation(self, name: str, split: Split) -> str:
+        """Say how a split differs from the published one: sentences with a space before each, or nothing."""
+        return difference(split.ids, self.published_ids(name))
+
+    def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
+        """Write into `folder`, that of the records, what belongs to the data but to no record. Default: nothing."""
+
+    def settings(self) -> list[object]:
+        """Everything, besides files and code, that decides the bytes of a record; it must be JSON."""
+        return [self.name, self.spec.config, self.spec.classes, self._max_pixels]
+
+    def survey(self, path: Path) -> dict[str, int]:
+        """Count what the raw folder `path` holds of each split, by file names alone.
 
         Raises:
             DatasetError: A folder is missing, or a split is short.
         """
+        raw = RawFolder(path)
         found = self.find(raw)
-        self._check_sizes(raw, found)
+        self._check_splits(raw, found)
         return {name: len(split.ids) for name, split in found.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
-        return self.dataset_info_from_configs(
-            features=record.features(self.SPEC.classes),
+        info = self.dataset_info_from_configs(
+            features=record.features(self.spec.classes),
             supervised_keys=("image", "label"),
-            description=f"Semantic segmentation, {self.SPEC.num_classes} classes.",
-            homepage=self.SPEC.homepage,
-            citation=self.SPEC.citation,
-            license=self.SPEC.licence,
+            description=f"Semantic segmentation, {self.spec.num_classes} classes.",
+            homepage=self.spec.homepage,
+            citation=self.spec.citation,
+            license=self.spec.licence,
         )
+        # TFDS looks for metadata of its own datasets there, and leaves an empty folder in /tmp each time.
+        info.initialize_from_bucket = lambda: None  # type: ignore[method-assign]
+        return info
 
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
@@ -94,17 +141,39 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             raise DatasetError(f"`file_format` must be tfrecord. Received: {self.info.file_format}.")
         raw = self._raw_folder(dl_manager)
         found = self.find(raw)
-        self._check_sizes(raw, found)
-        sizes = {name: image_bytes(raw, split.pairs) for name, split in found.items()}
-        plan = self._plan(raw, found, sizes, download_config.num_shards)
-        with self._room(sum(sizes.values())):
-            convert(
-                [shard for of_split in plan.values() for shard in of_split],
-                ShardWriter(self.SPEC.classes, self.read_mask),
-                runner=download_config.beam_runner,
-                options=download_config.beam_options,
-            )
-        self._finish(found, {name: collect(of_split) for name, of_split in plan.items()})
+        self._check_splits(raw, found)
+        sizes = {name: sum(raw.size(pair.image) for pair in split.pairs) for name, split in found.items()}
+        plan = self._plan(found, sizes, download_config.num_shards)
+        reports = self._convert(raw, plan, sum(sizes.values()), download_config)
+        self._finish(raw, found, reports)
+
+    def _convert(
+        self,
+        raw: RawFolder,
+        plan: dict[str, list[Shard]],
+        needed: int,
+        download_config: tfds.download.DownloadConfig,
+    ) -> dict[str, list[ShardReport]]:
+        """Have the shards written that are not kept from before; give the report of each."""
+        wanted = [shard for of_split in plan.values() for shard in of_split]
+        writer = ShardWriter(raw, self.spec.classes, self.reader(), self._max_pixels)
+        places = wanted
+        if self._cache:
+            places = self._cache.place(wanted, raw, self.settings())
+        done = {place.path for place in places if finished(place)}
+        self.reused_shards = sum(place.path in done for place in places)
+        # Shards that hold nothing are one and the same file of the cache.
+        missing = list({place.path: place for place in places if place.path not in done}.values())
+        with self._room(needed * len(missing) // max(1, len(places))):
+            if missing:
+                convert(missing, writer, runner=download_config.beam_runner, options=download_config.beam_options)
+            reports = iter(collect(places))
+            for shard, place in zip(wanted, places, strict=True):
+                if self._cache:
+                    link(place.path, shard.path)
+                else:
+                    report_path(place.path).unlink()
+        return {name: [next(reports) for _ in of_split] for name, of_split in plan.items()}
 
     def _check_config(self, config: Any) -> None:
         names = [known.name for known in self.BUILDER_CONFIGS]
@@ -112,35 +181,33 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             allowed = ", ".join(names) or "none, leave it out"
             raise DatasetError(f"{self.name} has no configuration {config!r} (data.config). Allowed: {allowed}.")
 
-    def _raw_folder(self, dl_manager: tfds.download.DownloadManager) -> Path:
+    def _raw_folder(self, dl_manager: tfds.download.DownloadManager) -> RawFolder:
         try:
-            return Path(dl_manager.manual_dir)
+            return RawFolder(dl_manager.manual_dir)
         except AssertionError as error:  # its text names the folder and repeats MANUAL_DOWNLOAD_INSTRUCTIONS
             raise DatasetError(str(error)) from None
 
-    def _check_sizes(self, raw: Path, found: dict[str, Split]) -> None:
-        """Refuse splits of another size than the published one, all of them in one message."""
+    def _check_splits(self, raw: RawFolder, found: dict[str, Split]) -> None:
+        """Refuse splits that are not the published ones, by size and where known by ids, all of them in one message."""
+        if self._allow_partial:
+            return
         faults = []
         for name, split in found.items():
-            published = self.SPEC.split_sizes.get(name)
-            if self._allow_partial or published in (None, len(split.ids)):
-                continue
-            missing = sorted(self.published_ids(raw, name) - split.ids)
-            names = f" Missing: {audit.listed(missing)}." if missing else ""
-            faults.append(f"Split {name}: received {len(split.ids)} images, published are {published}.{names}")
+            size, ids = self.spec.split_sizes.get(name), self.published_ids(name)
+            if size is not None and (len(split.ids) != size or (ids and split.ids != ids)):
+                told = f"Split {name}: received {len(split.ids)} images, published are {size}."
+                faults.append(told + self.deviation(name, split))
         if faults:
             faults.append("To use another selection on purpose: --set data.allow_partial=true")
-            raise DatasetError("\n".join([f"{self.name}: {raw} does not hold the published data set.", *faults]))
+            raise DatasetError("\n".join([f"{self.name}: {raw.path} does not hold the published data set.", *faults]))
 
-    def _plan(
-        self, raw: Path, found: dict[str, Split], sizes: dict[str, int], num_shards: int | None
-    ) -> dict[str, list[Shard]]:
+    def _plan(self, found: dict[str, Split], sizes: dict[str, int], num_shards: int | None) -> dict[str, list[Shard]]:
         """Say what goes into which file."""
         plan = {}
         for name, split in found.items():
-            parts = cut(split.pairs, num_shards or number_of_shards(sizes[name]))
+            parts = cut(split.pairs, num_shards or max(number_of_shards(sizes[name]), self._min_shards))
             paths = self._get_filename_template(name).sharded_filepaths(len(parts))
-            plan[name] = [Shard(name, raw, Path(path), part) for path, part in zip(paths, parts, strict=True)]
+            plan[name] = [Shard(name, Path(path), part) for path, part in zip(paths, parts, strict=True)]
         return plan
 
     @contextmanager
@@ -159,15 +226,16 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         free = shutil.disk_usage(self.data_dir_root).free
         return DatasetError(
             f"No space left for the records of {self.name} in {self.data_dir_root}: they take about "
-            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Nothing was kept. Make room there."
+            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Make room there, then give the same command again."
         )
 
-    def _finish(self, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
+    def _finish(self, raw: RawFolder, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
         """Refuse bad files, or write the audit and tell TFDS what was written."""
-        problems = [problem for split in found.values() for problem in split.problems]
+        problems = [*raw.problems, *(problem for split in found.values() for problem in split.problems)]
         problems += [problem for of_split in reports.values() for report in of_split for problem in report.problems]
         written = {name: sum(report.records for report in of_split) for name, of_split in reports.items()}
-        self._refuse(problems, [name for name, records in written.items() if not records])
+        counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in found.items()}
+        self._refuse(problems, counts)
         infos = [
             splits.SplitInfo(
                 name=name,
@@ -178,13 +246,18 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             for name, of_split in reports.items()
         ]
         self.info.set_splits(splits.SplitDict(infos))
-        counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in found.items()}
         audit.write(Path(self.data_path) / AUDIT, self.name, counts, problems)
+        self.extras(raw, found, Path(self.data_path))
 
-    def _refuse(self, problems: list[audit.Problem], empty: list[str]) -> None:
-        if problems and self._on_bad_input == "error":
-            advice = "Put them right, or leave them out: --set ingest.on_bad_input=quarantine (audit.json lists all)."
-            raise DatasetError(audit.report(self.name, problems, advice))
-        if empty:
+    def _refuse(self, problems: list[audit.Problem], counts: dict[str, dict[str, int]]) -> None:
+        bad = any(problem.kind.grave for problem in problems)
+        empty = [name for name, of_split in counts.items() if not of_split["written"]]
+        if bad and self._on_bad_input == "error":
+            advice = "Put them right, or leave them out: --set ingest.on_bad_input=quarantine"
+        elif empty:
             advice = f"No good example is left of: {', '.join(empty)}. Put the files right."
-            raise DatasetError(audit.report(self.name, problems, advice))
+        else:
+            self._report.unlink(missing_ok=True)
+            return
+        audit.write(self._report, self.name, counts, problems)
+        raise DatasetError(audit.report(self.name, problems, f"{advice}\nEvery one of them: {self._report}"))

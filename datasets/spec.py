@@ -16,11 +16,12 @@ class DatasetSpec:
 
     Attributes:
         name: Folder name under datasets/, and the TFDS builder's name.
+        config: Which of the dataset's configurations this is, where it has several.
         classes: Class names; the index is the train id.
         colours: One (red, green, blue) in 0..255 for each class.
-        split_sizes: Published number of labelled images of each split.
-        sources: Files and folders, relative to the raw folder, that the builder reads; what is not there counts as
-            absent. The raw digest covers these and nothing else.
+        split_sizes: Published number of images of each split.
+        sources: Files and folders that the builder reads; `*` stands for any part of a name. They may lie in the raw
+            folder, up to two levels below, or in a zip file there. What is not there counts as absent.
         homepage, licence, citation: Where it comes from, what one may do with it, what to cite (BibTeX).
     """
 
@@ -32,6 +33,7 @@ class DatasetSpec:
     homepage: str
     licence: str
     citation: str
+    config: str = ""
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
@@ -44,6 +46,11 @@ class DatasetSpec:
     def num_classes(self) -> int:
         """Number of classes that are predicted; ignored pixels are none of them."""
         return len(self.classes)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Where the sources may lie, relative to the raw folder; the raw digest covers these and nothing else."""
+        return (*(above + source for above in ("", "*/", "*/*/") for source in self.sources), "*.zip")
 
     def write(self, path: Path) -> None:
         """Write the spec as JSON, for steps that read records without knowing the dataset."""

@@ -1,28 +1,39 @@
 """Backbones: classification networks of keras.applications, seen as a pyramid of features {stride: tensor}.
 
 Each brings its own normalisation. A further backbone is one more entry in BACKBONES.
+
+The layers of a backbone are those whose name begins with PREFIX, in any model. So it can be frozen, let learn later, or
+given a learning rate of its own: `variables(model)` are its weights, `set_trainable(model, trainable=False)` freezes
+it. A frozen layer of batch normalisation uses its moving statistics and leaves them alone, also in training.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from models import blocks
 from models.errors import ModelError
-from models.weights import check_finite, load, reason
+from models.transplant import SIDE, transplant
+from models.weights import check_finite, is_own, load, reason
 
 Pyramid = dict[int, keras.KerasTensor]
+
+PREFIX = "backbone_"
+"""Begins the name of each layer of a backbone, and of no other layer."""
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)
 """Mean blue, green and red of ImageNet in 0..255 that VGG (Simonyan & Zisserman 2015) was trained with."""
 
 
 class CaffeNormalise(keras.layers.Layer):
-    """Turn RGB in 0..255 into BGR around 0, unscaled, in float32: what VGG's ImageNet weights expect."""
+    """Turn RGB in 0..255 into BGR around 0, unscaled, in float32: what Caffe's ImageNet weights expect."""
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Normalise."""
@@ -33,61 +44,188 @@ class CaffeNormalise(keras.layers.Layer):
         return shape
 
 
+def caffe(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Normalise for VGG and ResNet; see CaffeNormalise."""
+    return CaffeNormalise(name="normalise", dtype="float32")(images)
+
+
+def symmetric(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Normalise for MobileNet: 0..255 to -1..1."""
+    return keras.layers.Rescaling(1 / 127.5, -1, name="normalise", dtype="float32")(images)
+
+
 @dataclass(frozen=True)
 class Backbone:
     """One entry: how to make the network, and which of its layers ends which stride.
 
     Attributes:
         make: Function of keras.applications.
-        normalise: Layer class from RGB in 0..255 to what the network's ImageNet weights expect.
+        normalise: From RGB in 0..255 to what the network's ImageNet weights expect, in a layer `normalise`.
         taps: Stride -> name of the last layer of that stride.
+        options: What else `make` is called with.
     """
 
     make: Callable[..., keras.Model]
-    normalise: type[keras.layers.Layer]
+    normalise: Callable[[keras.KerasTensor], keras.KerasTensor]
     taps: Mapping[int, str]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
+
+RAW = MappingProxyType({"include_preprocessing": False})
+"""Of networks that would normalise by themselves."""
 
 BACKBONES: Mapping[str, Backbone] = MappingProxyType(
     {
         "vgg16": Backbone(
             keras.applications.VGG16,
-            CaffeNormalise,
+            caffe,
             {2: "block1_pool", 4: "block2_pool", 8: "block3_pool", 16: "block4_pool", 32: "block5_pool"},
+        ),
+        "vgg19": Backbone(
+            keras.applications.VGG19,
+            caffe,
+            {2: "block1_pool", 4: "block2_pool", 8: "block3_pool", 16: "block4_pool", 32: "block5_pool"},
+        ),
+        "resnet50": Backbone(
+            keras.applications.ResNet50,
+            caffe,
+            {
+                2: "conv1_relu",
+                4: "conv2_block3_out",
+                8: "conv3_block4_out",
+                16: "conv4_block6_out",
+                32: "conv5_block3_out",
+            },
+        ),
+        "densenet121": Backbone(
+            keras.applications.DenseNet121,
+            blocks.normalise,
+            {2: "conv1_relu", 4: "pool2_relu", 8: "pool3_relu", 16: "pool4_relu", 32: "relu"},
+        ),
+        "mobilenet_v2": Backbone(
+            keras.applications.MobileNetV2,
+            symmetric,
+            {
+                2: "block_1_expand_relu",
+                4: "block_3_expand_relu",
+                8: "block_6_expand_relu",
+                16: "block_13_expand_relu",
+                32: "block_16_project_BN",
+            },
+        ),
+        "mobilenet_v3_large": Backbone(
+            keras.applications.MobileNetV3Large,
+            symmetric,
+            {
+                2: "expanded_conv_1_expand_bn_relu",
+                4: "expanded_conv_3_expand_bn_relu",
+                8: "expanded_conv_6_expand_bn_hard_silu",
+                16: "expanded_conv_12_expand_bn_hard_silu",
+                32: "conv_1_bn_hard_silu",
+            },
+            RAW,
+        ),
+        "efficientnet_v2_b0": Backbone(
+            keras.applications.EfficientNetV2B0,
+            blocks.normalise,
+            {
+                2: "block1a_project_activation",
+                4: "block2b_add",
+                8: "block3b_add",
+                16: "block5e_add",
+                32: "block6h_add",
+            },
+            RAW,
         ),
     }
 )
 
 
-def pyramid(name: str, images: keras.KerasTensor, *, weights: str = "random") -> Pyramid:
+def pyramid(
+    name: str,
+    images: keras.KerasTensor,
+    *,
+    weights: str = "random",
+    weights_sha256: str | None = None,
+    output_stride: int = 32,
+    synchronized: bool = False,
+) -> Pyramid:
     """Compute a backbone's features.
 
     Args:
         name: One of BACKBONES.
-        images: [B,H,W,3] in 0..255. Padded inside with the mean colour, bottom and right, to a multiple of the largest
-            stride: cut the logits with blocks.CropLike.
-        weights: `random`, `imagenet` (downloaded once by Keras), or a weights file.
+        images: [B,H,W,3] in 0..255. Padded inside with the mean colour, bottom and right, to a multiple of
+            `output_stride`: cut the logits with blocks.CropLike.
+        weights: `random`, `imagenet` (fetched once by Keras, which compares the file's hash, MobileNetV2's excepted),
+            or a weights file: Keras's of the network without its top, or one that Segline trained over this backbone.
+        weights_sha256: What the weights file's SHA-256 must be, in hexadecimal; None: anything.
+        output_stride: Coarsest stride, 8, 16 or 32. Below 32 the later layers are dilated instead of striding, and the
+            coarsest features take the place of those of that stride.
+        synchronized: Share batch statistics between replicas.
 
     Returns:
-        {stride: [B, H/stride, W/stride, C]}, heights and widths being those after padding.
+        {stride: [B, H/stride, W/stride, C]} for 2, 4, ... `output_stride`; heights and widths are those after padding.
 
     Raises:
-        ModelError: The weights cannot be had, or are damaged.
+        ModelError: The weights cannot be had, or are damaged, or of another network.
     """
     backbone = BACKBONES[name]
-    x = backbone.normalise(name="normalise", dtype="float32")(images)
-    x = blocks.PadToMultiple(max(backbone.taps), name="pad", dtype="float32")(x)
-    network = _network(name, x, weights)
-    features = {stride: network.get_layer(layer).output for stride, layer in backbone.taps.items()}
-    _check_strides(name, keras.Model(images, features))
+    network = _network(name, weights, weights_sha256)
+    x = blocks.PadToMultiple(output_stride, name="pad", dtype="float32")(backbone.normalise(images))
+    outputs = transplant(network, x, prefix=PREFIX, output_stride=output_stride, synchronized=synchronized)
+    features = {min(stride, output_stride): outputs[layer] for stride, layer in sorted(backbone.taps.items())}
+    model = keras.Model(images, features, name=name)
+    _check_strides(name, model)
+    if is_own(Path(weights)):  # its names are those of the features, and not of Keras's network
+        load(model, Path(weights), prefix=PREFIX)
     return features
 
 
-def _network(name: str, x: keras.KerasTensor, weights: str) -> keras.Model:
-    make = BACKBONES[name].make
+def vgg16_head(weights: str, sha256: str | None = None) -> dict[str, list[np.ndarray]]:
+    """Give VGG16's first two fully connected layers as convolutions (Long et al. 2015, section 4.1).
+
+    Args:
+        weights: `imagenet`, or Keras's file of VGG16 with its top.
+        sha256: What that file's SHA-256 must be; None: anything.
+
+    Returns:
+        {"fc6": [kernel [7,7,512,4096], bias [4096]], "fc7": [kernel [1,1,4096,4096], bias [4096]]}, float32.
+
+    Raises:
+        ModelError: The weights cannot be had, or are damaged, or of another network.
+    """
+    network = _network("vgg16", weights, sha256, top=True)
+    (first, first_bias), (second, second_bias) = (network.get_layer(name).get_weights() for name in ("fc1", "fc2"))
+    return {"fc6": [first.reshape(7, 7, 512, -1), first_bias], "fc7": [second[None, None], second_bias]}
+
+
+def layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Give the layers of a model's backbone; none if it has no backbone."""
+    return [layer for layer in model.layers if layer.name.startswith(PREFIX)]
+
+
+def variables(model: keras.Model) -> list[keras.Variable]:
+    """Give the weights of a model's backbone that training can change, whether it is frozen now or not."""
+    # Keras's public lists leave out what is frozen; the statistics of batch normalisation are in neither list.
+    return [variable for layer in layers(model) for variable in layer._trainable_variables]
+
+
+def set_trainable(model: keras.Model, *, trainable: bool) -> None:
+    """Freeze a model's backbone, or let it learn.
+
+    A tf.function traced before keeps to what was: trace anew. `model.trainable_variables` changes with it.
+    """
+    for layer in layers(model):
+        layer.trainable = trainable
+
+
+def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) -> keras.Model:
+    """Make the network as Keras does, with its weights; those of a file of Segline's come later, see `pyramid`."""
+    backbone = BACKBONES[name]
+    settings = {"include_top": top, "input_shape": (SIDE, SIDE, 3), **backbone.options}
     if weights == "imagenet":
         try:
-            network = make(include_top=False, weights="imagenet", input_tensor=x)
+            network = backbone.make(weights="imagenet", **settings)
         except Exception as error:  # Keras raises bare Exception when it cannot download
             raise ModelError(
                 f"The ImageNet weights of backbone {name!r} cannot be had ({reason(error)}). Go online once, or "
@@ -95,15 +233,28 @@ def _network(name: str, x: keras.KerasTensor, weights: str) -> keras.Model:
             ) from error
         check_finite(network, "from Keras's cache")
         return network
-    network = make(include_top=False, weights=None, input_tensor=x)
+    network = backbone.make(weights=None, **settings)
     if weights != "random":
-        load(network, Path(weights))
+        _check_sha256(Path(weights), sha256)
+        if top or not is_own(Path(weights)):
+            load(network, Path(weights))
     return network
+
+
+def _check_sha256(path: Path, expected: str | None) -> None:
+    if expected is None or not path.is_file():  # load says which file is missing
+        return
+    with path.open("rb") as file:
+        received = hashlib.file_digest(file, "sha256").hexdigest()
+    if received != expected.lower():
+        raise ModelError(
+            f"The weights file {path} is not the one that the recipe means: its SHA-256 is {received}, and "
+            f"`weights_sha256` says {expected}. Fetch it anew, or correct `weights_sha256`."
+        )
 
 
 def _check_strides(name: str, model: keras.Model) -> None:
     """Assert that each tap has the stride it is listed under."""
-    side = 2 * max(model.output)
-    for stride, shape in model.compute_output_shape((1, side, side, 3)).items():
-        received = side / shape[1]
+    for stride, shape in model.compute_output_shape((1, SIDE, SIDE, 3)).items():
+        received = SIDE / shape[1]
         assert received == stride, f"Backbone {name}: the tap of stride {stride} has stride {received:g}."

@@ -87,6 +87,19 @@ class Upsample(keras.layers.Layer):
         return (shape[0], *lengths, shape[3])
 
 
+class ResizeLike(keras.layers.Layer):
+    """Resize [B,h,w,C] to a second tensor's height and width, bilinearly; for sizes that are no whole multiples."""
+
+    def call(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        """Resize; the result has the precision of `x`."""
+        resized = tf.image.resize(x, tf.shape(like)[1:3], method="bilinear")
+        return tf.cast(tf.ensure_shape(resized, self.compute_output_shape(x.shape, like.shape)), x.dtype)
+
+    def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
+        """Give the shape after resizing."""
+        return (x_shape[0], *like_shape[1:3], x_shape[3])
+
+
 class Bilinear(keras.initializers.Initializer):
     """Weights of a transposed convolution that make it a bilinear enlargement of each channel (Long et al. 2015)."""
 
@@ -152,9 +165,12 @@ def residual(
     name: str,
     strides: int = 1,
     dilation: int = 1,
+    relu: bool = True,
     synchronized: bool = False,
 ) -> keras.KerasTensor:
     """Apply a basic residual block (He et al. 2016): two 3x3 convolutions beside a shortcut, projected if needed.
+
+    The sum is rectified where `relu`.
 
     A shortcut that strides is pooled before its 1x1 convolution (ResNet-D, He et al. 2019). Letting the convolution
     stride instead drops three pixels of four, and its weight gradient corrupts memory for a batch of one on a CPU
@@ -168,4 +184,4 @@ def residual(
     y = convolution(x, filters, 3, strides=strides, dilation=dilation, synchronized=synchronized, name=f"{name}_a")
     y = convolution(y, filters, 3, dilation=dilation, relu=False, synchronized=synchronized, name=f"{name}_b")
     y = keras.layers.Add(name=f"{name}_add")([y, shortcut])
-    return keras.layers.ReLU(name=f"{name}_relu")(y)
+    return keras.layers.ReLU(name=f"{name}_relu")(y) if relu else y

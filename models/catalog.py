@@ -50,10 +50,20 @@ def check(name: str, options: Mapping[str, Any]) -> None:
             problems.append(f"Model {name!r} takes no parameter {key!r}.{_guess(key, list(signature))}")
         elif not kinds.admits(parameter.annotation, value):
             allowed = kinds.allowed(parameter.annotation)
-            problems.append(f"Parameter {key!r} of model {name!r} must be {allowed}. Received: {value!r}.")
+            near = kinds.guess(parameter.annotation, value)
+            problems.append(
+                f"Parameter {key!r} of model {name!r} must be {allowed}. Received: {value!r}."
+                + (f" Did you mean {near!r}?" if near else "")
+            )
     if problems:
         known = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in signature.values())
         raise ModelError(" ".join(problems) + f" Its parameters and their defaults: {known or 'none'}.")
+
+
+def untrained(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a model's options with random weights in place of those that it would begin with: nothing is fetched."""
+    begun = [p.name for p in _signature(name) if isinstance(p.annotation, ast.Name) and p.annotation.id == "Weights"]
+    return {**options, **dict.fromkeys(begun, "random")}
 
 
 def build(
@@ -66,6 +76,9 @@ def build(
         num_classes: Classes that are predicted; the ignored label is none of them.
         options: Values of the model's own parameters; see `parameters(name)`.
         synchronized: Share the batch statistics of normalisation layers between replicas.
+
+    Returns:
+        For training: with auxiliary heads, where the model has such (see models.auxiliary).
 
     Raises:
         ModelError: Unknown model, parameter or value, or weights that cannot be had.
@@ -80,27 +93,54 @@ def build(
     return model
 
 
+def stride(name: str, options: Mapping[str, Any]) -> int:
+    """Give the stride of a model's coarsest features, as its file says.
+
+    That is its parameter `output_stride`, or 2 to the power of its parameter `depth`, or else the constant STRIDE.
+    """
+    values = {**parameters(name), **options}
+    if "output_stride" in values:
+        return int(values["output_stride"])
+    if "depth" in values:
+        return int(2 ** values["depth"])
+    for node in ast.parse(_file(name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STRIDE":
+            return int(ast.literal_eval(node.value))
+    raise TypeError(f"models/{name}.py must hold STRIDE, or a parameter `output_stride` or `depth`.")
+
+
+def check_size(name: str, options: Mapping[str, Any], size: tuple[int, int]) -> None:
+    """Raise ModelError for images (height, width) smaller than the model's stride: they would be padding mostly."""
+    least = stride(name, options)
+    height, width = size
+    if min(size) < least:
+        raise ModelError(
+            f"Images of {height}x{width} are smaller than the stride {least} of model {name!r}. Give it at least "
+            f"{max(height, least)}x{max(width, least)}, or another model."
+        )
+
+
 def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Path) -> "keras.Model":
-    """Build a model and load what training left in a weights file.
+    """Build a model and load what training left in a weights file; auxiliary heads are read and left out.
 
     The weights that its backbone began with are not fetched again: no network is needed.
 
     Raises:
         ModelError: As `build`; or the file is missing, damaged, or of another network.
     """
+    from models.auxiliary import without_heads
     from models.weights import load
 
-    started = {"weights": "random"} if "weights" in parameters(name) else {}
-    model = build(name, num_classes, {**options, **started})
+    model = build(name, num_classes, untrained(name, options))
     load(model, weights)
-    return model
+    return without_heads(model)
 
 
 def _signature(name: str) -> list[Parameter]:
     known = names()
     if name not in known:
         raise ModelError(f"There is no model {name!r}.{_guess(name, known)} Known models: {', '.join(known)}.")
-    function = _build_function(Path(__file__).with_name(f"{name}.py"))
+    function = _build_function(_file(name))
     assert function is not None
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return [
@@ -108,6 +148,10 @@ def _signature(name: str) -> list[Parameter]:
         for argument, default in pairs
         if argument.arg not in RESERVED and default is not None
     ]
+
+
+def _file(name: str) -> Path:
+    return Path(__file__).with_name(f"{name}.py")
 
 
 def _build_function(path: Path) -> ast.FunctionDef | None:

@@ -10,6 +10,9 @@ import keras
 from models import blocks
 from models.parameters import Fraction, Positive
 
+STRIDE = 16
+"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+
 
 def build(
     num_classes: int, *, synchronized: bool = False, width: Positive = 48, dropout: Fraction = 0.1
@@ -27,7 +30,7 @@ def build(
     """
     images = blocks.image_input()
     x = blocks.normalise(images)
-    x = blocks.PadToMultiple(16, name="pad")(x)
+    x = blocks.PadToMultiple(STRIDE, name="pad")(x)
     x = blocks.convolution(x, width // 2, 3, strides=2, name="stem_a", synchronized=synchronized)
     x = blocks.convolution(x, width, 3, strides=2, name="stem_b", synchronized=synchronized)
     fine = x = blocks.residual(x, width, name="stage4_1", synchronized=synchronized)

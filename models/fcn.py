@@ -1,14 +1,21 @@
-"""FCN: fully convolutional networks on VGG16 (Long, Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038).
+"""FCN: fully convolutional networks (Long, Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038).
 
-FCN-8s with the defaults and 21 classes has 134,489,759 weights; the paper's table 1 says 134M.
+FCN-8s with the defaults and 21 classes has 134,489,759 weights; the paper's table 1 says 134M. Its features see 404
+pixels of the image, as that table says: the receptive field of VGG16's fc6.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 import keras
+import numpy as np
 
 from models import backbones, blocks
-from models.parameters import Fraction, Positive
+from models.errors import ModelError
+from models.parameters import Backbone, Fraction, NotNegative, Positive, Sha256, Weights
+
+STRIDE = 32
+"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
 
 
 def build(
@@ -16,42 +23,71 @@ def build(
     *,
     synchronized: bool = False,
     stride: Literal[8, 16, 32] = 8,
-    backbone: Literal["vgg16"] = "vgg16",
-    weights: str = "random",
+    backbone: Backbone = "vgg16",
+    weights: Weights = "random",
+    weights_sha256: Sha256 | None = None,
+    head_weights: Weights = "random",
+    head_weights_sha256: Sha256 | None = None,
     head_width: Positive = 4096,
     dropout: Fraction = 0.5,
+    score_fc7: bool = True,
+    rectify_scores: bool = False,
     fusion: Literal["sequential", "parallel"] = "sequential",
-    kernel: Literal["double", "stride"] = "double",
+    upscore: Literal["bilinear", "double", "stride"] = "bilinear",
+    upscore_bias: bool = False,
+    l2: NotNegative = 0.0,
 ) -> keras.Model:
-    """Build FCN-32s, 16s or 8s; the defaults are FCN-8s as published.
+    """Build FCN-32s, 16s or 8s; the defaults are FCN-8s as published, the rest is what tutorials make of it.
 
-    Where the original pads every image by 100 pixels, this pads to a multiple of 32 and cuts the logits. fc6 and fc7
-    begin at random with any `weights`; the 1x1 scores begin at N(0, 0.01).
+    Where the original pads every image by 100 pixels, this pads to a multiple of 32 and cuts the logits. The 1x1 scores
+    begin at N(0, 0.01).
 
     Args:
         num_classes: Channels of the output.
-        synchronized: Without effect: there is no batch normalisation.
+        synchronized: Share batch statistics between replicas; VGG has none.
         stride: Finest features that are used.
         backbone: Network that gives the features.
-        weights: Its weights: `random`, `imagenet` or a file.
+        weights: What it begins with: `random`, `imagenet` or a file.
+        weights_sha256: SHA-256 of that file.
+        head_weights: What fc6 and fc7 begin with: `random`, or VGG16's fully connected layers as published: `imagenet`,
+            or Keras's file of VGG16 with its top. They need backbone vgg16 and head_width 4096.
+        head_weights_sha256: SHA-256 of that file.
         head_width: Channels of fc6 and fc7.
         dropout: Share left out after fc6 and fc7 in training.
-        fusion: `sequential` scores the deepest features, then doubles and adds the next finer scores, step by step.
-            `parallel`, known from tutorials, upsamples all of them to `stride` at once, the deepest straight from fc7,
-            and rectifies the finer scores.
-        kernel: Size of the transposed convolutions. `double`, twice the stride, begins bilinear, and the last one stays
-            so. `stride` begins at random and all of them learn.
+        score_fc7: Score fc7 by a 1x1 convolution; else the first enlargement goes straight from fc7 to classes.
+        rectify_scores: Rectify the scores of the finer features.
+        fusion: `sequential` doubles the deepest scores and adds the next finer ones, step by step. `parallel` enlarges
+            all of them to `stride` at once.
+        upscore: Kernel of the enlargements, and what it begins with. `bilinear`: twice the stride, bilinear, and the
+            last one stays so (one that goes straight from fc7 begins as `double`). `double`: twice the stride,
+            N(0, 0.01). `stride`: the stride, Glorot's initialisation.
+        upscore_bias: Give the enlargements a bias.
+        l2: Weight in the loss of half the sum of squares of the kernels of scores and enlargements, which is how
+            TensorFlow 1 counted.
 
     Returns:
         Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
     """
     images = blocks.image_input()
-    features = backbones.pyramid(backbone, images, weights=weights)
-    x = _head(features[32], head_width, dropout)
+    features = backbones.pyramid(
+        backbone,
+        images,
+        weights=weights,
+        weights_sha256=weights_sha256,
+        output_stride=STRIDE,
+        synchronized=synchronized,
+    )
+    x = _head(features[STRIDE], head_width, dropout)
+    decoder = _Decoder(num_classes, rectify_scores, upscore, upscore_bias, l2)
+    if score_fc7:
+        x = decoder.score(x, name="score_fr")
     fuse = _fuse_in_sequence if fusion == "sequential" else _fuse_in_parallel
-    x = fuse(x, features, num_classes, stride, kernel)
-    x = _upscore(x, num_classes, stride, kernel, name=f"upscore{stride}", learned=kernel == "stride")
-    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="fcn")
+    x = fuse(decoder, x, features, stride)
+    x = decoder.enlarge(x, stride, name=f"upscore{stride}", last=True)
+    model = keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="fcn")
+    if head_weights != "random":
+        _start_head(model, backbones.vgg16_head(head_weights, head_weights_sha256))
+    return model
 
 
 def _head(x: keras.KerasTensor, width: int, dropout: float) -> keras.KerasTensor:
@@ -64,49 +100,80 @@ def _head(x: keras.KerasTensor, width: int, dropout: float) -> keras.KerasTensor
     return x
 
 
+def _start_head(model: keras.Model, found: dict[str, list[np.ndarray]]) -> None:
+    for name, arrays in found.items():
+        layer = model.get_layer(name)
+        if layer.kernel.shape != arrays[0].shape:
+            raise ModelError(
+                f"Parameter 'head_weights' of model 'fcn' needs backbone 'vgg16' and head_width {arrays[0].shape[-1]}: "
+                f"the kernel of {name} is {list(arrays[0].shape)} there and {list(layer.kernel.shape)} here."
+            )
+        layer.set_weights(arrays)
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """Makes the layers between features and classes; see `build`."""
+
+    num_classes: int
+    rectify: bool
+    upscore: str
+    bias: bool
+    l2: float
+
+    def score(self, x: keras.KerasTensor, *, name: str, rectify: bool = False) -> keras.KerasTensor:
+        """Score features by a 1x1 convolution."""
+        return keras.layers.Conv2D(
+            self.num_classes,
+            1,
+            activation="relu" if rectify else None,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            kernel_regularizer=self._regularizer(),
+            name=name,
+        )(x)
+
+    def enlarge(self, x: keras.KerasTensor, factor: int, *, name: str, last: bool = False) -> keras.KerasTensor:
+        """Enlarge to scores of the classes by a transposed convolution, in float32."""
+        kernel, initial = 2 * factor, keras.initializers.RandomNormal(stddev=0.01)
+        if self.upscore == "stride":
+            kernel, initial = factor, keras.initializers.GlorotUniform()
+        bilinear = self.upscore == "bilinear" and x.shape[-1] == self.num_classes
+        learned = not (bilinear and last)
+        return keras.layers.Conv2DTranspose(
+            self.num_classes,
+            kernel,
+            strides=factor,
+            padding="same",
+            use_bias=self.bias,
+            kernel_initializer=blocks.Bilinear() if bilinear else initial,
+            kernel_regularizer=self._regularizer() if learned else None,
+            trainable=learned,
+            name=name,
+            dtype="float32",
+        )(x)
+
+    def _regularizer(self) -> keras.regularizers.Regularizer | None:
+        return keras.regularizers.L2(self.l2 / 2) if self.l2 else None
+
+
 def _fuse_in_sequence(
-    x: keras.KerasTensor, features: backbones.Pyramid, num_classes: int, stride: int, kernel: str
+    decoder: _Decoder, x: keras.KerasTensor, features: backbones.Pyramid, stride: int
 ) -> keras.KerasTensor:
-    x = _score(x, num_classes, name="score_fr")
     at = 32
     while at > stride:
         at //= 2
-        x = _upscore(x, num_classes, 2, kernel, name=f"upscore2_to{at}")
-        x = keras.layers.Add(name=f"fuse{at}")([x, _score(features[at], num_classes, name=f"score{at}")])
+        finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
+        x = keras.layers.Add(name=f"fuse{at}")([decoder.enlarge(x, 2, name=f"upscore2_to{at}"), finer])
     return x
 
 
 def _fuse_in_parallel(
-    x: keras.KerasTensor, features: backbones.Pyramid, num_classes: int, stride: int, kernel: str
+    decoder: _Decoder, x: keras.KerasTensor, features: backbones.Pyramid, stride: int
 ) -> keras.KerasTensor:
     if stride == 32:
-        return _score(x, num_classes, name="score_fr")
-    scores = [_upscore(x, num_classes, 32 // stride, kernel, name="upscore_fc7")]
+        return x
+    scores = [decoder.enlarge(x, 32 // stride, name="upscore_fc7")]
     for at in (at for at in (16, 8) if at >= stride):
-        score = _score(features[at], num_classes, name=f"score{at}", activation="relu")
-        scores.append(
-            score if at == stride else _upscore(score, num_classes, at // stride, kernel, name=f"upscore{at}")
-        )
+        finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
+        scores.append(finer if at == stride else decoder.enlarge(finer, at // stride, name=f"upscore{at}_to{stride}"))
     return keras.layers.Add(name="fuse")(scores)
-
-
-def _score(x: keras.KerasTensor, num_classes: int, *, name: str, activation: str | None = None) -> keras.KerasTensor:
-    initial = keras.initializers.RandomNormal(stddev=0.01)
-    return keras.layers.Conv2D(num_classes, 1, activation=activation, kernel_initializer=initial, name=name)(x)
-
-
-def _upscore(
-    x: keras.KerasTensor, num_classes: int, factor: int, kernel: str, *, name: str, learned: bool = True
-) -> keras.KerasTensor:
-    """Enlarge to scores of the classes by a transposed convolution without bias, in float32."""
-    return keras.layers.Conv2DTranspose(
-        num_classes,
-        2 * factor if kernel == "double" else factor,
-        strides=factor,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=blocks.Bilinear() if kernel == "double" else "glorot_uniform",
-        trainable=learned,
-        name=name,
-        dtype="float32",
-    )(x)

@@ -4,6 +4,7 @@ A class without a single pixel of truth is absent: its own measures are NaN and 
 that are wrongly given to it still count as misses of their true classes.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 IGNORE = 255
 """The label of pixels that do not count; the same number as datasets.spec.IGNORE."""
+
+IDS = 256
+"""Number of values of a byte: what labels and predictions are."""
 
 Counts = NDArray[np.int64]
 Values = NDArray[np.float64]
@@ -35,77 +39,152 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
     """
     if labels.shape != predictions.shape:
         raise ValueError(f"`predictions` must be of `labels`' shape {labels.shape}. Received: {predictions.shape}.")
-    counts = labels != IGNORE
-    truth, predicted = labels[counts].astype(np.int64), predictions[counts].astype(np.int64)
-    for name, values in (("labels", truth), ("predictions", predicted)):
-        if values.size and (values.min() < 0 or values.max() >= num_classes):
-            raise ValueError(
-                f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels. Received: {values.min()}..{values.max()}."
-            )
-    return np.bincount(truth * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+    if not labels.size:
+        return np.zeros((num_classes, num_classes), np.int64)
+    for name, values in (("labels", labels), ("predictions", predictions)):
+        if values.dtype != np.uint8 and (values.min() < 0 or values.max() > IGNORE):
+            raise ValueError(_outside(name, num_classes, values.min(), values.max()))
+    # Every pair of bytes is counted and the table cut afterwards: one pass over the pixels, no mask.
+    pairs = labels.astype(np.uint16)
+    pairs <<= 8
+    pairs |= predictions.astype(np.uint8)
+    table = np.bincount(pairs.ravel(), minlength=IDS**2).reshape(IDS, IDS)[:IGNORE]
+    for name, found in (("labels", table.sum(axis=1)), ("predictions", table.sum(axis=0))):
+        if found[num_classes:].any():
+            there = np.flatnonzero(found)
+            raise ValueError(_outside(name, num_classes, there[0], there[-1]))
+    return table[:num_classes, :num_classes].astype(np.int64)
 
 
 def confusion_tensor(labels: "tf.Tensor", predictions: "tf.Tensor", num_classes: int) -> "tf.Tensor":
     """Do what `confusion_matrix` does, on tensors: usable inside a tf.function and under a strategy. int64 [C,C]."""
     import tensorflow as tf  # here, so that those who have counted already need not wait for TensorFlow
 
-    labels, predictions = tf.cast(labels, tf.int32), tf.cast(predictions, tf.int32)
-    counts = labels != IGNORE
+    flat = (tf.reshape(labels, [1, -1]), tf.reshape(predictions, [1, -1]))
+    return confusion_of_each(*flat, num_classes)[0]
+
+
+def confusion_of_each(labels: "tf.Tensor", predictions: "tf.Tensor", num_classes: int) -> "tf.Tensor":
+    """Count as `confusion_tensor` does, but each image of a batch by itself: labels [B,...] -> int64 [B,C,C]."""
+    import tensorflow as tf
+
+    batch = tf.shape(labels)[0]
     for name, values in (("labels", labels), ("predictions", predictions)):
-        inside = tf.reduce_all(~counts | ((values >= 0) & (values < num_classes)))
-        tf.debugging.Assert(inside, [f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels."])
-    cells = tf.where(counts, labels * num_classes + predictions, num_classes**2)
-    bins = tf.math.bincount(tf.reshape(cells, [-1]), minlength=num_classes**2 + 1, maxlength=num_classes**2 + 1)
-    return tf.cast(tf.reshape(bins[:-1], [num_classes, num_classes]), tf.int64)
+        if values.dtype != tf.uint8:  # elsewhere a wild number would be counted for another pair
+            inside = tf.reduce_all((values >= 0) & (values <= IGNORE))
+            tf.debugging.Assert(inside, [f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels."])
+    # As `confusion_matrix` does, with a table for each image: a plain bincount is far faster than a row-wise one.
+    pairs = tf.cast(labels, tf.int32) * IDS + tf.cast(predictions, tf.int32)
+    pairs += tf.reshape(tf.range(batch) * IDS**2, [-1, *[1] * (len(labels.shape) - 1)])
+    total = batch * IDS**2
+    table = tf.reshape(tf.math.bincount(tf.reshape(pairs, [-1]), minlength=total, maxlength=total), [batch, IDS, IDS])
+    for name, beyond in (
+        ("labels", table[:, num_classes:IGNORE]),
+        ("predictions", table[:, :num_classes, num_classes:]),
+    ):
+        message = f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels."
+        tf.debugging.Assert(tf.reduce_all(beyond == 0), [message])
+    return tf.cast(table[:, :num_classes, :num_classes], tf.int64)
+
+
+@dataclass(frozen=True)
+class Margins:
+    """All that every measure below needs of a confusion matrix. Leading axes (images, groups, resamples) are kept.
+
+    Attributes:
+        hits, truth, predicted: Of each class the pixels that are right, of truth, of prediction; float64 [..., C],
+            exact up to 2**53 pixels.
+    """
+
+    hits: Values
+    truth: Values
+    predicted: Values
+
+    @classmethod
+    def of(cls, matrix: Counts) -> "Margins":
+        """Take them from confusion matrices [..., C, C]."""
+        hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+        return cls(*(part.astype(np.float64) for part in (hits, matrix.sum(axis=-1), matrix.sum(axis=-2))))
+
+    def iou(self) -> Values:
+        """Intersection over union of each class, 0..1; NaN for absent classes."""
+        return _share(self.hits, self.truth + self.predicted - self.hits, self.truth > 0)
+
+    def recall(self) -> Values:
+        """Share of each class's pixels that are found (class accuracy), 0..1; NaN for absent classes."""
+        return _share(self.hits, self.truth, self.truth > 0)
+
+    def precision(self) -> Values:
+        """Share of what is given to each class that is right, 0..1; NaN for absent classes and those never given."""
+        return _share(self.hits, self.predicted, (self.truth > 0) & (self.predicted > 0))
+
+    def f1(self) -> Values:
+        """Harmonic mean of precision and recall (Dice), 0..1; NaN for absent classes."""
+        return _share(2 * self.hits, self.truth + self.predicted, self.truth > 0)
+
+    def mean_iou(self) -> Values:
+        """Mean of `iou` over the classes that are there, [...]; NaN if no pixel counts."""
+        return _means(self.iou())
+
+    def mean_class_accuracy(self) -> Values:
+        """Mean of `recall` over the classes that are there, [...]; NaN if no pixel counts."""
+        return _means(self.recall())
+
+    def mean_f1(self) -> Values:
+        """Mean of `f1` over the classes that are there, [...]; NaN if no pixel counts."""
+        return _means(self.f1())
+
+    def pixel_accuracy(self) -> Values:
+        """Share of all pixels that are right, [...]; NaN if no pixel counts."""
+        total = self.truth.sum(axis=-1)
+        return _share(self.hits.sum(axis=-1), total, total > 0)
+
+    def frequency_weighted_iou(self) -> Values:
+        """Mean of `iou`, each class weighted by its share of the pixels (Long et al. 2015); NaN if no pixel counts."""
+        total = self.truth.sum(axis=-1)
+        return _share((np.nan_to_num(self.iou()) * self.truth).sum(axis=-1), total, total > 0)
 
 
 def iou(matrix: Counts) -> Values:
     """Intersection over union of each class, float64 [C] in 0..1; NaN for absent classes."""
-    hits, truth, predicted = _margins(matrix)
-    return _share(hits, truth + predicted - hits, truth > 0)
+    return Margins.of(matrix).iou()
 
 
 def class_accuracy(matrix: Counts) -> Values:
     """Share of each class's pixels that are found (recall), float64 [C] in 0..1; NaN for absent classes."""
-    hits, truth, _ = _margins(matrix)
-    return _share(hits, truth, truth > 0)
+    return Margins.of(matrix).recall()
 
 
 def mean_iou(matrix: Counts) -> float:
     """Mean of `iou` over the classes that are there; NaN if no pixel counts."""
-    return _mean(iou(matrix))
+    return float(Margins.of(matrix).mean_iou())
 
 
 def mean_class_accuracy(matrix: Counts) -> float:
     """Mean of `class_accuracy` over the classes that are there; NaN if no pixel counts."""
-    return _mean(class_accuracy(matrix))
+    return float(Margins.of(matrix).mean_class_accuracy())
 
 
 def pixel_accuracy(matrix: Counts) -> float:
     """Share of all pixels that are right; NaN if no pixel counts."""
-    hits, truth, _ = _margins(matrix)
-    return float(hits.sum() / truth.sum()) if truth.sum() else float("nan")
+    return float(Margins.of(matrix).pixel_accuracy())
 
 
 def frequency_weighted_iou(matrix: Counts) -> float:
     """Mean of `iou`, each class weighted by its share of the pixels (Long et al. 2015); NaN if no pixel counts."""
-    _, truth, _ = _margins(matrix)
-    return float(np.nansum(iou(matrix) * truth) / truth.sum()) if truth.sum() else float("nan")
+    return float(Margins.of(matrix).frequency_weighted_iou())
 
 
-def _margins(matrix: Counts) -> tuple[Values, Values, Values]:
-    """Give pixels that are right, of truth, and of prediction, each float64 [C] (exact up to 2**53 pixels)."""
-    return (
-        np.diag(matrix).astype(np.float64),
-        matrix.sum(axis=1).astype(np.float64),
-        matrix.sum(axis=0).astype(np.float64),
-    )
+def _outside(name: str, num_classes: int, low: int, high: int) -> str:
+    return f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels. Received: {low}..{high}."
 
 
 def _share(part: Values, whole: Values, present: NDArray[np.bool_]) -> Values:
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=present)
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=present)
 
 
-def _mean(values: Values) -> float:
-    present = values[~np.isnan(values)]
-    return float(present.mean()) if present.size else float("nan")
+def _means(values: Values) -> Values:
+    """Mean over the last axis of what is not NaN."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=-1)
+    return _share(np.where(present, values, 0.0).sum(axis=-1), count, np.asarray(count > 0))

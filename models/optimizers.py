@@ -1,12 +1,14 @@
-"""Optimisers and learning-rate schedules."""
+"""Optimisers: the Keras ones by name, alone or one for each group of variables."""
 
-import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
-import tensorflow as tf
 
 from models.errors import ModelError
+from models.schedules import Schedule
+
+Name = Literal["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"]
 
 NO_DECAY = (r"(^|/)(bias|gamma|beta)(/replica_\d+)?(:\d+)?$",)
 """Names of the variables that weight decay leaves alone, biases and normalisation (Goyal et al. 2017, section 5.1).
@@ -14,61 +16,9 @@ NO_DECAY = (r"(^|/)(bias|gamma|beta)(/replica_\d+)?(:\d+)?$",)
 Keras matches them with TensorFlow's names, such as `stem_norm/gamma/replica_1:0`.
 """
 
-POLY_POWER = 0.9
-"""Exponent of the poly schedule (DeepLab, Chen et al. 2017)."""
-
-
-class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear rise to `peak` over `warmup_steps`, then constant, or a fall to 0 at `total_steps`: cosine or poly."""
-
-    def __init__(self, schedule: str, peak: float, total_steps: int, warmup_steps: int) -> None:
-        super().__init__()
-        self.schedule, self.peak = schedule, peak
-        self.total_steps, self.warmup_steps = total_steps, warmup_steps
-
-    def __call__(self, step: Any) -> tf.Tensor:
-        """Give the rate of the step that has `step` steps before it, a float32 scalar."""
-        step = tf.cast(step, tf.float32)
-        rise = tf.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
-        done = tf.clip_by_value((step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1), 0.0, 1.0)
-        if self.schedule == "cosine":
-            fall = 0.5 * (1 + tf.cos(math.pi * done))
-        elif self.schedule == "poly":
-            fall = (1 - done) ** POLY_POWER
-        else:
-            fall = tf.ones_like(done)
-        return self.peak * rise * fall
-
-    def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
-        return {
-            "schedule": self.schedule,
-            "peak": self.peak,
-            "total_steps": self.total_steps,
-            "warmup_steps": self.warmup_steps,
-        }
-
-
-def learning_rate(
-    schedule: Literal["constant", "cosine", "poly"], peak: float, total_steps: int, warmup_steps: int = 0
-) -> WarmupSchedule:
-    """Make a schedule; `total_steps` counts the warm-up. Raises ModelError if nothing would follow the warm-up."""
-    if schedule not in ("constant", "cosine", "poly"):
-        raise ModelError(f"`schedule` must be constant, cosine or poly. Received: {schedule!r}.")
-    if not 0 <= warmup_steps < total_steps:
-        raise ModelError(
-            f"The warm-up must be shorter than the training. Received: {warmup_steps} steps of warm-up, "
-            f"{total_steps} steps in all."
-        )
-    return WarmupSchedule(schedule, peak, total_steps, warmup_steps)
-
 
 def build(
-    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"],
-    rate: float | WarmupSchedule,
-    *,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
+    optimizer: Name, rate: float | Schedule, *, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> keras.optimizers.Optimizer:
     """Make an optimiser.
 
@@ -77,7 +27,7 @@ def build(
         rate: Learning rate, or schedule of it.
         momentum: Of sgd and rmsprop; the others do not read it.
         weight_decay: Decoupled (Loshchilov & Hutter 2019): each step takes rate * weight_decay of every weight but
-            biases and normalisation, with each of the four optimisers.
+            biases and normalisation, with each of the optimisers. It is no part of LAMB's trust ratio.
     """
     decay = weight_decay or None
     made: keras.optimizers.Optimizer
@@ -87,7 +37,61 @@ def build(
         made = keras.optimizers.SGD(rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
     elif optimizer == "rmsprop":
         made = keras.optimizers.RMSprop(rate, momentum=momentum, weight_decay=decay)
+    elif optimizer == "lamb":
+        made = keras.optimizers.Lamb(rate, weight_decay=decay)
+    elif optimizer == "lion":
+        made = keras.optimizers.Lion(rate, weight_decay=decay)
     else:
-        raise ModelError(f"`optimizer` must be adamw, adam, sgd or rmsprop. Received: {optimizer!r}.")
+        raise ModelError(f"`optimizer` must be adamw, adam, sgd, rmsprop, lamb or lion. Received: {optimizer!r}.")
     made.exclude_from_weight_decay(var_names=NO_DECAY)
     return made
+
+
+class Groups:
+    """Optimisers of disjoint groups of variables, used as if they were one Keras optimiser.
+
+    A group without a gradient in some step is left as it is, its count of steps too. So Adam's corrections for its
+    first steps come when a group that was frozen begins to learn, not before.
+
+    Args:
+        groups: Each optimiser with its variables. The first one's steps are those of the training.
+    """
+
+    def __init__(self, groups: Sequence[tuple[keras.optimizers.Optimizer, Sequence[keras.Variable]]]) -> None:
+        self._optimizers = [optimizer for optimizer, _ in groups]
+        self._members = [list(variables) for _, variables in groups]
+        self.loss_scale_factor: float | None = None  # LossScaleOptimizer sets it to None: it scales by itself
+
+    def build(self, _: Sequence[keras.Variable]) -> None:
+        """Make the variables of every optimiser, for its own group."""
+        for optimizer, members in zip(self._optimizers, self._members, strict=True):
+            optimizer.build(members)
+
+    @property
+    def optimizers(self) -> list[keras.optimizers.Optimizer]:
+        """One for each group."""
+        return list(self._optimizers)
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """Of every optimiser, in the order of the groups."""
+        return [variable for optimizer in self._optimizers for variable in optimizer.variables]
+
+    @property
+    def iterations(self) -> keras.Variable:
+        """Steps done by the first group."""
+        return self._optimizers[0].iterations
+
+    def scale_loss(self, loss: Any) -> Any:
+        """Give the loss as it is."""
+        return loss
+
+    def apply(self, gradients: Sequence[Any], trainable_variables: Sequence[keras.Variable]) -> None:
+        """Change the variables; each must belong to a group."""
+        given = {variable.path: gradient for gradient, variable in zip(gradients, trainable_variables, strict=True)}
+        for optimizer, members in zip(self._optimizers, self._members, strict=True):
+            found = [(given.pop(variable.path), variable) for variable in members if variable.path in given]
+            if found:
+                optimizer.apply(*(list(column) for column in zip(*found, strict=True)))
+        if given:
+            raise ModelError(f"These variables belong to no group of the optimiser: {', '.join(given)}.")

@@ -5,28 +5,50 @@ The catalogue reads them from the source, so that a recipe is checked without im
 """
 
 import ast
+import difflib
+import math
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 Positive = int
 """A whole number above 0."""
 
+NotNegative = float
+"""A number of 0 or more."""
+
 Fraction = float
 """A number from 0 to 1."""
+
+Backbone = str
+"""One of models/backbones.py."""
+
+Weights = str
+"""What a backbone begins with: `random`, `imagenet`, or a weights file that is there."""
+
+Sha256 = str
+"""A SHA-256 in hexadecimal."""
 
 _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "bool": ("true or false", lambda value: isinstance(value, bool)),
     "int": ("a whole number", lambda value: _is_int(value)),
     "Positive": ("a whole number above 0", lambda value: _is_int(value) and value > 0),
     "float": ("a number", lambda value: _is_number(value)),
+    "NotNegative": ("a number of 0 or more", lambda value: _is_number(value) and 0 <= value < math.inf),
     "Fraction": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
     "str": ("a text", lambda value: isinstance(value, str)),
+    "Weights": ("'random', 'imagenet' or the path of a weights file", lambda value: _is_weights(value)),
+    "Sha256": ("64 hexadecimal digits", lambda value: _is_sha256(value)),
 }
 
 
 def allowed(annotation: ast.expr) -> str:
     """Say in words what an annotation lets through, such as `one of 8, 16, 32` or `a number from 0 to 1`."""
     match annotation:
+        case ast.Name(id="Backbone"):
+            return f"one of {', '.join(map(repr, backbones()))}"
         case ast.Name(id=name) if name in _TYPES:
             return _TYPES[name][0]
         case ast.Constant(value=None):
@@ -36,17 +58,22 @@ def allowed(annotation: ast.expr) -> str:
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             values = _values(choices)
             return f"one of {', '.join(map(repr, values))}" if len(values) > 1 else repr(values[0])
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=value)])):
-            if value is Ellipsis:
-                return f"a list, each item {allowed(item)}"
+        case ast.Subscript(
+            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=EllipsisType())])
+        ):
+            return f"a list, each item {allowed(item)}"
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)) if _are_alike(items):
+            return f"a list of {len(items)}, each item {allowed(items[0])}"
     raise TypeError(
-        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/catalog.py."
+        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/parameters.py."
     )
 
 
 def admits(annotation: ast.expr, value: Any) -> bool:
     """Whether an annotation lets a value through."""
     match annotation:
+        case ast.Name(id="Backbone"):
+            return value in backbones()
         case ast.Name(id=name) if name in _TYPES:
             return _TYPES[name][1](value)
         case ast.Constant(value=None):
@@ -55,14 +82,45 @@ def admits(annotation: ast.expr, value: Any) -> bool:
             return admits(left, value) or admits(right, value)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             return any(value == choice and type(value) is type(choice) for choice in _values(choices))
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, _])):
+        case ast.Subscript(
+            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=EllipsisType())])
+        ):
             return isinstance(value, list | tuple) and all(admits(item, entry) for entry in value)
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
+            return isinstance(value, list | tuple) and len(value) == len(items) and all(map(admits, items, value))
     raise TypeError(f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`.")
+
+
+def guess(annotation: ast.expr, value: Any) -> str:
+    """Give the allowed value that is nearest to a wrong one, or "" where none is near."""
+    match annotation:
+        case ast.Name(id="Backbone"):
+            known = list(backbones())
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            known = [choice for choice in _values(choices) if isinstance(choice, str)]
+        case _:
+            return ""
+    return next(iter(difflib.get_close_matches(str(value), known, n=1)), "")
+
+
+@cache
+def backbones() -> tuple[str, ...]:
+    """Names of all backbones, read from the source of models/backbones.py: the keys of BACKBONES."""
+    tree = ast.parse(Path(__file__).with_name("backbones.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        match node:
+            case ast.AnnAssign(target=ast.Name(id="BACKBONES"), value=ast.Call(args=[ast.Dict(keys=keys)])):
+                return tuple(ast.literal_eval(key) for key in keys if key is not None)
+    raise TypeError("models/backbones.py has no `BACKBONES: ... = MappingProxyType({...})`.")
 
 
 def _values(choices: ast.expr) -> list[Any]:
     nodes = choices.elts if isinstance(choices, ast.Tuple) else [choices]
     return [ast.literal_eval(node) for node in nodes]
+
+
+def _are_alike(nodes: list[ast.expr]) -> bool:
+    return len({ast.dump(node) for node in nodes}) == 1
 
 
 def _is_int(value: Any) -> bool:
@@ -71,3 +129,11 @@ def _is_int(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, str) and (value in ("random", "imagenet") or Path(value).is_file())
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and len(value) == 64 and set(value.lower()) <= set("0123456789abcdef")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from pipeline.cli import browse, headings, inspect, lineage, operations, results, serving, training, workers
 from pipeline.errors import UserError
 
 STEP_NAMES = ("ingest", "validate", "train", "evaluate", "export")
@@ -20,12 +21,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if foreign:
         print("\n".join(foreign), file=sys.stderr)
         return UserError.exit_code
-    from datasets.errors import DatasetError
-    from models.errors import ModelError
+    from pipeline import json_lines
 
     options = _parser().parse_args(arguments)
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with json_lines.where_asked(options):
+        return _call(options)
+
+
+def _call(options: argparse.Namespace) -> int:
+    from datasets.errors import ConversionError, DatasetError
+    from models.errors import ModelError
+
     try:
         code: int = options.command(options) or 0
         return code
@@ -35,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (DatasetError, ModelError) as error:
         print(f"segline: {error}", file=sys.stderr)
         return UserError.exit_code
+    except ConversionError as error:
+        print(f"segline: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("segline: interrupted. The same command goes on from here.", file=sys.stderr)
         return 130
@@ -105,30 +116,23 @@ def status(options: argparse.Namespace) -> None:
     print("\n".join(statuses.lines(Workspace(options.workspace), options.limit)))
 
 
-def lineage(options: argparse.Namespace) -> None:
-    """Say where a model or an artifact came from."""
-    from pipeline import lineage as lineages
-    from pipeline.workspace import Workspace
-
-    around = [folder for folder in options.path.resolve().parents if (folder / "store.sqlite").is_file()]
-    print("\n".join(lineages.lines(Workspace(around[0] if around else options.workspace), options.path)))
-
-
 def sample(options: argparse.Namespace) -> None:
     """Draw sample data in a dataset's own layout."""
     from datasets import catalog
 
-    splits = catalog.sample(options.dataset).write(options.out, count=options.count, seed=options.seed)
+    splits = catalog.sample(options.dataset).write(
+        options.out, count=options.count, seed=options.seed, config=options.config, dry_run=options.dry_run
+    )
     print(f"{options.out}: {', '.join(f'{split} {count}' for split, count in splits.items())} images")
 
 
-def predict(options: argparse.Namespace) -> None:
-    """Segment images with an exported model."""
-    from pipeline.quiet import quiet
+def init(options: argparse.Namespace) -> None:
+    """Look at a folder of images and masks, and write the layout and a recipe."""
+    from pipeline.initialise import initialise
 
-    with quiet():
-        from pipeline.predict import predict as run_predict
-    run_predict(options.model, options.images, options.out, alpha=options.alpha)
+    print(
+        "\n".join(initialise(options.folder, options.out, options.recipe, force=options.force, dry_run=options.dry_run))
+    )
 
 
 def _foreign_packages() -> list[str]:
@@ -149,14 +153,19 @@ def _parser() -> argparse.ArgumentParser:
         prog="segline",
         description="From a folder of labelled images to a trained, evaluated and served segmentation model.",
         epilog="Exit codes: 0 done, 1 a fault of Segline or the machine, 2 something you can put right, "
-        "3 the gate did not pass, 130 interrupted.",
+        "3 the gate did not pass, 75 another process is at work on this schedule, 130 interrupted.",
+        formatter_class=headings.Formatter,
     )
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title=headings.FIRST, required=True, metavar="COMMAND", dest="command_name")
 
     recipe = argparse.ArgumentParser(add_help=False)
     recipe.add_argument("recipe", metavar="RECIPE", help="a name that `segline recipes` lists, or your own YAML file")
     recipe.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting, as in --set train.epochs=5"
+    )
+    logs = argparse.ArgumentParser(add_help=False)
+    logs.add_argument(
+        "--log-json", action="store_true", help="print JSON, an object a line (also with SEGLINE_LOG_JSON=1)"
     )
     workspace = argparse.ArgumentParser(add_help=False)
     workspace.add_argument(
@@ -167,25 +176,35 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for everything that runs make (default: $SEGLINE_WORKSPACE, or ./workspace)",
     )
 
-    add = commands.add_parser("run", parents=[recipe, workspace], help="run a recipe: what has changed, and no more")
+    add = commands.add_parser(
+        "run", parents=[recipe, workspace, logs], help="run a recipe: what has changed, and no more"
+    )
     add.add_argument("--until", metavar="STEP", choices=STEP_NAMES, help=f"last step: {', '.join(STEP_NAMES)}")
     add.add_argument(
         "--rerun", metavar="STEP", choices=STEP_NAMES, action="append", default=[], help="run this step in any case"
     )
     add.add_argument("--no-wait", action="store_true", help="end with code 2 where another run makes the same thing")
+    add.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
     add.set_defaults(command=run)
 
-    add = commands.add_parser("step", parents=[workspace], help="run one step of a run (for orchestrators)")
+    add = commands.add_parser("step", parents=[workspace, logs], help="run one step of a run (for orchestrators)")
     add.add_argument("step", metavar="STEP", choices=STEP_NAMES, help=", ".join(STEP_NAMES))
     add.add_argument("recipe", metavar="RECIPE", nargs="?", help="begin the run with this recipe where it is new")
     add.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting of RECIPE")
     add.add_argument("--run", metavar="ID", required=True, help="name of the run")
     add.add_argument("--rerun", action="store_true", help="run the step even where its result could be reused")
+    add.add_argument("--dry-run", action="store_true", help="say whether it would run, and why; run nothing")
     add.add_argument("--no-wait", action="store_true", help="end with code 2 where another run makes the same thing")
     add.set_defaults(command=step)
 
+    browse.add(commands, workspace=workspace)
+    inspect.add(commands, workspace=workspace)
+    training.add(commands, recipe=recipe, workspace=workspace)
+    results.add(commands, workspace=workspace)
+    operations.add(commands, parser, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
+    workers.add(commands, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
     add = commands.add_parser(
-        "check", parents=[recipe, workspace], help="verify recipe, data, disk, devices; run nothing"
+        "check", parents=[recipe, workspace, logs], help="verify recipe, data, disk, devices; run nothing"
     )
     add.set_defaults(command=check)
     commands.add_parser("recipes", help="list the recipes").set_defaults(command=list_recipes)
@@ -195,22 +214,24 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("status", parents=[workspace], help="what is running, what ran, with what result")
     add.add_argument("--limit", metavar="N", type=int, default=5, help="number of runs (default: 5)")
     add.set_defaults(command=status)
-    add = commands.add_parser("lineage", parents=[workspace], help="where a served model or an artifact came from")
-    add.add_argument("path", metavar="PATH", type=Path, help="served model, artifact, or a file in one")
-    add.set_defaults(command=lineage)
+    lineage.add(commands, recipe=recipe, workspace=workspace, logs=logs)
 
-    add = commands.add_parser("predict", help="segment images with an exported model")
-    add.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
-    add.add_argument("images", metavar="PATH", type=Path, nargs="+", help="images, or folders of images")
-    add.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for masks and overlays")
-    add.add_argument("--alpha", metavar="A", type=float, default=0.5, help="strength of the overlay (default: 0.5)")
-    add.set_defaults(command=predict)
+    add = commands.add_parser("init", help="look at a folder of your own; write how it is read, and a recipe")
+    add.add_argument("folder", metavar="PATH", type=Path, help="folder with images and masks")
+    add.add_argument("--out", metavar="FILE", type=Path, help="the layout to write (default: PATH/segline.yaml)")
+    add.add_argument("--recipe", metavar="FILE", type=Path, help="the recipe to write (default: <name of PATH>.yaml)")
+    add.add_argument("--force", action="store_true", help="overwrite these files")
+    add.add_argument("--dry-run", action="store_true", help="print them, write nothing")
+    add.set_defaults(command=init)
 
+    serving.add(commands)
     add = commands.add_parser("sample", help="draw sample data in a dataset's own layout")
     add.add_argument("dataset", metavar="DATASET", help="such as camvid")
+    add.add_argument("--config", metavar="NAME", help="the dataset's configuration (default: its first)")
     add.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
     add.add_argument("--count", metavar="N", type=int, default=80, help="number of scenes (default: 80)")
     add.add_argument("--seed", metavar="S", type=int, default=0, help="same seed, same scenes (default: 0)")
+    add.add_argument("--dry-run", action="store_true", help="say what would be drawn, write nothing")
     add.set_defaults(command=sample)
     return parser
 

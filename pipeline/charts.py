@@ -47,6 +47,50 @@ def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: 
     )
 
 
+def reliability(points: Sequence[tuple[float, float, float]]) -> str:
+    """Draw how often a model is right against how sure it is.
+
+    Args:
+        points: (confidence, accuracy, share of the pixels) of each bin, all 0..1.
+
+    Returns:
+        An <svg> element: the diagonal, the curve, and a bar for each bin's share.
+    """
+    side, left, top = 240, 52, 12
+
+    def place(x: float, y: float) -> Point:
+        return left + x * side, top + (1 - y) * side
+
+    sure, right, _ = points[-1]
+    spoken = f"Accuracy over confidence; where the model is {sure:.0%} sure it is {right:.0%} right"
+    body = []
+    for tick in (0, 0.25, 0.5, 0.75, 1):
+        (x, _), (_, y) = place(tick, 0), place(0, tick)
+        body.append(f'<line x1="{left}" x2="{left + side}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
+        body += [_text(left - 6, y + 4, f"{tick:g}", "end"), _text(x, top + side + 15, f"{tick:g}", "middle")]
+    for x, _, share in points:
+        (at, base), (_, head) = place(x, 0), place(x, share)
+        body.append(
+            f'<rect x="{at - 6:.1f}" y="{head:.1f}" width="12" height="{base - head:.1f}" class="share">'
+            f"<title>{share:.1%} of the pixels</title></rect>"
+        )
+    (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
+    body.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="ideal"/>')
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(x, y) for x, y, _ in points))
+    body.append(f'<polyline points="{line}"/>')
+    body += [_dot(*place(x, y), f"{x:.1%} sure, {y:.1%} right") for x, y, _ in points]
+    body += [
+        _text(left + side / 2, top + side + 32, "confidence", "middle"),
+        _text(left + 6, top + 14, "accuracy", "start"),
+    ]
+    width, height = left + side + 12, top + side + 40
+    return (
+        f'<svg viewBox="0 -4 {width} {height}" role="img" aria-label="{escape(spoken)}" class="chart square">'
+        + "".join(body)
+        + "</svg>"
+    )
+
+
 def ticks(low: float, high: float, count: int) -> list[float]:
     """Choose round numbers, about `count` of them, from at most `low` to at least `high`."""
     span = (high - low) or abs(high) or 1.0

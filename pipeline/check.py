@@ -5,7 +5,10 @@ from pathlib import Path
 
 from datasets import catalog
 from datasets.errors import DatasetError
-from pipeline import devices, records
+from models import catalog as models_catalog
+from models import inspect, libraries
+from models.errors import ModelError
+from pipeline import devices, digest, raw_files, records
 from pipeline.config import Recipe
 from pipeline.errors import UserError
 from pipeline.workspace import Workspace
@@ -24,31 +27,36 @@ def check(recipe: Recipe, workspace: Workspace) -> list[str]:
     size = _raw(recipe, problems)
     _disk(workspace.root, size * RECORDS_PER_RAW + WEIGHTS_AND_EVENTS, problems)
     _devices(recipe, problems)
+    _model(recipe, problems)
+    _formats(recipe, problems)
     return problems
 
 
 def _raw(recipe: Recipe, problems: list[str]) -> int:
     """Size in bytes of the raw files that the dataset would read."""
     folder = recipe.data.manual_dir.expanduser()
-    sources = catalog.spec(recipe.data.name).sources
-    if not folder.is_dir():
-        problems.append(
-            f"data.manual_dir: there is no folder {str(folder)!r}. "
-            f"It should hold the raw files of {recipe.data.name}: {', '.join(sources)}."
-        )
+    if not folder.is_dir() and recipe.data.url:
+        print(f"raw       {recipe.data.url}: not fetched yet")
         return 0
     counts: dict[str, int] = {}
+    patterns: tuple[str, ...] = ()
     try:
+        patterns = recipe.data.spec().patterns
+        if not folder.is_dir():
+            problems.append(raw_files.missing(recipe.data))
+            return 0
         counts = catalog.builder(
-            recipe.data.name, config=recipe.data.config, data_dir=folder, allow_partial=recipe.data.allow_partial
+            recipe.data.name,
+            recipe.data.layout_file,
+            config=recipe.data.config,
+            data_dir=folder,
+            allow_partial=recipe.data.allow_partial,
         ).survey(folder)
     except DatasetError as error:
         problems.append(str(error))
     else:
         problems += _counts(recipe, counts)
-    present = [folder / source for source in sources if (folder / source).exists()]
-    files = [path for source in present for path in ([source] if source.is_file() else source.rglob("*"))]
-    size = sum(path.stat().st_size for path in files if path.is_file())
+    size = digest.size(folder, patterns)
     told = ", ".join(f"{split} {count}" for split, count in counts.items()) or "not as it should be"
     print(f"raw       {folder}: {told}, {size / 1e6:.0f} MB")
     return size
@@ -82,3 +90,26 @@ def _devices(recipe: Recipe, problems: list[str]) -> None:
     except UserError as error:
         problems.append(str(error))
     print(f"devices   {devices.describe()}")
+
+
+def _model(recipe: Recipe, problems: list[str]) -> None:
+    """Build the network: its weights are fetched or read."""
+    try:
+        classes = recipe.data.spec().num_classes
+    except DatasetError:
+        return  # a layout that is missing or wrong is told with the raw files
+    try:
+        model = models_catalog.build(recipe.model.name, classes, recipe.model.options)
+        for layer in recipe.train.tensorboard.inspect:
+            inspect.find(model, layer)
+    except ModelError as error:
+        problems.append(f"model: {error}")
+    else:
+        print(f"model     {recipe.model.name}: {model.count_params() / 1e6:.1f} million weights")
+
+
+def _formats(recipe: Recipe, problems: list[str]) -> None:
+    try:
+        libraries.require(recipe.export.formats)
+    except ModelError as error:
+        problems.append(str(error))

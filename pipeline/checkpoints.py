@@ -14,8 +14,6 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 
 STATE = "state.json"
-KEEP = 2
-"""Checkpoints that are kept, should the newest be damaged; and best weights, which the older may still point to."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,15 @@ class Checkpoints:
     """The checkpoints in a folder: step-<number>.npz, and best-<number>.npz with the best weights so far.
 
     A file is a zip of NumPy arrays, whose checksums are compared on reading.
+
+    Attributes:
+        folder: Where they lie.
+        keep: Newest ones that are kept, should the very newest be damaged; and of best weights, as each of them may
+            name others.
     """
 
     folder: Path
+    keep: int = 2
 
     def save(self, number: int, arrays: Arrays, state: Mapping[str, Any]) -> None:
         """Write checkpoint `number` (that of the last step done) and remove what is now superfluous."""
@@ -48,9 +52,9 @@ class Checkpoints:
 
     def save_best(self, number: int, arrays: Arrays) -> str:
         """Write the best weights so far and give the name under which a checkpoint's state keeps them."""
-        path = self.folder / f"best-{number:09d}.npz"
-        _write(path, arrays, {})
-        return path.name
+        name = best_name(number)
+        _write(self.folder / name, arrays, {})
+        return name
 
     def best(self, name: str) -> dict[str, np.ndarray]:
         """Read what `save_best` wrote."""
@@ -70,6 +74,15 @@ class Checkpoints:
                 return found
         return None
 
+    def peek(self) -> tuple[int, Checkpoint] | None:
+        """Read the newest checkpoint and its number, and change nothing; None where there is none."""
+        files = self._all("step")
+        return (int(files[-1].stem.removeprefix("step-")), _read(files[-1])) if files else None
+
+    def at(self, number: int) -> Checkpoint:
+        """Read checkpoint `number`, which another worker found whole."""
+        return _read(self.folder / f"step-{number:09d}.npz")
+
     def remove(self) -> None:
         """Remove the folder: training is over."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -79,8 +92,13 @@ class Checkpoints:
         return sorted(path for path in self.folder.glob(f"{kind}-*.npz") if re.fullmatch(r"\w+-\d+\.npz", path.name))
 
     def _prune(self, kind: str) -> None:
-        for path in self._all(kind)[:-KEEP]:
+        for path in self._all(kind)[: -self.keep]:
             path.unlink()
+
+
+def best_name(number: int) -> str:
+    """Name under which the weights after step `number` are kept."""
+    return f"best-{number:09d}.npz"
 
 
 def _write(path: Path, arrays: Arrays, state: Mapping[str, Any]) -> None:

@@ -4,23 +4,30 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
+from pipeline.errors import WorkerLost
 from pipeline.fingerprint import PROJECT
 from pipeline.quiet import ENVIRONMENT
 from pipeline.run_folder import RunFolder
-from pipeline.workspace import Workspace
+from pipeline.watch import Watch
+from pipeline.workspace import SHARED, Workspace
+
+LOOK_SECONDS = 0.2
 
 
 class ChildError(Exception):
-    """A step ended badly. It has said why; `exit_code` is what it ended with."""
+    """A step ended badly. It has said why, unless it was ended for a `reason`; `exit_code` is what it ended with."""
 
-    def __init__(self, exit_code: int) -> None:
-        super().__init__(f"exit code {exit_code}")
-        self.exit_code = exit_code
+    def __init__(self, exit_code: int, reason: str | None = None) -> None:
+        super().__init__(reason or f"exit code {exit_code}")
+        self.exit_code, self.reason = exit_code, reason
 
 
-def run_child(run: RunFolder, workspace: Workspace, step: str, *, again: bool, wait: bool) -> None:
-    """Run `segline step` and wait for its end.
+def run_child(
+    run: RunFolder, workspace: Workspace, step: str, *, again: bool, wait: bool, watch: Watch | None = None
+) -> None:
+    """Run `segline step` and wait for its end, or end it when `watch` has a reason.
 
     Ctrl-C reaches the child too (it is in our process group): we let it stop at its safe point and report that.
     SIGTERM reaches us alone, so we pass it on.
@@ -33,20 +40,38 @@ def run_child(run: RunFolder, workspace: Workspace, step: str, *, again: bool, w
     command = [*python, "step", step, "--run", run.id, "--workspace", str(workspace.root)]
     command += ["--rerun"] * again + ["--no-wait"] * (not wait)
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path}
-    child = subprocess.Popen(command, env=environment, preexec_fn=_end_with_parent)
+    # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
+    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path, SHARED: "", **(watch.environment if watch else {})}
+    pipes = [watch.pipe] if watch else []
+    child = subprocess.Popen(command, env=environment, pass_fds=pipes, preexec_fn=_end_with_parent)
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
     try:
         while True:
             try:
-                code = child.wait()
+                code, reason = _end_of(child, watch)
                 break
             except KeyboardInterrupt:
                 continue
     finally:
         signal.signal(signal.SIGTERM, terminate)
+        if watch:
+            watch.close()
+    if reason:
+        raise ChildError(WorkerLost.exit_code, f"step {step} was ended: {reason}")
     if code:
         raise ChildError(128 - code if code < 0 else code)
+
+
+def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int, str | None]:
+    """Wait for a process; give its exit code, and the reason for which it was ended."""
+    if watch is None:
+        return child.wait(), None
+    while child.poll() is None:
+        if reason := watch.reason():
+            child.kill()  # it may be stopped, or deep inside a library: a polite signal would not be heard
+            return child.wait(), reason
+        time.sleep(LOOK_SECONDS)
+    return child.wait(), None
 
 
 def _end_with_parent() -> None:

@@ -7,16 +7,17 @@ import sys
 import traceback
 from pathlib import Path
 
-from datasets.errors import DatasetError
+from datasets.errors import ConversionError, DatasetError
 from models.errors import ModelError
-from pipeline import lock, serving, sweep
+from pipeline import cluster, forecast, leftovers, lock, rendezvous, serving, shared, sweep
 from pipeline import recipe as recipes
+from pipeline.attend import assist, attend
 from pipeline.child import ChildError
-from pipeline.config import NAME
+from pipeline.config import NAME, Recipe
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.graph import STEPS
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner, remove_leftovers, serving_name
+from pipeline.runner import Runner, serving_name
 from pipeline.store import Store
 from pipeline.summary import summary
 from pipeline.workspace import Workspace
@@ -25,16 +26,83 @@ from pipeline.workspace import Workspace
 def run(options: argparse.Namespace) -> int:
     """`segline run`: bring every step up to date. Returns the exit code of the step that ended badly, or 0."""
     recipe = recipes.load(options.recipe, options.set)
-    workspace = open_workspace(options)
+    if options.dry_run:
+        found = forecast.forecast(
+            Workspace.of(options.workspace.resolve(), os.environ),
+            recipe,
+            until=options.until,
+            rerun=frozenset(options.rerun),
+        )
+        print("\n".join(forecast.lines(found)))
+        return 0
+    return bring_up_to_date(
+        open_workspace(options.workspace),
+        recipe,
+        until=options.until,
+        rerun=frozenset(options.rerun),
+        wait=not options.no_wait,
+    )
+
+
+def bring_up_to_date(
+    workspace: Workspace,
+    recipe: Recipe,
+    *,
+    until: str | None = None,
+    rerun: frozenset[str] = frozenset(),
+    wait: bool = True,
+    run_id: str | None = None,
+) -> int:
+    """Reuse or run every step of a recipe, as `segline run` does, and print what it comes to.
+
+    Args:
+        workspace: Where.
+        recipe: What.
+        until: Last step, or None for all.
+        rerun: Steps that run even where their result could be reused.
+        wait: Wait where another run makes the same thing; otherwise end with LockHeldError.
+        run_id: Name of the new run; None: one that says when and what.
+
+    Returns:
+        Exit code of the step that ended badly, or 0. Where the environment names several workers (see
+        pipeline.cluster), each of them comes here: the chief does this, the others help it and give its exit code.
+    """
+    workers = cluster.joined(recipe.train.strategy, os.environ)
+    if workers is None:
+        return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id)
+    if not workers.is_chief:
+        with lock.share(workspace.in_use):
+            return attend(workspace, workers, recipe.train.timeout_s)
+    with rendezvous.lead(workspace, workers, recipe.train.timeout_s) as (crew, end):
+        code = _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id, crew=crew)
+        end(code)
+    return code
+
+
+def _bring_up_to_date(
+    workspace: Workspace,
+    recipe: Recipe,
+    until: str | None,
+    rerun: frozenset[str],
+    *,
+    wait: bool,
+    run_id: str | None,
+    crew: rendezvous.Crew | None = None,
+) -> int:
+    """Do it in this process; `crew` are the other workers."""
     store = Store(workspace.store)
     sweep.mark_killed(workspace, store)
-    remove_leftovers(workspace)
-    folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]])
-    with folder.logging(), lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print):
+    leftovers.remove(workspace)
+    folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
+    with (
+        lock.share(workspace.in_use),
+        folder.logging(),
+        lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print),
+    ):
         _begin(store, folder, recipe.name, "running")
         print(f"run       {folder.id}")
-        code = _drive(Runner(workspace, recipe, folder, store, wait=not options.no_wait), options)
-        exported = code == 0 and options.until in (None, STEPS[-1].name)
+        code = _drive(Runner(workspace, recipe, folder, store, wait=wait, crew=crew), until, rerun)
+        exported = code == 0 and until in (None, STEPS[-1].name)
         if exported or code == GateError.exit_code:
             served = serving.newest(workspace, serving_name(recipe)) if exported else None
             print("\n" + "\n".join(summary(folder, served)))
@@ -43,39 +111,60 @@ def run(options: argparse.Namespace) -> int:
 
 def step(options: argparse.Namespace) -> int:
     """`segline step`: reuse or run one step. With a recipe, a run of a new name begins."""
-    workspace = open_workspace(options)
+    if options.dry_run:
+        return _foresee_step(options)
+    workspace = open_workspace(options.workspace)
+    chosen = next(found for found in STEPS if found.name == options.step)
     store = Store(workspace.store)
+    if chosen.distributed and (workers := cluster.of(os.environ)) and not workers.is_chief:
+        folder = RunFolder.open(workspace, options.run)
+        assist(Runner(workspace, folder.recipe(), folder, store, wait=True), chosen)
+        return 0
     folder = _open_run(workspace, options)
     recipe = folder.recipe()
     _begin(store, folder, recipe.name, "stepwise")
     runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
-    chosen = next(found for found in STEPS if found.name == options.step)
-    with folder.logging():
+    with lock.share(workspace.in_use), folder.logging():
         try:
             runner.execute(chosen, again=options.rerun)
+            if workspace.shared:
+                shared.give(workspace.shared, folder.artifact(chosen.name))
         except (UserError, DatasetError, ModelError) as error:
             folder.log(f"segline: {error}")
             raise
+        except ConversionError as error:
+            folder.log(traceback.format_exc())
+            raise ConversionError(f"{error}\nThe traceback: {folder.log_file}") from None
         except Exception:
             folder.log(traceback.format_exc())
             raise
     return 0
 
 
-def open_workspace(options: argparse.Namespace) -> Workspace:
+def _foresee_step(options: argparse.Namespace) -> int:
+    workspace = Workspace.of(options.workspace.resolve(), os.environ)
+    if options.recipe:
+        recipe = recipes.load(options.recipe, options.set)
+    else:
+        recipe = RunFolder.open(workspace, options.run).recipe()
+    rerun = frozenset({options.step}) if options.rerun else frozenset()
+    print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.step, rerun=rerun)[-1:])))
+    return 0
+
+
+def open_workspace(folder: Path) -> Workspace:
     """Make the workspace where it is missing.
 
     Raises:
-        UserError: It cannot be made or written.
+        UserError: It cannot be made or written, or the environment names a shared storage that is no URL.
     """
-    folder: Path = options.workspace
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--workspace: cannot make the folder {str(folder)!r}: {error.strerror}.") from None
     if not os.access(folder, os.W_OK):
         raise UserError(f"--workspace: the folder {str(folder)!r} cannot be written. Name another one.")
-    return Workspace(folder.resolve())
+    return Workspace.of(folder.resolve(), os.environ)
 
 
 def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
@@ -95,14 +184,16 @@ def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
     return folder
 
 
-def _drive(runner: Runner, options: argparse.Namespace) -> int:
+def _drive(runner: Runner, until: str | None, rerun: frozenset[str]) -> int:
     """Run all steps and record how it ended; give the exit code of the step that ended badly, or 0."""
     run, store = runner.run.id, runner.store
     try:
-        runner.run_all(options.until, frozenset(options.rerun))
+        runner.run_all(until, rerun)
     except ChildError as error:
         sweep.mark_killed(runner.workspace, store, but=run)
         store.end_run(run, _STATES.get(error.exit_code, "failed"))
+        if error.reason:
+            print(f"segline: {error.reason}. The same command goes on from the last checkpoint.")
         if error.exit_code > Interrupted.exit_code:
             signal = error.exit_code - 128
             print(f"segline: a step was killed (signal {signal}). The same command goes on from here.")

@@ -6,40 +6,28 @@ Lengths are pixels, sizes are (height, width), times are seconds unless a name s
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from datasets import catalog as datasets_catalog
 from datasets.errors import DatasetError
+from datasets.spec import DatasetSpec
 from models import catalog as models_catalog
 from models.errors import ModelError
+from pipeline.drift_config import DriftConfig
+from pipeline.evaluate_config import EvaluateConfig
+from pipeline.input_config import AugmentConfig as AugmentConfig
+from pipeline.input_config import InputConfig as InputConfig
+from pipeline.input_config import Size as Size
+from pipeline.schedule.config import ScheduleConfig
+from pipeline.section import PACE, PLACE, Section
+from pipeline.train_config import TrainConfig as TrainConfig
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Size = tuple[Positive, Positive]
 Severity = Literal["error", "warning", "ignore"]
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """What may name a recipe, a run, a served model: it becomes the name of a folder."""
-
-PLACE: dict[str, Any] = {"fingerprinted": "contents"}
-"""Marks a field that says where something lies. What lies there is fingerprinted, the place itself is not."""
-
-PACE: dict[str, Any] = {"fingerprinted": "no"}
-"""Marks a field that changes how fast a step is, and nothing of its result."""
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, and a key that is not listed is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-    def modules(self) -> tuple[str, ...]:
-        """Give the project's modules that this section chooses by name; their source belongs to the fingerprint."""
-        return ()
-
-    def files(self) -> dict[str, Path]:
-        """Give the files that this section names, by key; their contents belong to the fingerprint."""
-        return {}
 
 
 class DataConfig(Section):
@@ -48,7 +36,19 @@ class DataConfig(Section):
     name: str = Field(description="a dataset: one of the folders under datasets/")
     config: str | None = Field(default=None, description="the builder's configuration; null: its first")
     manual_dir: Path = Field(description="folder with the raw files", json_schema_extra=PLACE)
+    url: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]+://.+",
+        description="where the raw files are kept, such as s3://bucket/camvid; manual_dir is then a local copy",
+        json_schema_extra=PLACE,
+    )
+    layout: Path | None = Field(
+        default=None,
+        description="YAML that describes image_folder; null: manual_dir/segline.yaml",
+        json_schema_extra=PLACE,
+    )
     allow_partial: bool = Field(default=False, description="accept a split smaller than the published one")
+    max_pixels: Positive = Field(default=100_000_000, description="an image or mask of more pixels is bad")
 
     @field_validator("name")
     @classmethod
@@ -59,9 +59,47 @@ class DataConfig(Section):
             raise ValueError(str(error)) from None
         return name
 
+    @field_validator("manual_dir", mode="before")
+    @classmethod
+    def _is_local(cls, folder: Any) -> Any:
+        if "://" in str(folder):
+            raise ValueError(f"must be a local folder; {str(folder)!r} goes to `data.url`, and is copied to this one.")
+        return folder
+
+    @model_validator(mode="after")
+    def _layout_and_config_fit(self) -> "DataConfig":
+        takes = datasets_catalog.takes_layout(self.name)
+        if self.layout is not None and not takes:
+            raise ValueError(f"`layout` describes a folder of your own; {self.name} has none. Leave it out.")
+        if self.config is not None and not takes:
+            try:
+                datasets_catalog.spec(self.name, self.config)
+            except DatasetError as error:
+                raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def layout_file(self) -> Path | None:
+        """The YAML file that describes the data; None for a dataset that needs none."""
+        if not datasets_catalog.takes_layout(self.name):
+            return None
+        return (self.layout or self.manual_dir / "segline.yaml").expanduser()
+
+    def spec(self) -> DatasetSpec:
+        """Give the facts of the data.
+
+        Raises:
+            DatasetError: The layout is missing or wrong.
+        """
+        return datasets_catalog.spec(self.name, self.config, self.layout_file)
+
     def modules(self) -> tuple[str, ...]:
         """See Section."""
         return (f"datasets.{self.name}.{self.name}_dataset_builder",)
+
+    def files(self) -> dict[str, Path]:
+        """See Section."""
+        return {"data.layout": self.layout_file} if self.layout_file and self.layout_file.is_file() else {}
 
 
 class IngestConfig(Section):
@@ -69,6 +107,27 @@ class IngestConfig(Section):
 
     on_bad_input: Literal["error", "quarantine"] = Field(default="error", description="bad files: stop, or leave out")
     num_shards: Positive | None = Field(default=None, description="TFRecord files of each split; null: by size")
+    min_shards: Positive = Field(default=1, description="by size, but at least so many: one a training host")
+    runner: Literal["in_process", "multi_processing", "portable"] = Field(
+        default="in_process", description="where Beam runs; portable: as beam_options say", json_schema_extra=PACE
+    )
+    workers: Positive | None = Field(
+        default=None, description="processes of multi_processing; null: one a core", json_schema_extra=PACE
+    )
+    beam_options: tuple[str, ...] = Field(
+        default=(), description="Beam's own, such as --runner=FlinkRunner", json_schema_extra=PACE
+    )
+
+    @model_validator(mode="after")
+    def _runner_has_its_options(self) -> "IngestConfig":
+        if self.workers is not None and self.runner != "multi_processing":
+            raise ValueError(f"`workers` is for `runner: multi_processing`. Received: runner {self.runner}.")
+        if bool(self.beam_options) != (self.runner == "portable"):
+            raise ValueError(
+                "`beam_options` and `runner: portable` go together, as in [--runner=FlinkRunner, --flink_master=HOST]. "
+                f"Received: runner {self.runner}, beam_options {list(self.beam_options)}."
+            )
+        return self
 
 
 class ValidateConfig(Section):
@@ -78,38 +137,7 @@ class ValidateConfig(Section):
     split_missing: Severity = "warning"
     same_image_in_two_splits: Severity = "error"
     all_void_mask: Severity = "warning"
-
-
-class AugmentConfig(Section):
-    """Random changes of a training example, drawn as a function of (seed, epoch, example)."""
-
-    flip: bool = Field(default=False, description="mirror left to right, every second time")
-    scale: tuple[float, float] = Field(default=(1.0, 1.0), description="zoom, drawn log-uniformly between these")
-    crop: Size | None = Field(default=None, description="cut to this size after zooming; what lies outside is ignored")
-    brightness: Fraction = Field(default=0.0, description="add up to this share of 255")
-    contrast: Fraction = Field(default=0.0, description="scale around the mean by 1 +- this")
-    saturation: Fraction = Field(default=0.0, description="scale around grey by 1 +- this")
-    hue: Fraction = Field(default=0.0, description="turn the colour circle by up to this share")
-
-    @model_validator(mode="after")
-    def _scale_is_a_range(self) -> "AugmentConfig":
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ValueError(f"`scale` must be [low, high] with 0 < low <= high. Received: [{low}, {high}].")
-        return self
-
-
-class InputConfig(Section):
-    """How records become batches."""
-
-    size: Size | None = Field(default=None, description="resize every image to this; null: as it is")
-    cache: Literal["auto", "memory", "none"] = Field(
-        default="auto", description="keep what is decoded; auto: if it fits", json_schema_extra=PACE
-    )
-    cache_budget_gb: Annotated[float, Field(gt=0)] = Field(
-        default=4.0, description="what `cache: auto` may take, GB", json_schema_extra=PACE
-    )
-    augment: AugmentConfig = AugmentConfig()
+    drift: DriftConfig = Field(default=DriftConfig(), json_schema_extra=PACE)
 
 
 class ModelConfig(Section):
@@ -136,55 +164,39 @@ class ModelConfig(Section):
         return {f"model.options.{key}": path for key, path in paths.items() if path.is_file()}
 
 
-class TrainConfig(Section):
-    """How the weights are found."""
-
-    epochs: Positive
-    batch_size: Positive = Field(description="images of a step over all devices together")
-    learning_rate: Annotated[float, Field(gt=0)]
-    optimizer: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
-    momentum: Fraction = Field(default=0.9, description="of sgd (Nesterov) and rmsprop")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="decoupled; not on biases and norms")
-    schedule: Literal["constant", "cosine", "poly"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
-    class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = "none"
-    label_smoothing: Fraction = 0.0
-    validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
-        default=60.0, description="time between two checkpoints", json_schema_extra=PACE
-    )
-    samples: Annotated[int, Field(ge=0)] = Field(default=4, description="validation images shown in TensorBoard")
-    strategy: Literal["auto", "one_device", "mirrored"] = Field(
-        default="auto", description="auto: every GPU, or the CPU"
-    )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-
-    @model_validator(mode="after")
-    def _warmup_ends(self) -> "TrainConfig":
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"`warmup_epochs` must be less than `epochs`. Received: {self.warmup_epochs:g} of {self.epochs}."
-            )
-        return self
-
-
-class EvaluateConfig(Section):
-    """What is measured, and what the gate asks."""
-
-    split: str = "val"
-    min_miou: Fraction | None = Field(default=None, description="the gate: at least this mIoU; null: any")
-    max_miou_drop: Fraction | None = Field(default=0.02, description="the gate: at most this under the served model")
-    overlays: Annotated[int, Field(ge=0)] = Field(default=3, description="pictures each of the best, median and worst")
-
-
 class ExportConfig(Section):
     """What is served."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
         default=None, description="folder under serving/; null: the recipe's name"
     )
+    url: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9]+://.+",
+        description="upload what is served to here too, such as s3://bucket/models",
+        json_schema_extra=PLACE,
+    )
     parity_images: Positive = Field(default=8, description="images on which the export must repeat the evaluation")
+    outputs: tuple[Literal["argmax", "probabilities", "confidence"], ...] = Field(
+        default=("argmax", "probabilities"), description="what the SavedModel answers; argmax is always there"
+    )
+    formats: tuple[Literal["litert_float32", "litert_float16", "litert_int8", "onnx"], ...] = Field(
+        default=(), description="further files: the network alone, for one image of one size"
+    )
+    max_drop: Fraction = Field(default=0.02, description="mIoU that one of `formats` may lose")
+    format_images: Positive | None = Field(default=None, description="images that measure `formats`; null: the split")
+    max_pixels: Positive = Field(default=1 << 24, description="an image file of more pixels is refused when served")
+    intended_use: str | None = Field(default=None, description="for the model card, in your own words")
+
+    @model_validator(mode="after")
+    def _outputs_are_told_apart(self) -> "ExportConfig":
+        for key in ("outputs", "formats"):
+            values = getattr(self, key)
+            if len(set(values)) < len(values):
+                raise ValueError(f"`{key}` must name each once. Received: {list(values)}.")
+        if "argmax" not in self.outputs:
+            raise ValueError(f"`outputs` must hold argmax, the class map. Received: {list(self.outputs)}.")
+        return self
 
 
 class Recipe(Section):
@@ -201,6 +213,34 @@ class Recipe(Section):
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     export: ExportConfig = ExportConfig()
+    schedule: ScheduleConfig | None = Field(default=None, description="when `segline run-due` runs it")
+
+    @model_validator(mode="after")
+    def _windows_are_of_the_image(self) -> "Recipe":
+        if self.evaluate.window and self.input.size:
+            raise ValueError(
+                f"`evaluate.inference` {self.evaluate.inference} looks at windows of the image as it is, and "
+                "`input.size` has every image resized. Set `input.size` to null, or inference to whole."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _network_sees_enough(self) -> "Recipe":
+        sizes = {
+            "input.size": self.input.size,
+            "input.augment.crop": self.input.augment.crop,
+            "evaluate.window": self.evaluate.window,
+        }
+        problems = []
+        for key, size in sizes.items():
+            try:
+                if size:
+                    models_catalog.check_size(self.model.name, self.model.options, size)
+            except ModelError as error:
+                problems.append(f"`{key}`: {error}")
+        if problems:
+            raise ValueError(" ".join(problems))
+        return self
 
     def section(self, name: str) -> Section:
         """Give the section that the recipe file calls `name`."""

@@ -1,10 +1,12 @@
-"""What a recipe is computed on: every GPU, one, or the CPU."""
+"""What a recipe is computed on: every GPU of every worker, of this machine, one, or the CPU."""
 
 import os
 from contextlib import suppress
 
 import tensorflow as tf
 
+from pipeline import cluster
+from pipeline.cluster import Cluster
 from pipeline.config import TrainConfig
 from pipeline.errors import UserError
 
@@ -13,21 +15,43 @@ def strategy(config: TrainConfig) -> tf.distribute.Strategy:
     """Choose the devices for training. A GPU's memory is taken as it is needed, not all at once.
 
     Raises:
-        UserError: `mirrored` is asked for and there is no GPU, or the batch cannot be shared out evenly.
+        UserError: `mirrored` is asked for and there is no GPU, `multi_worker` and there is no other worker, or the
+            batch cannot be shared out evenly.
     """
-    gpus = _gpus()
-    if config.strategy == "mirrored" and not gpus:
-        raise UserError(
-            f"train.strategy is 'mirrored' and TensorFlow finds no GPU here ({describe()}). Set train.strategy to "
-            "'auto' to train on the CPU, or install GPU support: pip install 'segline[gpu]'."
-        )
-    chosen: tf.distribute.Strategy
-    if config.strategy == "mirrored" or (config.strategy == "auto" and len(gpus) > 1):
-        chosen = tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(len(gpus))])
-    else:
-        chosen = tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+    workers = cluster.joined(config.strategy, os.environ)
+    chosen = _of_workers(workers, config.timeout_s) if workers else of(config.strategy, key="train.strategy")
     check_batch(config.batch_size, chosen)
     return chosen
+
+
+def of(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
+    """Give the devices that a recipe names: auto (every GPU, or the CPU), one_device, mirrored; `key` named it.
+
+    Raises:
+        UserError: `mirrored` is asked for and there is no GPU.
+    """
+    gpus = _gpus()
+    if name == "mirrored" and not gpus:
+        raise UserError(
+            f"{key} is 'mirrored' and TensorFlow finds no GPU here ({describe()}). Set {key} to "
+            "'auto' to use the CPU, or install GPU support: pip install 'segline[gpu]'."
+        )
+    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
+        return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(len(gpus))])
+    return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
+
+
+def _of_workers(workers: Cluster, timeout_s: float) -> tf.distribute.Strategy:
+    """Connect to the other workers; waits for them. Must come before anything that computes with TensorFlow."""
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(workers.workers)}),
+        task_type="worker",
+        task_id=workers.index,
+        num_accelerators={"GPU": len(_gpus())},
+        rpc_layer="grpc",
+    )
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
 def check_batch(batch_size: int, chosen: tf.distribute.Strategy) -> None:

@@ -6,31 +6,44 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+UNREADABLE = "unreadable"
+"""Stands for the digest of a file that cannot be read, in place of any."""
+
 Manifest = dict[str, tuple[int, int, str]]
 """{path relative to the folder: (size in bytes, mtime in ns, sha256)}."""
 
 
-def manifest(folder: Path, sources: Iterable[str] = (".",), known: Manifest | None = None) -> Manifest:
-    """List every regular file below `folder`/source with its digest.
+def manifest(
+    folder: Path, sources: Iterable[str] = (".",), known: Manifest | None = None, *, note_unreadable: bool = False
+) -> Manifest:
+    """List every file that a source names, or that lies below a folder that it names, with its digest.
 
     Args:
         folder: Where the sources are looked for; one that is not there is passed over.
-        sources: Files or folders relative to `folder`.
+        sources: Files or folders relative to `folder`; `*` stands for any part of a name.
         known: An earlier manifest; an entry of the same size and mtime is taken over unread.
+        note_unreadable: List a file that cannot be read as UNREADABLE, for whoever reads all of them and tells of all.
 
     Returns:
-        The manifest, sorted by path. Hidden files are left out.
+        The manifest, sorted by path. Hidden files are left out; links to folders are followed.
+
+    Raises:
+        OSError: A folder cannot be read, or a file.
     """
     known = known or {}
     found: Manifest = {}
     for source in sources:
-        for path in _files(folder / source):
-            status = path.stat()
+        for path in _matching(folder, source):
             name = path.relative_to(folder).as_posix()
+            if name in found:
+                continue
+            status = path.stat()
             before = known.get(name)
             same = before is not None and before[:2] == (status.st_size, status.st_mtime_ns)
-            digest = before[2] if same and before else file_digest(path)
-            found[name] = (status.st_size, status.st_mtime_ns, digest)
+            if same and before and before[2] != UNREADABLE:
+                found[name] = before
+            else:
+                found[name] = (status.st_size, status.st_mtime_ns, _content(path, note_unreadable=note_unreadable))
     return dict(sorted(found.items()))
 
 
@@ -38,20 +51,31 @@ def digest(files: Manifest) -> str:
     """One digest (64 hexadecimal digits) of a manifest: of names and contents, not of times."""
     total = hashlib.sha256()
     for name, (_, _, content) in sorted(files.items()):
-        total.update(f"{name}\0{content}\n".encode())
+        total.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
 def remembered(folder: Path, sources: Iterable[str], memory: Path) -> str:
-    """Digest of a folder whose manifest is kept in the file `memory` between calls."""
+    """Digest of a folder of raw files, whose manifest is kept in the file `memory` between calls."""
     known: Manifest = {}
     if memory.is_file():
         known = {name: (size, mtime, sha) for name, (size, mtime, sha) in json.loads(memory.read_text()).items()}
-    now = manifest(folder, sources, known)
-    if now != known:
+    now = manifest(folder, sources, known, note_unreadable=True)
+    if now != known or not memory.is_file():
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(memory, json.dumps(now))
     return digest(now)
+
+
+def size(folder: Path, sources: Iterable[str]) -> int:
+    """Bytes of all files that `manifest` would list."""
+    files = {path for source in sources for path in _matching(folder, source)}
+    return sum(path.stat().st_size for path in files)
+
+
+def files(folder: Path) -> list[Path]:
+    """Files that `manifest` lists of a whole folder, in no particular order."""
+    return list(_matching(folder, "."))
 
 
 def file_digest(path: Path) -> str:
@@ -75,11 +99,29 @@ def write_atomically(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _files(source: Path) -> Iterator[Path]:
-    if source.is_file():
-        yield source
+def _content(path: Path, *, note_unreadable: bool) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        if note_unreadable:
+            return UNREADABLE
+        raise
+
+
+def _matching(folder: Path, source: str) -> Iterator[Path]:
+    for path in sorted(folder.glob(source)) if "*" in source else [folder / source]:
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+            yield from [path] if path.is_file() else _below(path, {os.path.realpath(path)})
+
+
+def _below(folder: Path, above: set[str]) -> Iterator[Path]:
+    """Regular files of a folder and of those in it; a link that leads back to a folder above is not followed again."""
+    if not folder.is_dir():
         return
-    for parent, folders, names in os.walk(source):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        yield from (path for path in paths if path.is_file())
+    with os.scandir(folder) as entries:
+        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in found:
+        if entry.is_file():
+            yield Path(entry.path)
+        elif entry.is_dir() and (place := os.path.realpath(entry.path)) not in above:
+            yield from _below(Path(entry.path), {*above, place})

@@ -4,6 +4,7 @@
 1    a fault of Segline itself or of the machine: a traceback is shown
 2    something the user can put right: recipe, files, disk space, a held lock
 3    the gate did not pass: nothing was promoted
+75   another process is at work on this schedule: try again later (EX_TEMPFAIL of sysexits.h)
 130  interrupted: stopped at a safe point, the same command goes on from there
 """
 
@@ -14,10 +15,22 @@ class UserError(Exception):
     exit_code = 2
 
 
+class Unreachable(UserError):
+    """A network or a storage failed. Nothing has to be put right in the recipe, and a later attempt may go well."""
+
+    exit_code = 1
+
+
 class GateError(UserError):
     """The evaluated model did not pass the gate, so that it is not exported."""
 
     exit_code = 3
+
+
+class WorkerLost(UserError):
+    """Another worker of the job has gone or did not answer in time: none can go on without it."""
+
+    exit_code = 1
 
 
 class Interrupted(UserError):

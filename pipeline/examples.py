@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.servable import decode
-from pipeline import records
+from models.image_file import decode
+from pipeline import record_dataset
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def read(data: Path, split: str, *, ids: Collection[str] | None = None) -> Itera
     missing = None if ids is None else set(ids)
     if missing is not None and not missing:
         return
-    for record in records.encoded(data, split).as_numpy_iterator():
+    for record in record_dataset.encoded(data, split).as_numpy_iterator():
         name = record["id"].decode()
         if missing is None or name in missing:
             truth = tf.io.decode_png(record["label"], channels=1).numpy()[..., 0]

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from models import metrics
+from models.metrics import Margins
+from pipeline.image_counts import ImageCounts
 
 
 def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
@@ -17,51 +18,85 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         Plain values, all fractions in 0..1, None where a figure does not exist: miou, pixel_accuracy,
-        mean_class_accuracy, frequency_weighted_iou, per_class [{name, iou, accuracy, pixels}], absent (names of
-        classes without a pixel in the truth), majority_class and majority_baseline_miou (the mIoU that always
-        answering the most frequent class of this very truth would give), confusion.
+        mean_class_accuracy, frequency_weighted_iou, mean_f1, per_class [{name, iou, accuracy (recall), precision, f1,
+        pixels}], absent (names of classes without a pixel in the truth), majority_class and majority_baseline_miou (the
+        mIoU that always answering the most frequent class of this very truth would give), confusion.
     """
-    pixels = confusion.sum(axis=1)
-    rows = zip(classes, metrics.iou(confusion), metrics.class_accuracy(confusion), pixels, strict=True)
+    pixels, margins = confusion.sum(axis=1), Margins.of(confusion)
+    measures = {
+        "iou": margins.iou(),
+        "accuracy": margins.recall(),
+        "precision": margins.precision(),
+        "f1": margins.f1(),
+    }
     return {
-        "miou": plain(metrics.mean_iou(confusion)),
-        "pixel_accuracy": plain(metrics.pixel_accuracy(confusion)),
-        "mean_class_accuracy": plain(metrics.mean_class_accuracy(confusion)),
-        "frequency_weighted_iou": plain(metrics.frequency_weighted_iou(confusion)),
+        **{name: plain(float(value)) for name, value in totals(margins).items()},
         **_majority(pixels, classes),
         "absent": [name for name, count in zip(classes, pixels, strict=True) if not count],
         "per_class": [
-            {"name": name, "iou": plain(iou), "accuracy": plain(share), "pixels": int(count)}
-            for name, iou, share, count in rows
+            {
+                "name": name,
+                **{key: plain(values[index]) for key, values in measures.items()},
+                "pixels": int(pixels[index]),
+            }
+            for index, name in enumerate(classes)
         ],
         "confusion": confusion.tolist(),
     }
 
 
-class ImageScores:
-    """mIoU of each image by itself. Its mean over the images is not the split's mIoU; it ranks images.
+def totals(margins: Margins) -> dict[str, np.ndarray]:
+    """Every figure of a whole split, by the name that the recipe's gate and metrics.json give it; NaN where none is."""
+    return {
+        "miou": margins.mean_iou(),
+        "pixel_accuracy": margins.pixel_accuracy(),
+        "mean_class_accuracy": margins.mean_class_accuracy(),
+        "frequency_weighted_iou": margins.frequency_weighted_iou(),
+        "mean_f1": margins.mean_f1(),
+    }
 
-    Attributes:
-        image_miou: {id: mIoU over the classes that the image shows}, None where all its pixels are ignored.
+
+def slices(counts: ImageCounts, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Measure each group of images by itself.
+
+    Returns:
+        [{"group", "images", "pixels", the figures of `totals`, "iou": {class: IoU}}], the weakest mIoU first.
     """
+    found = []
+    for group, of_group in counts.by_group().items():
+        margins = of_group.total()
+        named = {name: plain(value) for name, value in zip(classes, margins.iou(), strict=True)}
+        figures = {name: plain(float(value)) for name, value in totals(margins).items()}
+        found.append(
+            {"group": group, "images": len(of_group.ids), "pixels": int(margins.truth.sum()), **figures, "iou": named}
+        )
+    return sorted(found, key=lambda slice_: (slice_["miou"] is None, slice_["miou"]))
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
-        self.image_miou: dict[str, float | None] = {}
 
-    def add(
-        self, ids: np.ndarray | Sequence[Any], images: np.ndarray, labels: np.ndarray, predictions: np.ndarray
-    ) -> None:
-        """Score a batch: ids [B], images (unused), labels and predictions uint8 [B,H,W]."""
-        for name, label, prediction in zip(ids, labels, predictions, strict=True):
-            confusion = metrics.confusion_matrix(label, prediction, self.num_classes)
-            text = name.decode() if isinstance(name, bytes) else str(name)
-            self.image_miou[text] = plain(metrics.mean_iou(confusion))
+def confused(confusion: np.ndarray, classes: Sequence[str], count: int) -> list[dict[str, Any]]:
+    """Name the `count` pairs of classes that cost most pixels.
+
+    Returns:
+        [{"truth", "prediction", "pixels", "share": of the true class's pixels}], most pixels first.
+    """
+    wrong = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    pairs = [divmod(int(cell), len(classes)) for cell in order if wrong.flat[cell]]
+    return [
+        {
+            "truth": classes[truth],
+            "prediction": classes[predicted],
+            "pixels": int(wrong[truth, predicted]),
+            "share": float(wrong[truth, predicted] / confusion[truth].sum()),
+        }
+        for truth, predicted in pairs
+    ]
 
 
 def brief(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Drop what grows with the square of the classes or with the images: what a served model says of itself."""
-    return {key: value for key, value in figures.items() if key not in ("confusion", "image_miou")}
+    long = ("confusion", "image_miou", "slices", "calibration", "confused")
+    return {key: value for key, value in figures.items() if key not in long}
 
 
 def _majority(pixels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:

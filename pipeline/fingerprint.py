@@ -4,10 +4,11 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,23 @@ from typing import Any
 PROJECT = Path(__file__).parent.parent
 PACKAGES = ("datasets", "models", "pipeline")
 
-VALUES_ONLY = frozenset({"pipeline.config", "pipeline.errors"})
+VALUES_ONLY = frozenset(
+    f"pipeline.{name}"
+    for name in ("config", "drift_config", "errors", "evaluate_config", "input_config", "section", "train_config")
+)
 """Modules whose whole effect on a step are values that the fingerprint already holds, so that a new key of some section
 does not make every step run again."""
+
+ENVIRONMENT = (
+    "KERAS_BACKEND",
+    "TF_USE_LEGACY_KERAS",
+    "TF_ENABLE_ONEDNN_OPTS",  # other kernels on a CPU, which round otherwise
+    "TF_DETERMINISTIC_OPS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "NVIDIA_TF32_OVERRIDE",
+)
+"""Variables that change what TensorFlow computes: they count for a step that imports it."""
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -39,6 +54,7 @@ class Fingerprint:
         code: Digest of each project module the step imports, transitively; comments and layout do not count.
         libraries: Version of each distribution that these modules import, and of Python.
         version: The step's own version.
+        environment: The variables of ENVIRONMENT that are set, for a step that imports TensorFlow.
     """
 
     settings: Mapping[str, Any]
@@ -46,11 +62,17 @@ class Fingerprint:
     code: Mapping[str, str]
     libraries: Mapping[str, str]
     version: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """16 hexadecimal digits that name the result."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def code_key(self, *without: str) -> str:
+        """16 hexadecimal digits that name the code, the libraries and all inputs but those `without`; no settings."""
+        inputs = {name: found for name, found in self.inputs.items() if name not in without}
+        return replace(self, settings={}, inputs=inputs).key
 
     def to_json(self) -> str:
         """Canonical JSON: equal fingerprints give equal text."""
@@ -69,6 +91,11 @@ class Fingerprint:
         lines += [
             f"{name} {old['libraries'].get(name, 'absent')} -> {self.libraries.get(name, 'absent')}"
             for name in _differing(old["libraries"], self.libraries)
+        ]
+        environment = old.get("environment", {})
+        lines += [
+            f"the variable {name} {environment.get(name, 'absent')} -> {self.environment.get(name, 'absent')}"
+            for name in _differing(environment, self.environment)
         ]
         if old["version"] != self.version:
             lines.append(f"the step's version {old['version']} -> {self.version}")
@@ -100,6 +127,13 @@ def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
                 distribution = DISTRIBUTIONS.get(root, root)
                 libraries[distribution] = _version(distribution)
     return code, libraries
+
+
+def environment_of(libraries: Mapping[str, str]) -> dict[str, str]:
+    """Give the variables of ENVIRONMENT that are set, where TensorFlow is among the libraries that count."""
+    if not {"tensorflow", "keras"} & set(libraries):
+        return {}
+    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
 def _parents(module: str) -> list[str]:

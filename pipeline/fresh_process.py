@@ -2,7 +2,8 @@
 
     python -P fresh_process.py SAVED_MODEL REQUEST.npz RESPONSE.npz
 
-pipeline.parity runs this file by its path. Nothing of the project may be imported here, or the proof would prove less.
+pipeline.parity runs this file by its path. It has Python, NumPy and TensorFlow (which imports Keras by itself): what
+else the project uses cannot be imported here, or the proof would prove less.
 """
 
 import sys
@@ -10,6 +11,18 @@ from pathlib import Path
 from typing import Any
 
 PROJECT = ("datasets", "models", "pipeline")
+
+REFUSED = (*PROJECT, "PIL", "apache_beam", "pydantic", "tensorflow_datasets", "tensorflow_metadata", "tqdm", "yaml")
+"""What cannot be imported where this runs as a program."""
+
+
+class Refusal:
+    """A finder of modules that finds none of REFUSED, and so hides them from every other finder."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        """Raise ModuleNotFoundError for what is refused; leave all else to the other finders."""
+        if name.split(".")[0] in REFUSED:
+            raise ModuleNotFoundError(f"{name} is not to be had in the process that checks the SavedModel", name=name)
 
 
 def main(saved_model: str, request: str, response: str) -> int:
@@ -29,13 +42,13 @@ def main(saved_model: str, request: str, response: str) -> int:
         files = [arrays[f"bytes_{index}"].tobytes() for index in range(count)]
     signatures = tf.saved_model.load(saved_model).signatures
     found = {}
-    for name in ("serving_default", "probabilities"):
-        for index, image in enumerate(images):
-            found[f"{name}_{index}"] = signatures[name](images=tf.constant(image[None]))["classes"].numpy()[0]
-    for name in ("serving_bytes", "probabilities_bytes"):
-        answer = signatures[name](image_bytes=tf.constant(files))
-        for index, row in enumerate(_rows(answer)):
-            found[f"{name}_{index}"] = row
+    for name, signature in signatures.items():
+        if "images" in signature.structured_input_signature[1]:
+            for index, image in enumerate(images):
+                found[f"{name}_{index}"] = signature(images=tf.constant(image[None]))["classes"].numpy()[0]
+        else:
+            for index, row in enumerate(_rows(signature(image_bytes=tf.constant(files)))):
+                found[f"{name}_{index}"] = row
     np.savez(response, **found)
     strangers = sorted({name.split(".")[0] for name in sys.modules} & set(PROJECT))
     if strangers:
@@ -56,4 +69,5 @@ def _rows(answer: dict[str, Any]) -> list[Any]:
 
 
 if __name__ == "__main__":
+    sys.meta_path.insert(0, Refusal())  # type: ignore[arg-type]
     sys.exit(main(*(str(Path(argument)) for argument in sys.argv[1:])))

@@ -21,6 +21,9 @@ RAW = "raw"
 SERVED = "served"
 """Input from outside: the model that serving/<name>/ held before this one; absent the first time."""
 
+CACHE, DIGESTS = "cache", "digests"
+"""What a step that is `cached` finds among its inputs besides; neither is fingerprinted."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -32,6 +35,9 @@ class Step:
         reads: Steps whose folders it reads, or RAW, SERVED.
         writes: What its folder must hold to be complete.
         resumes: Whether a killed step goes on from what it left. Otherwise it begins with an empty folder.
+        cached: Whether it is given a folder that outlives it, CACHE, and if it reads RAW the digests of the raw files,
+            DIGESTS, so that it need not do again what it once did. Its result must not depend on them.
+        distributed: Whether all workers of a job do it together; the others are done by the chief.
         promotes: Whether what it publishes is copied to serving/.
         version: Raise it to have results made anew where no fingerprint would change.
     """
@@ -41,6 +47,8 @@ class Step:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     resumes: bool = False
+    cached: bool = False
+    distributed: bool = False
     promotes: bool = False
     version: int = 1
 
@@ -57,26 +65,28 @@ class Step:
 
 
 STEPS = (
-    Step("ingest", ("data", "ingest"), (RAW,), ("records", "spec.json", "audit.json")),
+    Step("ingest", ("data", "ingest"), (RAW,), ("records", "spec.json", "audit.json"), cached=True),
     Step("validate", ("validate",), ("ingest",), ("statistics.json", "weights.json", "anomalies.json")),
     Step(
         "train",
         ("input", "model", "train"),
         ("ingest", "validate"),
-        ("model.weights.h5", "history.json", "events"),
+        ("weights.h5", "history.json", "scalars.jsonl", "events"),
         resumes=True,
+        cached=True,
+        distributed=True,
     ),
     Step(
         "evaluate",
         ("input", "model", "evaluate"),
         ("ingest", "train", SERVED),
-        ("metrics.json", "verdict.json", "overlays", "report.html"),
+        ("metrics.json", "verdict.json", "per_image.npz", "speed.json", "pictures", "overlays"),
     ),
     Step(
         "export",
         ("input", "model", "export"),
         ("ingest", "train", "evaluate"),
-        ("saved_model", "parity.json"),
+        ("saved_model", "parity.json", "formats.json"),
         promotes=True,
     ),
 )

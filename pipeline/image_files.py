@@ -7,8 +7,11 @@ from pathlib import Path, PurePath
 
 from pipeline.errors import UserError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 """What counts as an image inside a folder; a file that is named itself is taken whatever its name."""
+
+VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
+"""What counts as a video, in a folder or named itself."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,14 @@ class ImageFile:
     path: Path
     result: PurePath
 
+    @property
+    def is_video(self) -> bool:
+        """Whether it is read frame by frame."""
+        return self.path.suffix.lower() in VIDEOS
+
 
 def find(paths: Sequence[Path], out: Path) -> list[ImageFile]:
-    """List images, and those in folders at any depth, in the order given and by name within a folder.
+    """List images and videos, and those in folders at any depth, in the order given and by name within a folder.
 
     A file's results bear its name. Those of a folder keep the path below it; of several folders, each has its own name
     in front. `1.png` and `1.jpg` side by side become `1.png.png` and `1.jpg.png`.
@@ -63,7 +71,7 @@ def find(paths: Sequence[Path], out: Path) -> list[ImageFile]:
 
 
 def _images(folder: Path, out: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES | VIDEOS and path.is_file())
     return sorted(path for path in files if out not in path.resolve().parents)
 
 

@@ -31,6 +31,8 @@ def lines(workspace: Workspace, path: Path) -> list[str]:
 def _known(workspace: Workspace, store: Store, path: Path) -> Row:
     for folder in (path.resolve(), *path.resolve().parents):
         if row := store.artifact(workspace.relative(folder)):
+            if folder.is_dir() and not path.exists():
+                raise UserError(f"There is no {path.resolve().relative_to(folder)} in {folder}.")
             return row
     exists = "" if path.exists() else " There is no such file or folder."
     raise UserError(
@@ -51,16 +53,21 @@ def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[
     producer = store.producer(artifact["id"])
     if producer is None:
         return
-    said += [f"{indent}{line}" for line in _run(producer, seen)]
+    inputs = store.inputs(producer["id"])
+    fetched = [row["uri"] for row in inputs if row["kind"] == "shared"]
+    for url in fetched:
+        said += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
+    said += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
     libraries = json.loads(producer["fingerprint"]).get("libraries", {})
     said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
-    for row in store.inputs(producer["id"]):
-        _trace(store, row, said, indent, seen)
+    for row in inputs:
+        if row["kind"] != "shared":
+            _trace(store, row, said, indent, seen)
 
 
-def _run(producer: Row, seen: set[str]) -> list[str]:
+def _run(producer: Row, did: str, seen: set[str]) -> list[str]:
     """Tell a run in full at its first mention, later by name."""
-    lines = [f"made by   run {producer['run']}"]
+    lines = [f"{did} run {producer['run']}"]
     if f"run {producer['run']}" not in seen:
         seen.add(f"run {producer['run']}")
         lines += [f"recipe    runs/{producer['run']}/recipe.yaml", f"code      {producer['code']}"]

@@ -43,6 +43,34 @@ def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) ->
         yield
 
 
+@contextmanager
+def share(path: Path) -> Iterator[None]:
+    """Hold a lock that any number of processes may share, and that `alone` waits for."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock that others `share`, when all of them have let it go.
+
+    Raises:
+        LockHeldError: Somebody holds it, and `wait` is false.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        if not _try(file.fileno()):
+            if not wait:
+                raise LockHeldError(
+                    "A run is at work in this workspace (`segline status`). Try again when it has ended."
+                )
+            on_wait("waiting for the runs that are at work in this workspace")
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        yield
+
+
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock."""
     if not path.is_file():

@@ -9,6 +9,8 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from datasets.errors import DatasetError
+from pipeline import evaluation_check
 from pipeline.config import Recipe
 from pipeline.errors import UserError
 from pipeline.yaml_loader import Loader
@@ -52,11 +54,19 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply overrides of the form "a.b=value", the value written as in YAML.
 
     Raises:
-        UserError: The recipe is not found, is no YAML, or holds settings that are not allowed; all are listed.
+        UserError: The recipe is not found, is no YAML, holds settings that are not allowed, or its evaluation does not
+            fit the dataset's classes; all are listed.
     """
     path = find(recipe)
+    found = read(path, overrides)
+    _require_fitting_evaluation(path, found)
+    return found
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Do as `load` with a file, without a look at the data that it names: it may have moved since a run was made."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader)  # nosec B506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(tree, dict):
@@ -72,6 +82,17 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
         raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
 
 
+def _require_fitting_evaluation(path: Path, recipe: Recipe) -> None:
+    """Hold the evaluate section against the dataset's classes."""
+    try:
+        spec = recipe.data.spec()
+    except DatasetError:
+        return  # a layout that is missing or wrong is told with the raw files
+    problems = evaluation_check.problems(recipe.evaluate, spec)
+    if problems:
+        raise UserError("\n".join([f"{path}: `evaluate` does not fit the data.", *(f"  {line}" for line in problems)]))
+
+
 def dump(recipe: Recipe) -> str:
     """Write a recipe as YAML with every default filled in; `load` reads it back."""
     text: str = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
@@ -85,7 +106,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
     if not equals or not all(parts):
         raise UserError(f"--set must be KEY=VALUE, such as train.epochs=10. Received: {override!r}.")
     try:
-        value = yaml.load(text, Loader)
+        value = yaml.load(text, Loader)  # nosec B506
     except yaml.YAMLError:
         value = text
     node = tree
@@ -112,7 +133,7 @@ def _problem(entry: Any) -> str:
         return f"{key}: is required and not set."
     text = entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "value_error":
-        return f"{key}: {text}"
+        return f"{key}: {text}" if key else text
     return f"{key}: {text}. Received: {entry['input']!r}."
 
 

@@ -1,17 +1,12 @@
-"""The records that ingest wrote, as every later step reads them: TFRecord files in a TFDS folder.
+"""The records that ingest wrote: TFRecord files in a TFDS folder, counted and listed without TensorFlow."""
 
-Counting and listing them does not import TensorFlow.
-"""
-
+import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import tfrecord
 from pipeline.errors import UserError
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 TRAIN = "train"
 VAL = "val"
@@ -29,16 +24,16 @@ def splits(folder: Path) -> dict[str, int]:
     return {str(split["name"]): sum(map(int, split["shardLengths"])) for split in _info(folder)["splits"]}
 
 
-def require(folder: Path, split: str) -> None:
-    """Raise UserError unless the split that is to be evaluated holds images; the text names those that do."""
+def require(folder: Path, split: str, key: str = "evaluate.split") -> None:
+    """Raise UserError unless a split holds images; the text names those that do, and `key`, which asked for it."""
     there = splits(folder)
     if there.get(split):
         return
     state = "is empty" if split in there else "is not there"
     full = ", ".join(f"{name} ({count} images)" for name, count in there.items() if count)
     raise UserError(
-        f"evaluate.split: split {split!r} {state} in the ingested data. Splits with images: {full or 'none'}. "
-        "Set evaluate.split to one of them, or add images to the raw folder."
+        f"{key}: split {split!r} {state} in the ingested data. Splits with images: {full or 'none'}. "
+        f"Set {key} to one of them, or add images to the raw folder."
     )
 
 
@@ -60,31 +55,6 @@ def shards(folder: Path, split: str) -> list[Path]:
     return paths
 
 
-def parse(example: "tf.Tensor") -> "dict[str, tf.Tensor]":
-    """Take a serialised record apart; nothing is decoded.
-
-    Args:
-        example: String scalar.
-
-    Returns:
-        image, label, id, group: string scalars (image file, PNG of train ids, text, text); height, width: int64.
-    """
-    import tensorflow as tf
-
-    texts = {name: tf.io.FixedLenFeature([], tf.string) for name in ("image", "label", "id", "group")}
-    lengths = {name: tf.io.FixedLenFeature([], tf.int64) for name in ("height", "width")}
-    parsed: dict[str, tf.Tensor] = tf.io.parse_single_example(example, texts | lengths)
-    return parsed
-
-
-def encoded(folder: Path, split: str) -> "tf.data.Dataset":
-    """Every record of a split as `parse` gives it, in the order of the files."""
-    import tensorflow as tf
-
-    paths = [str(path) for path in shards(folder, split)]
-    return tf.data.TFRecordDataset(paths).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-
-
 def addresses(folder: Path, split: str) -> list[Address]:
     """Where each record of a split lies, in the order of the files; reads 8 bytes of each.
 
@@ -96,6 +66,21 @@ def addresses(folder: Path, split: str) -> list[Address]:
     """
     found = enumerate(shards(folder, split))
     return [(shard, offset, length) for shard, path in found for offset, length in tfrecord.extents(path)]
+
+
+def checksum(folder: Path, split: str) -> str:
+    """Give a digest of a split's contents, from the length and the checksum that TFRecord keeps of each record.
+
+    Raises:
+        UserError: A file is cut off.
+    """
+    digest = hashlib.sha256()
+    for path in shards(folder, split):
+        with path.open("rb") as file:
+            for offset, length in tfrecord.extents(path):
+                file.seek(offset + length)
+                digest.update(length.to_bytes(8, "little") + file.read(tfrecord.FOOT))
+    return digest.hexdigest()
 
 
 def _info(folder: Path) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def stack(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """Write one line of text above an image; what is too long for its width is cut."""
     strip = Image.new("RGB", (image.shape[1], FONT_SIZE + PAD), PAPER)
-    ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=_font())
+    ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=font())
     return stack([np.asarray(strip), image], gap=0)
 
 
@@ -92,8 +92,8 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
         uint8 [H,width,3]; the height follows from the number of rows.
     """
     names = [*classes, "ignored"]
-    font = _font()
-    cell = SWATCH + 2 * PAD + int(max(font.getlength(name) for name in names)) + PAD
+    face = font()
+    cell = SWATCH + 2 * PAD + int(max(face.getlength(name) for name in names)) + PAD
     columns = max(1, width // cell)
     row = SWATCH + PAD
     picture = Image.new("RGB", (width, -(-len(names) // columns) * row + PAD), PAPER)
@@ -101,7 +101,7 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
     for index, (name, fill) in enumerate(zip(names, [*colours, (0, 0, 0)], strict=True)):
         left, top = index % columns * cell, index // columns * row + PAD
         draw.rectangle((left, top, left + SWATCH, top + SWATCH - 1), fill=tuple(fill), outline=INK)
-        draw.text((left + SWATCH + PAD, top - 2), name, fill=INK, font=font)
+        draw.text((left + SWATCH + PAD, top - 2), name, fill=INK, font=face)
     return np.asarray(picture)
 
 
@@ -114,6 +114,6 @@ def fit(picture: np.ndarray, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
 
 
-def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font, so that no font need be installed."""
     return ImageFont.load_default(FONT_SIZE)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from importlib.metadata import distributions, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import TextIO
 
@@ -19,10 +19,16 @@ from pipeline.errors import UserError
 from pipeline.fingerprint import PROJECT
 from pipeline.workspace import Workspace
 
+CHANGED = "+changes"
+"""Ends the code's version where files differ from the commit."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
-    """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step."""
+    """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step.
+
+    code.diff is there where the code differed from its commit, and says how.
+    """
 
     path: Path
 
@@ -42,7 +48,9 @@ class RunFolder:
         folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
         folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
-        (folder.path / "code.txt").write_text(code_version() + "\n", encoding="utf-8")
+        (folder.path / "code.txt").write_text((code := code_version()) + "\n", encoding="utf-8")
+        if code.endswith(CHANGED):
+            (folder.path / "code.diff").write_text(_git("diff", "HEAD") + "\n", encoding="utf-8")
         (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
         write_atomically(folder.path / "recipe.yaml", recipes.dump(recipe))
         return folder
@@ -64,7 +72,7 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """The recipe as it was resolved when the run began."""
-        return recipes.load(str(self.path / "recipe.yaml"))
+        return recipes.read(self.path / "recipe.yaml")
 
     def artifact(self, step: str) -> Path:
         """Folder that `step` made or reused in this run.
@@ -124,19 +132,31 @@ class Tee(io.TextIOBase):
 
 
 def code_version() -> str:
-    """Git commit of Segline's code, with "+changes" where files differ from it; the version where it is no clone."""
+    """Git commit of Segline's code, with "+changes" where files differ from it; the version where it is no clone.
+
+    A container image holds no git: what it was built from stands in SEGLINE_REVISION.
+    """
+    if revision := os.environ.get("SEGLINE_REVISION"):
+        return f"git {revision}"
     try:
         if Path(_git("rev-parse", "--show-toplevel")).resolve() != PROJECT.resolve():
             raise FileNotFoundError  # installed somewhere inside another project's repository
         commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
-        return f"segline {version('segline')}"
-    return f"git {commit}{'+changes' if changed else ''}"
+        return f"segline {_version()}"
+    return f"git {commit}{CHANGED if changed else ''}"
+
+
+def _version() -> str:
+    try:
+        return version("segline")
+    except PackageNotFoundError:
+        return "without a version: neither a clone nor installed"
 
 
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(PROJECT), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout.strip()
 
 
 def installed() -> str:

@@ -6,52 +6,25 @@ fingerprint -> complete? reuse : lock the slot -> run into <key>.partial -> chec
 import json
 import shutil
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from datasets import catalog
-from pipeline import digest, facts, lock, records, serving
+from pipeline import digest, drift, evaluation_check, facts, lock, properties, raw_files, remote, serving, shared
 from pipeline.child import run_child
 from pipeline.config import Recipe, settings
-from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.errors import GateError, Interrupted
 from pipeline.explain import explain
-from pipeline.fingerprint import Fingerprint, code_of
-from pipeline.graph import RAW, SERVED, STEPS, Step
+from pipeline.fingerprint import Fingerprint, code_of, environment_of
+from pipeline.graph import CACHE, DIGESTS, RAW, SERVED, STEPS, Step
+from pipeline.plan import Input, Plan
 from pipeline.quiet import stderr_to
+from pipeline.rendezvous import Crew
 from pipeline.run_folder import RunFolder
 from pipeline.status import duration
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace, read_seal
-
-
-@dataclass(frozen=True)
-class Input:
-    """One thing that a step reads: a folder and the digest of what is in it."""
-
-    path: Path
-    digest: str
-    kind: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done for one step.
-
-    Attributes:
-        step: The step.
-        inputs: What it reads, by name.
-        fingerprint: What its result depends on.
-        found: A complete artifact with this fingerprint, or None.
-        reason: Why it is reused or run, in one line.
-    """
-
-    step: Step
-    inputs: dict[str, Input]
-    fingerprint: Fingerprint
-    found: Path | None
-    reason: str
 
 
 class Runner:
@@ -60,10 +33,21 @@ class Runner:
     Attributes:
         workspace, recipe, run: Where, what, and which run.
         wait: Wait where another run holds the slot of a step; otherwise end with LockHeldError.
+        crew: The other workers, where this is the chief of several.
     """
 
-    def __init__(self, workspace: Workspace, recipe: Recipe, run: RunFolder, store: Store, *, wait: bool) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        recipe: Recipe,
+        run: RunFolder,
+        store: Store,
+        *,
+        wait: bool,
+        crew: Crew | None = None,
+    ) -> None:
         self.workspace, self.recipe, self.run, self.store, self.wait = workspace, recipe, run, store, wait
+        self.crew = crew
 
     def run_all(self, until: str | None, rerun: frozenset[str]) -> None:
         """Bring every step up to date, in order. A step that must run does so in a child process.
@@ -72,54 +56,77 @@ class Runner:
             until: Last step, or None for all.
             rerun: Steps that run even where their result could be reused.
         """
+        uploads = shared.Uploads(self.workspace.shared)
         for step in STEPS:
             again = step.name in rerun
             plan = self.plan(step, again=again)
             if plan.found:
                 self._reuse(plan, plan.found)
-            else:
+            elif uploads.cut or not self._fetched(plan, again=again):
                 print(f"{step.name:<9} runs     {plan.reason}")
-                run_child(self.run, self.workspace, step.name, again=again, wait=self.wait)
+                called = self.crew.called(self.run.id, step.name) if self.crew and step.distributed else nullcontext()
+                with called as watch:
+                    run_child(self.run, self.workspace, step.name, again=again, wait=self.wait, watch=watch)
+            uploads.add(self.run.artifact(step.name))
             if step.name == until:
-                return
-            if step.name == "ingest":  # an hour of training later would be late to learn it
-                records.require(self.run.artifact(step.name) / "records", self.recipe.evaluate.split)
+                break
+            if step.name == "ingest":
+                evaluation_check.require(self.run.artifact(step.name), self.recipe.evaluate)
+        uploads.finish()
 
     def plan(self, step: Step, *, again: bool) -> Plan:
         """Work out whether `step` can be reused. Imports nothing heavy and changes nothing but remembered digests."""
-        inputs = self._inputs(step)
+        inputs = self.inputs(step)
+        fingerprint = self.fingerprint(step, inputs)
+        found = None if again else self.workspace.complete(step.name, fingerprint.key)
+        if found:
+            return Plan(step, inputs, fingerprint, found, "nothing it depends on has changed")
+        reason = "--rerun asks for it" if again else self.why(step, fingerprint)
+        return Plan(step, inputs, fingerprint, None, reason)
+
+    def fingerprint(self, step: Step, inputs: Mapping[str, Input]) -> Fingerprint:
+        """What the result of `step` depends on, given what it reads."""
         chosen = [module for name in step.sections for module in self.recipe.section(name).modules()]
         code, libraries = code_of([step.module, *chosen])
         files = [file for name in step.sections for file in self.recipe.section(name).files().items()]
-        fingerprint = Fingerprint(
+        return Fingerprint(
             settings=settings(self.recipe, step.sections),
             inputs={name: found.digest for name, found in inputs.items()}
             | {name: digest.file_digest(path) for name, path in files},
             code=code,
             libraries=libraries,
             version=step.version,
+            environment=environment_of(libraries),
         )
-        found = None if again else self.workspace.complete(step.name, fingerprint.key)
-        if found:
-            return Plan(step, inputs, fingerprint, found, "nothing it depends on has changed")
-        reason = "--rerun asks for it" if again else self._why(step, fingerprint)
-        return Plan(step, inputs, fingerprint, None, reason)
 
     def execute(self, step: Step, *, again: bool) -> None:
         """Reuse or run one step in this process. `segline step` and every orchestrator come here."""
         plan = self.plan(step, again=again)
-        slot = self.workspace.lock(step.name, plan.fingerprint.key)
-        with ExitStack() as stack:
-            said = f"{step.name:<9} "
-            stack.enter_context(lock.hold(slot, self.run.id, wait=self.wait, on_wait=lambda line: print(said + line)))
-            # Whoever held the slot before us may have made just what we need.
-            found = None if again else self.workspace.complete(step.name, plan.fingerprint.key)
-            if found:
-                self._reuse(plan, found)
-                return
-            self._make(plan)
+        with self._slot(plan):
+            if again or not self._have(plan):
+                self._make(plan, again=again)
 
-    def _make(self, plan: Plan) -> None:
+    def _slot(self, plan: Plan) -> AbstractContextManager[None]:
+        """Hold the lock under which a step's result is made, or fetched."""
+        slot, said = self.workspace.lock(plan.step.name, plan.fingerprint.key), f"{plan.step.name:<9} "
+        return lock.hold(slot, self.run.id, wait=self.wait, on_wait=lambda line: print(said + line))
+
+    def _have(self, plan: Plan) -> bool:
+        """Use a result that is there, here or on the shared storage, if it is. The slot must be held."""
+        # Whoever held the slot before us may have made just what we need.
+        if found := self.workspace.complete(plan.step.name, plan.fingerprint.key):
+            self._reuse(plan, found)
+        elif found := shared.take(plan, self.workspace, self.run, self.store):
+            self._follow(plan.step, found)
+        return found is not None
+
+    def _fetched(self, plan: Plan, *, again: bool) -> bool:
+        if again or not self.workspace.shared:
+            return False
+        with self._slot(plan):
+            return self._have(plan)
+
+    def _make(self, plan: Plan, *, again: bool) -> None:
         step, key = plan.step, plan.fingerprint.key
         partial = self.workspace.partial(step.name, key)
         if not step.resumes:
@@ -132,7 +139,8 @@ class Runner:
         try:
             with stderr_to(self.run.log_file):  # the import of TensorFlow
                 work = step.run
-            work(self.recipe.only(step.sections), {name: found.path for name, found in plan.inputs.items()}, partial)
+            paths = {name: found.path for name, found in plan.inputs.items()}
+            work(self.recipe.only(step.sections), paths | self.aids(plan, again=again), partial)
             self._check_complete(step, partial)
         except BaseException as error:
             if not step.resumes:
@@ -142,25 +150,30 @@ class Runner:
             raise
         artifact = self._publish(plan, partial, execution)
         self._promote(step, artifact)
+        self._report(step)
         print(f"{step.name:<9} done     in {duration(time.monotonic() - began)}")
+        self._check_drift(step)
 
     def _publish(self, plan: Plan, partial: Path, execution: int) -> Path:
         """Seal the finished folder and rename it into place: before the rename nothing is there, after it all is."""
         step, key = plan.step, plan.fingerprint.key
-        contents = digest.digest(digest.manifest(partial))
+        files = digest.manifest(partial)
+        contents = digest.digest(files)
         seal = {
             "step": step.name,
             "run": self.run.id,
             "execution": execution,
+            "code": (self.run.path / "code.txt").read_text(encoding="utf-8").strip(),
             "made": time.time(),
             "digest": contents,
             "fingerprint": json.loads(plan.fingerprint.to_json()),
+            "files": {name: found for name, (_, _, found) in files.items()},
         }
         digest.write_atomically(partial / SEAL, json.dumps(seal))
         artifact = self.workspace.next_attempt(step.name, key)
         partial.rename(artifact)
         self.run.link(step.name, artifact)
-        self.store.finish(execution, step.name, self.workspace.relative(artifact), contents)
+        self.store.finish(execution, step.name, self.workspace.relative(artifact), contents, properties.of(artifact))
         return artifact
 
     def _reuse(self, plan: Plan, artifact: Path) -> None:
@@ -168,10 +181,19 @@ class Runner:
         self._complete_record(plan, artifact, seal)
         key = plan.fingerprint.key
         execution = self.store.begin(self.run.id, plan.step.name, plan.reason, key, plan.fingerprint.to_json())
+        self.store.link(
+            execution, "output", plan.step.name, plan.step.name, self.workspace.relative(artifact), seal["digest"]
+        )
         self.store.end(execution, "reused")
         self.run.link(plan.step.name, artifact)
         print(f"{plan.step.name:<9} reused   made by run {seal['run']}")
-        self._promote(plan.step, artifact)
+        self._follow(plan.step, artifact)
+
+    def _follow(self, step: Step, artifact: Path) -> None:
+        """Do what follows from a result, whoever made it."""
+        self._promote(step, artifact)
+        self._report(step)
+        self._check_drift(step)
 
     def _complete_record(self, plan: Plan, artifact: Path, seal: dict[str, Any]) -> None:
         """Record who made an artifact where the store does not know: its run was killed, or the store is a new one."""
@@ -185,17 +207,32 @@ class Runner:
             execution = self.store.begin(self.run.id, step, reason, plan.fingerprint.key, plan.fingerprint.to_json())
             for name, found in plan.inputs.items():
                 self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
-        self.store.finish(execution, step, uri, seal["digest"])
+        self.store.finish(execution, step, uri, seal["digest"], properties.of(artifact))
 
     def _promote(self, step: Step, artifact: Path) -> None:
         if step.promotes:
             name = serving_name(self.recipe)
             served = serving.promote(self.workspace, name, artifact, self.run, self.store)
             print(f"{'serving':<9} {self.workspace.relative(served)}")
+            if self.recipe.export.url and (uploaded := remote.publish(served, self.recipe.export.url)):
+                print(f"{'uploaded':<9} {uploaded}")
 
-    def _inputs(self, step: Step) -> dict[str, Input]:
+    def _check_drift(self, step: Step) -> None:
+        if step.name == "validate":
+            limits = self.recipe.validate_.drift
+            drift.check(self.workspace, self.run, self.store, name=serving_name(self.recipe), config=limits)
+
+    def _report(self, step: Step) -> None:
+        """Write the run's report where `step` gives it something to tell."""
+        if step.name in ("evaluate", "export"):
+            from pipeline.report import page as report  # NumPy and Pillow: where a report is due, and not before
+
+            report.write(self.workspace, self.run)
+
+    def inputs(self, step: Step, without: Collection[str] = ()) -> dict[str, Input]:
+        """What `step` reads, by name, but for those `without`."""
         found: dict[str, Input] = {}
-        for name in step.reads:
+        for name in (name for name in step.reads if name not in without):
             if name == RAW:
                 found[name] = self._raw()
             elif name == SERVED:
@@ -207,18 +244,25 @@ class Runner:
         return found
 
     def _raw(self) -> Input:
-        folder = self.recipe.data.manual_dir.expanduser()
-        sources = catalog.spec(self.recipe.data.name).sources
-        if not folder.is_dir():
-            raise UserError(
-                f"data.manual_dir: there is no folder {str(folder)!r} (looked from {Path.cwd()}). "
-                f"It should hold the raw files of {self.recipe.data.name}: {', '.join(sources)}."
-            )
-        folder = folder.resolve()
-        memory = self.workspace.memory(digest.text_digest(str(folder)))
-        return Input(folder, digest.remembered(folder, sources, memory), "raw")
+        data = self.recipe.data
+        folder = raw_files.local(data)
+        return Input(folder, raw_files.contents(data, self.workspace, folder), RAW)
 
-    def _why(self, step: Step, fingerprint: Fingerprint) -> str:
+    def aids(self, plan: Plan, *, again: bool) -> dict[str, Path]:
+        """Give what a cached step works with: a folder for all runs, and the raw files' digests."""
+        if not plan.step.cached:
+            return {}
+        if RAW not in plan.inputs:  # what is kept there is named by all that it depends on
+            return {CACHE: self.workspace.cache(plan.step.name, "shared")}
+        if again:  # what is to be made anew is not to be taken from there
+            shutil.rmtree(self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)), ignore_errors=True)
+        return {
+            CACHE: self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)),
+            DIGESTS: raw_files.memory(self.recipe.data, self.workspace, plan.inputs[RAW].path),
+        }
+
+    def why(self, step: Step, fingerprint: Fingerprint) -> str:
+        """Say in one line what has changed since the step's newest result."""
         old = self.store.last_fingerprint(step.name, self.recipe.name)
         if old is None:
             return "for the first time"
@@ -233,14 +277,6 @@ class Runner:
         missing = [name for name in step.writes if not (folder / name).exists()]
         if missing:
             raise RuntimeError(f"Step {step.name} ended without writing {', '.join(missing)}.")
-
-
-def remove_leftovers(workspace: Workspace) -> None:
-    """Remove what killed steps left behind that can no longer be resumed; a living step holds its slot's lock."""
-    for step in STEPS:
-        for partial in workspace.partials(step.name) if not step.resumes else []:
-            if not lock.is_held(workspace.lock(step.name, partial.stem)):
-                shutil.rmtree(partial, ignore_errors=True)
 
 
 def serving_name(recipe: Recipe) -> str:

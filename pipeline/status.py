@@ -15,7 +15,7 @@ def lines(workspace: Workspace, limit: int) -> list[str]:
     sweep.mark_killed(workspace, store)
     said: list[str] = []
     for run in store.runs(limit):
-        said += [f"{run['id']}  {run['state']}  {_when(run['started'])}{_took(run)}"]
+        said += [f"{run['id']}  {run['state']}  {when(run['started'])}{_took(run)}"]
         for execution in store.executions(run["id"]):
             said += _execution(workspace, execution)
     store.close()
@@ -36,7 +36,8 @@ def _execution(workspace: Workspace, execution: Row) -> list[str]:
     return said
 
 
-def _when(seconds: float) -> str:
+def when(seconds: float) -> str:
+    """Say a moment in local time, 2026-07-05 02:30:00."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 

@@ -12,31 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SCHEMA = """
-CREATE TABLE runs (
-    id TEXT PRIMARY KEY, recipe TEXT NOT NULL, command TEXT NOT NULL, code TEXT NOT NULL,
-    state TEXT NOT NULL, started REAL NOT NULL, finished REAL
-);
-CREATE TABLE executions (
-    id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES runs(id), step TEXT NOT NULL, state TEXT NOT NULL,
-    reason TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL, error TEXT,
-    started REAL NOT NULL, finished REAL
-);
-CREATE TABLE artifacts (
-    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, uri TEXT NOT NULL, digest TEXT NOT NULL, created REAL NOT NULL,
-    UNIQUE (uri, digest)
-);
-CREATE TABLE events (
-    execution INTEGER NOT NULL REFERENCES executions(id), artifact INTEGER NOT NULL REFERENCES artifacts(id),
-    direction TEXT NOT NULL CHECK (direction IN ('input', 'output')), name TEXT NOT NULL,
-    PRIMARY KEY (execution, artifact, direction, name)
-);
-CREATE INDEX executions_by_run ON executions (run);
-CREATE INDEX executions_by_step ON executions (step, key);
-CREATE INDEX events_by_artifact ON events (artifact, direction);
-"""
-VERSION = 1
-"""Value of SQLite's user_version that goes with SCHEMA."""
+from pipeline import filesystem
+from pipeline.schema import MIGRATIONS
+
+VERSION = len(MIGRATIONS)
+"""Value of SQLite's user_version when all have been applied."""
 
 Row = dict[str, Any]
 
@@ -51,7 +31,9 @@ class Store:
         self._db.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
         )
-        self._db.execute("PRAGMA journal_mode = WAL")
+        # WAL shares memory between processes, which those of other hosts do not have (sqlite.org/wal.html).
+        journal = "TRUNCATE" if filesystem.mount_of(path.parent).is_network else "WAL"
+        self._db.execute(f"PRAGMA journal_mode = {journal}")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA foreign_keys = ON")
         self._migrate(path)
@@ -101,11 +83,13 @@ class Store:
         with self._db:
             self._link(execution, direction, name, kind, uri, digest)
 
-    def finish(self, execution: int, kind: str, uri: str, digest: str) -> None:
-        """Record that an execution wrote an artifact and has ended well: both, or neither."""
+    def finish(
+        self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record that an execution wrote an artifact, with its figures, and has ended well: all of it, or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
-            self._link(execution, "output", kind, kind, uri, digest)
+            self._link(execution, "output", kind, kind, uri, digest, properties)
             self.end(execution, "done")
 
     def execution(self, number: int) -> Row | None:
@@ -114,8 +98,8 @@ class Store:
         return rows[0] if rows else None
 
     def runs(self, limit: int) -> list[Row]:
-        """The newest runs, newest first."""
-        return self._all("SELECT * FROM runs ORDER BY started DESC LIMIT ?", limit)
+        """The newest runs, newest first; -1: all."""
+        return self._all("SELECT * FROM runs ORDER BY started DESC, rowid DESC LIMIT ?", limit)
 
     def running(self) -> list[Row]:
         """Runs of `segline run` that were not recorded as ended: they are running, or were killed."""
@@ -157,16 +141,65 @@ class Store:
 
     def inputs(self, execution: int) -> list[Row]:
         """Artifacts that an execution read, with the name it knew each by."""
+        return self.linked(execution, "input")
+
+    def linked(self, execution: int, direction: str) -> list[Row]:
+        """Artifacts that an execution read ("input") or wrote ("output"), with the name it knew each by."""
         return self._all(
             "SELECT artifacts.*, events.name FROM events JOIN artifacts ON artifacts.id = artifact "
-            "WHERE execution = ? AND direction = 'input' ORDER BY artifacts.id",
+            "WHERE execution = ? AND direction = ? ORDER BY artifacts.id",
             execution,
+            direction,
         )
 
-    def _link(self, execution: int, direction: str, name: str, kind: str, uri: str, digest: str) -> None:
+    def outputs(self, run: str) -> list[Row]:
+        """Artifacts that a run made or reused, in the order of its steps, with the step and the execution's state."""
+        return self._all(
+            "SELECT artifacts.*, executions.step, executions.state AS how FROM executions "
+            "JOIN events ON events.execution = executions.id AND direction = 'output' "
+            "JOIN artifacts ON artifacts.id = artifact WHERE run = ? ORDER BY executions.id",
+            run,
+        )
+
+    def live(self) -> list[Row]:
+        """Every artifact that somebody wrote and nobody removed, oldest first; raw files are not among them."""
+        return self._all(
+            "SELECT * FROM artifacts WHERE state = 'live' "
+            "AND id IN (SELECT artifact FROM events WHERE direction = 'output') ORDER BY id"
+        )
+
+    def remove(self, uri: str) -> None:
+        """Record that what lay at this address is no longer there."""
+        self._db.execute("UPDATE artifacts SET state = 'removed' WHERE uri = ?", (uri,))
+
+    def damage(self) -> list[str]:
+        """What SQLite itself finds wrong with the file: pages, indices, references to rows that are not there."""
+        found = [row["integrity_check"] for row in self._all("PRAGMA integrity_check")]
+        lost = [
+            f"a row of {row['table']} refers to a {row['parent']} row that is not there"
+            for row in self._all("PRAGMA foreign_key_check")
+        ]
+        return [line for line in found if line != "ok"] + lost
+
+    def rows(self, query: str, *values: Any) -> list[Row]:
+        """Answer of one statement of SQL, for modules that keep a table of their own (schedule/ledger.py)."""
+        return self._all(query, *values)
+
+    def _link(
+        self,
+        execution: int,
+        direction: str,
+        name: str,
+        kind: str,
+        uri: str,
+        digest: str,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
         self._db.execute(
-            "INSERT OR IGNORE INTO artifacts (kind, uri, digest, created) VALUES (?, ?, ?, ?)",
-            (kind, uri, digest, time.time()),
+            "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
+            "properties = CASE excluded.properties WHEN '{}' THEN properties ELSE excluded.properties END",
+            (kind, uri, digest, time.time(), json.dumps(properties or {})),
         )
         self._db.execute(
             "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
@@ -186,10 +219,10 @@ class Store:
             return
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
-            if self._version() == 0:  # another process may have been first
-                for statement in SCHEMA.split(";"):
+            for migration in MIGRATIONS[self._version() :]:  # another process may have been first
+                for statement in migration.split(";"):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self) -> int:
         row: Row = self._db.execute("PRAGMA user_version").fetchone()

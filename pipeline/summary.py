@@ -16,7 +16,7 @@ def summary(run: RunFolder, served: Path | None) -> list[str]:
         served: Where the model is served, if it is.
     """
     evaluate, train = run.artifact("evaluate"), run.artifact("train")
-    paths = {"report": evaluate / "report.html", "overlays": evaluate / "overlays", "events": train / "events"}
+    paths = {"report": run.path / "report.html", "overlays": evaluate / "overlays", "events": train / "events"}
     if served:
         paths["SavedModel"] = served
     return [

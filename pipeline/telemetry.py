@@ -1,15 +1,22 @@
-"""TensorBoard: scalars and pictures of a training, written without TensorFlow's own writer, which cannot resume."""
+"""TensorBoard: what a training tells, written without TensorFlow's own writer, which cannot resume."""
 
 import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+BINS = 64
+"""Of a histogram, between the least and the greatest value."""
 
 
 class Telemetry:
@@ -37,6 +44,37 @@ class Telemetry:
         image = Summary.Image(height=height, width=width, colorspace=channels, encoded_image_string=encoded.getvalue())
         self._add(step, Summary.Value(tag=tag, image=image))
 
+    def histogram(self, step: int, tag: str, values: np.ndarray) -> None:
+        """Write how the values of an array are spread at a step."""
+        values = values.astype(np.float64).ravel()
+        counts, edges = np.histogram(values, BINS)
+        histogram = HistogramProto(
+            min=values.min(),
+            max=values.max(),
+            num=values.size,
+            sum=values.sum(),
+            sum_squares=values @ values,
+            bucket_limit=edges[1:].tolist(),
+            bucket=counts.tolist(),
+        )
+        self._add(step, Summary.Value(tag=tag, histo=histogram))
+
+    def graph(self, graph: bytes) -> None:
+        """Write a serialised tf.GraphDef."""
+        self._writer.add_event(Event(graph_def=graph, wall_time=time.time()))
+
+    def settings(self, values: Mapping[str, Any]) -> None:
+        """Write the settings by which the page HParams tells this training from others, {"train.epochs": 40, ...}."""
+        plain = {
+            key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in values.items()
+        }
+        self._writer.add_event(Event(wall_time=time.time(), summary=_copied(hparams.session_start_pb(plain))))
+
+    def end(self) -> None:
+        """Write that the training has come to its end."""
+        success = api_pb2.Status.Value("STATUS_SUCCESS")
+        self._writer.add_event(Event(wall_time=time.time(), summary=_copied(hparams.session_end_pb(success))))
+
     def flush(self) -> None:
         """Bring to disk what was written: before a checkpoint, so that a resume leaves no gap."""
         self._writer.flush()
@@ -47,3 +85,8 @@ class Telemetry:
 
     def _add(self, step: int, *values: Summary.Value) -> None:
         self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
+
+
+def _copied(summary: Any) -> Summary:
+    """Give a summary as TensorBoard's own kind of message: with TensorFlow installed it comes as TensorFlow's."""
+    return Summary.FromString(summary.SerializeToString())

@@ -1,4 +1,4 @@
-"""The model that the train step left: loading it, and asking it about one image."""
+"""The model that the train step left: writing it, loading it, and asking it about one image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from models import catalog, segmenter
+from models import catalog, segmenter, weights
+from models.fit import Fit
 from pipeline.config import ModelConfig
 
 if TYPE_CHECKING:
     import keras
 
-WEIGHTS = "model.weights.h5"
+WEIGHTS = "weights.h5"
+
+
+def save(train: Path, model: "keras.Model") -> None:
+    """Write a model's weights into the folder of a train step, whole or not at all."""
+    partial = train / f"partial.{WEIGHTS}"
+    weights.save(model, partial)
+    partial.replace(train / WEIGHTS)
 
 
 def load(train: Path, config: ModelConfig, num_classes: int) -> "keras.Model":
@@ -26,7 +34,7 @@ def load(train: Path, config: ModelConfig, num_classes: int) -> "keras.Model":
     return catalog.restore(config.name, num_classes, config.options, train / WEIGHTS)
 
 
-def class_map(model: "keras.Model", image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Classify one image uint8 [H,W,3], seen at `size` or as it is: uint8 [H,W] of train ids."""
-    logits = segmenter.logits(model, tf.constant(image[None]), size)
+def class_map(model: "keras.Model", image: np.ndarray, fit: Fit | None) -> np.ndarray:
+    """Classify one image uint8 [H,W,3], seen as `fit` says or as it is: uint8 [H,W] of train ids."""
+    logits = segmenter.logits(model, tf.constant(image[None]), fit)
     return tf.argmax(logits[0], axis=-1, output_type=tf.int32).numpy().astype(np.uint8)

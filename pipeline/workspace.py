@@ -1,11 +1,13 @@
 """Where a workspace keeps what. The only module that knows the layout.
 
 store.sqlite   artifacts/<step>/<fingerprint>/   runs/<id>/   cache/   locks/   serving/<name>/<version>/
+reproduced/<run>/ (a workspace of its own)
 """
 
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,34 @@ from pipeline.errors import UserError
 SEAL = "artifact.json"
 """Last file written into an artifact; it says what made it. A folder without it is not complete."""
 
+SHARED = "SEGLINE_ARTIFACTS"
+"""Variable of the environment with the URL of the storage that shares results, as credentials for it are: it says where
+a host keeps things, so that every command and timer of the host means the same, and no recipe names it."""
+
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folder that holds everything that runs make. It may be moved: nothing inside depends on where it lies."""
+    """Folder that holds everything that runs make. It may be moved: nothing inside depends on where it lies.
+
+    Attributes:
+        root: The folder.
+        shared: URL of a storage by which workspaces share results (pipeline/shared.py); None: this one shares none.
+    """
 
     root: Path
+    shared: str | None = None
+
+    @classmethod
+    def of(cls, root: Path, environment: Mapping[str, str]) -> "Workspace":
+        """The workspace in a folder, with the shared storage that the environment names.
+
+        Raises:
+            UserError: What stands there is no URL.
+        """
+        url = environment.get(SHARED, "").rstrip("/")
+        if url and "://" not in url:
+            raise UserError(f"{SHARED} must be a URL, such as s3://bucket/segline. Received: {url!r}.")
+        return cls(root, url or None)
 
     @property
     def store(self) -> Path:
@@ -48,11 +72,19 @@ class Workspace:
 
     def partials(self, step: str) -> list[Path]:
         """Every unfinished artifact of a step: its name is the fingerprint and ".partial"."""
-        return list(self._folder(step).glob("*.partial"))
+        return list(self._folder(step).glob("[!.]*.partial"))
+
+    def fetched(self, step: str, key: str) -> Path:
+        """Where an artifact is fetched to from the shared storage before it is published; `segline gc` removes it."""
+        return self._folder(step) / f".{key}.partial"
 
     def lock(self, step: str, key: str) -> Path:
         """Lock of the slot that this artifact has in the workspace."""
         return self.root / "locks" / f"{step}-{key}.lock"
+
+    def cluster(self, key: str) -> Path:
+        """Folder in which the workers of a job find each other; `key` names the workers."""
+        return self.root / "cluster" / key
 
     def run(self, run_id: str) -> Path:
         """Folder of one run: recipe, library versions, command, log, and links to its artifacts."""
@@ -62,6 +94,15 @@ class Workspace:
         """Held while `segline run` works on a run, so that others can tell a living run from a killed one."""
         return self.run(run_id) / "run.lock"
 
+    @property
+    def in_use(self) -> Path:
+        """Lock that every run shares while it works, and that `segline gc` wants for itself alone."""
+        return self.root / "locks" / "in_use.lock"
+
+    def reproduction(self, run_id: str) -> Path:
+        """Workspace in which `segline reproduce` makes a run anew."""
+        return self.root / "reproduced" / run_id
+
     def new_run_id(self, recipe: str) -> str:
         """Name for a new run that sorts by time and says what it runs."""
         return f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}-{secrets.token_hex(2)}"
@@ -69,6 +110,10 @@ class Workspace:
     def memory(self, name: str) -> Path:
         """File that remembers a manifest between runs."""
         return self.root / "cache" / "manifests" / f"{name}.json"
+
+    def cache(self, step: str, key: str) -> Path:
+        """Folder in which a step keeps what it may use again; it can be removed at any time."""
+        return self.root / "cache" / step / key
 
     def relative(self, path: Path) -> str:
         """Name `path` relative to the workspace where it lies inside, else as an absolute path."""
@@ -85,7 +130,9 @@ class Workspace:
 
 
 def read_seal(artifact: Path) -> dict[str, Any]:
-    """What the seal of an artifact says: step, run, execution, made, digest, fingerprint.
+    """What the seal of an artifact says: step, run, execution, code, made, digest, fingerprint, files (digest of each).
+
+    One that was fetched says in `fetched` from which URL, and which run made it; run and execution are those here.
 
     Raises:
         UserError: The seal is damaged.

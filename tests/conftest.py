@@ -11,6 +11,12 @@ PROJECT = Path(__file__).parent.parent
 SAMPLE = {"count": 14, "seed": 3, "size": (72, 96)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests: of two processes, neither then waits long for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with the real data; the test is skipped where it is absent."""

@@ -68,12 +68,44 @@ def test_one_command_goes_from_raw_folder_to_served_model(segline: Segline) -> N
     named = dict(re.findall(r"^(report|overlays|events|SavedModel) +(.+)$", shown, re.M))
     assert len(named) == 4 and all(Path(path).exists() for path in named.values())
     assert max(map(len, shown.split("report   ")[0].splitlines())) <= 80
+    report = Path(named["report"])
+    assert "serving" not in report.parts and "artifacts/export/" in report.read_text()
+    assert "| miou |" in report.with_suffix(".md").read_text()
 
 
 def test_again_everything_is_reused(segline: Segline) -> None:
     shown = segline.run()
     assert all(re.search(rf"^{step} +reused", shown, re.M) for step in STEPS)
     assert [path.name for path in served(segline).parent.iterdir() if not path.name.startswith(".")] == ["1"]
+
+
+def test_what_a_workspace_holds_is_explained_and_checked(segline: Segline, tmp_path: Path) -> None:
+    first = segline("runs").splitlines()[-1].split()[0]
+    told = json.loads(segline("runs", "--json"))[-1]
+    assert (told["id"], told["served"]) == (first, ["serving/tiny/1"]) and told["figures"]["images"] == 4
+    assert segline("explain", *segline.recipe()).split()[1::8] == ["reuse"] * 5
+    assert segline("step", "train", *segline.recipe(), "--run", "new", "--dry-run").startswith("train     reuse")
+    shown = segline("run", *segline.recipe(), "--set", "evaluate.overlays=2", "--dry-run")
+    assert re.search(r"^evaluate +run +evaluate\.overlays 1 -> 2$", shown, re.M)
+    assert "intact  serving/tiny/1" in segline("verify", str(segline.workspace))
+    assert "would free" in segline("gc", "--keep-last", "1", "--dry-run")
+    assert "events" in segline("lineage", "--openlineage", str(tmp_path / "events.json"))
+    segline.run("--until", "validate", "--set", "validate.all_void_mask=error")
+    second = segline("runs", "--limit", "1").split()[0]
+    assert "recipe     validate.all_void_mask: warning -> error" in segline("diff", first, second)
+    shown = segline("reproduce", second)
+    assert re.search(r"^ingest/records +the same, bit by bit$", shown, re.M)
+    assert re.search(r"^validate/statistics.json +the same, bit by bit$", shown, re.M)
+
+
+def test_damage_is_named_with_its_file(segline: Segline) -> None:
+    report = next(segline.workspace.glob("artifacts/validate/*/weights.json"))
+    before = report.read_bytes()
+    report.write_bytes(before.replace(b"0", b"1", 1))
+    try:
+        assert f"{report.parent.name}: weights.json is damaged" in segline("verify", str(segline.workspace), code=2)
+    finally:
+        report.write_bytes(before)
 
 
 def test_a_reused_run_imports_no_tensorflow(segline: Segline) -> None:
@@ -89,6 +121,7 @@ def test_a_reused_run_imports_no_tensorflow(segline: Segline) -> None:
 def test_status_and_lineage_tell_the_way_back(segline: Segline) -> None:
     shown = segline("status")
     assert "reused" in shown and max(map(len, shown.splitlines())) <= 80
+    assert "There is no nowhere in" in segline("lineage", str(served(segline) / "nowhere"), code=2)
     shown = segline("lineage", str(served(segline)))
     for word in (
         "served",
@@ -104,6 +137,36 @@ def test_status_and_lineage_tell_the_way_back(segline: Segline) -> None:
         assert word in shown
     log = next((segline.workspace / "runs").iterdir()) / "log.txt"
     assert "train" in log.read_text()
+
+
+def test_two_evaluations_are_compared_image_by_image(segline: Segline, tmp_path: Path) -> None:
+    run = next((segline.workspace / "runs").iterdir()).name
+    artifact = next((segline.workspace / "artifacts/evaluate").iterdir())
+    shown = segline("compare", run, str(artifact), "--json", str(tmp_path / "c.json"))
+    assert re.search(r"^miou .* \+0\.0000 .* noise$", shown, re.M) and "4 images in common" in shown
+    assert json.loads((tmp_path / "c.json").read_text())["differences"]["miou"]["beyond_noise"] is False
+    assert "noise" in segline("compare", run[:-2], run)
+    assert "There is no run 'nothing'" in segline("compare", run, "nothing", code=2)
+
+
+def test_promotion_by_hand_and_what_there_is_to_roll_back_to(segline: Segline) -> None:
+    run = next((segline.workspace / "runs").iterdir()).name
+    assert "serving/byhand/1" in segline("promote", run, "--name", "byhand")
+    assert "no earlier version" in segline("rollback", "byhand", code=2)
+    assert "byhand" in segline("rollback", "other", code=2)
+    assert "by hand, as byhand version 1" in segline("status")
+
+
+def test_a_figure_that_cannot_be_is_told_before_training(segline: Segline) -> None:
+    shown = segline.run("--set", 'evaluate.gate={"iou/Kar": 0.5}', "--set", "train.epochs=7", code=2)
+    assert "Did you mean 'iou/Car'?" in shown and "train     runs" not in shown
+
+
+@pytest.mark.slow
+def test_suspects_are_written(segline: Segline, tmp_path: Path) -> None:
+    run = next((segline.workspace / "runs").iterdir()).name
+    assert "regions in" in segline("suspects", run, "--out", str(tmp_path / "out"), "--count", "5")
+    assert (tmp_path / "out/suspects.csv").is_file()
 
 
 def test_a_prediction_needs_the_served_folder_alone(segline: Segline, tmp_path: Path) -> None:

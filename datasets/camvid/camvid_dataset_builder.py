@@ -1,47 +1,92 @@
-"""CamVid in the layout of the SegNet tutorial: 480x360 frames of five drives through Cambridge, 11 classes."""
+"""CamVid: frames of five drives through Cambridge, in the layouts in which people have them."""
 
-from pathlib import Path
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from datasets import labels
-from datasets.camvid.classes import SPEC, VOID
-from datasets.pairs import Split, by_stem
+from datasets import colour_labels, labels
+from datasets.audit import BadFileError, Kind, opened
+from datasets.camvid import layouts
+from datasets.camvid.classes import FULL_COLOURS, GROUPS, SPECS, VOID
+from datasets.camvid.splits import IDS
+from datasets.pairs import Split
+from datasets.raw import RawFolder
+from datasets.reader import Reader
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.spec import IGNORE
 
-FOLDERS = {"train": ("train", "trainannot"), "val": ("val", "valannot"), "test": ("test", "testannot")}
-"""{split: (folder of images, folder of masks)}."""
+TABLE = labels.id_table({**{index: index for index in range(VOID)}, VOID: IGNORE})
+"""Of the SegNet tutorial's masks."""
 
-TABLE = labels.id_table({**{index: index for index in range(SPEC.num_classes)}, VOID: IGNORE})
+TABLE_12 = labels.id_table({index: index for index in range(VOID + 1)})
+"""Of dataset1's masks, where void is a class."""
+
+FULL: colour_labels.Colours = tuple((colour, index) for index, colour in enumerate(FULL_COLOURS.values()))
+
+FULL_11: colour_labels.Colours = (
+    *((FULL_COLOURS[name], index) for index, (_, joined) in enumerate(GROUPS.values()) for name in joined),
+    (FULL_COLOURS["Void"], IGNORE),
+)
 
 
 class Builder(SegmentationBuilder):
-    """CamVid: PNG images, and PNG masks of ids 0..10 with 11 for void."""
+    """CamVid: PNG images, and PNG masks of ids (`segnet`, `dataset1`) or of colours (`full`, `full_11`)."""
 
-    SPEC = SPEC
+    SPECS = SPECS
     VERSION = tfds.core.Version("1.0.0")
-    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "The SegNet tutorial's layout, 11 classes."}
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "Four layouts; 11, 12 or 32 classes."}
     MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
-    Get the folder CamVid of {SPEC.homepage}. It holds train/ with trainannot/, val/ with valannot/, and test/ with
-    testannot/: PNG images, and masks of the same names.
+    segnet: the folder CamVid of {SPECS["segnet"].homepage},
+    with train/ and trainannot/, val/ and valannot/, test/ and testannot/.
+    dataset1: the folder of that name that goes with {SPECS["dataset1"].homepage},
+    with images_prepped_train/ and annotations_prepped_train/, images_prepped_test/ and annotations_prepped_test/.
+    full, full_11: 701_StillsRaw_full/ and LabeledApproved_full/, or the zip files of these names, of
+    {SPECS["full"].homepage}
     """
 
-    def find(self, raw: Path) -> dict[str, Split]:
+    def find(self, raw: RawFolder) -> dict[str, Split]:
         """See SegmentationBuilder. The group is the drive: 0001TP of 0001TP_006690."""
-        return by_stem(raw, FOLDERS, group=lambda id_: id_.split("_")[0])
+        if self.spec.config in ("full", "full_11"):
+            return layouts.by_lists(raw)
+        return layouts.in_folders(raw, layouts.DATASET1 if self.spec.config == "dataset1" else layouts.SEGNET)
 
-    @staticmethod
-    def read_mask(content: bytes) -> np.ndarray:
+    def reader(self) -> Reader:
         """See SegmentationBuilder."""
-        return labels.from_ids(content, TABLE)
+        masks = {
+            "segnet": partial(labels.from_ids, table=TABLE),
+            "dataset1": partial(ids_in_every_channel, table=TABLE_12),
+            "full": partial(read_colours, colours=FULL),
+            "full_11": partial(read_colours, colours=FULL_11),
+        }
+        return Reader(masks[self.spec.config])
 
-    def published_ids(self, raw: Path, split: str) -> frozenset[str]:
-        """Read the tutorial's list of the split: a line holds the path of an image and that of its mask."""
-        listing = raw / f"{split}.txt"
-        if not listing.is_file():
-            return frozenset()
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        return frozenset(Path(line.split()[0]).stem for line in lines if line.strip())
+    def published_ids(self, split: str) -> frozenset[str]:
+        """See SegmentationBuilder: the lists are the same for every layout."""
+        return frozenset(IDS[split])
+
+
+def read_colours(content: bytes, colours: colour_labels.Colours) -> np.ndarray:
+    """Decode a mask of exact colours to train ids, uint8 [H, W], or raise BadFileError."""
+    return colour_labels.exact(colour_labels.decode(content), colours)
+
+
+def ids_in_every_channel(content: bytes, table: np.ndarray) -> np.ndarray:
+    """Decode a mask of ids that is grey, or RGB with the id in each of the three channels.
+
+    Returns:
+        Train ids, uint8 [H, W].
+
+    Raises:
+        BadFileError: As labels.from_ids; or the channels differ.
+    """
+    with opened(content) as image:
+        coloured = image.mode == "RGB"
+    if not coloured:
+        return labels.from_ids(content, table)
+    rgb = colour_labels.decode(content)
+    differing = int((rgb != rgb[..., :1]).any(axis=-1).sum())
+    if differing:
+        raise BadFileError(Kind.MASK_CHANNELS, f"mode RGB, and the channels differ in {differing} px")
+    return labels.lookup(np.ascontiguousarray(rgb[..., 0]), table)

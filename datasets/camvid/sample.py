@@ -1,22 +1,22 @@
-"""Sample data in CamVid's own layout: drawn street scenes with exact masks."""
+"""Sample data in CamVid's own layouts: drawn street scenes with exact masks."""
 
-import json
-import os
-import shutil
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from datasets import scenes
-from datasets.camvid.classes import SPEC, VOID
+from datasets import catalog, sample_folder, scenes
+from datasets.camvid import layouts
+from datasets.camvid.classes import FULL, GROUPS, VOID
+from datasets.camvid.splits import IDS
 from datasets.errors import DatasetError
 from datasets.scenes import Surface
+from datasets.spec import DatasetSpec
 
 VERSION = 1
 """Raise it with every change of what is drawn, so that older samples are not taken for today's."""
-
-STAMP = "sample.json"
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
 """The real set's drives. Each has a light of its own here, and all are in every split."""
@@ -24,28 +24,42 @@ SEQUENCES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
 CLASS_OF = {
     Surface.SKY: "Sky",
     Surface.BUILDING: "Building",
-    Surface.POLE: "Pole",
+    Surface.POLE: "Column_Pole",
     Surface.ROAD: "Road",
-    Surface.PAVEMENT: "Pavement",
+    Surface.PAVEMENT: "Sidewalk",
     Surface.TREE: "Tree",
+    Surface.GRASS: "VegetationMisc",
     Surface.SIGN: "SignSymbol",
+    Surface.LETTERING: "Misc_Text",
+    Surface.TRAFFIC_LIGHT: "TrafficLight",
     Surface.FENCE: "Fence",
     Surface.CAR: "Car",
+    Surface.BUS: "Truck_Bus",
     Surface.PEDESTRIAN: "Pedestrian",
-    Surface.BICYCLIST: "Bicyclist",
+    Surface.RIDER: "Bicyclist",
+    Surface.BICYCLE: "Bicyclist",
 }
+"""Which of the 32 classes a surface is; the others are Void."""
 
 
-def write(out: Path, *, count: int, seed: int, size: tuple[int, int] = (360, 480)) -> dict[str, int]:
-    """Write sample data; what is there already from the same settings is left alone.
-
-    The data appears whole or not at all: it is drawn in a hidden folder beside `out`, which is renamed at the end.
+def write(
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    size: tuple[int, int] = (360, 480),
+    config: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, int]:
+    """Write sample data; see datasets.sample_folder.
 
     Args:
         out: Folder to make.
         count: Number of scenes over all splits.
         seed: Scene i is a function of (seed, i) alone.
         size: Height and width, pixels.
+        config: Configuration whose layout it is; None: the first.
+        dry_run: Say what would be drawn and draw nothing.
 
     Returns:
         Number of scenes of each split.
@@ -53,49 +67,55 @@ def write(out: Path, *, count: int, seed: int, size: tuple[int, int] = (360, 480
     Raises:
         DatasetError: A setting makes no sense, or `out` holds something else.
     """
-    if count < 1 or min(size) < 16 or seed < 0:
-        raise DatasetError(
-            "Sample data needs count >= 1, seed >= 0 and a size of at least 16 x 16 pixels. "
-            f"Received: count {count}, seed {seed}, size {size[0]} x {size[1]}."
-        )
-    out = Path(out)
-    splits = split_sizes(count)
-    stamp = {"dataset": SPEC.name, "version": VERSION, "count": count, "seed": seed, "size": list(size)}
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        _check_same(out, stamp, splits)
-        print(f"{out} holds this sample already: left as it is")
-        return splits
-    print(f"Drawing {count} scene{'s' * (count > 1)} in CamVid's layout ...", flush=True)
-    _sweep(out)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    try:
-        _draw_all(partial, splits, seed, size)
-        (partial / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
-        partial.rename(out)
-    except OSError as error:
-        raise DatasetError(f"{out} cannot be written: {error.strerror}. Make room or name another folder.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    spec = catalog.spec("camvid", config)
+    sample_folder.check(count=count, seed=seed, size=size)
+    splits = _splits(spec.config, count)
+    _check_count(spec, splits)
+    sample_folder.write(
+        out,
+        partial(_draw, config=spec.config, splits=splits, seed=seed, size=size),
+        stamp={
+            "dataset": spec.name,
+            "config": spec.config,
+            "version": VERSION,
+            "count": count,
+            "seed": seed,
+            "size": list(size),
+        },
+        folders=_folders(spec.config, splits),
+        layout="CamVid's",
+        dry_run=dry_run,
+    )
     return splits
 
 
-def split_sizes(count: int) -> dict[str, int]:
-    """Share scenes out: about 60 % train, 25 % val, 15 % test; from three on, at least one each."""
-    val = max(1, round(0.25 * count)) if count > 1 else 0
-    test = max(1, count - round(0.6 * count) - val) if count > 2 else 0
-    sizes = {"train": count - val - test, "val": val, "test": test}
-    return {split: number for split, number in sizes.items() if number}
+def _check_count(spec: DatasetSpec, splits: dict[str, int]) -> None:
+    """Refuse more scenes than the real set has frames, where the sample borrows their names."""
+    if spec.config in ("full", "full_11") and any(number > len(IDS[split]) for split, number in splits.items()):
+        raise DatasetError(
+            f"A sample of {spec.config} can hold no more scenes than the real set has frames: "
+            f"{', '.join(f'{split} {len(ids)}' for split, ids in IDS.items())}. "
+            f"Received: {', '.join(f'{split} {number}' for split, number in splits.items())}."
+        )
 
 
 def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Draw scene `index`: image uint8 [H,W,3] and mask uint8 [H,W] of CamVid's ids, VOID included."""
+    """Draw scene `index`: image uint8 [H,W,3] and mask uint8 [H,W] of the ids of 32 classes."""
     rng = np.random.default_rng([seed, index])
     weather = scenes.weather(np.random.default_rng([seed, index % len(SEQUENCES), len(SEQUENCES)]))
-    image, surfaces = scenes.draw(size, scenes.vary(weather, rng), rng)
-    table = np.full(256, VOID, np.uint8)
+    image, surfaces, _ = scenes.draw(size, scenes.vary(weather, rng), rng)
+    table = np.full(256, FULL.classes.index("Void"), np.uint8)
     for surface, name in CLASS_OF.items():
-        table[surface] = SPEC.classes.index(name)
+        table[surface] = FULL.classes.index(name)
     return image, table[surfaces]
+
+
+def joined(mask: np.ndarray) -> np.ndarray:
+    """Join ids of the 32 classes to those of 11, VOID for the rest."""
+    table = np.full(256, VOID, np.uint8)
+    for index, (_, names) in enumerate(GROUPS.values()):
+        table[[FULL.classes.index(name) for name in names]] = index
+    return table[mask]
 
 
 def name(index: int) -> str:
@@ -103,49 +123,56 @@ def name(index: int) -> str:
     return f"{SEQUENCES[index % len(SEQUENCES)]}_{30 * (index // len(SEQUENCES) + 1):06d}"
 
 
-def _draw_all(folder: Path, splits: dict[str, int], seed: int, size: tuple[int, int]) -> None:
+def _splits(config: str, count: int) -> dict[str, int]:
+    splits = sample_folder.share(count)
+    if config == "dataset1":  # it has no third split
+        splits["train"] += splits.pop("test", 0)
+    return splits
+
+
+def _folders(config: str, splits: dict[str, int]) -> dict[str, int]:
+    """Give {folder: number of files in it} of a layout."""
+    if config in ("full", "full_11"):
+        return dict.fromkeys((layouts.STILLS, layouts.LABELS), sum(splits.values()))
+    folders = layouts.DATASET1 if config == "dataset1" else layouts.SEGNET
+    return {folder: number for split, number in splits.items() for folder in folders[split]}
+
+
+def _draw(folder: Path, *, config: str, splits: dict[str, int], seed: int, size: tuple[int, int]) -> Iterator[None]:
+    for inner in _folders(config, splits):
+        (folder / inner).mkdir()
+    save = {"segnet": _save_segnet, "dataset1": _save_dataset1, "full": _save_full, "full_11": _save_full}[config]
     first = 0
     for split, number in splits.items():
-        (folder / split).mkdir(parents=True)
-        (folder / f"{split}annot").mkdir()
-        listing = []
-        for index in range(first, first + number):
-            image, mask = scene(seed, index, size)
-            files = f"{split}/{name(index)}.png", f"{split}annot/{name(index)}.png"
-            Image.fromarray(image).save(folder / files[0], compress_level=1)
-            Image.fromarray(mask).save(folder / files[1])
-            listing.append(f"/SegNet/CamVid/{files[0]} /SegNet/CamVid/{files[1]}\n")
-        (folder / f"{split}.txt").write_text("".join(listing), encoding="utf-8")
+        for place in range(number):
+            image, mask = scene(seed, first + place, size)
+            save(folder, split, (first, place, number), Image.fromarray(image), mask)
+            yield
         first += number
 
 
-def _sweep(out: Path) -> None:
-    """Remove what a killed writer of `out` left. A writer that still lives is left alone."""
-    for partial in out.parent.glob(f".{out.name}.*.partial"):
-        try:
-            os.kill(int(partial.suffixes[-2][1:]), 0)
-        except ProcessLookupError:
-            shutil.rmtree(partial, ignore_errors=True)
-        except (PermissionError, ValueError):
-            continue
+Place = tuple[int, int, int]
+"""Index of the split's first scene, place of this scene in the split, and number of scenes in it."""
 
 
-def _check_same(out: Path, stamp: dict, splits: dict[str, int]) -> None:
-    """Raise DatasetError unless `out` is the whole sample that the stamp describes."""
-    advice = "Name another folder, or remove this one first."
-    if not (out / STAMP).is_file():
-        raise DatasetError(f"{out} exists and is no sample data that Segline wrote: it holds no {STAMP}. {advice}")
-    try:
-        found = json.loads((out / STAMP).read_text(encoding="utf-8"))
-    except ValueError:
-        raise DatasetError(f"{out / STAMP} is damaged. {advice}") from None
-    if found != stamp:
-        raise DatasetError(f"{out} holds other sample data.\nFound:  {found}\nWanted: {stamp}\n{advice}")
-    folders = {folder: number for split, number in splits.items() for folder in (split, f"{split}annot")}
-    lacking = [
-        f"{folder}/: {there} of {number} files"
-        for folder, number in folders.items()
-        if (there := len(list((out / folder).glob("*.png")))) != number
-    ]
-    if lacking:
-        raise DatasetError("\n".join([f"{out} is sample data, but not whole:", *lacking, advice]))
+def _save_segnet(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
+    file = f"{name(place[0] + place[1])}.png"
+    image.save(folder / split / file, compress_level=1)
+    Image.fromarray(joined(mask)).save(folder / f"{split}annot" / file)
+    with (folder / f"{split}.txt").open("a", encoding="utf-8") as listing:
+        listing.write(f"/SegNet/CamVid/{split}/{file} /SegNet/CamVid/{split}annot/{file}\n")
+
+
+def _save_dataset1(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
+    images, masks = layouts.DATASET1[split]
+    file = f"{name(place[0] + place[1])}.png"
+    image.save(folder / images / file, compress_level=1)
+    Image.fromarray(np.repeat(joined(mask)[..., None], 3, axis=2)).save(folder / masks / file)
+
+
+def _save_full(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
+    """Give the scenes the ids of real frames, taken evenly from the split's list: the lists say what is in a split."""
+    id_ = IDS[split][place[1] * len(IDS[split]) // place[2]]
+    image.save(folder / layouts.STILLS / f"{id_}.png", compress_level=1)
+    coloured = Image.fromarray(np.array(FULL.colours, np.uint8)[mask])
+    coloured.save(folder / layouts.LABELS / f"{id_}{layouts.ENDING}")

@@ -5,7 +5,8 @@ are shared between the classes on purpose: cars as grey as the road, clothes lik
 """
 
 from datasets.scenes.light import Light, vary, weather
-from datasets.scenes.street import draw
+from datasets.scenes.street import Plan, Scene, draw, plan
+from datasets.scenes.style import BRITISH, GERMAN, Style
 from datasets.scenes.surface import Surface
 
-__all__ = ["Light", "Surface", "draw", "vary", "weather"]
+__all__ = ["BRITISH", "GERMAN", "Light", "Plan", "Scene", "Style", "Surface", "draw", "plan", "vary", "weather"]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from datasets.scenes.surface import Surface
+
 
 @dataclass(frozen=True)
 class Body:
@@ -16,6 +18,7 @@ class Body:
         waist: Share of the height from which it narrows.
         wheels: Shares of the length at which wheels stand.
         likelihood: How often it is met.
+        surface: What it is in a mask.
     """
 
     length: float
@@ -27,6 +30,7 @@ class Body:
     waist: float
     wheels: tuple[float, ...]
     likelihood: float
+    surface: Surface = Surface.CAR
 
 
 HATCHBACK = Body(
@@ -89,6 +93,37 @@ BUS = Body(
     waist=0.9,
     wheels=(-0.28, 0.3),
     likelihood=0.08,
+    surface=Surface.BUS,
 )
 
-BODIES = (HATCHBACK, SALOON, VAN, BUS)
+LORRY = Body(
+    length=7.6,
+    width=2.45,
+    height=3.3,
+    outline=(
+        (-0.5, 0.24), (-0.5, 1.0), (0.2, 1.0), (0.2, 0.84), (0.24, 0.84), (0.44, 0.82), (0.5, 0.48), (0.5, 0.12),
+        (0.22, 0.12), (0.2, 0.24),
+    ),
+    glazed=(5,),
+    windows=(((0.32, 0.5), (0.32, 0.74), (0.43, 0.74), (0.47, 0.5)),),
+    waist=0.95,
+    wheels=(-0.36, -0.22, 0.36),
+    likelihood=0.12,
+    surface=Surface.TRUCK,
+)  # fmt: skip
+
+TRAM = Body(
+    length=19.0,
+    width=2.4,
+    height=3.4,
+    outline=((-0.5, 0.1), (-0.5, 0.5), (-0.485, 1.0), (0.485, 1.0), (0.5, 0.5), (0.5, 0.1)),
+    glazed=(1, 3),
+    windows=tuple(
+        ((at, 0.42), (at, 0.8), (at + 0.09, 0.8), (at + 0.09, 0.42))
+        for at in (-0.46, -0.36, -0.26, -0.16, -0.04, 0.06, 0.16, 0.26, 0.36)
+    ),
+    waist=0.9,
+    wheels=(-0.38, -0.3, 0.3, 0.38),
+    likelihood=0.06,
+    surface=Surface.TRAM,
+)

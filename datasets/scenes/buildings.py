@@ -135,7 +135,7 @@ def _wall(house: House, along: np.ndarray, up: np.ndarray, noise: Noise) -> np.n
 
 
 def _shop(house: House, colours: np.ndarray, surfaces: np.ndarray, along: np.ndarray, up: np.ndarray) -> None:
-    """Give the ground floor windows, and a board over them whose lettering is a sign."""
+    """Give the ground floor windows, and a board with lettering over them."""
     bay = np.abs(along / house.bay % 1 - 0.5)
     colours[(up > 0.5) & (up < house.storey - 0.8) & (bay < 0.45)] = (46, 50, 56)
     board = (up > house.storey - 0.7) & (up < house.storey - 0.1)
@@ -144,4 +144,4 @@ def _shop(house: House, colours: np.ndarray, surfaces: np.ndarray, along: np.nda
     lettering = board & (share > 0.25) & (share < 0.7)
     letters = lettering & (np.abs(up - house.storey + 0.4) < 0.18) & ((along * 2.2 % 1) < 0.6)
     colours[letters] = 235 - 0.8 * np.asarray(house.shop, np.float32)
-    surfaces[lettering] = Surface.SIGN
+    surfaces[lettering] = Surface.LETTERING

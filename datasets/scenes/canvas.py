@@ -73,6 +73,10 @@ class Camera:
 class Canvas:
     """An image and its mask, painted from far to near by the same strokes, so that they agree in every pixel.
 
+    Attributes:
+        image: The picture.
+        thing: Number, 0..65535, that the next strokes leave in `things`: raise it, and another thing begins.
+
     Args:
         colours: What is there to begin with, [H,W,3] in 0..255.
         surfaces: The same, uint8 [H,W] of Surface.
@@ -83,10 +87,21 @@ class Canvas:
 
     def __init__(self, colours: np.ndarray, surfaces: np.ndarray, camera: Camera, haze: Colour, clear: float) -> None:
         self.image = Image.fromarray(as_bytes(colours))
-        self.mask = Image.fromarray(surfaces)
+        self.thing = 0
         self.camera, self.clear = camera, clear
         self._haze = [float(part) for part in haze]
-        self._pencil, self._label = ImageDraw.Draw(self.image), ImageDraw.Draw(self.mask)
+        self._labels = Image.fromarray(surfaces.astype(np.int32))  # surface + 256 * thing, so that one stroke does both
+        self._pencil, self._label = ImageDraw.Draw(self.image), ImageDraw.Draw(self._labels)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """What each pixel shows: uint8 [H,W] of Surface."""
+        return np.asarray(self._labels).astype(np.uint8)
+
+    @property
+    def things(self) -> np.ndarray:
+        """Which thing each pixel shows, uint16 [H,W]; 0 is sky and ground."""
+        return (np.asarray(self._labels) >> 8).astype(np.uint16)
 
     def fade(self, colour: np.ndarray, ahead: np.ndarray | float) -> np.ndarray:
         """Mix colours [...,3] with the haze by their depth [...] in metres."""
@@ -97,14 +112,14 @@ class Canvas:
         """Paint a polygon in one colour, before haze."""
         pixels = self.camera.project(points)
         self._pencil.polygon(pixels, fill=self._ink(colour, _depth(points)))
-        self._label.polygon(pixels, fill=int(surface))
+        self._label.polygon(pixels, fill=self._mark(surface))
 
     def line(self, points: Sequence[Point], width: float, colour: Colour, surface: Surface) -> None:
         """Paint a line; its width in metres comes to one pixel at least."""
         ahead = _depth(points)
         pixels, thick = self.camera.project(points), max(1, round(self.camera.pixels(width, ahead)))
         self._pencil.line(pixels, fill=self._ink(colour, ahead), width=thick)
-        self._label.line(pixels, fill=int(surface), width=thick)
+        self._label.line(pixels, fill=self._mark(surface), width=thick)
 
     def face(self, points: Sequence[Point], paint: Paint) -> None:
         """Paint a polygon whose colours, haze included, are computed for each pixel."""
@@ -118,9 +133,9 @@ class Canvas:
         inside = _inside(pixels, box)
         self.image.paste(Image.fromarray(as_bytes(colours)), box, inside)
         if isinstance(surfaces, Surface):
-            self.mask.paste(int(surfaces), box, inside)
+            self._labels.paste(self._mark(surfaces), box, inside)
         else:
-            self.mask.paste(Image.fromarray(surfaces.astype(np.uint8)), box, inside)
+            self._labels.paste(Image.fromarray(surfaces + np.int32(self.thing << 8)), box, inside)
 
     def cutout(self, centre: Point, size: tuple[float, float], paint: Callable[..., tuple]) -> None:
         """Paint what has an outline of its own, as foliage.
@@ -143,7 +158,7 @@ class Canvas:
         colours, inside, surface = paint(across, along)
         shape = Image.fromarray(inside.astype(np.uint8) * 255)
         self.image.paste(Image.fromarray(as_bytes(self.fade(colours, ahead))), box, shape)
-        self.mask.paste(int(surface), box, shape)
+        self._labels.paste(self._mark(surface), box, shape)
 
     def shade(self, points: Sequence[Point], light: float) -> None:
         """Darken a polygon to a share of its light; its surface stays what it is."""
@@ -153,6 +168,9 @@ class Canvas:
             return
         darker = self.image.crop(box).point([int(value * light) for value in range(256)] * 3)
         self.image.paste(darker, box, _inside(pixels, box))
+
+    def _mark(self, surface: Surface) -> int:
+        return int(surface) + (self.thing << 8)
 
     def _ink(self, colour: Colour, ahead: float) -> tuple[int, ...]:
         share = math.exp(-max(ahead, 0.0) / self.clear)

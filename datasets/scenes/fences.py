@@ -1,4 +1,4 @@
-"""Fences along the street."""
+"""Fences and walls along the street."""
 
 import numpy as np
 
@@ -35,5 +35,20 @@ def paint_fence(
             seen = behind[py.astype(int), px.astype(int)]
             colours = np.where(((board < gap) & ~rail)[..., None], np.float32(0.8) * seen, colours)
         return colours, Surface.FENCE
+
+    canvas.face([(x, 0.0, near), (x, height, near), (x, height, far), (x, 0.0, far)], paint)
+
+
+def paint_wall(canvas: Canvas, x: float, near: float, far: float, height: float, colour: Colour, noise: Noise) -> None:
+    """Paint a wall of brick or concrete with a coping; as `paint_fence`."""
+    near = max(near, NEAREST)
+
+    def paint(px: np.ndarray, py: np.ndarray) -> tuple[np.ndarray, np.ndarray | Surface]:
+        ahead, up = canvas.camera.along(x, px, py, near, far)
+        row = np.floor(up / 0.24)
+        joint = ((up % 0.24) < 0.03) | (((ahead + 0.3 * (row % 2)) % 0.6) < 0.03)
+        shade = 1 + 0.09 * noise.at(noise.fine, ahead * 12, up * 12) + 0.05 * noise.at(noise.soft, ahead * 5, up * 5)
+        shade = shade * np.where(joint, 0.86, 1) * np.where(up > height - 0.12, 1.25, 1) * np.where(up < 0.15, 0.8, 1)
+        return canvas.fade(np.asarray(colour, np.float32) * shade[..., None], ahead), Surface.WALL
 
     canvas.face([(x, 0.0, near), (x, height, near), (x, height, far), (x, 0.0, far)], paint)

@@ -49,13 +49,13 @@ def paint_sign(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator)
 
 
 def paint_traffic_light(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint a traffic light; its box is a sign."""
+    """Paint a traffic light."""
     canvas.line([(x, 0, ahead), (x, 2.6, ahead)], 0.13, _metal(rng), Surface.POLE)
-    canvas.polygon(_box((x, 2.75, ahead), 0.24, 0.58), (26, 28, 28), Surface.SIGN)
+    canvas.polygon(_box((x, 2.75, ahead), 0.24, 0.58), (26, 28, 28), Surface.TRAFFIC_LIGHT)
     on = rng.integers(3)
     for place, colour in enumerate(((50, 210, 110), (236, 170, 40), (226, 40, 36))):
         bright = np.asarray(colour) * (1.0 if place == on else 0.25)
-        _plate(canvas, (x, 2.37 + 0.38 * place, ahead), 0.14, 8, bright)
+        _plate(canvas, (x, 2.37 + 0.38 * place, ahead), 0.14, 8, bright, Surface.TRAFFIC_LIGHT)
 
 
 def paint_bollard(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
@@ -84,15 +84,15 @@ def paint_cone(canvas: Canvas, x: float, ahead: float) -> None:
 
 
 def paint_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Paint the bonnet of the car that carries the camera: it belongs to no class."""
+    """Paint the bonnet of the car that carries the camera."""
     camera, ahead = canvas.camera, 1.0
     wide, high, rise = canvas.image.width / camera.focal, canvas.image.height, rng.uniform(0.04, 0.13)
     floor = camera.height - (high - camera.y) / camera.focal
     colour, centre = np.full(3, rng.uniform(15, 90)) + rng.normal(0, 8, 3), rng.uniform(-0.25, 0.25)
     edge = [(wide * t, floor + rise * (1 - 1.6 * (t - centre) ** 2), ahead) for t in np.linspace(-0.9, 0.9, 25)]
-    canvas.polygon([(wide, floor - 0.2, ahead), (-wide, floor - 0.2, ahead), *edge], colour, Surface.VOID)
+    canvas.polygon([(wide, floor - 0.2, ahead), (-wide, floor - 0.2, ahead), *edge], colour, Surface.BONNET)
     shine = [(x, y - 0.25 * rise, z) for x, y, z in edge[8:18]]
-    canvas.line(shine, 0.012, colour + 45, Surface.VOID)
+    canvas.line(shine, 0.012, colour + 45, Surface.BONNET)
 
 
 def _metal(rng: np.random.Generator) -> np.ndarray:
@@ -104,7 +104,14 @@ def _box(centre: Point, wide: float, high: float) -> list[Point]:
     return [(x - wide, y - high, z), (x - wide, y + high, z), (x + wide, y + high, z), (x + wide, y - high, z)]
 
 
-def _plate(canvas: Canvas, centre: Point, radius: float, corners: int, colour: tuple | np.ndarray) -> None:
+def _plate(
+    canvas: Canvas,
+    centre: Point,
+    radius: float,
+    corners: int,
+    colour: tuple | np.ndarray,
+    surface: Surface = Surface.SIGN,
+) -> None:
     turns = math.pi / 2 + np.linspace(0, 2 * math.pi, corners, endpoint=False)
     x, y, z = centre
-    canvas.polygon([(x + radius * math.cos(t), y + radius * math.sin(t), z) for t in turns], colour, Surface.SIGN)
+    canvas.polygon([(x + radius * math.cos(t), y + radius * math.sin(t), z) for t in turns], colour, surface)

@@ -49,6 +49,7 @@ class Road:
         edge: Colour of the lines along the kerbs; None for none.
         crossing: Depth of a zebra crossing; 0 for none.
         slabs: Darkness of the joints between paving stones; 0 for pavements of asphalt.
+        dashes: Metres from the camera's line to each dashed line.
     """
 
     left: Side
@@ -59,6 +60,7 @@ class Road:
     edge: tuple[float, float, float] | None
     crossing: float
     slabs: float
+    dashes: tuple[float, ...]
 
     def shift(self, ahead: float) -> float:
         """Give the metres by which the road has bent sideways at a depth."""
@@ -78,14 +80,23 @@ def paint(
     colours = np.empty((height, width, 3), np.float32)
     surfaces = np.full((height, width), Surface.SKY, np.uint8)
     colours[:horizon] = _sky(horizon, width, light, noise, rng)
-    ahead = camera.focal * camera.height / (np.arange(horizon, height, dtype=np.float32)[:, None] + 0.5 - camera.y)
-    across = (np.arange(width, dtype=np.float32)[None] + 0.5 - camera.x) / camera.focal * ahead - road.bend * (
-        ahead / 100
-    ) ** 2
+    across, ahead = positions(size, camera, road, horizon)
     colours[horizon:], surfaces[horizon:] = _ground(across, ahead, road, light, noise, rng)
     share = np.exp(-ahead / light.clear)[..., None]
     colours[horizon:] = colours[horizon:] * share + np.asarray(light.horizon, np.float32) * (1 - share)
     return colours, surfaces
+
+
+def positions(size: tuple[int, int], camera: Camera, road: Road, top: int) -> tuple[np.ndarray, np.ndarray]:
+    """Say where on the ground the pixels of row `top` and below lie, were nothing in the way.
+
+    Returns:
+        Metres right of the road's bent line [h,W], and metres ahead of the camera [h,1].
+    """
+    height, width = size
+    ahead = camera.focal * camera.height / (np.arange(top, height, dtype=np.float32)[:, None] + 0.5 - camera.y)
+    across = (np.arange(width, dtype=np.float32)[None] + 0.5 - camera.x) / camera.focal * ahead
+    return across - road.bend * (ahead / 100) ** 2, ahead
 
 
 def _sky(height: int, width: int, light: Light, noise: Noise, rng: np.random.Generator) -> np.ndarray:
@@ -105,21 +116,21 @@ def _ground(
     zones = np.searchsorted([left.back, left.kerb, right.kerb, right.back], across.ravel()).reshape(across.shape)
     for side, outer in ((left, zones < 2), (right, zones > 2)):
         zones[outer & (ahead > side.junction[0]) & (ahead < side.junction[1])] = 2
-    backs = [Surface.TREE if side.green else Surface.PAVEMENT for side in (left, right)]
+    backs = [Surface.GRASS if side.green else Surface.PAVEMENT for side in (left, right)]
     surfaces = np.array([backs[0], Surface.PAVEMENT, Surface.ROAD, Surface.PAVEMENT, backs[1]], np.uint8)[zones]
     asphalt, paving = rng.uniform(70, 125), rng.uniform(85, 165)
     warm = rng.uniform(-8, 14)
-    table = np.zeros((12, 3), np.float32)
+    table = np.zeros((len(Surface), 3), np.float32)
     table[Surface.ROAD] = asphalt + np.array([0, 0, rng.uniform(-4, 8)])
     table[Surface.PAVEMENT] = paving + np.array([warm, warm / 2, -warm / 2])
-    table[Surface.TREE] = np.array([rng.uniform(70, 125), rng.uniform(100, 135), rng.uniform(45, 75)])
+    table[Surface.GRASS] = np.array([rng.uniform(70, 125), rng.uniform(100, 135), rng.uniform(45, 75)])
     colours = table[surfaces]
     near = np.clip(9 / ahead, 0, 1)
     along = ahead + road.phase
     grit = noise.at(noise.fine, across * 40, along * 40) * near
     stain = noise.at(noise.soft, across * 6, along * 3)
     colours *= (1 + 0.09 * grit + 0.06 * stain)[..., None]
-    grass = surfaces == Surface.TREE
+    grass = surfaces == Surface.GRASS
     colours[grass] *= 1 + 0.12 * noise.at(noise.fine, across * 25, along * 12)[grass][:, None]
     joint = ((across % 0.7) < 0.03) | ((along % 0.9) < 0.05)
     colours *= (1 - road.slabs * near * (joint & (surfaces == Surface.PAVEMENT)))[..., None]
@@ -139,7 +150,9 @@ def _marks(
     stain: np.ndarray,
     surface: np.ndarray,
 ) -> None:
-    on = (np.abs(across - road.middle) < 0.07) & ((along % 6) < 3.2)
+    on = np.zeros_like(surface)
+    for line in road.dashes:
+        on |= (np.abs(across - line) < 0.07) & ((along % 6) < 3.2)
     if road.crossing:
         on |= (ahead > road.crossing) & (ahead < road.crossing + 2.6) & ((across % 1.1) < 0.55)
         stop = road.crossing - 1.2

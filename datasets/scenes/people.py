@@ -1,4 +1,4 @@
-"""People on foot and on bicycles, built of flat parts that stand upright and look at the camera."""
+"""People, built of flat parts that stand upright and look at the camera."""
 
 import math
 
@@ -86,67 +86,3 @@ def paint_pedestrian(canvas: Canvas, x: float, ahead: float, rng: np.random.Gene
     figure.limb([(0, 1.46), (0, 1.58)], 0.1, skin * 0.9)
     figure.disc(0, 1.66, 0.095, 0.13, skin)
     figure.part([(-0.1, 1.64), (-0.1, 1.74), (-0.03, 1.81), (0.06, 1.8), (0.1, 1.73), (0.02, 1.74), (-0.05, 1.7)], hair)
-
-
-def paint_bicyclist(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint someone who rides a bicycle, seen from the side or from the front. What the wheels ring is theirs too."""
-    canvas.shade(
-        [(x - 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead - 0.2), (x + 0.7, 0, ahead + 0.2), (x - 0.7, 0, ahead + 0.2)],
-        0.7,
-    )
-    figure = Figure(canvas, x, ahead, rng.uniform(0.92, 1.06), int(rng.choice([-1, 1])), Surface.BICYCLIST)
-    skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
-    top, trousers, frame = clothes(rng), clothes(rng), clothes(rng)
-    if rng.random() < 0.5:
-        _ride_past(figure, skin, top, trousers, frame, rng)
-    else:
-        _ride_along(figure, skin, top, trousers, frame, rng)
-
-
-def _ride_past(
-    figure: Figure, skin: np.ndarray, top: Colour, trousers: Colour, frame: Colour, rng: np.random.Generator
-) -> None:
-    for hub in (-0.52, 0.52):
-        figure.disc(hub, 0.34, 0.34, 0.34, (32, 32, 34))
-        figure.disc(hub, 0.34, 0.29, 0.29, (112, 112, 112))
-        for turn in np.linspace(0, math.pi, 5, endpoint=False):
-            dx, dy = 0.29 * math.cos(turn), 0.29 * math.sin(turn)
-            figure.limb([(hub - dx, 0.34 - dy), (hub + dx, 0.34 + dy)], 0.01, (60, 60, 62))
-    knee = rng.uniform(0.0, 0.2)
-    figure.limb([(-0.15, 0.95), (0.12, 0.78 - knee), (-0.02, 0.3)], 0.13, np.asarray(trousers) * 0.7)
-    figure.limb([(-0.52, 0.34), (-0.12, 0.34), (0.4, 0.8), (-0.2, 0.8), (-0.12, 0.34)], 0.05, frame)
-    figure.limb([(-0.52, 0.34), (-0.2, 0.82), (-0.22, 0.92)], 0.04, frame)
-    figure.limb([(0.52, 0.34), (0.4, 0.95), (0.5, 1.02)], 0.04, frame)
-    figure.limb([(-0.15, 0.95), (0.16, 0.72 + knee), (0.02, 0.25)], 0.14, trousers)
-    figure.part([(-0.3, 0.92), (-0.08, 0.88), (0.26, 1.34), (0.2, 1.5), (0.04, 1.5), (-0.22, 1.2)], top)
-    figure.limb([(0.15, 1.42), (0.26, 1.12), (0.48, 1.04)], 0.1, np.asarray(top) * 0.82)
-    _head(figure, 0.22, 1.63, skin, rng)
-
-
-def _ride_along(
-    figure: Figure, skin: np.ndarray, top: Colour, trousers: Colour, frame: Colour, rng: np.random.Generator
-) -> None:
-    figure.disc(0, 0.35, 0.035, 0.35, (28, 28, 30))
-    figure.limb([(0, 0.35), (0, 0.9)], 0.05, frame)
-    lift = rng.uniform(0.05, 0.25)
-    figure.limb([(-0.1, 0.92), (-0.15, 0.62 + lift), (-0.12, 0.2 + lift)], 0.14, np.asarray(trousers) * 0.85)
-    figure.limb([(0.1, 0.92), (0.15, 0.62), (0.12, 0.2)], 0.14, trousers)
-    figure.limb([(-0.3, 1.02), (0.3, 1.02)], 0.05, (40, 40, 42))
-    figure.part([(-0.22, 1.4), (-0.17, 0.88), (0.17, 0.88), (0.22, 1.4), (0.08, 1.5), (-0.08, 1.5)], top)
-    for side in (-1, 1):
-        figure.limb([(side * 0.21, 1.38), (side * 0.3, 1.18), (side * 0.28, 1.03)], 0.1, np.asarray(top) * 0.82)
-    _head(figure, 0, 1.62, skin, rng)
-
-
-def _head(figure: Figure, across: float, up: float, skin: np.ndarray, rng: np.random.Generator) -> None:
-    figure.disc(across, up, 0.095, 0.125, skin)
-    hat = clothes(rng) if rng.random() < 0.6 else (40, 32, 28)
-    figure.part(
-        [
-            (across - 0.12, up + 0.03),
-            (across - 0.08, up + 0.14),
-            (across + 0.05, up + 0.16),
-            (across + 0.12, up + 0.04),
-        ],
-        hat,
-    )

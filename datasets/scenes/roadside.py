@@ -5,8 +5,8 @@ from typing import Literal
 
 import numpy as np
 
-from datasets.scenes.buildings import House, house, paint_house
-from datasets.scenes.fences import paint_fence
+from datasets.scenes.buildings import WALLS, House, house, paint_house
+from datasets.scenes.fences import paint_fence, paint_wall
 from datasets.scenes.light import Light
 from datasets.scenes.plants import paint_bare_tree, paint_crown, paint_hedge, paint_tree
 from datasets.scenes.stage import Stage
@@ -117,8 +117,14 @@ def _put_park(stage: Stage, edge: float, sign: int, lot: Lot) -> None:
 
 def _put_border(stage: Stage, x: float, lot: Lot) -> None:
     near, far = max(lot.near, 1.0), lot.far
-    kind = stage.rng.choice(["fence", "hedge", "open"], p=[0.5, 0.25, 0.25])
-    if kind == "hedge":
+    walls = stage.style.walls
+    kind = stage.rng.choice(
+        ["fence", "hedge", "open", "wall"], p=[0.5 * (1 - walls), 0.25, 0.25 * (1 - walls), 0.75 * walls]
+    )
+    if kind == "wall":
+        colour = WALLS[stage.rng.integers(len(WALLS))]
+        stage.put(near, paint_wall, x, near, far, stage.uniform(0.8, 2.4), colour, stage.noise)
+    elif kind == "hedge":
         stage.put(near, paint_hedge, x, near, far, stage.uniform(0.9, 2), stage.noise, stage.rng)
     elif kind == "fence":
         colour = FENCE_COLOURS[stage.rng.integers(len(FENCE_COLOURS))]

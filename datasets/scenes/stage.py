@@ -11,6 +11,7 @@ from datasets.scenes.canvas import Canvas
 from datasets.scenes.ground import Road
 from datasets.scenes.light import Light
 from datasets.scenes.noise import Noise
+from datasets.scenes.style import Style
 
 
 @dataclass
@@ -20,11 +21,12 @@ class Stage:
     Attributes:
         canvas: What it is painted on.
         road: The road, by which things are placed.
-        light, noise, rng: What the scene is made with.
+        style, light, noise, rng: What the scene is made with.
     """
 
     canvas: Canvas
     road: Road
+    style: Style
     light: Light
     noise: Noise
     rng: np.random.Generator
@@ -37,6 +39,7 @@ class Stage:
     def paint(self) -> None:
         """Paint what was put, from far to near."""
         for _, stroke in sorted(self._strokes, key=lambda stroke: -stroke[0]):
+            self.canvas.thing += 1
             stroke()
         self._strokes.clear()
 

@@ -1,5 +1,7 @@
 """A street: its course, and the order in which it is painted."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from datasets.scenes import ground, roadside, traffic
@@ -9,43 +11,88 @@ from datasets.scenes.light import Light, develop
 from datasets.scenes.noise import Noise
 from datasets.scenes.roadside import Lot
 from datasets.scenes.stage import Stage
+from datasets.scenes.style import BRITISH, Style
 
 LINES = (None, None, (196, 170, 70), (214, 214, 210))
 """Colours of the lines along the kerbs."""
 
 
-def draw(size: tuple[int, int], light: Light, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+class Scene(NamedTuple):
+    """A drawn street.
+
+    Attributes:
+        image: uint8 [H,W,3].
+        mask: uint8 [H,W] of Surface.
+        things: uint16 [H,W], a number for each thing that was put there; 0 is sky and ground.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    things: np.ndarray
+
+
+class Plan(NamedTuple):
+    """What a street is before it is painted, and before it is mirrored for traffic on the right.
+
+    Attributes:
+        camera: Where it is seen from.
+        noise: Texture.
+        road: Its course.
+        lots: What stands on its sides, -1 left and 1 right.
+    """
+
+    camera: Camera
+    noise: Noise
+    road: ground.Road
+    lots: dict[int, list[Lot]]
+
+
+def plan(size: tuple[int, int], light: Light, rng: np.random.Generator, *, style: Style = BRITISH) -> Plan:
+    """Lay out a street; see `draw`."""
+    return Plan(_camera(size, rng, style), Noise(rng), *_street(light, rng, style))
+
+
+def draw(
+    size: tuple[int, int], light: Light, rng: np.random.Generator, *, style: Style = BRITISH, laid: Plan | None = None
+) -> Scene:
     """Draw a scene.
 
     Args:
         size: Height and width, pixels.
         light: How it is lit.
         rng: Decides all else: equal generators give equal scenes.
-
-    Returns:
-        Image uint8 [H,W,3], and its mask uint8 [H,W] of Surface.
+        style: What is met in the street.
+        laid: The street, from `plan` with the same arguments; None: laid out here.
     """
-    camera, noise = _camera(size, rng), Noise(rng)
-    road, lots = _street(light, rng)
+    camera, noise, road, lots = laid or plan(size, light, rng, style=style)
     canvas = Canvas(*ground.paint(size, camera, road, light, noise, rng), camera, light.horizon, light.clear)
-    stage = Stage(canvas, road, light, noise, rng)
+    stage = Stage(canvas, road, style, light, noise, rng)
     roadside.put_backdrop(stage)
     stage.paint()
     for side in (road.left, road.right):
         roadside.put_side(stage, side.back, lots[side.sign])
     stage.paint()
     traffic.put_vehicles(stage)
-    traffic.put_bicyclists(stage)
+    traffic.put_riders(stage)
     for side in (road.left, road.right):
         traffic.put_pavement(stage, side)
     stage.paint()
-    if stage.chance(0.3):
+    if stage.chance(style.bonnet):
+        canvas.thing += 1
         paint_bonnet(canvas, rng)
-    return develop(canvas.image, light, rng), np.array(canvas.mask)
+    way = -1 if style.keep_right else 1
+    return Scene(
+        *(
+            np.ascontiguousarray(part[:, ::way])
+            for part in (develop(canvas.image, light, rng), canvas.mask, canvas.things)
+        )
+    )
 
 
-def _camera(size: tuple[int, int], rng: np.random.Generator) -> Camera:
+def _camera(size: tuple[int, int], rng: np.random.Generator, style: Style) -> Camera:
     height, width = size
+    if style.wide:  # KITTI's: 721 pixels of 1242, 1.65 m above the road
+        return Camera(0.58 * width, 1.65 + rng.normal(0, 0.02), width * rng.uniform(0.47, 0.51), height * 0.46)
     return Camera(
         focal=width * rng.uniform(0.85, 1.15),
         height=rng.uniform(1.25, 1.75),
@@ -54,19 +101,22 @@ def _camera(size: tuple[int, int], rng: np.random.Generator) -> Camera:
     )
 
 
-def _street(light: Light, rng: np.random.Generator) -> tuple[ground.Road, dict[int, list[Lot]]]:
+def _street(light: Light, rng: np.random.Generator, style: Style) -> tuple[ground.Road, dict[int, list[Lot]]]:
     """Lay out a road, and the lots of its sides, -1 left and 1 right."""
     bend, wide, middle = rng.normal(0, 9), rng.uniform(3.0, 4.6), rng.uniform(1.2, 2.2)
     leafy = rng.choice([0.08, 0.35, 0.85])
+    half = wide * max(1, style.lanes)
     lots, sides = {}, []
     for sign in (-1, 1):
-        kerb = middle + sign * wide
+        kerb = middle + sign * half
         back = kerb + sign * rng.uniform(1.8, 3.6)
         leaves = rng.uniform(12, 60)
         gap = (leaves, leaves + rng.uniform(6, 9)) if rng.random() < 0.35 else (0.0, 0.0)
         lots[sign] = roadside.line_up(back, bend, gap, float(np.clip(leafy + rng.normal(0, 0.15), 0, 1)), light, rng)
         sides.append(ground.Side(kerb, back, bool(rng.random() < leafy), gap, roadside.skyline(lots[sign])))
-    crossing = rng.uniform(7, 30) if rng.random() < 0.25 else 0.0
-    line = LINES[rng.integers(len(LINES))]
+    crossing = rng.uniform(7, 30) if rng.random() < 0.25 and style.lanes else 0.0
+    line = LINES[rng.integers(len(LINES))] if style.lanes else None
     slabs = rng.choice([0.0, 0.15, 0.28])
-    return ground.Road(sides[0], sides[1], bend, middle, rng.uniform(0, 50), line, crossing, slabs), lots
+    dashes = tuple(middle + lane * wide for lane in range(1 - style.lanes, style.lanes))
+    phase = rng.uniform(0, 50)
+    return ground.Road(sides[0], sides[1], bend, middle, phase, line, crossing, slabs, dashes), lots

@@ -6,7 +6,8 @@ import numpy as np
 
 from datasets.scenes import furniture
 from datasets.scenes.ground import Side
-from datasets.scenes.people import paint_bicyclist, paint_pedestrian
+from datasets.scenes.people import paint_pedestrian
+from datasets.scenes.riders import paint_bicyclist, paint_motorcyclist, paint_parked_bicycle
 from datasets.scenes.roadside import put_tree
 from datasets.scenes.stage import Stage
 from datasets.scenes.vehicles import paint_vehicle, vehicle
@@ -33,7 +34,7 @@ def put_vehicles(stage: Stage) -> None:
                 continue
             ahead = float(depth) + stage.uniform(-0.6, 0.6)
             place = x + stage.road.shift(ahead) + stage.rng.normal(0, 0.12)
-            car = vehicle(stage.rng, place, ahead, yaw + stage.rng.normal(0, 0.04))
+            car = vehicle(stage.rng, stage.style.fleet, place, ahead, yaw + stage.rng.normal(0, 0.04))
             if ahead - car.body.length / 2 < CLEARANCE:
                 continue
             for other, (beside, _, _) in enumerate(rows):
@@ -42,16 +43,19 @@ def put_vehicles(stage: Stage) -> None:
             stage.put(ahead - car.body.length / 2, paint_vehicle, car, stage.light)
     if stage.chance(0.15):
         ahead, way = stage.uniform(12, 35), stage.rng.choice([-1, 1])
-        car = vehicle(stage.rng, stage.uniform(-4, 6), ahead, way * math.pi / 2 + stage.rng.normal(0, 0.2))
+        car = vehicle(
+            stage.rng, stage.style.fleet, stage.uniform(-4, 6), ahead, way * math.pi / 2 + stage.rng.normal(0, 0.2)
+        )
         stage.put(ahead, paint_vehicle, car, stage.light)
 
 
-def put_bicyclists(stage: Stage) -> None:
-    """Put people on bicycles, and cones, on the road."""
+def put_riders(stage: Stage) -> None:
+    """Put people on bicycles and motorcycles, and cones, on the road."""
     left, right = stage.road.left.kerb, stage.road.right.kerb
     for ahead in stage.rng.uniform(6, 35, stage.rng.poisson(1.3)):
         x = stage.uniform(left + 0.6, right - 0.6) + stage.road.shift(ahead)
-        stage.put(ahead, paint_bicyclist, x, ahead, stage.rng)
+        motor = stage.style.motorcycles and stage.chance(stage.style.motorcycles)
+        stage.put(ahead, paint_motorcyclist if motor else paint_bicyclist, x, ahead, stage.rng)
     for ahead in stage.rng.uniform(6, 25, stage.rng.poisson(0.4)):
         stage.put(ahead, furniture.paint_cone, left + 0.4, ahead)
 
@@ -71,3 +75,5 @@ def put_pavement(stage: Stage, side: Side) -> None:
     for ahead in stage.rng.uniform(6, 40, stage.rng.poisson(0.9)):
         paint = furniture.paint_bin if stage.chance(0.6) else furniture.paint_bollard
         stage.put(ahead, paint, outer + stage.road.shift(ahead), ahead, stage.rng)
+    for ahead in stage.rng.uniform(5, 30, stage.rng.poisson(stage.style.parked) if stage.style.parked else 0):
+        stage.put(ahead, paint_parked_bicycle, outer + stage.road.shift(ahead), ahead, stage.rng)

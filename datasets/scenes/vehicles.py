@@ -1,4 +1,4 @@
-"""Cars, vans and buses: a side view drawn out to the vehicle's width."""
+"""Cars, vans, lorries, buses and trams: a side view drawn out to the vehicle's width."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from datasets.scenes.bodies import BODIES, Body
+from datasets.scenes.bodies import Body
 from datasets.scenes.canvas import Canvas, Colour, Point
 from datasets.scenes.light import Light
-from datasets.scenes.surface import Surface
 
 PAINTS = (
     (196, 198, 200), (150, 153, 158), (104, 107, 112), (42, 44, 50), (24, 25, 28), (226, 226, 222), (140, 26, 30),
@@ -41,11 +40,11 @@ class Vehicle:
         return self.point(share[0] * body.length, side * body.width / 2 * (1 - 0.16 * lean), share[1] * body.height)
 
 
-def vehicle(rng: np.random.Generator, x: float, ahead: float, yaw: float) -> Vehicle:
-    """Draw a vehicle at a place."""
-    odds = np.array([body.likelihood for body in BODIES])
+def vehicle(rng: np.random.Generator, fleet: Sequence[Body], x: float, ahead: float, yaw: float) -> Vehicle:
+    """Draw a vehicle of a fleet at a place."""
+    odds = np.array([body.likelihood for body in fleet])
     paint = np.asarray(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.8, 1.15) + rng.normal(0, 5, 3)
-    return Vehicle(BODIES[rng.choice(len(BODIES), p=odds / odds.sum())], x, ahead, yaw, tuple(paint))
+    return Vehicle(fleet[rng.choice(len(fleet), p=odds / odds.sum())], x, ahead, yaw, tuple(paint))
 
 
 def paint_vehicle(canvas: Canvas, car: Vehicle, light: Light) -> None:
@@ -84,37 +83,37 @@ def _panel(canvas: Canvas, car: Vehicle, quad: list[Point], index: int, light: L
     """Paint one stretch of the outline across the vehicle: bumper, glass, roof, bonnet."""
     flat = abs(quad[0][1] - quad[1][1]) < 0.2 * car.body.height
     bright = 1.1 + 0.2 * light.direct if flat else 0.92
-    canvas.polygon(quad, np.asarray(car.paint) * bright, Surface.CAR)
+    canvas.polygon(quad, np.asarray(car.paint) * bright, car.body.surface)
     last = len(car.body.outline) - 2
     if index in car.body.glazed:
         pane = _inset(quad, 0.08, 0.92, 0.06, 0.94)
-        canvas.polygon(pane, GLASS, Surface.CAR)
-        canvas.polygon(_inset(quad, 0.55, 0.92, 0.06, 0.94), np.asarray(GLASS) * 1.0 + 26, Surface.CAR)
+        canvas.polygon(pane, GLASS, car.body.surface)
+        canvas.polygon(_inset(quad, 0.55, 0.92, 0.06, 0.94), np.asarray(GLASS) * 1.0 + 26, car.body.surface)
     elif index == 0:
         _back(canvas, car, quad)
     elif index == last:
-        _front(canvas, quad, light)
+        _front(canvas, car, quad, light)
 
 
 def _back(canvas: Canvas, car: Vehicle, quad: list[Point]) -> None:
     tall = car.body.outline[1][1] > 0.9
     if tall:
-        canvas.polygon(_inset(quad, 0.55, 0.9, 0.1, 0.9), GLASS, Surface.CAR)
+        canvas.polygon(_inset(quad, 0.55, 0.9, 0.1, 0.9), GLASS, car.body.surface)
     low, high = (0.3, 0.45) if tall else (0.62, 0.95)
     for left, right in ((0.02, 0.16), (0.84, 0.98)):
-        canvas.polygon(_inset(quad, low, high, left, right), (168, 22, 20), Surface.CAR)
-    canvas.polygon(_inset(quad, 0.0, 0.22, 0.0, 1.0), np.asarray(car.paint) * 0.45, Surface.CAR)
+        canvas.polygon(_inset(quad, low, high, left, right), (168, 22, 20), car.body.surface)
+    canvas.polygon(_inset(quad, 0.0, 0.22, 0.0, 1.0), np.asarray(car.paint) * 0.45, car.body.surface)
     canvas.polygon(
-        _inset(quad, 0.25 if tall else 0.35, 0.33 if tall else 0.55, 0.36, 0.64), (216, 190, 70), Surface.CAR
+        _inset(quad, 0.25 if tall else 0.35, 0.33 if tall else 0.55, 0.36, 0.64), (216, 190, 70), car.body.surface
     )
 
 
-def _front(canvas: Canvas, quad: list[Point], light: Light) -> None:
+def _front(canvas: Canvas, car: Vehicle, quad: list[Point], light: Light) -> None:
     lamp = (255, 248, 220) if light.lit > 0.2 else (212, 216, 220)
-    canvas.polygon(_inset(quad, 0.0, 0.9, 0.22, 0.78), (40, 40, 42), Surface.CAR)
+    canvas.polygon(_inset(quad, 0.0, 0.9, 0.22, 0.78), (40, 40, 42), car.body.surface)
     for left, right in ((0.03, 0.2), (0.8, 0.97)):
-        canvas.polygon(_inset(quad, 0.05, 0.5, left, right), lamp, Surface.CAR)
-    canvas.polygon(_inset(quad, 0.55, 0.8, 0.36, 0.64), (225, 225, 220), Surface.CAR)
+        canvas.polygon(_inset(quad, 0.05, 0.5, left, right), lamp, car.body.surface)
+    canvas.polygon(_inset(quad, 0.55, 0.8, 0.36, 0.64), (225, 225, 220), car.body.surface)
 
 
 def _flank(canvas: Canvas, car: Vehicle, side: int, light: Light) -> None:
@@ -124,15 +123,15 @@ def _flank(canvas: Canvas, car: Vehicle, side: int, light: Light) -> None:
     if not _faces_camera(canvas, outline):
         return
     bright = light.facing(1 if math.cos(car.yaw) * side > 0 else -1) * 0.9
-    canvas.polygon(outline, np.asarray(car.paint) * bright, Surface.CAR)
+    canvas.polygon(outline, np.asarray(car.paint) * bright, car.body.surface)
     sill = [(-0.5, 0.18), (-0.5, 0.3), (0.5, 0.3), (0.5, 0.18)]
-    canvas.polygon([car.rim(share, side) for share in sill], np.asarray(car.paint) * bright * 0.7, Surface.CAR)
+    canvas.polygon([car.rim(share, side) for share in sill], np.asarray(car.paint) * bright * 0.7, car.body.surface)
     for window in car.body.windows:
-        canvas.polygon([car.rim(share, side) for share in window], np.asarray(GLASS) + 12, Surface.CAR)
+        canvas.polygon([car.rim(share, side) for share in window], np.asarray(GLASS) + 12, car.body.surface)
     for along in car.body.wheels:
         radius = 0.31 if car.body.height < 2.5 else 0.5
         for size, colour in ((1.0, (22, 22, 24)), (0.58, (142, 144, 148)), (0.2, (60, 60, 62))):
-            canvas.polygon(_disc(car, along * car.body.length, side, radius, size), colour, Surface.CAR)
+            canvas.polygon(_disc(car, along * car.body.length, side, radius, size), colour, car.body.surface)
 
 
 def _tyre(canvas: Canvas, car: Vehicle, along: float, side: int) -> None:
@@ -145,7 +144,7 @@ def _tyre(canvas: Canvas, car: Vehicle, along: float, side: int) -> None:
             car.point(at, inner, 0.45),
             car.point(at, outer, 0.45),
         ]
-        canvas.polygon(foot, (20, 20, 22), Surface.CAR)
+        canvas.polygon(foot, (20, 20, 22), car.body.surface)
 
 
 def _disc(car: Vehicle, along: float, side: int, radius: float, size: float) -> list[Point]:

@@ -1,100 +1,162 @@
-"""evaluate: measure a trained model on a whole split, show where it fails, and judge whether it may be served."""
+"""evaluate: measure a trained model on a whole split, show where it fails, and judge whether it may be served.
 
-import importlib.metadata
-import platform
+metrics.json    every figure                        per_image.npz   what each image contributed to the counts
+verdict.json    what the gate found                 speed.json      how fast it was, and on what
+pictures/       for the report, overlays/ the same as strips
+"""
+
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+import tensorflow as tf
 
 from datasets.spec import DatasetSpec
-from pipeline import examples, facts, figures, gate, json_file, overlays, records, report, scoring, trained
-from pipeline.config import Recipe, settings
+from models.inference import Inference
+from pipeline import devices, examples, facts, gate, json_file, overlays, pictures, records, trained
+from pipeline.comparison import compare
+from pipeline.config import Recipe
+from pipeline.errors import UserError
+from pipeline.evaluate_config import EvaluateConfig
+from pipeline.gate import Rival
+from pipeline.image_counts import FILE as COUNTS
+from pipeline.image_counts import ImageCounts
+from pipeline.measurement import Measurement
+from pipeline.protocols import catalog as protocols
+from pipeline.scoring import Scorer
 
 if TYPE_CHECKING:
     import keras
 
 BATCH_SIZE = 4
-"""Images scored at once, at original size: bounds memory; more gains nothing at such sizes."""
-
-Picture = tuple[overlays.Choice, Mapping[str, np.ndarray]]
+"""Images scored at once on each device, fewer where they are large (scoring.MAX_PIXELS)."""
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-    """Write metrics.json, verdict.json, overlays/ and report.html.
-
-    The step succeeds whatever the verdict: it is export that a failed gate stops.
+    """Measure, draw and judge. The step succeeds whatever the verdict: it is export that a failed gate stops.
 
     Raises:
-        UserError: The split is not there or is empty.
+        UserError: The split is not there or is empty, or a protocol does not fit the dataset.
     """
     spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
-    data = inputs["ingest"] / "records"
-    split = config.evaluate.split
-    records.require(data, split)
-    images = records.splits(data)[split]
-    model = trained.load(inputs["train"], config.model, spec.num_classes)
-    scores = figures.ImageScores(spec.num_classes)
-    confusion = scoring.score(
-        model, data, split, spec.num_classes, config.input.size, batch_size=BATCH_SIZE, on_batch=scores.add
-    )
+    data, settings = inputs["ingest"] / "records", config.evaluate
+    records.require(data, settings.split)
+    names = protocols.chosen(settings.protocols, spec)
+    strategy = devices.of(settings.strategy)
+    with strategy.scope():
+        model = trained.load(inputs["train"], config.model, spec.num_classes)
+    plan = plan_of(settings)
+    scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
+    measurement = Measurement(spec, {name: protocols.build(name, spec, data, settings.split) for name in names})
+    json_file.write(out / "speed.json", _measure(scorer, measurement, data, settings.split, strategy, model))
     metrics = {
         "dataset": spec.name,
-        "split": split,
-        "images": images,
+        "split": settings.split,
+        "images": records.splits(data)[settings.split],
         "classes": list(spec.classes),
-        **figures.summarise(confusion, spec.classes),
-        "image_miou": scores.image_miou,
+        "inference": _told(settings, plan),
+        **measurement.metrics(resamples=settings.resamples, confidence=settings.confidence, pairs=settings.confusions),
     }
-    served = facts.read(inputs["served"])["metrics"] if "served" in inputs else None
-    verdict = gate.judge(
-        metrics,
-        min_miou=config.evaluate.min_miou,
-        max_miou_drop=config.evaluate.max_miou_drop,
-        served=served,
-    )
+    counts = measurement.counts()
+    verdict = _judge(settings, metrics, counts, inputs.get("served"))
     json_file.write(out / "metrics.json", metrics)
     json_file.write(out / "verdict.json", verdict)
-    choices = overlays.choose(scores.image_miou, config.evaluate.overlays)
-    pictures = _draw(choices, model, data, split, config.input.size, spec)
-    _write_overlays(out / "overlays", pictures, spec)
-    evaluation = report.Evaluation(
-        spec=spec,
-        metrics=metrics,
-        verdict=verdict,
-        history=json_file.read(inputs["train"] / "history.json"),
-        settings=settings(config, ("input", "model", "evaluate")),
-        versions=_versions(),
-        pictures=pictures,
-    )
-    report.write(out / "report.html", evaluation)
+    counts.write(out / COUNTS)
+    _draw(out, metrics, scorer, settings.overlays, data, spec)
     print("\n".join(f"evaluate  {line}" for line in [_figures(metrics), *_gate_lines(verdict)]))
 
 
-def _draw(
-    choices: list[overlays.Choice],
-    model: "keras.Model",
+def plan_of(settings: EvaluateConfig) -> Inference:
+    """How images are looked at, as the recipe has it."""
+    return Inference(
+        window=settings.window,
+        overlap=settings.overlap if settings.window else 0.0,
+        average=settings.inference != "tiles",
+        scales=settings.scales,
+        flip=settings.flip,
+    )
+
+
+def _told(settings: EvaluateConfig, plan: Inference) -> dict[str, Any]:
+    """Say how images were looked at; nothing where it is as the exported model does."""
+    if plan.plain:
+        return {}
+    told = settings.model_dump(mode="json", include={"inference", "window", "overlap", "scales", "flip"})
+    return told if settings.window else {key: told[key] for key in ("inference", "scales", "flip")}
+
+
+def _measure(
+    scorer: Scorer,
+    measurement: Measurement,
     data: Path,
     split: str,
-    size: tuple[int, int] | None,
-    spec: DatasetSpec,
-) -> list[Picture]:
+    strategy: tf.distribute.Strategy,
+    model: "keras.Model",
+) -> dict[str, Any]:
+    """Score and count every image; say how long it took. The first batch of each size compiles and is not timed."""
+    replicas = strategy.num_replicas_in_sync
+    timed, seconds, seen = 0, 0.0, set()
+    began = mark = time.monotonic()
+    for batch in scorer.batches(data, split, batch_size=BATCH_SIZE * replicas):
+        took, size = time.monotonic() - mark, batch.images.shape[:3]
+        if size in seen:
+            timed, seconds = timed + len(batch.ids), seconds + took
+        seen.add(size)
+        measurement.add(batch)
+        mark = time.monotonic()
+    return {
+        "device": devices.describe(),
+        "replicas": replicas,
+        "seconds": time.monotonic() - began,
+        "images_per_second": timed / seconds if seconds else None,
+        "parameters": int(sum(np.prod(weight.shape) for weight in model.weights)),
+    }
+
+
+def _judge(
+    settings: EvaluateConfig, metrics: Mapping[str, Any], counts: ImageCounts, served: Path | None
+) -> dict[str, Any]:
+    return gate.judge(
+        metrics,
+        demands=settings.demands,
+        max_miou_drop=settings.max_miou_drop,
+        served=facts.read(served)["metrics"] if served else None,
+        refuse_significant_drop=settings.refuse_significant_drop,
+        rival=_rival(settings, metrics, counts, served) if served else None,
+    )
+
+
+def _rival(
+    settings: EvaluateConfig, metrics: Mapping[str, Any], counts: ImageCounts, served: Path
+) -> Rival | str | None:
+    """Compare with the served model on the images of both, or say why that cannot be."""
+    file = served / facts.FILE.with_name(COUNTS)
+    if not file.is_file() or facts.read(served)["metrics"].get("classes") != metrics["classes"]:
+        return None
+    try:
+        found = compare(
+            counts,
+            ImageCounts.read(file),
+            metrics["classes"],
+            replicates=settings.resamples,
+            confidence=settings.confidence,
+        )
+    except UserError as error:
+        return str(error)
+    miou = found.differences.get("miou")
+    if miou is None:
+        return "no pixel of the images of both counts"
+    return Rival(found.images, miou.ours - miou.theirs, miou.low, miou.high, settings.confidence)
+
+
+def _draw(out: Path, metrics: Mapping[str, Any], scorer: Scorer, count: int, data: Path, spec: DatasetSpec) -> None:
     """Read the chosen images again and draw them: only what is shown is ever held, whatever the split's size."""
-    wanted = {choice.id: choice for choice in choices}
-    found: dict[str, Picture] = {}
-    for example in examples.read(data, split, ids=wanted):
-        prediction = trained.class_map(model, example.image, size)
-        found[example.id] = (wanted[example.id], overlays.parts(example.image, example.truth, prediction, spec))
-    return [found[choice.id] for choice in choices]
-
-
-def _write_overlays(folder: Path, pictures: list[Picture], spec: DatasetSpec) -> None:
-    folder.mkdir()
-    for choice, parts in pictures:
-        title = f"{choice.kind} {choice.rank}: {choice.id}, mIoU of this image {choice.miou:.3f}"
-        Image.fromarray(overlays.strip(parts, spec, title)).save(folder / choice.file)
+    choices = overlays.choose(metrics["image_miou"], count)
+    wanted = {choice.id for choice in choices} | {pair["image"] for pair in metrics["confused"]}
+    chosen = examples.read(data, metrics["split"], ids=wanted)
+    pictures.write(out, chosen, scorer.predict, choices, metrics["confused"], spec)
 
 
 def _figures(metrics: Mapping[str, Any]) -> str:
@@ -109,9 +171,4 @@ def _gate_lines(verdict: Mapping[str, Any]) -> list[str]:
     if verdict["passed"]:
         applied = sum(check["passed"] is True for check in verdict["checks"])
         return [f"gate: passed ({applied} of {len(verdict['checks'])} checks apply)"]
-    return ["gate: failed", *(f"  {line}" for line in gate.failures(verdict))]
-
-
-def _versions() -> dict[str, str]:
-    libraries = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    return {"python": platform.python_version(), **libraries}
+    return ["gate: failed", *gate.lines(verdict)]

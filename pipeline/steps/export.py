@@ -1,5 +1,6 @@
 """export: turn a model that passed the gate into a SavedModel, and prove that it is the model that was evaluated."""
 
+import shutil
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -8,51 +9,93 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from datasets.spec import DatasetSpec
-from models.servable import SIGNATURES, Servable
-from pipeline import examples, facts, figures, gate, json_file, parity, trained
+from models import libraries, servable
+from models.fit import Fit
+from pipeline import examples, facts, figures, formats, gate, json_file, model_card, parity, trained
 from pipeline.config import Recipe
-from pipeline.errors import GateError
+from pipeline.errors import GateError, UserError
+from pipeline.image_counts import FILE as COUNTS
+from pipeline.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-    """Write saved_model/ and parity.json.
+    """Write saved_model/, parity.json and formats.json, which has a row for each format where there are several.
 
     Raises:
-        GateError: The gate did not pass.
+        GateError: The gate did not pass; or one of `export.formats` is not as good as the evaluated model.
+        ModelError: One of them cannot hold the network, or its library is missing.
         UserError: The SavedModel, loaded in a fresh process, gives other class maps than the evaluated model.
     """
     metrics = json_file.read(inputs["evaluate"] / "metrics.json")
     _require_passed(json_file.read(inputs["evaluate"] / "verdict.json"))
     spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
     model = trained.load(inputs["train"], config.model, spec.num_classes)
-    size = config.input.size
-    servable = Servable(model, size)
-    tf.saved_model.save(servable, out / "saved_model", signatures=servable.signatures())
-    facts.write(
+    settings, records = config.export, inputs["ingest"] / "records"
+    chosen = list(islice(examples.read(records, metrics["split"]), settings.parity_images))
+    _require_taken(chosen, settings.max_pixels)
+    module = servable.Servable(model, config.input.fitting, outputs=settings.outputs, max_pixels=settings.max_pixels)
+    tf.saved_model.save(module, out / "saved_model", signatures=module.signatures())
+    rows = _formats(out / "saved_model", model, records, metrics["split"], config, spec.num_classes)
+    json_file.write(out / "formats.json", rows)
+    told = facts.write(
         out / "saved_model",
         spec=spec,
         model=config.model,
-        size=size,
+        fit=config.input.fitting,
         metrics=figures.brief(metrics),
-        signatures=SIGNATURES,
+        signatures=servable.described(settings.outputs),
+        formats=rows,
+        max_pixels=settings.max_pixels,
     )
-    result = _compare(model, out / "saved_model", inputs["ingest"] / "records", metrics["split"], config)
+    card = model_card.text(told, settings.intended_use)
+    (out / "saved_model" / model_card.FILE).write_text(card, encoding="utf-8")
+    # What the next model is compared with, image by image.
+    shutil.copyfile(inputs["evaluate"] / COUNTS, out / "saved_model" / facts.FILE.with_name(COUNTS))
+    result = _compare(model, out / "saved_model", chosen, config)
     parity.require(result)
     json_file.write(out / "parity.json", result)
     weights = sum(int(tf.size(variable)) for variable in model.trainable_variables)
+    for line in formats.lines(rows):
+        print(f"export    {line}")
     print(
         f"export    parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ, {weights:,} weights"
     )
 
 
-def _compare(model: "keras.Model", saved_model: Path, data: Path, split: str, config: Recipe) -> dict[str, Any]:
-    """Ask the SavedModel about the first images of the evaluated split, and compare with the model in hand."""
-    chosen = list(islice(examples.read(data, split), config.export.parity_images))
+def _formats(
+    saved_model: Path, model: "keras.Model", records: Path, split: str, config: Recipe, num_classes: int
+) -> list[dict[str, Any]]:
+    """Write and measure what `export.formats` asks for."""
+    settings, folder = config.export, (saved_model / facts.FILE).parent
+    if not settings.formats:
+        return []
+    libraries.require(settings.formats)
+    folder.mkdir()
+    fit = config.input.fitting or Fit(formats.commonest_size(records, split))
+    with quiet():  # both converters and the interpreter say on standard error what they are about to do
+        formats.write(folder, model, fit, settings.formats, records, split)
+        rows = formats.measure(
+            folder,
+            saved_model,
+            settings.formats,
+            fit=fit,
+            chosen=islice(examples.read(records, split), settings.format_images),
+            evaluated=model,
+            network_fit=config.input.fitting,
+            num_classes=num_classes,
+            parity_images=settings.parity_images,
+        )
+    formats.require(rows, settings.max_drop)
+    return rows
+
+
+def _compare(model: "keras.Model", saved_model: Path, chosen: list[examples.Example], config: Recipe) -> dict[str, Any]:
+    """Ask the SavedModel about images of the evaluated split, and compare with the model in hand."""
     with tf.device("CPU:0"):  # where the fresh process computes too; see parity.ENVIRONMENT
-        expected = [trained.class_map(model, example.image, config.input.size) for example in chosen]
+        expected = [trained.class_map(model, example.image, config.input.fitting) for example in chosen]
     return parity.check(
         saved_model,
         files=[example.encoded for example in chosen],
@@ -63,9 +106,19 @@ def _compare(model: "keras.Model", saved_model: Path, data: Path, split: str, co
 
 def _require_passed(verdict: Mapping[str, Any]) -> None:
     if not verdict["passed"]:
-        failed = "\n".join(f"  {line}" for line in gate.failures(verdict))
+        failed = "\n".join(gate.lines(verdict))
         raise GateError(
             f"The gate did not pass, so the model is not exported:\n{failed}\n"
-            "The report of the evaluate step shows where it fails. Train a better model, or change the demand under "
-            "`evaluate` in the recipe."
+            "The report of the evaluate step shows where it fails. Train a better model, or\n"
+            "change the demand under `evaluate` in the recipe."
+        )
+
+
+def _require_taken(chosen: list[examples.Example], max_pixels: int) -> None:
+    large = [example for example in chosen if example.image[..., 0].size > max_pixels]
+    if large:
+        height, width = large[0].image.shape[:2]
+        raise UserError(
+            f"export.max_pixels is {max_pixels:,}, and image {large[0].id!r} of the evaluated split has {width} x "
+            f"{height}: what is served would refuse the dataset's own images. Set export.max_pixels higher."
         )

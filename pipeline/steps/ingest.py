@@ -7,7 +7,6 @@ audit.json  what each split holds, and the bad files that were left out
 
 import contextlib
 import io
-import json
 import logging
 import shutil
 import time
@@ -17,52 +16,83 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from datasets import catalog
+from datasets import beam_runner, catalog
+from datasets.audit import listed
+from datasets.segmentation_builder import SegmentationBuilder
+from datasets.shard_cache import ShardCache, sweep
+from pipeline import digest, json_file
 from pipeline.config import Recipe
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """Convert the raw folder `inputs["raw"]`.
 
+    Where `inputs["cache"]` and `inputs["digests"]` (a manifest as pipeline.digest remembers it) are given, finished
+    shards are kept there and used again, after a kill or a change of some raw files.
+
     Raises:
         DatasetError: A folder is missing, a split is short, files are bad and `ingest.on_bad_input` is "error", or the
             disk is full.
     """
     began = time.monotonic()
-    spec = catalog.spec(config.data.name)
     scratch = out / "tfds"
     with _quiet():
         builder = catalog.builder(
             config.data.name,
+            config.data.layout_file,
             config=config.data.config,
             data_dir=scratch,
             on_bad_input=config.ingest.on_bad_input,
             allow_partial=config.data.allow_partial,
+            max_pixels=config.data.max_pixels,
+            min_shards=config.ingest.min_shards,
+            **_kept(inputs),
+        )
+        runner, options = beam_runner.choose(
+            config.ingest.runner, workers=config.ingest.workers, options=config.ingest.beam_options
         )
         builder.download_and_prepare(
             download_config=tfds.download.DownloadConfig(
-                manual_dir=inputs["raw"], num_shards=config.ingest.num_shards, try_download_gcs=False
+                manual_dir=inputs["raw"],
+                num_shards=config.ingest.num_shards,
+                try_download_gcs=False,
+                beam_runner=runner,
+                beam_options=options,
             )
         )
     records = Path(builder.data_path).rename(out / "records")
     (records / "audit.json").rename(out / "audit.json")
     shutil.rmtree(scratch)
-    spec.write(out / "spec.json")
-    audit = json.loads((out / "audit.json").read_text(encoding="utf-8"))
-    for line in _summary(audit, list(spec.split_sizes), records, time.monotonic() - began):
+    builder.spec.write(out / "spec.json")
+    audit = json_file.read(out / "audit.json")
+    for line in _summary(audit, builder, records, time.monotonic() - began):
         print(f"{'ingest':<9} {line}")
 
 
-def _summary(audit: dict[str, Any], published: list[str], records: Path, seconds: float) -> list[str]:
+def _kept(inputs: dict[str, Path]) -> dict[str, Any]:
+    """Open the cache, rid of what is of no more use there."""
+    if "cache" not in inputs:
+        return {}
+    sweep(inputs["cache"].parent)
+    files: digest.Manifest = json_file.read(inputs["digests"])
+    cache = ShardCache(inputs["cache"], {name: content for name, (_, _, content) in files.items()})
+    return {"cache": cache, "report": inputs["cache"] / "audit.json"}
+
+
+def _summary(audit: dict[str, Any], builder: SegmentationBuilder, records: Path, seconds: float) -> list[str]:
     """Say in a few lines what was written, what is absent and what was left out."""
     shards = list(records.glob("*.tfrecord-*"))
     megabytes = sum(path.stat().st_size for path in shards) / 1e6
     counts = ", ".join(f"{name} {split['written']}" for name, split in audit["splits"].items())
     written = f"{counts} images -> {len(shards)} shard{'s' * (len(shards) > 1)}, {megabytes:.1f} MB in {seconds:.1f} s"
-    absent = [name for name in published if name not in audit["splits"]]
-    lines = [f"absent: {', '.join(absent)} (neither folder is there)"] if absent else []
+    absent = [name for name in builder.spec.split_sizes if name not in audit["splits"]]
+    lines = [f"absent: {', '.join(absent)} (none of its files is there)"] if absent else []
     if bad := len(audit["problems"]):
         lines.append(f"left out: {bad} bad file{'s' * (bad > 1)}, listed in audit.json")
+    if strays := audit["passed_over"]:
+        lines.append(f"passed over: {listed(strays)} ({'no image' if len(strays) == 1 else 'no images'} by name)")
+    if builder.reused_shards:
+        lines.append(f"{builder.reused_shards} of {len(shards)} shards are kept from before")
     return [*lines, written]
 
 

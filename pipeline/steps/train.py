@@ -1,36 +1,30 @@
 """Train: records -> the weights that did best on the validation split.
 
-model.weights.h5   the best weights; the last ones if there is no validation split
+weights.h5         the best weights; the last ones if there is no validation split
 history.json       one entry for each epoch (see pipeline.state.Entry)
+scalars.jsonl      every number that TensorBoard shows
 events/            for TensorBoard
 checkpoints/       while it lasts
+not_finite.json    if it ended with a loss that was no number: the step and its images
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from datasets.spec import DatasetSpec
-from models import catalog, optimizers
-from pipeline import devices, input, json_file, records
+from models import catalog
+from pipeline import devices, input_check, json_file, not_finite, pulse, records, trained, worker_lost
 from pipeline.checkpoints import Checkpoints
 from pipeline.config import Recipe, TrainConfig
-from pipeline.scoring import Scorer
+from pipeline.job import Job
+from pipeline.recipe_job import make_job
 from pipeline.state import State
-from pipeline.trained import WEIGHTS
-from pipeline.trainer import Job, Trainer
-from pipeline.update import make_update
-from pipeline.validation import Validator
+from pipeline.team import Team
+from pipeline.trainer import Trainer
 
 HISTORY = "history.json"
-
-VALIDATION_IMAGES = 4
-"""Images of a validation batch on each device: at original size, more gains little and takes memory."""
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
@@ -39,120 +33,76 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     Raises:
         UserError: The records cannot make a batch, the devices are not there, or the loss became NaN.
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
+        WorkerLost: Another worker has gone, or did not answer in time.
     """
-    checkpoints = Checkpoints(out / "checkpoints")
-    if not (out / HISTORY).exists():  # it is written last
-        folder = inputs["ingest"] / "records"
-        steps = _steps(config, inputs["validate"])
-        keras.utils.set_random_seed(config.train.seed)
-        strategy = devices.strategy(config.train)
-        job = _job(config, inputs, steps, strategy)
-        print(f"train     {config.model.name}: {_size(job.model)}; {devices.describe()}")
-        print(
-            f"train     {config.train.epochs} epochs of {steps} steps of {config.train.batch_size} images", flush=True
-        )
-        state = Trainer(job, checkpoints, out / "events").run()
-        _write(out, job.model, state)
-        print(f"train     keeps {_kept(state, folder)}")
-    checkpoints.remove()
+    checkpoints = Checkpoints(out / "checkpoints", config.train.keep_checkpoints)
+    if (out / HISTORY).exists():  # it is written last
+        checkpoints.remove()
+        return
+    steps = _steps(config, inputs["validate"])
+    keras.utils.set_random_seed(config.train.seed)
+    if config.train.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    strategy = devices.strategy(config.train)
+    team = Team(strategy)
+    with worker_lost.told(team):
+        job = make_job(config, inputs, steps, strategy)
+        if team.is_chief:
+            _begin(config, job, team)
+        state = Trainer(job, checkpoints, out).run()
+        if team.is_chief:
+            (out / not_finite.FILE).unlink(missing_ok=True)
+            _write(out, job.model, state)
+            print(f"train     keeps {_kept(state, inputs['ingest'] / 'records')}")
+            checkpoints.remove()
+        pulse.beat()
+        team.wait()  # whoever ends before the chief has written takes it along
+    pulse.end()
 
 
 def _steps(config: Recipe, validate: Path) -> int:
     """Steps of an epoch. Refuses what cannot make a batch, before anything is built."""
     statistics = json_file.read(validate / "statistics.json")
     sizes = statistics["splits"].get(records.TRAIN, {}).get("sizes", {})
-    input.check(config.input, config.train.batch_size, sizes)
-    return sum(sizes.values()) // config.train.batch_size
+    input_check.check(config.input, config.train.batch_size, sizes)
+    if not (config.input.size or config.input.augment.crop):
+        for size in sizes:
+            height, width = map(int, size.split("x"))
+            catalog.check_size(config.model.name, config.model.options, (height, width))
+    return input_check.number(config.input, sizes) // config.train.batch_size
 
 
-def _job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy) -> Job:
-    train, folder = config.train, inputs["ingest"] / "records"
-    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
-    rate = optimizers.learning_rate(
-        train.schedule, train.learning_rate, train.epochs * steps, round(train.warmup_epochs * steps)
+def _begin(config: Recipe, job: Job, team: Team) -> None:
+    train = config.train
+    workers = "" if team.alone else f"{team.size} workers of "
+    print(f"train     {config.model.name}: {_size(job.model)}; {workers}{devices.describe()}")
+    print(
+        f"train     {train.epochs} epochs of {job.steps} steps of {train.batch_size} images{_rate(train)}", flush=True
     )
-    with strategy.scope(), _precision(train.precision):
-        replicas = strategy.num_replicas_in_sync
-        model = catalog.build(config.model.name, spec.num_classes, config.model.options, synchronized=replicas > 1)
-        optimizer = _optimizer(train, rate)
-        optimizer.build(model.trainable_variables)
-
-    def batches(epoch: int, step: int) -> Iterator[Any]:
-        dataset = input.train_dataset(
-            folder, config.input, batch_size=train.batch_size, seed=train.seed, epoch=epoch, first_step=step
-        )
-        return iter(strategy.experimental_distribute_dataset(dataset))
-
-    update = make_update(
-        model,
-        optimizer,
-        strategy,
-        class_weights=_class_weights(train, inputs["validate"]),
-        label_smoothing=train.label_smoothing,
-    )
-    validator = Validator(
-        Scorer(model, spec.num_classes, config.input.size, strategy=strategy),
-        folder,
-        spec,
-        batch_size=VALIDATION_IMAGES * replicas,
-        samples=train.samples,
-    )
-    return Job(
-        model=model,
-        optimizer=optimizer,
-        update=update,
-        batches=batches,
-        learning_rate=rate,
-        validate=validator if records.splits(folder).get(records.VAL) else None,
-        epochs=train.epochs,
-        steps=steps,
-        batch_size=train.batch_size,
-        validate_every=train.validate_every,
-        checkpoint_seconds=train.checkpoint_seconds,
-    )
-
-
-def _optimizer(config: TrainConfig, rate: optimizers.WarmupSchedule) -> keras.optimizers.Optimizer:
-    optimizer = optimizers.build(config.optimizer, rate, momentum=config.momentum, weight_decay=config.weight_decay)
-    # Gradients below float16's smallest number would be lost; bfloat16 has float32's range.
-    return keras.optimizers.LossScaleOptimizer(optimizer) if config.precision == "mixed_float16" else optimizer
-
-
-def _class_weights(config: TrainConfig, validate: Path) -> list[float] | None:
-    if config.class_weights == "none":
-        return None
-    weights: list[float] = json_file.read(validate / "weights.json")[config.class_weights]
-    return weights
-
-
-@contextmanager
-def _precision(name: str) -> Iterator[None]:
-    """Build layers that compute in this precision; their variables are float32 in any."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _write(out: Path, model: keras.Model, state: State) -> None:
-    partial = out / f"partial.{WEIGHTS}"
-    model.save_weights(partial)
-    partial.replace(out / WEIGHTS)
+    trained.save(out, model)
     partial = out / f"partial.{HISTORY}"
     json_file.write(partial, state.history)
     partial.replace(out / HISTORY)
 
 
 def _size(model: keras.Model) -> str:
-    weights = sum(math.prod(weight.shape) for weight in model.trainable_variables)
-    return f"{weights / 1e6:.2f} million weights"
+    learning = sum(math.prod(weight.shape) for weight in model.trainable_variables)
+    return f"{learning / 1e6:.2f} million weights that learn"
+
+
+def _rate(config: TrainConfig) -> str:
+    if not config.learning_rate_batch:
+        return ""
+    return f", learning rate {config.learning_rate:g} x {config.batch_size}/{config.learning_rate_batch}"
 
 
 def _kept(state: State, folder: Path) -> str:
-    if state.best:
-        return f"the weights of epoch {state.best['epoch']}, val mIoU {state.best['miou']:.4f}"
+    if best := state.best:
+        name = {"miou": "mIoU", "pixel_accuracy": "pixel accuracy", "loss": "loss"}[best["by"]]
+        return f"the weights of epoch {best['epoch']}, val {name} {best['value']:.4f}"
     if not records.splits(folder).get(records.VAL):
         return "the last weights: there is no validation split to choose by"
     return "the last weights: no pixel of the validation split counts"

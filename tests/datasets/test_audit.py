@@ -10,6 +10,7 @@ from PIL import Image
 
 from datasets import audit
 from datasets.audit import BadFileError, Kind, Problem
+from datasets.raw import RawFolder
 
 
 def encoded(kind: str) -> bytes:
@@ -60,10 +61,10 @@ def test_a_bad_image_is_refused(content: bytes, kind: Kind) -> None:
 def test_an_empty_and_a_missing_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(BadFileError) as caught:
-        audit.read(tmp_path / "empty.png")
+        RawFolder(tmp_path).read("empty.png")
     assert caught.value.kind is Kind.EMPTY
     with pytest.raises(BadFileError) as caught:
-        audit.read(tmp_path / "none.png")
+        RawFolder(tmp_path).read("none.png")
     assert caught.value.kind is Kind.UNREADABLE and "No such file" in caught.value.detail
 
 
@@ -87,8 +88,26 @@ def test_the_report_groups_by_kind_and_names_the_file() -> None:
 def test_the_report_fits_a_screen() -> None:
     many = [Problem(Kind.EMPTY, "train", f"train/{index:03}.png", f"{index:03}") for index in range(audit.SHOWN + 7)]
     lines = audit.report("camvid", many, "Put them right.").splitlines()
-    assert len(lines) == audit.SHOWN + 4
-    assert lines[-2] == "  ... and 7 more"
+    assert len(lines) == audit.REPORT_ROWS + 2
+    assert lines[-2] == f"  ... and {audit.SHOWN + 7 - audit.REPORT_ROWS + 2} more"
+
+
+@pytest.mark.parametrize("kinds", [1, 3, len(Kind) - 1])
+@pytest.mark.parametrize("length", [5, 70, 150])
+def test_a_report_of_long_lines_fits_a_screen_of_80_columns(kinds: int, length: int) -> None:
+    detail = "received " + ", ".join(f"{value} ({value} px)" for value in range(12, 32))
+    many = [Problem(kind, "train", f"{'x' * length}/{index}.png", "", detail) for kind in list(Kind)[:kinds]
+            for index in range(30)]  # fmt: skip
+    told = audit.report("camvid", many, "Put them right.")
+    if kinds < 5 or length < 70:  # names are never cut
+        assert sum(-(-len(line) // 80) for line in told.splitlines()) <= 23
+    assert all(f"{'x' * length}/" in line for line in told.splitlines() if "x" * length in line)
+    assert told.count(" more") == kinds
+
+
+def test_a_file_name_does_nothing_to_the_terminal() -> None:
+    told = audit.report("camvid", [Problem(Kind.EMPTY, "train", "train/a\n\x1b[31mü.png", "a")], "Put it right.")
+    assert "train/a\\n\\x1b[31mü.png" in told
 
 
 def test_json_keeps_every_problem(tmp_path: Path) -> None:

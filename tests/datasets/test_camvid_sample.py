@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import sample_folder
 from datasets.camvid import sample
-from datasets.camvid.classes import SPEC, VOID
+from datasets.camvid.classes import SEGNET, VOID
 from datasets.errors import DatasetError
 
 SIZE = (48, 64)
@@ -22,6 +23,8 @@ SIZE = (48, 64)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sample") / "new" / "camvid"
+    assert sample.write(out, count=14, seed=3, size=SIZE, dry_run=True) == {"train": 8, "val": 4, "test": 2}
+    assert not out.parent.exists(), "a dry run writes nothing"
     assert sample.write(out, count=14, seed=3, size=SIZE) == {"train": 8, "val": 4, "test": 2}
     return out
 
@@ -32,7 +35,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_layout_is_camvids(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == {
-        *SPEC.sources,
+        *SEGNET.sources,
         "train.txt",
         "val.txt",
         "test.txt",
@@ -56,7 +59,7 @@ def test_files_are_rgb_images_and_masks_of_ids(folder: Path) -> None:
         assert (image.mode, mask.mode) == ("RGB", "L")
         assert image.size == mask.size == (SIZE[1], SIZE[0])
         ids |= set(np.unique(mask).tolist())
-    assert ids == {*range(SPEC.num_classes), VOID}
+    assert ids == {*range(SEGNET.num_classes), VOID}
 
 
 def test_no_scene_is_in_two_splits(folder: Path) -> None:
@@ -71,7 +74,7 @@ def test_no_scene_is_in_two_splits(folder: Path) -> None:
 def test_a_scene_depends_on_seed_and_index_alone(folder: Path) -> None:
     image, mask = sample.scene(3, 9, SIZE)
     assert np.array_equal(np.asarray(Image.open(folder / "val" / f"{sample.name(9)}.png")), image)
-    assert np.array_equal(np.asarray(Image.open(folder / "valannot" / f"{sample.name(9)}.png")), mask)
+    assert np.array_equal(np.asarray(Image.open(folder / "valannot" / f"{sample.name(9)}.png")), sample.joined(mask))
     assert not np.array_equal(sample.scene(4, 9, SIZE)[0], image)
 
 
@@ -164,7 +167,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     ],
 )
 def test_split_sizes(count: int, sizes: dict[str, int]) -> None:
-    assert sample.split_sizes(count) == sizes
+    assert sample_folder.share(count) == sizes
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"seed": -1}, {"size": (8, 64)}])

@@ -17,14 +17,18 @@ PROJECT = Path(__file__).parents[2]
 def test_every_dataset_has_its_files_and_a_sound_spec() -> None:
     assert "camvid" in catalog.names()
     for name in catalog.names():
-        spec = catalog.spec(name)
-        assert spec.name == name
-        assert len(set(spec.classes)) == spec.num_classes < IGNORE
-        assert len(set(spec.colours)) == spec.num_classes
-        assert all(0 <= part <= 255 for colour in spec.colours for part in colour)
-        assert spec.homepage.startswith("https://") and spec.licence and spec.citation.startswith("@")
+        for config in catalog.configs(name) if not catalog.takes_layout(name) else ():
+            check_spec(catalog.spec(name, config), name, config)
         for file in ("README.md", "CITATIONS.bib", "TAGS.txt"):
             assert (PROJECT / "datasets" / name / file).stat().st_size
+
+
+def check_spec(spec: DatasetSpec, name: str, config: str) -> None:
+    assert (spec.name, spec.config) == (name, config)
+    assert len(set(spec.classes)) == spec.num_classes < IGNORE
+    assert len(set(spec.colours)) == spec.num_classes
+    assert all(0 <= part <= 255 for colour in spec.colours for part in colour)
+    assert spec.homepage.startswith("https://") and spec.licence and spec.citation.startswith("@")
 
 
 def test_camvid_is_the_segnet_layout() -> None:

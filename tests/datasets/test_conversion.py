@@ -2,28 +2,38 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.direct.direct_runner import BundleBasedDirectRunner
 
-from datasets import tfrecord
-from datasets.camvid.camvid_dataset_builder import FOLDERS, Builder
+from datasets import audit, labels, tfrecord
+from datasets.camvid.camvid_dataset_builder import TABLE
+from datasets.camvid.classes import SEGNET
+from datasets.camvid.layouts import SEGNET as FOLDERS
 from datasets.conversion import collect, convert
+from datasets.errors import ConversionError
 from datasets.pairs import by_stem
+from datasets.raw import RawFolder
+from datasets.reader import Reader
 from datasets.shards import Shard, ShardWriter, cut
 
 PROJECT = Path(__file__).parents[2]
-WRITER = ShardWriter(Builder.SPEC.classes, Builder.read_mask)
+
+
+def writer(raw: Path) -> ShardWriter:
+    return ShardWriter(RawFolder(raw), SEGNET.classes, Reader(partial(labels.from_ids, table=TABLE)))
 
 
 def plan(raw: Path, out: Path, num_shards: int = 3) -> list[Shard]:
     out.mkdir()
-    pairs = by_stem(raw, FOLDERS, group=str)["train"].pairs
-    return [Shard("train", raw, out / f"{index}", part) for index, part in enumerate(cut(pairs, num_shards))]
+    pairs = by_stem(RawFolder(raw), FOLDERS, group=str)["train"].pairs
+    return [Shard("train", out / f"{index}", part) for index, part in enumerate(cut(pairs, num_shards))]
 
 
 def contents(shards: list[Shard]) -> list[bytes]:
@@ -35,7 +45,7 @@ def expected(raw: Path, tmp_path: Path) -> list[bytes]:
     """What a plain loop writes."""
     shards = plan(raw, tmp_path / "expected")
     for shard in shards:
-        WRITER(shard)
+        writer(raw)(shard)
     return contents(shards)
 
 
@@ -52,23 +62,25 @@ def test_every_runner_writes_the_same_bytes(
     raw: Path, tmp_path: Path, expected: list[bytes], runner: object, flags: list[str]
 ) -> None:
     shards = plan(raw, tmp_path / "out")
-    convert(shards, WRITER, runner=runner, options=PipelineOptions(flags))
+    convert(shards, writer(raw), runner=runner, options=PipelineOptions(flags))
     assert contents(shards) == expected
     assert sum(report.records for report in collect(shards)) == 6
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0", "1", "2"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("?")) == ["0", "1", "2"]
+    assert len(list((tmp_path / "out").iterdir())) == 6  # a report each, and nothing unfinished
 
 
 def test_the_stream_does_not_depend_on_the_number_of_shards(raw: Path, tmp_path: Path, expected: list[bytes]) -> None:
     shards = plan(raw, tmp_path / "out", num_shards=1)
-    convert(shards, WRITER)
+    convert(shards, writer(raw))
     assert b"".join(contents(shards)) == b"".join(expected)
 
 
 def test_another_process_writes_the_same_bytes(raw: Path, tmp_path: Path, expected: list[bytes]) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from test_conversion import WRITER, convert, plan\n"
-        "convert(plan(Path(sys.argv[1]), Path(sys.argv[2])), WRITER)\n"
+        "from test_conversion import convert, plan, writer\n"
+        "raw = Path(sys.argv[1])\n"
+        "convert(plan(raw, Path(sys.argv[2])), writer(raw))\n"
         "assert 'tensorflow' not in sys.modules"
     )
     path = os.pathsep.join([str(PROJECT), str(Path(__file__).parent)])
@@ -77,11 +89,25 @@ def test_another_process_writes_the_same_bytes(raw: Path, tmp_path: Path, expect
     assert [(tmp_path / "out" / f"{index}").read_bytes() for index in range(3)] == expected
 
 
+def test_a_fault_of_a_worker_is_one_line_that_names_the_file(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(content: bytes) -> tuple[int, int]:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(audit, "image_size", fail)
+    with pytest.raises(ConversionError) as caught:
+        convert(plan(raw, tmp_path / "out"), writer(raw))
+    told = r"A worker failed. RuntimeError: broken. While reading train/\w+\.png with trainannot/\w+\.png"
+    assert re.fullmatch(told, str(caught.value))
+    assert not list((tmp_path / "out").glob("*incomplete*"))
+
+
 def test_what_breaks_a_worker_is_not_swallowed(raw: Path, tmp_path: Path) -> None:
     shards = plan(raw, tmp_path / "out")
     (tmp_path / "out").rmdir()
     with pytest.raises(Exception, match="No such file or directory"):
-        convert(shards, WRITER)
+        convert(shards, writer(raw))
 
 
 @pytest.mark.parametrize(
@@ -99,5 +125,5 @@ def test_what_the_user_can_act_on_comes_out_unwrapped(
 
     monkeypatch.setattr(tfrecord, "write", write)
     with pytest.raises(kind) as caught:
-        convert(plan(raw, tmp_path / "out"), WRITER)
+        convert(plan(raw, tmp_path / "out"), writer(raw))
     assert getattr(caught.value, "errno", None) == getattr(raised, "errno", None)

@@ -7,6 +7,7 @@ import pytest
 from datasets.audit import Kind, Problem
 from datasets.errors import DatasetError
 from datasets.pairs import Pair, Split, by_stem
+from datasets.raw import RawFolder
 
 FOLDERS = {"train": ("images", "masks"), "val": ("images_val", "masks_val")}
 
@@ -18,7 +19,7 @@ def touch(raw: Path, *names: str) -> None:
 
 
 def pair(raw: Path) -> dict[str, Split]:
-    return by_stem(raw, FOLDERS, group=lambda id_: id_[0])
+    return by_stem(RawFolder(raw), FOLDERS, group=lambda id_: id_[0])
 
 
 def test_files_pair_by_stem_and_a_split_may_be_absent(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Drawn scenes: the same from the same seed, masks that fit the pictures, and no way to tell classes by colour."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,12 @@ SCENES = 24
 
 def draw(seed: int, size: tuple[int, int] = SIZE) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return scenes.draw(size, scenes.vary(scenes.weather(rng), rng), rng)
+    return scenes.draw(size, scenes.vary(scenes.weather(rng), rng), rng)[:2]
+
+
+def german(seed: int) -> scenes.Scene:
+    rng = np.random.default_rng(seed)
+    return scenes.draw(SIZE, scenes.vary(scenes.weather(rng), rng), rng, style=scenes.GERMAN)
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +42,42 @@ def test_image_and_mask_have_the_size_asked_for(size) -> None:
     assert image.dtype == mask.dtype == np.uint8
 
 
-def test_every_surface_is_met_in_a_dozen_scenes(drawn) -> None:
-    ids = set(np.unique([mask for _, mask in drawn[:12]]).tolist())
+def test_every_british_surface_is_met_in_two_dozen_scenes(drawn) -> None:
+    ids = set(np.unique([mask for _, mask in drawn]).tolist())
+    foreign = {Surface.WALL, Surface.TRUCK, Surface.TRAM, Surface.MOTORCYCLE}
+    assert ids == {int(surface) for surface in Surface if surface not in foreign}
+
+
+def test_every_surface_is_met_in_german_scenes() -> None:
+    ids = set(np.unique([german(seed).mask for seed in range(SCENES)]).tolist())
     assert ids == {int(surface) for surface in Surface}
 
 
+def test_germans_drive_on_the_right() -> None:
+    """The pavement on the side of the camera's own lane is nearer: it covers more of the picture's lower right."""
+    masks = np.stack([german(seed).mask[SIZE[0] // 2 :] for seed in range(SCENES)]) == Surface.PAVEMENT
+    assert masks[..., SIZE[1] // 2 :].sum() > 1.3 * masks[..., : SIZE[1] // 2].sum()
+
+
+def test_a_thing_is_one_number_and_few_surfaces() -> None:
+    for seed in range(4):
+        _, mask, things = german(seed)
+        assert not things[mask == Surface.ROAD].any()
+        vehicles = [Surface.CAR, Surface.TRUCK, Surface.BUS, Surface.TRAM]
+        assert things[np.isin(mask, vehicles)].all()
+        for thing in np.unique(things[np.isin(mask, vehicles)]):
+            assert len(np.unique(mask[things == thing])) == 1
+        for thing in np.unique(things[mask == Surface.RIDER]):
+            assert set(np.unique(mask[things == thing])) <= {Surface.RIDER, Surface.BICYCLE, Surface.MOTORCYCLE}
+
+
 def test_shares_are_those_of_a_street(drawn) -> None:
-    share = np.bincount(np.stack([mask for _, mask in drawn]).ravel(), minlength=12) / (SCENES * SIZE[0] * SIZE[1])
+    share = np.bincount(np.stack([mask for _, mask in drawn]).ravel(), minlength=len(Surface)) / (
+        SCENES * SIZE[0] * SIZE[1]
+    )
     assert 0.2 < share[Surface.ROAD] < 0.45
     assert min(share[[Surface.SKY, Surface.BUILDING, Surface.TREE]]) > 0.05
-    assert max(share[[Surface.POLE, Surface.SIGN, Surface.PEDESTRIAN, Surface.BICYCLIST]]) < 0.05
+    assert max(share[[Surface.POLE, Surface.SIGN, Surface.PEDESTRIAN, Surface.RIDER, Surface.BICYCLE]]) < 0.05
 
 
 def test_sky_is_above_and_road_below(drawn) -> None:
@@ -65,13 +98,14 @@ def test_colour_alone_does_not_tell_the_classes(drawn) -> None:
         return colours[kept] @ np.array([64, 8, 1]), labels[kept]
 
     bins, labels = pixels(drawn[: SCENES // 2])
-    table = np.zeros((512, 11), np.int64)
+    count = len(Surface)
+    table = np.zeros((512, count), np.int64)
     np.add.at(table, (bins, labels), 1)
     bins, labels = pixels(drawn[SCENES // 2 :])
     guess = table.argmax(1)[bins]
-    matrix = np.bincount(labels * 11 + guess, minlength=121).reshape(11, 11)
-    hit = np.diag(matrix)
-    miou = (hit / (matrix.sum(0) + matrix.sum(1) - hit)).mean()
+    matrix = np.bincount(labels * count + guess, minlength=count**2).reshape(count, count)
+    hit, total = np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+    miou = (hit / total.clip(1))[total > 0].mean()
     assert miou < 0.3
     assert hit.sum() / matrix.sum() < 0.7
 
@@ -89,6 +123,7 @@ def test_a_stroke_changes_image_and_mask_in_the_same_pixels() -> None:
     image, mask = np.asarray(canvas.image), np.asarray(canvas.mask)
     assert set(np.unique(mask)) == {0, Surface.CAR, Surface.POLE, Surface.FENCE}
     assert np.array_equal((image != 128).any(-1), mask > 0)
+    assert not canvas.things.any()
 
 
 def test_what_is_twice_as_far_is_half_as_large() -> None:
@@ -100,3 +135,19 @@ def test_what_is_twice_as_far_is_half_as_large() -> None:
 def test_a_thing_that_reaches_behind_the_camera_is_cut_there() -> None:
     camera = Camera(focal=100, height=1.5, x=50, y=40)
     assert camera.project([(1, 0, -3)]) == camera.project([(1, 0, 0.6)])
+
+
+def test_a_street_that_is_laid_out_first_is_the_same_street() -> None:
+    light = scenes.weather(np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    laid = scenes.plan(SIZE, light, rng)
+    drawn = scenes.draw(SIZE, light, rng, laid=laid)
+    for ours, theirs in zip(drawn, scenes.draw(SIZE, light, np.random.default_rng(2)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(("lanes", "dashes"), [(0, 0), (1, 1), (2, 3)])
+def test_dashes_part_the_lanes(lanes: int, dashes: int) -> None:
+    rng = np.random.default_rng(3)
+    style = replace(scenes.GERMAN, lanes=lanes, wide=True)
+    assert len(scenes.plan(SIZE, scenes.weather(rng), rng, style=style).road.dashes) == dashes

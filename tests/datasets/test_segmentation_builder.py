@@ -4,7 +4,11 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +16,14 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
 
-from datasets import tfrecord
+from datasets import labels, tfrecord
 from datasets.audit import Kind
 from datasets.camvid.camvid_dataset_builder import Builder
+from datasets.camvid.classes import SPECS
 from datasets.errors import DatasetError
+
+COUNTS = {"train": 6, "val": 3}
+PROJECT = Path(__file__).parents[2]
 
 
 def convert(raw: Path, data_dir: Path, *, num_shards: int | None = None, **options: object) -> Builder:
@@ -46,8 +54,18 @@ def spoil(raw: Path) -> dict[str, Kind]:
     val[0].unlink()
     shutil.copy(val[1], raw / "val" / "extra.png")
     shutil.copy(val[1], val[1].with_suffix(".jpg"))
+    outside = shutil.copy(images[5], raw.parent / "secret.png")
     (raw / "train" / "link.png").symlink_to("nowhere")
-    shutil.copy(masks[5], raw / "trainannot" / "link.png")
+    (raw / "train" / "outside.png").symlink_to(outside)
+    Image.new("L", (1000, 1000)).save(raw / "train" / "vast.png")
+    os.mkfifo(raw / "train" / "pipe.png")
+    for name in ("link", "outside", "vast", "pipe", "flipped"):
+        shutil.copy(masks[5], raw / "trainannot" / f"{name}.png")
+    shutil.copy(images[5], raw / "train" / "flipped.png")
+    flip_a_bit(raw / "trainannot" / "flipped.png")
+    shutil.copy(images[5], os.fsencode(raw / "train") + b"/caf\xe9.png")
+    for name in ("notes.txt", "Thumbs.db", ".DS_Store"):
+        (raw / "train" / name).write_text("not an image")
     return {
         f"train/{images[0].name}": Kind.DAMAGED,
         f"trainannot/{masks[1].name}": Kind.MASK_CHANNELS,
@@ -59,28 +77,54 @@ def spoil(raw: Path) -> dict[str, Kind]:
         "val/extra.png": Kind.WITHOUT_MASK,
         f"val/{val[1].name}": Kind.DUPLICATE,
         "train/link.png": Kind.UNREADABLE,
+        "train/pipe.png": Kind.UNREADABLE,
+        "trainannot/flipped.png": Kind.DAMAGED,
+        "train/caf\\xe9.png": Kind.NAME,
+        "train/outside.png": Kind.OUTSIDE,
+        "train/vast.png": Kind.TOO_LARGE,
     }
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def test_every_bad_file_is_in_one_message(raw: Path, tmp_path: Path) -> None:
     bad = spoil(raw)
-    assert set(bad.values()) == set(Kind)
-    message = refusal(raw, tmp_path / "out", num_shards=2)
-    assert message.startswith("camvid: 10 bad raw files. Nothing was written.")
-    for file, kind in bad.items():
-        section = message[message.index(f"{kind} (1):") :].splitlines()
-        assert section[1].startswith(f"  {file}"), file
-    assert "mask 24x31, image 24x32" in message
-    assert "received 12 (768 px); allowed 0..11" in message
+    of_mat_files = {Kind.MASK_DIMENSIONS, Kind.MASK_KEY}
+    assert set(bad.values()) == set(Kind) - of_mat_files - {Kind.STRAY}
+    message = refusal(raw, tmp_path / "out", num_shards=2, max_pixels=999_999)
+    assert message.startswith("camvid: 15 bad raw files. Nothing was written.")
+    first = {}
+    for file, kind in sorted(bad.items()):
+        assert f"\n{kind} ({list(bad.values()).count(kind)}): {first.setdefault(kind, file)}" in message, file
+    assert len(message.splitlines()) <= 20
     assert "ingest.on_bad_input=quarantine" in message
+    report = tmp_path / "out" / "camvid.audit.json"
+    assert message.endswith(f"Every one of them: {report}")
+    facts = json.loads(report.read_text(encoding="utf-8"))
+    assert {problem["file"]: problem["kind"] for problem in facts["problems"]} == bad
+    details = {problem["kind"]: problem["detail"] for problem in facts["problems"]}
+    assert details[Kind.MASK_SIZE] == "mask 24x31, image 24x32"
+    assert details[Kind.LABEL_RANGE] == "received 12 (768 px); allowed 0..11"
+    assert facts["passed_over"] == ["train/notes.txt"]
+
+
+def test_a_mask_of_three_dimensions_is_named(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labels, "from_ids", lambda content, table: np.zeros((24, 32, 3), np.uint8))
+    assert "mask is not two-dimensional (9):\n  trainannot/A_train0.png: shape 24x32x3" in refusal(
+        raw, tmp_path / "out"
+    )
 
 
 def test_quarantine_leaves_bad_files_out_and_lists_them(raw: Path, tmp_path: Path) -> None:
     bad = spoil(raw)
-    builder = convert(raw, tmp_path / "out", on_bad_input="quarantine", num_shards=6)
+    builder = convert(raw, tmp_path / "out", on_bad_input="quarantine", num_shards=6, max_pixels=999_999)
     facts = json.loads((Path(builder.data_dir) / "audit.json").read_text(encoding="utf-8"))
     assert {problem["file"]: problem["kind"] for problem in facts["problems"]} == bad
-    assert facts["splits"] == {"train": {"found": 7, "written": 1}, "val": {"found": 4, "written": 1}}
+    assert facts["splits"] == {"train": {"found": 11, "written": 1}, "val": {"found": 4, "written": 1}}
     ids = [example["id"] for example in tfds.as_numpy(builder.as_dataset(split="train"))]
     assert ids == [b"B_train5"]
 
@@ -100,13 +144,23 @@ def test_a_data_set_without_any_pair_is_refused(raw: Path, tmp_path: Path) -> No
 
 
 def test_a_short_split_names_what_is_missing(raw: Path, tmp_path: Path) -> None:
-    names = [path.name for path in (raw / "train").iterdir()]
-    lines = [f"/SegNet/CamVid/train/{name} /SegNet/CamVid/trainannot/{name}" for name in [*names, "lost_1.png"]]
-    (raw / "train.txt").write_text("\n".join(lines) + "\n")
     message = refusal(raw, tmp_path / "out", allow_partial=False)
-    assert "Split train: received 6 images, published are 367. Missing: lost_1." in message
+    assert "Split train: received 6 images, published are 367. Missing: 0001TP_006690, 0001TP_006720, " in message
+    assert " and 347 more." in message
     assert "Split val: received 3 images, published are 101." in message
     assert "data.allow_partial=true" in message
+
+
+def test_a_split_of_the_right_size_with_another_image_is_refused(
+    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Builder, "SPECS", {"segnet": replace(SPECS["segnet"], split_sizes=COUNTS)})
+    ids = {split: frozenset(path.stem for path in (raw / split).iterdir()) for split in COUNTS}
+    ids["train"] = ids["train"] - {"A_train0"} | {"12", "9"}
+    monkeypatch.setattr(Builder, "published_ids", lambda self, split: ids[split])
+    message = refusal(raw, tmp_path / "out", allow_partial=False)
+    assert "Split train: received 6 images, published are 6. Missing: 9, 12. Not published: A_train0." in message
+    assert "Split val" not in message
 
 
 def test_a_missing_raw_folder_says_what_it_should_hold(tmp_path: Path) -> None:
@@ -119,7 +173,7 @@ def test_records_hold_what_the_files_hold(raw: Path, tmp_path: Path) -> None:
     version = Path(builder.data_dir)
     version = version.rename(tmp_path / "records")
     reader = tfds.builder_from_directory(version)
-    assert {name: split.shard_lengths for name, split in reader.info.splits.items()} == {"train": [3, 3], "val": [1, 2]}
+    assert {name: split.shard_lengths for name, split in reader.info.splits.items()} == {"train": [4, 2], "val": [0, 3]}
     decoders = {"image": tfds.decode.SkipDecoding()}
     examples = list(tfds.as_numpy(reader.as_dataset(split="val", decoders=decoders)))
     assert {example["id"] for example in examples} == {b"A_val0", b"B_val1", b"A_val2"}
@@ -129,6 +183,13 @@ def test_records_hold_what_the_files_hold(raw: Path, tmp_path: Path) -> None:
         mask = np.asarray(Image.open(raw / "valannot" / f"{name}.png"))
         np.testing.assert_array_equal(example["label"][..., 0], np.where(mask == 11, 255, mask))
         assert (example["group"].decode(), example["height"], example["width"]) == (name[0], 24, 32)
+
+
+def test_no_temporary_folder_is_left(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    convert(raw, tmp_path / "out")
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_nothing_that_is_written_names_the_place(raw: Path, tmp_path: Path) -> None:
@@ -156,9 +217,19 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
 
 
 def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"camvid has no configuration 'full' .* Allowed: none"):
-        Builder(data_dir=tmp_path, config="full")
+    with pytest.raises(DatasetError, match=r"camvid has no configuration 'segnit' .* Allowed: segnet"):
+        Builder(data_dir=tmp_path, config="segnit")
 
 
 def test_another_file_format_is_refused(raw: Path, tmp_path: Path) -> None:
     assert "must be tfrecord" in refusal(raw, tmp_path / "out", file_format="riegeli")
+
+
+@pytest.mark.slow
+def test_it_is_built_by_the_command_line_of_tfds(real_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlcroissant", reason="the tfds command line needs mlcroissant: pip install -e '.[tfds]'")
+    command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "camvid/segnet"]
+    command += ["--imports=datasets.camvid.camvid_dataset_builder", f"--manual_dir={real_data / 'CamVid'}"]
+    subprocess.run([*command, f"--data_dir={tmp_path}"], cwd=PROJECT, check=True, capture_output=True)
+    info = tfds.builder_from_directory(tmp_path / "camvid/segnet/1.0.0").info
+    assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 367, "val": 101}

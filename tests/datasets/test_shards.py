@@ -1,28 +1,38 @@
 """How a split is cut into shards, and what a worker does with one."""
 
 import pickle
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from datasets import labels
 from datasets.audit import Kind
-from datasets.camvid.camvid_dataset_builder import Builder
+from datasets.camvid.camvid_dataset_builder import TABLE
+from datasets.camvid.classes import SEGNET
 from datasets.pairs import Pair, by_stem
+from datasets.raw import RawFolder
+from datasets.reader import Reader
 from datasets.shards import SHARD_BYTES, Shard, ShardReport, ShardWriter, cut, number_of_shards, report_path
 
 PAIRS = [Pair(f"{index:02}", "g", f"{index}.png", f"{index}.png") for index in range(11)]
 
 
-@pytest.mark.parametrize(("number", "lengths"), [(1, [11]), (3, [3, 4, 4]), (50, [1] * 11), (0, [11])])
-def test_shards_are_of_equal_length_and_never_empty(number: int, lengths: list[int]) -> None:
+@pytest.mark.parametrize("number", [1, 3, 50])
+def test_every_pair_is_in_one_shard(number: int) -> None:
     shards = cut(PAIRS, number)
-    assert [len(shard) for shard in shards] == lengths
+    assert len(shards) == number
     assert sorted((pair for shard in shards for pair in shard), key=lambda pair: pair.id) == PAIRS
 
 
-def test_no_pairs_make_no_shard() -> None:
-    assert cut([], 3) == []
+def test_shards_are_of_about_equal_length() -> None:
+    many = [Pair(f"{index}", "g", "", "") for index in range(4000)]
+    assert all(900 < len(shard) < 1100 for shard in cut(many, 4))
+
+
+def test_a_pair_that_comes_changes_its_own_shard_alone() -> None:
+    before, after = cut(PAIRS, 4), cut([*PAIRS, Pair("new", "g", "new.png", "new.png")], 4)
+    assert sum(one != other for one, other in zip(before, after, strict=True)) == 1
 
 
 def test_the_order_depends_on_ids_alone() -> None:
@@ -34,15 +44,19 @@ def test_the_order_depends_on_ids_alone() -> None:
 
 
 def test_the_number_of_shards_follows_the_size() -> None:
-    assert [number_of_shards(size) for size in (0, 1, SHARD_BYTES, SHARD_BYTES + 1)] == [0, 1, 1, 2]
+    assert [number_of_shards(size) for size in (0, 1, SHARD_BYTES, SHARD_BYTES + 1, 3 * SHARD_BYTES)] == [1, 1, 1, 2, 4]
+
+
+def writer_of(raw: Path) -> ShardWriter:
+    return ShardWriter(RawFolder(raw), SEGNET.classes, Reader(partial(labels.from_ids, table=TABLE)))
 
 
 def test_a_worker_writes_the_good_and_reports_the_bad(raw: Path, tmp_path: Path) -> None:
-    pairs = by_stem(raw, {"train": ("train", "trainannot")}, group=str)["train"].pairs
+    pairs = by_stem(RawFolder(raw), {"train": ("train", "trainannot")}, group=str)["train"].pairs
     (raw / pairs[1].image).write_bytes(b"")
     (raw / pairs[1].mask).write_bytes(b"text")
-    shard = Shard("train", raw, tmp_path / "shard", pairs)
-    writer = pickle.loads(pickle.dumps(ShardWriter(Builder.SPEC.classes, Builder.read_mask)))
+    shard = Shard("train", tmp_path / "shard", pairs)
+    writer = pickle.loads(pickle.dumps(writer_of(raw)))
     writer(shard)
     report = ShardReport.read(report_path(shard.path))
     assert (report.records, report.bytes) == (5, shard.path.stat().st_size)
@@ -57,8 +71,8 @@ def test_a_worker_that_fails_leaves_no_shard(raw: Path, tmp_path: Path, monkeypa
         raise RuntimeError("broken")
 
     monkeypatch.setattr(labels, "encode", fail)
-    pairs = by_stem(raw, {"train": ("train", "trainannot")}, group=str)["train"].pairs
-    shard = Shard("train", raw, tmp_path / "shard", pairs)
+    pairs = by_stem(RawFolder(raw), {"train": ("train", "trainannot")}, group=str)["train"].pairs
+    shard = Shard("train", tmp_path / "shard", pairs)
     with pytest.raises(RuntimeError, match="broken"):
-        ShardWriter(Builder.SPEC.classes, Builder.read_mask)(shard)
+        writer_of(raw)(shard)
     assert not shard.path.exists() and not report_path(shard.path).exists()

@@ -46,6 +46,12 @@ def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
         assert part in message
 
 
+def test_what_a_network_began_with_is_left_out_when_it_is_rebuilt() -> None:
+    options = {"weights": "gone.h5", "head_weights": "imagenet", "stride": 16}
+    assert catalog.untrained("fcn", options) == {"weights": "random", "head_weights": "random", "stride": 16}
+    assert catalog.untrained("fast", {"width": 8}) == {"width": 8}
+
+
 def test_build_needs_a_class() -> None:
     with pytest.raises(ModelError, match="at least one class"):
         catalog.build("fast", 0)
@@ -69,6 +75,7 @@ def test_checking_imports_nothing_heavy() -> None:
         ("Fraction", [0, 1, 0.5], [-0.1, 1.1, float("nan"), False], "a number from 0 to 1"),
         ("Literal['a', 'b']", ["a"], ["c", 1], "one of 'a', 'b'"),
         ("Literal[1]", [1], [True, 1.0], "1"),
+        ("tuple[int, int]", [[1, -2]], [[1], [1, 2, 3], [1, "2"], 2], "a list of 2, each item a whole number"),
         ("tuple[Positive, ...]", [[1, 2], (3,), []], [[0], 3, ["a"]], "a list, each item a whole number above 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""FCN: the numbers of weights that its sources print, its parameters, and its backbone's contract."""
+"""FCN: the numbers of weights that its sources print, what they see, and its parameters."""
 
 import dataclasses
 
@@ -6,8 +6,25 @@ import keras
 import numpy as np
 import pytest
 
-from models import backbones, blocks, catalog
+from models import backbones, catalog
 from models.errors import ModelError
+
+CAMVID_NOTEBOOK = {
+    "fusion": "parallel",
+    "score_fc7": False,
+    "rectify_scores": True,
+    "upscore": "stride",
+    "dropout": 0.0,
+}
+PAIRS_NOTEBOOK = {
+    "head_width": 1024,
+    "score_fc7": False,
+    "rectify_scores": True,
+    "upscore": "stride",
+    "upscore_bias": True,
+    "dropout": 0.0,
+}
+VGG16 = 14_714_688
 
 
 def count(num_classes: int, **options) -> int:
@@ -15,11 +32,32 @@ def count(num_classes: int, **options) -> int:
 
 
 def test_the_notebook_network_has_its_135_066_008_weights() -> None:
-    model = catalog.build("fcn", 12, {"fusion": "parallel", "kernel": "stride"})
+    model = catalog.build("fcn", 12, CAMVID_NOTEBOOK)
     assert model.count_params() == 135_066_008
     assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 135_066_008
-    expected = {"fc6": 102_764_544, "fc7": 16_781_312, "upscore16": 576, "upscore_fc7": 786_432, "upscore8": 9_216}
+    expected = {
+        "fc6": 102_764_544,
+        "fc7": 16_781_312,
+        "score16": 6_156,
+        "score8": 3_084,
+        "upscore16_to8": 576,
+        "upscore_fc7": 786_432,
+        "upscore8": 9_216,
+    }
     assert {name: model.get_layer(name).count_params() for name in expected} == expected
+    pool5 = keras.Model(model.input, model.get_layer("backbone_block5_pool").output)
+    assert pool5.compute_output_shape((1, 224, 224, 3)) == (1, 7, 7, 512)
+
+
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_the_image_pairs_notebook_counted_layer_by_layer(stride: int) -> None:
+    classes, width = 13, 1024
+    head = (7 * 7 * 512 + 1) * width + (width + 1) * width
+    scores = {8: (512 + 1) * classes + (256 + 1) * classes, 16: (512 + 1) * classes, 32: 0}[stride]
+    doublings = {8: (width, classes), 16: (width,), 32: ()}[stride]
+    enlarged = sum((2 * 2 * before + 1) * classes for before in doublings)
+    last = (stride * stride * (width if stride == 32 else classes) + 1) * classes
+    assert count(classes, stride=stride, **PAIRS_NOTEBOOK) == VGG16 + head + scores + enlarged + last
 
 
 def test_the_published_network_has_its_134_million() -> None:
@@ -32,12 +70,29 @@ def test_the_published_network_has_its_134_million() -> None:
     assert total == 134_489_759
 
 
-@pytest.mark.parametrize("stride", [8, 16, 32])
-@pytest.mark.parametrize("fusion", ["sequential", "parallel"])
-@pytest.mark.parametrize("kernel", ["double", "stride"])
-def test_every_variant_builds_and_keeps_the_size(stride: int, fusion: str, kernel: str) -> None:
-    options = {"stride": stride, "fusion": fusion, "kernel": kernel, "head_width": 4}
-    model = catalog.build("fcn", 3, options)
+def test_fc7_sees_404_pixels_as_the_paper_says() -> None:
+    model = catalog.build("fcn", 2, {"head_width": 4})
+    field, jump = 1, 1
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel_size", getattr(layer, "pool_size", (1, 1)))[0]
+        field += (kernel - 1) * jump
+        jump *= getattr(layer, "strides", (1, 1))[0]
+        if layer.name == "fc7":
+            break
+    assert (field, jump) == (404, 32)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 32, "score_fc7": False},
+        {"stride": 16, "fusion": "parallel", "upscore": "double"},
+        {"stride": 8, "fusion": "parallel", "upscore": "stride", "score_fc7": False, "rectify_scores": True},
+        {"stride": 16, "upscore": "stride", "upscore_bias": True},
+    ],
+)
+def test_variants_keep_the_size(options: dict[str, object]) -> None:
+    model = catalog.build("fcn", 3, {"head_width": 4, **options})
     assert model(np.zeros((1, 37, 53, 3))).shape == (1, 37, 53, 3)
 
 
@@ -47,48 +102,43 @@ def test_the_last_enlargement_stays_bilinear_as_published() -> None:
     assert model.get_layer("upscore2_to16").trainable_variables
 
 
-def test_vgg_sees_bgr_around_its_means() -> None:
-    received = backbones.CaffeNormalise(dtype="float32")(np.array([[[[10, 20, 30]]]], np.uint8))
-    np.testing.assert_allclose(received[0, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6)
+def test_scores_begin_small_and_carry_the_penalty_of_tensorflow_1() -> None:
+    keras.utils.set_random_seed(0)
+    model = catalog.build("fcn", 2, {"head_width": 512, "upscore": "double", "l2": 1e-4})
+    decoder = ("score_fr", "score16", "score8", "upscore2_to16", "upscore2_to8", "upscore8")
+    kernels = [np.asarray(model.get_layer(name).kernel) for name in decoder]
+    assert all(0.007 < kernel.std() < 0.013 for kernel in kernels if kernel.size > 100)
+    np.testing.assert_allclose(sum(map(float, model.losses)), 1e-4 * sum((k**2).sum() / 2 for k in kernels), rtol=1e-5)
+    assert not catalog.build("fcn", 2, {"head_width": 4}).losses
 
 
-def test_a_pyramid_is_named_by_stride() -> None:
-    images = blocks.image_input()
-    features = backbones.pyramid("vgg16", images)
-    shapes = keras.Model(images, features).compute_output_shape((1, 65, 96, 3))
-    assert shapes == {
-        2: (1, 48, 48, 64),
-        4: (1, 24, 24, 128),
-        8: (1, 12, 12, 256),
-        16: (1, 6, 6, 512),
-        32: (1, 3, 3, 512),
-    }
+def test_the_head_begins_with_vgg16s_fully_connected_layers(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    """VGG16 with its top has 138 million weights: here, one with layers 8 wide in place of 4096."""
 
+    def vgg16(*, include_top: bool, weights: None, input_shape: tuple[int, ...]) -> keras.Model:
+        network = keras.applications.VGG16(include_top=False, weights=weights, input_shape=input_shape)
+        if not include_top:
+            return network
+        x = keras.layers.Flatten(name="flatten")(network.output)
+        for name in ("fc1", "fc2"):
+            x = keras.layers.Dense(8, activation="relu", name=name)(x)
+        return keras.Model(network.input, x, name="vgg16")
 
-def test_a_tap_of_another_stride_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    wrong = dataclasses.replace(backbones.BACKBONES["vgg16"], taps={4: "block2_pool", 8: "block2_pool"})
-    monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": wrong})
-    with pytest.raises(AssertionError, match="the tap of stride 8 has stride 4"):
-        backbones.pyramid("vgg16", blocks.image_input())
-
-
-def test_backbone_weights_come_from_a_file(tmp_path) -> None:
-    network = keras.applications.VGG16(include_top=False, weights=None)
-    file = tmp_path / "vgg16.weights.h5"
-    network.save_weights(file)
-    model = catalog.build("fcn", 3, {"weights": str(file), "head_width": 4})
-    for layer in ("block1_conv1", "block5_conv3"):
-        np.testing.assert_array_equal(model.get_layer(layer).kernel, network.get_layer(layer).kernel)
-
-
-def test_wrong_weights_are_one_clear_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    with pytest.raises(ModelError, match="There is no weights file"):
-        catalog.build("fcn", 3, {"weights": str(tmp_path / "none.h5"), "head_width": 4})
-
-    def offline(*, weights: str | None, **_: object) -> keras.Model:
-        raise Exception("URL fetch failure on https://storage/vgg16.h5: None -- Name or service not known")
-
-    broken = dataclasses.replace(backbones.BACKBONES["vgg16"], make=offline)
-    monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": broken})
-    with pytest.raises(ModelError, match=r"ImageNet weights.*cannot be had.*URL fetch failure.*`random`"):
-        catalog.build("fcn", 3, {"weights": "imagenet", "head_width": 4})
+    narrow = dataclasses.replace(backbones.BACKBONES["vgg16"], make=vgg16)
+    monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": narrow})
+    keras.utils.set_random_seed(0)
+    classifier = vgg16(include_top=True, weights=None, input_shape=(224, 224, 3))
+    classifier.save_weights(tmp_path / "vgg.weights.h5")
+    options = {"head_width": 8, "head_weights": str(tmp_path / "vgg.weights.h5"), "dropout": 0.0}
+    model = catalog.build("fcn", 2, options)
+    features = np.random.default_rng(0).normal(size=(1, 7, 7, 512)).astype(np.float32)
+    received = model.get_layer("fc7")(model.get_layer("fc6")(features))[:, 3, 3]  # the pixel that sees all 7x7
+    expected = classifier.get_layer("fc2")(classifier.get_layer("fc1")(features.reshape(1, -1)))
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
+    assert np.any(expected)
+    with pytest.raises(
+        ModelError, match=r"'head_weights' .* needs backbone 'vgg16' and head_width 8: the kernel of fc6"
+    ):
+        catalog.build("fcn", 2, {**options, "head_width": 16})
+    with pytest.raises(ModelError, match="SHA-256"):
+        catalog.build("fcn", 2, {**options, "head_weights_sha256": "0" * 64})

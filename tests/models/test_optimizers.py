@@ -1,54 +1,20 @@
-"""Schedules by their landmarks, and optimisers by what one step does to a weight."""
+"""Optimisers, by what one step does to a weight."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import optimizers
+from models import optimizers, schedules
 from models.errors import ModelError
 
 
-def rates(schedule: str, total: int = 100, warmup: int = 10) -> np.ndarray:
-    rate = optimizers.learning_rate(schedule, 0.5, total, warmup)
-    return np.array([float(rate(step)) for step in range(total + 1)])
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "poly"])
-def test_warm_up_is_linear_and_reaches_the_peak(schedule: str) -> None:
-    values = rates(schedule)
-    np.testing.assert_allclose(values[:10], 0.05 * np.arange(1, 11), rtol=1e-6)
-    assert values[10] == pytest.approx(0.5)
-    assert values.max() == pytest.approx(0.5)
-
-
-def test_landmarks_after_the_warm_up() -> None:
-    assert rates("constant")[10:] == pytest.approx(0.5)
-    assert rates("cosine")[55] == pytest.approx(0.25)
-    assert rates("poly")[55] == pytest.approx(0.5 * 0.5**0.9)
-    for schedule in ("cosine", "poly"):
-        values = rates(schedule)
-        assert (np.diff(values[10:]) < 0).all() and values[-1] == pytest.approx(0, abs=1e-7)
-
-
-def test_no_warm_up_begins_at_the_peak() -> None:
-    assert rates("cosine", warmup=0)[0] == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize("warmup", [100, 120, -1])
-def test_a_warm_up_as_long_as_the_training_is_refused(warmup: int) -> None:
-    with pytest.raises(ModelError, match=f"{warmup} steps of warm-up, 100 steps in all"):
-        optimizers.learning_rate("cosine", 0.1, 100, warmup)
-
-
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ModelError, match="constant, cosine or poly"):
-        optimizers.learning_rate("step", 0.1, 100)  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="adamw, adam, sgd or rmsprop"):
-        optimizers.build("lion", 0.1)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="adamw, adam, sgd, rmsprop, lamb or lion"):
+        optimizers.build("adagrad", 0.1)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"])
 def test_decay_shrinks_kernels_alone_and_by_rate_times_decay(name: str) -> None:
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 1, bias_initializer="ones", name="with_bias")(inputs)
@@ -62,20 +28,46 @@ def test_decay_shrinks_kernels_alone_and_by_rate_times_decay(name: str) -> None:
         np.testing.assert_allclose(variable.numpy(), before[variable.path] * factor, rtol=1e-6)
 
 
-def test_the_rate_follows_the_schedule_and_survives_serialisation() -> None:
-    optimizer = optimizers.build("sgd", optimizers.learning_rate("cosine", 1.0, 4), momentum=0.0)
-    weight = keras.Variable(np.float32(0))
-    moves = []
-    for _ in range(4):
-        old = float(weight.numpy())
-        optimizer.apply([tf.constant(1.0)], [weight])
-        moves.append(old - float(weight.numpy()))
-    np.testing.assert_allclose(moves, 0.5 * (1 + np.cos(np.pi * np.arange(4) / 4)), rtol=1e-5)
-    again = optimizers.WarmupSchedule.from_config(optimizers.learning_rate("poly", 1.0, 9, 2).get_config())
-    assert float(again(5)) == pytest.approx(float(optimizers.learning_rate("poly", 1.0, 9, 2)(5)))
-
-
 def test_sgd_is_nesterovs() -> None:
     weight = keras.Variable(np.float32(0))
     optimizers.build("sgd", 1.0, momentum=0.9).apply([tf.constant(1.0)], [weight])
     assert weight.numpy() == pytest.approx(-1.9)
+
+
+def grouped(factor: float) -> tuple[optimizers.Groups, list[keras.Variable]]:
+    """Two weights of which the second learns at `factor` times the rate, from the third step on."""
+    weights = [keras.Variable(np.float32(0), name=name) for name in ("head", "backbone")]
+    rate = schedules.learning_rate("poly", 0.1, 10)
+    slow = rate.beginning_at(2, factor=factor)
+    return optimizers.Groups(
+        [(optimizers.build("adam", rate), weights[:1]), (optimizers.build("adam", slow), weights[1:])]
+    ), weights
+
+
+def test_a_group_learns_at_its_own_rate_and_begins_when_it_is_thawed() -> None:
+    groups, weights = grouped(0.5)
+    groups.build(weights)
+    moves = []
+    for step in range(4):
+        before = [float(weight.numpy()) for weight in weights]
+        given = weights if step >= 2 else weights[:1]
+        groups.apply([tf.constant(1.0)] * len(given), given)
+        moves.append([old - float(weight.numpy()) for old, weight in zip(before, weights, strict=True)])
+    rate = schedules.learning_rate("poly", 0.1, 10)
+    # With equal gradients Adam's step is its rate, from its very first step on.
+    expected = [[float(rate(step)), 0.5 * float(rate(step)) * (step >= 2)] for step in range(4)]
+    np.testing.assert_allclose(moves, expected, rtol=1e-4)
+    assert int(groups.iterations.numpy()) == 4 and len(groups.variables) == 2 * 3
+    with pytest.raises(ModelError, match="no group of the optimiser: stranger"):
+        groups.apply([tf.constant(1.0)], [keras.Variable(np.float32(0), name="stranger")])
+
+
+def test_groups_can_have_their_loss_scaled() -> None:
+    groups, weights = grouped(1.0)
+    scaled = keras.optimizers.LossScaleOptimizer(groups, initial_scale=8.0)
+    scaled.build(weights)
+    assert float(scaled.scale_loss(1.0)) == 8
+    scaled.apply([tf.constant(8.0), tf.constant(float("inf"))], weights)
+    assert [float(weight.numpy()) for weight in weights] == [0, 0] and float(scaled.scale_loss(1.0)) == 4
+    scaled.apply([tf.constant(4.0)], weights[:1])
+    assert float(weights[0].numpy()) == pytest.approx(-0.1, rel=1e-4) and float(weights[1].numpy()) == 0

@@ -6,6 +6,18 @@ import pytest
 import tensorflow as tf
 
 from models import catalog, segmenter
+from models.fit import Fit
+
+FITS = [
+    None,
+    Fit((32, 48)),
+    Fit((37, 53)),
+    Fit((51, 70)),
+    Fit((32, 32), "resize_pad"),
+    Fit((64, 64), "resize_pad", "reflect"),
+    Fit((40, 64), "pad"),
+    Fit((40, 40), "pad", "symmetric"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -19,18 +31,18 @@ def images() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (2, 37, 53, 3), np.uint8)
 
 
-@pytest.mark.parametrize("size", [None, (32, 48), (37, 53), (51, 70)])
-def test_logits_are_float32_at_the_images_own_size(model, images, size) -> None:
-    received = segmenter.logits(model, images, size)
+@pytest.mark.parametrize("fit", FITS)
+def test_logits_are_float32_at_the_images_own_size(model, images, fit) -> None:
+    received = segmenter.logits(model, images, fit)
     assert received.shape == (2, 37, 53, 3) and received.dtype == tf.float32
 
 
-@pytest.mark.parametrize("size", [None, (32, 48)])
-def test_a_graph_of_unknown_sizes_computes_what_eager_does(model, images, size) -> None:
+@pytest.mark.parametrize("fit", FITS)
+def test_a_graph_of_unknown_sizes_computes_what_eager_does(model, images, fit) -> None:
     spec = tf.TensorSpec([None, None, None, 3], tf.uint8)
-    infer = tf.function(lambda x: segmenter.logits(model, x, size), input_signature=[spec])
+    infer = tf.function(lambda x: segmenter.logits(model, x, fit), input_signature=[spec])
     for batch in (images, images[:1, :16, :9]):
-        np.testing.assert_allclose(infer(batch), segmenter.logits(model, batch, size), atol=1e-4)
+        np.testing.assert_allclose(infer(batch), segmenter.logits(model, batch, fit), atol=1e-4)
 
 
 def test_uint8_and_float_images_are_the_same(model, images) -> None:
@@ -38,7 +50,7 @@ def test_uint8_and_float_images_are_the_same(model, images) -> None:
 
 
 def test_a_size_that_the_images_have_changes_nothing(model, images) -> None:
-    np.testing.assert_array_equal(segmenter.logits(model, images, (37, 53)), segmenter.logits(model, images))
+    np.testing.assert_array_equal(segmenter.logits(model, images, Fit((37, 53))), segmenter.logits(model, images))
 
 
 def test_resize_keeps_exact_values_of_the_same_size_and_the_range_of_others(images) -> None:
@@ -64,3 +76,43 @@ def test_the_static_size_is_known_to_the_input_pipeline() -> None:
         lambda image: segmenter.resize_images(tf.ensure_shape(image, [None, None, 3]), (4, 6))
     )
     assert dataset.element_spec.shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize("padding", ["reflect", "symmetric", "wrap", "constant"])
+def test_padding_is_that_of_numpy_for_image_and_label(images, padding) -> None:
+    """101 x 101 in 128 x 128, as the salt recipe has it: 14 above, 13 below."""
+    image = np.random.default_rng(1).integers(0, 256, (101, 101, 3), np.uint8)
+    fit, around = Fit((128, 128), "pad", padding), ((14, 13), (14, 13))
+    grey, ignored = ({"constant_values": value} if padding == "constant" else {} for value in (114, 255))
+    np.testing.assert_array_equal(segmenter.fit_images(image, fit), np.pad(image, (*around, (0, 0)), padding, **grey))
+    label = image[..., 0]
+    np.testing.assert_array_equal(segmenter.fit_label(label, fit), np.pad(label, around, padding, **ignored))
+    batch = segmenter.fit_images(images[:, :20, :20], Fit((50, 61), "pad", padding))  # wider than the image
+    expected = np.pad(images[:, :20, :20], ((0, 0), (15, 15), (21, 20), (0, 0)), padding, **grey)
+    np.testing.assert_array_equal(batch, expected)
+
+
+@pytest.mark.parametrize("fit", FITS[1:])
+def test_label_and_image_come_to_the_same_place(fit) -> None:
+    """A white rectangle of class 1 on black stays where it is white."""
+    label = np.zeros((37, 53), np.uint8)
+    label[10:30, 15:40] = 1
+    seen = segmenter.fit_images(label[..., None].repeat(3, -1) * 200, fit).numpy()[..., 0]
+    found = segmenter.fit_label(label, fit).numpy()
+    assert seen.shape == found.shape and found.dtype == np.uint8
+    counts = found != 255
+    assert np.mean((seen > 100)[counts] == (found == 1)[counts]) > 0.97
+    assert set(np.unique(found)) <= {0, 1, 255}
+
+
+@pytest.mark.parametrize("fit", FITS[1:])
+def test_logits_come_back_to_the_pixels_they_belong_to(fit) -> None:
+    """A network that answers with the red channel gives the image back."""
+    slope = np.linspace(0, 200, 37 * 53, dtype=np.float32).reshape(1, 37, 53, 1)
+    received = segmenter.logits(lambda seen, training: seen[..., :1], slope.repeat(3, -1), fit)
+    tolerance = 1e-3 if fit.how == "pad" or fit.size == (37, 53) else 8
+    np.testing.assert_allclose(received[0, 2:-2, 2:-2], slope[0, 2:-2, 2:-2], atol=tolerance)
+
+
+def test_a_side_longer_than_a_padded_size_stays(images) -> None:
+    assert segmenter.fit_images(images, Fit((64, 32), "pad")).shape == (2, 64, 53, 3)

@@ -8,9 +8,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from models import segmenter, servable
+from models import image_file, segmenter, servable
+from models.fit import Fit
 
 CLASSES = 4
+FIT = Fit((24, 32), "resize_pad", "reflect")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def model():
 @pytest.fixture(scope="module")
 def signatures(model, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("saved"))
-    module = servable.Servable(model, (24, 32))
+    module = servable.Servable(model, FIT, outputs=servable.OUTPUTS, max_pixels=10_000)
     tf.saved_model.save(module, folder, signatures=module.signatures())
     return tf.saved_model.load(folder).signatures
 
@@ -50,7 +52,7 @@ def test_the_signatures_are_those_that_are_documented(signatures):
 def test_arrays_of_any_batch_and_size(signatures, model):
     for batch, height, width in ((1, 24, 32), (3, 17, 41), (2, 1, 1)):
         images = np.stack([pixels(height, width, seed) for seed in range(batch)])
-        expected = segmenter.logits(model, images, (24, 32)).numpy()
+        expected = segmenter.logits(model, images, FIT).numpy()
         found = signatures["serving_default"](images=tf.constant(images))["classes"]
         assert found.dtype == tf.uint8
         assert (found.numpy() == expected.argmax(-1)).all()
@@ -60,7 +62,7 @@ def test_probabilities_on_request(signatures, model):
     images = pixels(20, 30)[None]
     assert set(signatures["serving_default"].structured_outputs) == {"classes"}
     found = signatures["probabilities"](images=tf.constant(images))
-    expected = tf.nn.softmax(segmenter.logits(model, images, (24, 32))).numpy()
+    expected = tf.nn.softmax(segmenter.logits(model, images, FIT)).numpy()
     np.testing.assert_allclose(found["probabilities"].numpy(), expected, atol=1e-5)
     assert (found["classes"].numpy() == expected.argmax(-1)).all()
 
@@ -99,7 +101,6 @@ def test_no_file_gives_no_row(signatures):
         *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
         *(("JPEG", mode) for mode in ("L", "RGB", "CMYK")),
         ("BMP", "RGB"),
-        ("GIF", "P"),
         ("WEBP", "RGB"),
     ],
 )
@@ -107,7 +108,7 @@ def test_every_kind_of_file_becomes_rgb_near_its_pixels(kind, mode):
     image = np.full((16, 24, 3), 200, np.uint8)
     image[:, 12:] = 40
     shown = np.asarray(Image.open(io.BytesIO(encode(image, kind, mode))).convert("RGB")).astype(int)
-    decoded = servable.decode(encode(image, kind, mode)).numpy()
+    decoded = image_file.decode(encode(image, kind, mode)).numpy()
     assert decoded.dtype == np.uint8 and decoded.shape == (16, 24, 3)
     assert abs(decoded[:, [2, 21]] - shown[:, [2, 21]]).max() <= 4
 
@@ -115,10 +116,40 @@ def test_every_kind_of_file_becomes_rgb_near_its_pixels(kind, mode):
 def test_16_bits_become_8():
     file = io.BytesIO()
     Image.fromarray(np.full((4, 5), 200 * 256 + 17, np.uint16)).save(file, "PNG")
-    assert (servable.decode(file.getvalue()).numpy() == 200).all()
+    assert (image_file.decode(file.getvalue()).numpy() == 200).all()
 
 
-@pytest.mark.parametrize("file", [b"", b"no image", encode(pixels(20, 20))[:300]])
-def test_what_is_no_image_is_refused(signatures, file):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        signatures["serving_bytes"](image_bytes=tf.constant([file]))
+def test_the_confidence_is_the_probability_of_the_class(signatures):
+    image = pixels(20, 30)
+    shares = signatures["probabilities"](images=tf.constant(image[None]))["probabilities"].numpy()[0]
+    found = signatures["confidence"](images=tf.constant(image[None]))["confidence"].numpy()[0]
+    np.testing.assert_allclose(found, shares.max(-1), atol=1e-6)
+    png = signatures["confidence_bytes"](image_bytes=tf.constant([encode(image)]))["confidence_png_bytes"].numpy()[0]
+    np.testing.assert_allclose(picture(png) / servable.FULL, found, atol=1 / servable.FULL)
+
+
+@pytest.mark.parametrize("outputs", [("argmax",), ("argmax", "confidence"), servable.OUTPUTS])
+def test_only_the_outputs_asked_for_are_served_and_described(model, outputs):
+    signatures = servable.Servable(model, None, outputs=outputs).signatures()
+    assert set(signatures) == set(servable.described(outputs)) and len(signatures) == 2 * len(outputs)
+
+
+HOSTILE = [b"", b"no image", encode(pixels(20, 20))[:300], encode(pixels(20, 20), "GIF"), encode(pixels(101, 100))]
+
+
+@pytest.mark.parametrize("file", HOSTILE)
+def test_a_hostile_file_is_an_error_of_its_request_and_the_next_is_answered(signatures, file):
+    good = encode(pixels(20, 30))
+    for name in ("serving_bytes", "probabilities_bytes", "confidence_bytes"):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            signatures[name](image_bytes=tf.constant([good, file]))
+    assert signatures["serving_bytes"](image_bytes=tf.constant([good]))["height"].numpy().tolist() == [20]
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 0, 3), (1, 0, 5, 3), (1, 5, 0, 3)])
+def test_arrays_without_a_pixel_are_an_error_or_an_empty_answer(signatures, shape):
+    try:
+        found = signatures["serving_default"](images=tf.zeros(shape, tf.uint8))["classes"]
+    except tf.errors.InvalidArgumentError:
+        return
+    assert found.shape == shape[:3]

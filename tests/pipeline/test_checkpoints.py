@@ -1,5 +1,8 @@
 """Checkpoints: what is read is what was saved, and damage is noticed."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from pipeline.checkpoints import Checkpoints
 
+PROJECT = Path(__file__).parent.parent.parent
 ARRAYS = {"model/0": np.arange(300, dtype=np.float32).reshape(3, 100), "optimizer/0": np.array(7, np.int64)}
 
 
@@ -86,3 +90,28 @@ def test_what_was_half_written_is_no_checkpoint(checkpoints: Checkpoints) -> Non
     (checkpoints.folder / "step-000000002.partial").write_bytes(whole[:100])
     found = checkpoints.latest()
     assert found and found.state["number"] == 1
+
+
+@pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.unlink"])
+def test_killed_in_the_middle_of_writing_one_it_leaves_a_whole_one(tmp_path: Path, moment: str) -> None:
+    """At the sync the new file is half a file, at the rename it is whole and has no name, at the unlink it has one."""
+    code = (
+        "import os, pathlib, signal, sys\nfrom unittest import mock\nimport numpy as np\n"
+        "from pipeline.checkpoints import Checkpoints\n"
+        "checkpoints = Checkpoints(pathlib.Path(sys.argv[1]), keep=1)\n"
+        "checkpoints.save(1, {'model/0': np.zeros(1000)}, {'number': 1})\n"
+        f"with mock.patch('{moment}', lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)):\n"
+        "    checkpoints.save(2, {'model/0': np.ones(1000)}, {'number': 2})\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=PROJECT, check=False, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    found = Checkpoints(tmp_path, keep=1).latest()
+    assert found and found.state["number"] == (2 if moment.endswith("unlink") else 1)
+    assert (found.arrays["model/0"] == found.state["number"] - 1).all()
+
+
+def test_as_many_are_kept_as_asked_for(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for number in range(1, 6):
+        checkpoints.save(number, ARRAYS, {})
+    assert files(checkpoints) == [f"step-{number:09d}.npz" for number in (3, 4, 5)]

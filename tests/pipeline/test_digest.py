@@ -1,5 +1,7 @@
 """Digests: by content, not by time or place, and without reading twice."""
 
+import errno
+import json
 import os
 from pathlib import Path
 
@@ -51,3 +53,25 @@ def test_an_unchanged_file_is_not_read_again(folder: Path, tmp_path: Path, monke
     monkeypatch.setattr(digest, "file_digest", lambda path: read.append(path.name) or real(path))
     assert digest.remembered(folder, ["train"], memory) != before
     assert read == ["b.png"]
+
+
+def test_a_raw_file_that_cannot_be_read_is_noted_and_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    sources, memory = (".",), tmp_path / "memory.json"
+    with monkeypatch.context() as patch:
+        patch.setattr(digest, "file_digest", refuse)
+        noted = digest.remembered(folder, sources, memory)
+        with pytest.raises(PermissionError):
+            digest.manifest(folder, sources)
+    assert {entry[2] for entry in json.loads(memory.read_text()).values()} == {digest.UNREADABLE}
+    assert digest.remembered(folder, sources, memory) == digest.digest(digest.manifest(folder, sources)) != noted
+
+
+def test_names_that_are_no_utf8_have_a_digest(tmp_path: Path) -> None:
+    os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.png", os.O_CREAT))
+    memory = tmp_path.parent / "memory.json"
+    assert digest.remembered(tmp_path, (".",), memory) == digest.remembered(tmp_path, (".",), memory)

@@ -9,9 +9,11 @@ import pytest
 import tensorflow as tf
 
 from datasets.spec import DatasetSpec
-from models import catalog
-from models.servable import SIGNATURES
-from pipeline import examples, facts, fresh_process, json_file, parity, trained
+from models import catalog, libraries
+from models.errors import ModelError
+from models.servable import OUTPUTS, SIGNATURES
+from pipeline import examples, facts, formats, fresh_process, json_file, model_card, parity, trained
+from pipeline.config import ExportConfig
 from pipeline.errors import GateError, UserError
 from pipeline.steps import export
 
@@ -24,10 +26,11 @@ def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
     train, evaluate = tmp_path_factory.mktemp("train"), tmp_path_factory.mktemp("evaluate")
     spec = DatasetSpec.read(ingested / "spec.json")
     model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
-    model.save_weights(train / trained.WEIGHTS)
+    trained.save(train, model)
     metrics = {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5, "image_miou": {"a": 1}, "confusion": []}
     json_file.write(evaluate / "metrics.json", metrics)
     json_file.write(evaluate / "verdict.json", {"passed": True, "checks": []})
+    (evaluate / "per_image.npz").write_bytes(b"counts")
     return {"ingest": ingested, "train": train, "evaluate": evaluate}
 
 
@@ -35,8 +38,14 @@ def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
 def exported(tmp_path_factory, tiny_recipe, inputs) -> Path:
     """The step's folder. Starts the fresh process, the dearest part, once."""
     out = tmp_path_factory.mktemp("export")
-    export.run(tiny_recipe.only(SECTIONS), inputs, out)
+    export.run(asking(tiny_recipe, outputs=OUTPUTS), inputs, out)
     return out
+
+
+def asking(recipe, **settings):
+    """The recipe with other settings in its export section, as the step sees it."""
+    changed = ExportConfig.model_validate({**recipe.export.model_dump(), **settings})
+    return recipe.model_copy(update={"export": changed}).only(SECTIONS)
 
 
 def test_every_signature_gave_the_same_class_maps(exported):
@@ -54,14 +63,23 @@ def test_the_saved_model_is_the_trained_model(exported, tiny_recipe, inputs):
     assert (found != trained.class_map(model, example.image, None)).mean() <= 1e-4
 
 
-def test_a_process_that_knows_the_project_proves_nothing(exported, inputs, tmp_path, capsys):
+def test_a_process_that_knows_the_project_proves_nothing(inputs, tmp_path, capsys):
+    class Red(tf.Module):
+        """The least that can be asked: one signature, no network."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+        def classify(self, images):
+            return {"classes": images[..., 0]}
+
+    module = Red()
+    tf.saved_model.save(module, tmp_path / "model", signatures={"serving_default": module.classify})
     example = next(examples.read(inputs["ingest"] / "records", "val"))
     request, response = tmp_path / "request.npz", tmp_path / "response.npz"
     np.savez(request, image_0=example.image, bytes_0=np.frombuffer(example.encoded, np.uint8))
-    assert fresh_process.main(str(exported / "saved_model"), str(request), str(response)) == 1
+    assert fresh_process.main(str(tmp_path / "model"), str(request), str(response)) == 1
     assert "imported the project's datasets, models, pipeline" in capsys.readouterr().err
     with np.load(response) as answers:
-        assert set(answers.files) == {f"{name}_0" for name in SIGNATURES}
+        np.testing.assert_array_equal(answers["serving_default_0"], example.image[..., 0])
 
 
 def test_the_model_says_what_it_is(exported):
@@ -70,6 +88,87 @@ def test_the_model_says_what_it_is(exported):
     assert told["data"]["name"] == "camvid" and told["data"]["licence"] and told["data"]["citation"]
     assert told["metrics"] == {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5}
     assert set(told["signatures"]) == set(SIGNATURES)
+
+
+def test_the_folder_holds_labels_and_a_card_for_people(exported):
+    labels = (exported / "saved_model" / "assets.extra" / "labels.txt").read_text(encoding="utf-8").splitlines()
+    assert labels == facts.read(exported / "saved_model")["classes"]
+    card = (exported / "saved_model" / "README.md").read_text(encoding="utf-8")
+    for heading in ("Intended use", "Data", "Metrics", "Limits", "How it is called"):
+        assert f"\n## {heading}\n" in card
+    assert "Licence:" in card and "| mIoU | 0.5000 |" in card and "## Formats" not in card
+
+
+def test_the_card_names_weak_and_unmeasured_classes(exported):
+    told = facts.read(exported / "saved_model")
+    classes = [
+        {"name": name, "iou": iou, "accuracy": 0.5} for name, iou in (("Sky", 0.9), ("Pole", 0.1), ("Car", None))
+    ]
+    told["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
+    card = model_card.text(told, "For the test.")
+    assert "Weak classes (IoU): Pole 0.10." in card and "no image held them: Car." in card
+    assert "what is served looks once" in card and "For the test." in card and model_card.INTENDED not in card
+
+
+def test_a_limit_below_the_datasets_own_images_is_told(tiny_recipe, inputs, tmp_path):
+    with pytest.raises(UserError, match=r"export.max_pixels is 100, and image '.*' .* has 96 x 72"):
+        export.run(asking(tiny_recipe, max_pixels=100, outputs=["argmax"]), inputs, tmp_path)
+    assert not list(tmp_path.iterdir())  # it is told before anything is made
+
+
+@pytest.mark.slow
+def test_every_format_is_measured_and_the_exact_ones_are_the_evaluated_model(tiny_recipe, inputs, tmp_path):
+    names = [name for name in formats.FILES if not libraries.missing(name)]
+    if not names:
+        pytest.skip("neither LiteRT nor ONNX Runtime is installed here (pip install 'segline[litert,onnx]')")
+    export.run(asking(tiny_recipe, formats=names, max_drop=1.0, outputs=["argmax"]), inputs, tmp_path)
+    rows = {row["format"]: row for row in json_file.read(tmp_path / "formats.json")}
+    assert list(rows) == ["SavedModel", *names]
+    for name in names:
+        assert (tmp_path / "saved_model" / "assets.extra" / rows[name]["file"]).is_file()
+        assert rows[name]["milliseconds"] > 0 and 0 <= rows[name]["miou"] <= 1
+        limit = 0 if name in formats.EXACT else 0.2
+        assert rows[name]["different_pixels"] <= max(limit, parity.MAX_SHARE)
+        assert abs(rows[name]["miou_drop"]) < (0.001 if name in formats.EXACT else 0.05)
+    if "litert_int8" in rows:
+        assert (
+            rows["litert_int8"]["megabytes"] < rows["litert_float16"]["megabytes"] < rows["litert_float32"]["megabytes"]
+        )
+    assert facts.read(tmp_path / "saved_model")["formats"] == list(rows.values())
+    assert formats.FILES[names[0]] in (tmp_path / "saved_model" / "README.md").read_text(encoding="utf-8")
+
+
+def row(name: str, *, differ: float | None = 0.0, drop: float | None = 0.0) -> dict:
+    return {"format": name, "different_pixels": differ, "miou_drop": drop}
+
+
+def test_formats_that_are_another_model_are_all_named():
+    good = [row("SavedModel"), row("onnx", differ=1e-4, drop=0.02), row("litert_int8", differ=0.3, drop=0.02)]
+    formats.require(good, 0.02)
+    bad = [row("onnx", differ=2e-4), row("litert_int8", drop=0.03), row("litert_float16", drop=None)]
+    with pytest.raises(GateError) as error:
+        formats.require([*good, *bad], 0.02)
+    lines = str(error.value).splitlines()[1:4]
+    assert "onnx: 0.02% of the pixels differ; 0.01% may" in lines[0]
+    assert "litert_int8: its mIoU is 0.0300 lower; 0.02 may be" in lines[1] and "litert_float16" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"outputs": ["confidence"]}, "must hold argmax"), ({"formats": ["onnx", "onnx"]}, "must name each once")],
+)
+def test_wrong_outputs_and_formats_are_told(settings, said):
+    with pytest.raises(ValueError, match=said):
+        ExportConfig.model_validate(settings)
+
+
+def test_missing_libraries_are_told_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(libraries, "NEEDED", {"onnx": ("of_nobody", "onnx_of_nobody"), "litert": ("of_nobody",)})
+    libraries.require(())
+    with pytest.raises(ModelError, match=r"onnx needs of_nobody, onnx_of_nobody: pip install 'segline\[onnx\]'"):
+        libraries.require(("onnx",))
+    with pytest.raises(ModelError, match=r"litert needs of_nobody: pip install 'segline\[litert\]'"):
+        libraries.require(("litert_int8", "litert_float32"))
 
 
 def test_nothing_of_the_step_names_its_folder(exported):
@@ -81,8 +180,8 @@ def test_a_failed_gate_stops_the_export_and_names_every_check(tiny_recipe, input
     evaluate = tmp_path / "evaluate"
     shutil.copytree(inputs["evaluate"], evaluate)
     checks = [
-        {"check": "mIoU", "required": 0.9, "received": 0.5, "passed": False, "note": ""},
-        {"check": "other", "required": 0.1, "received": 0.5, "passed": True, "note": ""},
+        {"check": "mIoU", "required": 0.9, "received": 0.5, "passed": False, "note": "", "bound": "at least"},
+        {"check": "other", "required": 0.1, "received": 0.5, "passed": True, "note": "", "bound": "at least"},
     ]
     json_file.write(evaluate / "verdict.json", {"passed": False, "checks": checks})
     (tmp_path / "out").mkdir()

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from pipeline import figures
+from pipeline import bootstrap, figures
+from pipeline.image_counts import ImageCounts
 from pipeline.score_table import table
 
 CLASSES = ["road", "sky", "car"]
@@ -14,8 +15,19 @@ CONFUSION = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
 
 def test_figures_by_hand():
     found = figures.summarise(CONFUSION, CLASSES)
-    assert found["per_class"][0] == {"name": "road", "iou": pytest.approx(6 / 9), "accuracy": 0.75, "pixels": 8}
-    assert found["per_class"][2] == {"name": "car", "iou": None, "accuracy": None, "pixels": 0}
+    assert found["per_class"][0] == {
+        "name": "road",
+        "iou": pytest.approx(6 / 9),
+        "accuracy": 0.75,
+        "precision": pytest.approx(6 / 7),
+        "f1": pytest.approx(12 / 15),
+        "pixels": 8,
+    }
+    assert found["per_class"][2] == {
+        "name": "car",
+        **dict.fromkeys(("iou", "accuracy", "precision", "f1")),
+        "pixels": 0,
+    }
     assert found["miou"] == pytest.approx((6 / 9 + 3 / 6) / 2)
     assert found["pixel_accuracy"] == pytest.approx(9 / 12)
     assert found["mean_class_accuracy"] == pytest.approx(0.75)
@@ -38,12 +50,23 @@ def test_a_split_without_a_labelled_pixel_has_no_figures_but_valid_json():
     json.dumps(found, allow_nan=False)
 
 
-def test_image_scores_name_each_image():
-    scores = figures.ImageScores(2)
-    labels = np.array([[[0, 1]], [[255, 255]]], np.uint8)
-    predictions = np.array([[[0, 0]], [[0, 0]]], np.uint8)
-    scores.add([b"first", "second"], np.zeros((2, 1, 2, 3), np.uint8), labels, predictions)
-    assert scores.image_miou == {"first": pytest.approx(0.25), "second": None}
+def test_slices_add_up_and_the_weakest_comes_first():
+    hits = np.array([[4, 0], [1, 1], [0, 2]])
+    truth = np.array([[4, 2], [4, 1], [0, 2]])
+    counts = ImageCounts(("a", "b", "c"), ("day", "night", "day"), hits, truth, np.array([[6, 0], [2, 3], [0, 2]]))
+    night, day = figures.slices(counts, CLASSES[:2])
+    assert (night["group"], night["images"], night["pixels"]) == ("night", 1, 5)
+    assert day["iou"] == {"road": pytest.approx(4 / 6), "sky": pytest.approx(2 / 4)}
+    assert night["miou"] == pytest.approx((1 / 5 + 1 / 3) / 2) and night["miou"] < day["miou"]
+    ranges = bootstrap.of_slices(counts, CLASSES[:2], replicates=200, confidence=0.9)
+    assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]  # one image has no spread
+
+
+def test_the_pairs_that_cost_most_pixels():
+    assert figures.confused(CONFUSION, CLASSES, 5) == [
+        {"truth": "road", "prediction": "sky", "pixels": 2, "share": 0.25},
+        {"truth": "sky", "prediction": "road", "pixels": 1, "share": 0.25},
+    ]
 
 
 def test_table_fits_the_terminal_and_says_what_is_absent():

@@ -1,6 +1,7 @@
 """The ingest step on sample data in CamVid's layout."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import tensorflow_datasets as tfds
 
 from datasets.errors import DatasetError
 from datasets.spec import DatasetSpec
-from pipeline import recipe
+from pipeline import digest, recipe
+from pipeline.errors import UserError
 from pipeline.steps import ingest
 
 PROJECT = Path(__file__).parents[2]
@@ -42,7 +44,7 @@ def test_it_says_what_it_wrote_and_what_is_absent(raw: Path, tmp_path: Path, cap
     run(raw, tmp_path / "out", "ingest.num_shards=2")
     shown, noise = capfd.readouterr()
     absent, written = shown.splitlines()
-    assert absent == "ingest    absent: test (neither folder is there)"
+    assert absent == "ingest    absent: test (none of its files is there)"
     assert written.startswith("ingest    train 8, val 4 images -> 4 shards, ")
     assert noise == ""
 
@@ -63,3 +65,43 @@ def test_a_bad_file_stops_it_and_quarantine_goes_on(
 def test_a_part_of_the_data_set_needs_leave(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Split train: received 8 images, published are 367"):
         run(raw, tmp_path / "out", "data.allow_partial=false")
+
+
+def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
+    inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
+    shown = []
+    for attempt in ("first", "second"):
+        digest.remembered(raw, config.data.spec().patterns, inputs["digests"])
+        (tmp_path / attempt).mkdir()
+        ingest.run(config.only(("data", "ingest")), inputs, tmp_path / attempt)
+        shown.append(capfd.readouterr().out)
+        changed = min((raw / "train").iterdir())
+        changed.write_bytes(max((raw / "train").iterdir()).read_bytes())
+    assert "kept from before" not in shown[0]
+    assert "ingest    11 of 12 shards are kept from before" in shown[1]
+
+
+def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None:
+    bad = min((raw / "train").iterdir())
+    bad.write_bytes(b"")
+    config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
+    inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
+    digest.remembered(raw, config.data.spec().patterns, inputs["digests"])
+    with pytest.raises(DatasetError, match=r"Every one of them: (.+)$") as caught:
+        ingest.run(config.only(("data", "ingest")), inputs, tmp_path)
+    report = Path(str(caught.value).rsplit(": ", 1)[1])
+    assert json.loads(report.read_text())["problems"][0]["file"] == f"train/{bad.name}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["ingest.workers=2"], "`workers` is for `runner: multi_processing`. Received: runner in_process."),
+        (["ingest.runner=portable"], "`beam_options` and `runner: portable` go together"),
+        (["ingest.beam_options=[--runner=FlinkRunner]"], "`beam_options` and `runner: portable` go together"),
+    ],
+)
+def test_a_runner_without_its_options_is_refused(overrides: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=re.escape(told)):
+        recipe.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)

@@ -131,3 +131,25 @@ def test_a_file_of_weights_counts_by_its_contents(file: Path, tmp_path: Path) ->
     section = recipes.load(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
     assert section.files() == {"model.options.weights": tmp_path / "vgg.h5"}
     assert recipes.load(str(file)).model.files() == {}
+
+
+def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key(file: Path) -> None:
+    wrong = ["model.name=segnet", "model.options={}", "input.size=[20, 64]", "input.augment.crop=[64, 16]"]
+    with pytest.raises(UserError, match=r"`input\.size`: Images of 20x64 are smaller than the stride 32") as caught:
+        recipes.load(str(file), wrong)
+    assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
+
+
+def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: Path) -> None:
+    gate = "evaluate.gate={iou/Caar: 0.4, boundary/mean_f1: 0.1, slice/0001TP/iou/Car: 0.1}"
+    with pytest.raises(UserError) as error:
+        recipes.load(str(file), [gate, "evaluate.protocols=[boundary, kitti_road]"])
+    lines = str(error.value).splitlines()
+    assert "`evaluate` does not fit the data" in lines[0] and "kitti_road: needs 2 classes" in lines[1]
+    assert lines[2].endswith("no figure 'iou/Caar'. Did you mean 'iou/Car'?") and "'boundary/mean_f1'" in lines[3]
+    assert lines[4].startswith("  Figures: miou, ") and len(lines) == 5
+
+
+def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
+    with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
+        recipes.load(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])

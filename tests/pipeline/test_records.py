@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datasets.errors import DatasetError
-from pipeline import records
+from pipeline import record_dataset, records
 from pipeline.errors import UserError
 
 PROJECT = Path(__file__).parent.parent.parent
@@ -31,7 +31,7 @@ def test_splits_are_counted_and_shards_found_without_tensorflow(ingested: Path) 
 
 
 def test_records_come_whole_and_in_order(ingested: Path) -> None:
-    first, second = (list(records.encoded(ingested / "records", "train").as_numpy_iterator()) for _ in range(2))
+    first, second = (list(record_dataset.encoded(ingested / "records", "train").as_numpy_iterator()) for _ in range(2))
     assert [record["id"] for record in first] == [record["id"] for record in second]
     assert len({record["id"] for record in first}) == 8
     assert first[0]["image"][:4] == b"\x89PNG" and (first[0]["height"], first[0]["width"]) == (72, 96)
@@ -41,10 +41,10 @@ def test_an_address_leads_to_the_very_record(ingested: Path) -> None:
     folder = ingested / "records"
     paths = records.shards(folder, "train")
     for (shard, offset, length), record in zip(
-        records.addresses(folder, "train"), records.encoded(folder, "train").as_numpy_iterator(), strict=True
+        records.addresses(folder, "train"), record_dataset.encoded(folder, "train").as_numpy_iterator(), strict=True
     ):
         content = paths[shard].read_bytes()[offset : offset + length]
-        assert records.parse(content)["id"].numpy() == record["id"]
+        assert record_dataset.parse(content)["id"].numpy() == record["id"]
 
 
 def test_a_cut_file_is_named(folder: Path) -> None:

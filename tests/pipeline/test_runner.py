@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import lineage, lock, status, sweep
+from pipeline import leftovers, lineage, lock, status, sweep
 from pipeline.config import Recipe
 from pipeline.errors import UserError
 from pipeline.explain import explain
 from pipeline.graph import RAW, Step
 from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner, remove_leftovers
+from pipeline.runner import Runner
 from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
 
@@ -165,7 +165,7 @@ def test_leftovers_of_a_killed_step_are_removed_and_a_living_ones_kept(bench: Be
     for folder in (dead, living, resumable):
         folder.mkdir(parents=True)
     with lock.hold(bench.workspace.lock("validate", "living"), "run", wait=False, on_wait=print):
-        remove_leftovers(bench.workspace)
+        leftovers.remove(bench.workspace)
     assert (dead.exists(), living.exists(), resumable.exists()) == (False, True, True)
 
 

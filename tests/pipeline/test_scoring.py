@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from models import metrics
+from models.fit import Fit
 from pipeline import examples, scoring, trained
 
 CLASSES = 11
@@ -47,7 +48,7 @@ def test_the_batch_size_does_not_matter(ingested: Path, model: keras.Model) -> N
 
 def test_the_network_sees_another_size_and_the_count_stays_at_the_original(ingested: Path, model: keras.Model) -> None:
     own, small = (
-        scoring.score(model, ingested / "records", "val", CLASSES, size, batch_size=4) for size in (None, (36, 48))
+        scoring.score(model, ingested / "records", "val", CLASSES, fit, batch_size=4) for fit in (None, Fit((36, 48)))
     )
     np.testing.assert_array_equal(own.sum(axis=1), small.sum(axis=1))  # the truth is the same, pixel for pixel
     assert (own != small).any()

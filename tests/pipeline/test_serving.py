@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import digest, facts, serving
+from pipeline import recipe as recipes
 from pipeline.errors import UserError
 from pipeline.run_folder import RunFolder
 from pipeline.store import Store
@@ -28,7 +29,9 @@ class Exports:
         (export / "saved_model/saved_model.pb").write_text(name)
         (export / "saved_model" / facts.FILE).write_text(json.dumps({"name": name}))
         (export / SEAL).unlink(missing_ok=True)
-        digest.write_atomically(export / SEAL, json.dumps({"digest": digest.digest(digest.manifest(export))}))
+        digest.write_atomically(
+            export / SEAL, json.dumps({"run": name, "digest": digest.digest(digest.manifest(export))})
+        )
         with (export / "saved_model/saved_model.pb").open("ab") as file:
             file.write(damage)
         run = RunFolder(self.workspace.run(name))
@@ -101,3 +104,56 @@ def test_a_version_put_there_by_hand_is_counted_and_not_compared_with(exports: E
     (exports.workspace.serving / "net/7").mkdir(parents=True)
     assert exports.promote("a").name == "8"
     assert exports.before("a") is None
+
+
+def test_a_rollback_serves_the_earlier_model_and_the_bad_one_does_not_come_back_by_itself(exports: Exports) -> None:
+    for name in ("a", "b"):
+        exports.promote(name)
+    foreseen = serving.rollback(exports.workspace, "net", exports.store, dry_run=True)
+    assert not foreseen[0].exists()
+    served, before, restored = serving.rollback(exports.workspace, "net", exports.store)
+    assert foreseen == (served, before, restored)
+    assert (served.name, before, restored) == ("3", 2, 1)
+    assert (served / "saved_model.pb").read_text() == "a"
+    assert exports.promote("b").name == "3"  # the unchanged recipe runs again: nothing is served anew
+    assert exports.before("a") is None and exports.before("c") == "3"
+    steps = [row["step"] for run in exports.store.runs(9) for row in exports.store.executions(run["id"])]
+    assert sorted(steps) == ["promote", "promote", "rollback"]
+
+
+def test_a_person_may_serve_the_withdrawn_model_again(exports: Exports, tiny_recipe) -> None:
+    for name in ("a", "b"):
+        exports.promote(name)
+    serving.rollback(exports.workspace, "net", exports.store)
+    export = exports.workspace.root / "artifacts/export/b"
+    digest.write_atomically(exports.workspace.run("b") / "recipe.yaml", recipes.dump(tiny_recipe))
+    for expected in ("4", "4"):
+        foreseen = serving.promote_by_hand(exports.workspace, export, exports.store, "net", dry_run=True)
+        assert foreseen.exists() == (exports.workspace.serving / "net/4").exists()
+        served = serving.promote_by_hand(exports.workspace, export, exports.store, "net")
+        assert foreseen == served and served.name == expected
+        assert (served / "saved_model.pb").read_text() == "b"
+    assert serving.withdrawn(served) == []
+    assert serving.promote_by_hand(exports.workspace, export, exports.store).parent.name == "tiny"
+
+
+def test_a_rollback_that_cannot_be_says_what_there_is(exports: Exports) -> None:
+    with pytest.raises(UserError, match=r"Nothing is served as 'net'\. Served: nothing"):
+        serving.rollback(exports.workspace, "net", exports.store)
+    assert not (exports.workspace.serving / "net").exists()
+    exports.promote("a")
+    with pytest.raises(UserError, match="no earlier version of another model"):
+        serving.rollback(exports.workspace, "net", exports.store)
+    with pytest.raises(UserError, match=r"--to must be an earlier version of net: there is none\. Received: 7"):
+        serving.rollback(exports.workspace, "net", exports.store, 7)
+
+
+@pytest.mark.parametrize("name", ["../evil", "", ".", "a/b", "/tmp/x"])
+def test_a_name_that_is_no_folder_of_serving_is_refused(exports: Exports, name: str) -> None:
+    served = exports.promote("a")
+    export = exports.workspace.root / "artifacts/export/a"
+    with pytest.raises(UserError, match="folder under serving/"):
+        serving.promote_by_hand(exports.workspace, export, exports.store, name)
+    with pytest.raises(UserError, match="folder under serving/"):
+        serving.rollback(exports.workspace, name, exports.store)
+    assert [path.name for path in served.parent.parent.iterdir()] == ["net"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.schema import MIGRATIONS
 from pipeline.store import VERSION, Store
 
 PROJECT = Path(__file__).parents[2]
@@ -62,3 +63,66 @@ def test_a_store_of_a_newer_segline_is_left_alone(tmp_path: Path) -> None:
         database.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(sqlite3.DatabaseError, match="newer Segline"):
         Store(path)
+
+
+KILLED = """
+import os, signal, sys, threading, time, random
+from pathlib import Path
+from pipeline.store import Store
+random.seed(int(sys.argv[2]))
+threading.Timer(random.uniform(0.05, 0.5), os.kill, (os.getpid(), signal.SIGKILL)).start()
+store = Store(Path(sys.argv[1]))
+for number in range(10**6):
+    run = f"{sys.argv[2]}-{number}"
+    store.begin_run(run, "recipe", "command", "code", "running")
+    execution = store.begin(run, "train", "why", "key", "{}")
+    store.link(execution, "input", "raw", "raw", "/raw", "digest")
+    store.finish(execution, "train", f"artifacts/train/{run}", "digest", {"miou": 0.5})
+    store.end_run(run, "done")
+"""
+
+
+def test_processes_killed_at_random_leave_a_sound_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    for wave in range(2):
+        writers = [
+            subprocess.Popen([sys.executable, "-c", KILLED, str(path), str(8 * wave + number)], cwd=PROJECT)
+            for number in range(8)
+        ]
+        assert {writer.wait(60) for writer in writers} == {-9}
+    store = Store(path)
+    assert store.damage() == []
+    torn = (
+        "SELECT * FROM executions WHERE state = 'done' AND id NOT IN (SELECT execution FROM events WHERE direction = "
+    )
+    assert store.rows(torn + "'output')") == []  # an artifact and the end of what made it: both, or neither
+    assert store.rows("SELECT * FROM events WHERE direction = 'output'") and store.live()
+    store.begin_run("after", "recipe", "", "", "running")
+
+
+def test_a_store_of_an_older_segline_keeps_what_it_knows(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(MIGRATIONS[0])
+        database.execute("INSERT INTO runs VALUES ('old', 'mine', 'command', 'code', 'done', 1.0, 2.0)")
+        database.execute("INSERT INTO executions VALUES (1, 'old', 'train', 'done', 'why', 'k', '{}', NULL, 1.0, 2.0)")
+        database.execute("INSERT INTO artifacts VALUES (1, 'train', 'artifacts/train/k', 'd', 2.0)")
+        database.execute("INSERT INTO events VALUES (1, 1, 'output', 'train')")
+        database.execute("PRAGMA user_version = 1")
+    store = Store(path)
+    assert [row["uri"] for row in store.live()] == ["artifacts/train/k"]
+    assert store.rows("PRAGMA user_version") == [{"user_version": VERSION}]
+    contexts = store.rows("SELECT type, name FROM contexts ORDER BY type")
+    assert contexts == [{"type": "recipe", "name": "mine"}, {"type": "run", "name": "old"}]
+    assert {row["context"] for row in store.rows("SELECT * FROM attributions WHERE artifact = 1")} == {"mine", "old"}
+
+
+def test_what_was_removed_and_is_made_again_is_live(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.sqlite")
+    store.begin_run("run", "recipe", "", "", "running")
+    for state in (["a"], ["a"]):
+        store.finish(store.begin("run", "train", "", "", "{}"), "train", "a", "digest", {"miou": 0.5})
+        assert [row["uri"] for row in store.live()] == state
+        store.remove("a")
+        assert store.live() == []
+    assert store.outputs("run")[-1]["properties"] == '{"miou": 0.5}'

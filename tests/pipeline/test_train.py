@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from models import catalog
+from models.errors import ModelError
 from pipeline import recipe, trained
 from pipeline.config import Recipe
 from pipeline.errors import UserError
@@ -61,7 +62,8 @@ def whole(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_the_folder_holds_what_later_steps_read(whole: Path) -> None:
-    assert sorted(path.name for path in whole.iterdir()) == ["events", "history.json", "model.weights.h5"]
+    names = ["events", "history.json", "scalars.jsonl", "weights.h5"]
+    assert sorted(path.name for path in whole.iterdir()) == names
     history = json.loads((whole / "history.json").read_text())
     assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
     assert history[-1]["loss"] < history[0]["loss"]
@@ -69,31 +71,50 @@ def test_the_folder_holds_what_later_steps_read(whole: Path) -> None:
 
 
 def test_the_weights_are_those_of_the_best_epoch(whole: Path, inputs: dict[str, Path]) -> None:
-    from models import metrics
-    from pipeline import scoring
+    from models import metrics, segmenter
+    from pipeline import examples, scoring
 
     model = trained.load(whole, tiny().model, 11)
     confusion = scoring.score(model, inputs["ingest"] / "records", "val", 11, None, batch_size=4)
-    best = max(entry["miou"] for entry in json.loads((whole / "history.json").read_text()))
-    assert metrics.mean_iou(confusion) == pytest.approx(best, abs=1e-6)
+    best = max(json.loads((whole / "history.json").read_text()), key=lambda entry: entry["miou"])
+    assert metrics.mean_iou(confusion) == pytest.approx(best["miou"], abs=1e-6)
+    losses, pixels = 0.0, 0
+    for example in examples.read(inputs["ingest"] / "records", "val"):
+        logits = segmenter.logits(model, example.image[None]).numpy()[0].astype(np.float64)
+        known = example.truth != 255
+        chosen = np.take_along_axis(logits, np.where(known, example.truth, 0)[..., None], axis=-1)[..., 0]
+        losses += (np.log(np.exp(logits).sum(axis=-1)) - chosen)[known].sum()
+        pixels += known.sum()
+    assert best["val_loss"] == pytest.approx(losses / pixels, rel=1e-4)
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(
-    whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+EVERYTHING = (
+    "train.ema=0.9",
+    "train.accumulate=2",
+    "train.clip_norm=0.5",
+    "train.steps_per_call=2",
+    "train.optimizer=lamb",
+    "train.deterministic=true",
+)
+
+
+def command(inputs: dict[str, Path], out: Path, *settings: str) -> list[str]:
+    """A process that runs the train step; op determinism, once on, stays on for good."""
     code = (
         "import sys; from pathlib import Path; from pipeline import recipe; from pipeline.steps import train\n"
         "path, ingest, validate, out, *settings = sys.argv[1:]\n"
         f"config = recipe.load(path, ['data.manual_dir=unused', *settings]).only({SECTIONS})\n"
         "train.run(config, {'ingest': Path(ingest), 'validate': Path(validate)}, Path(out))"
     )
-    out = tmp_path / "out"
-    out.mkdir()
+    out.mkdir(exist_ok=True)
     folders = [str(PROJECT / "tests/tiny.yaml"), str(inputs["ingest"]), str(inputs["validate"]), str(out)]
-    command = [sys.executable, "-c", code, *folders, "train.epochs=6", "train.checkpoint_seconds=0.001"]
+    return [sys.executable, "-c", code, *folders, "train.epochs=6", *settings]
+
+
+def kill_at(number: int, command: list[str], out: Path) -> None:
+    """Kill the process when the checkpoint of step `number` or of a later one is there."""
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    number = int(np.random.default_rng().integers(1, 10))  # of 12 steps
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
         if any(int(path.stem[5:]) >= number for path in (out / "checkpoints").glob("step-*.npz")):
             break
@@ -101,12 +122,35 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     assert process.poll() is None, f"the training ended before it could be killed at step {number}"
     process.send_signal(signal.SIGKILL)
     process.wait()
+
+
+def different(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> list[str]:
+    assert expected.keys() == found.keys() and len(found) > 20
+    return [name for name, array in found.items() if not np.array_equal(array, expected[name])]
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    number = int(np.random.default_rng().integers(1, 10))  # of 12 steps
+    kill_at(number, command(inputs, out, "train.checkpoint_seconds=0.001"), out)
     run(inputs, out, "train.epochs=6")
     assert re.search(r"goes on after epoch \d, step \d of 2", capsys.readouterr().out)
-    expected, found = weights(whole), weights(out)
-    assert expected.keys() == found.keys() and len(found) > 20
-    different = [name for name, array in found.items() if not np.array_equal(array, expected[name])]
-    assert not different, f"killed at step {number}"
+    assert not different(weights(out), weights(whole)), f"killed at step {number}"
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_with_every_setting_on_a_kill_costs_nothing_either(inputs: dict[str, Path], tmp_path: Path) -> None:
+    number = int(np.random.default_rng().integers(1, 10))
+    subprocess.run(command(inputs, tmp_path / "whole", *EVERYTHING), cwd=PROJECT, check=True, capture_output=True)
+    out = tmp_path / "out"
+    again = command(inputs, out, *EVERYTHING)
+    kill_at(number, [*again, "train.checkpoint_seconds=0.001"], out)
+    shown = subprocess.run(again, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    assert "goes on after" in shown
+    assert not different(weights(out), weights(tmp_path / "whole")), f"killed at step {number}"
 
 
 def test_killed_between_the_last_step_and_publishing_it_does_not_train_again(
@@ -140,10 +184,12 @@ def test_mixed_precision_trains_float32_weights(inputs: dict[str, Path], tmp_pat
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_too_large_a_batch_is_refused_before_anything_is_built(
+def test_images_that_are_too_few_or_too_small_are_refused_before_anything_is_built(
     inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "build", pytest.fail)
     with pytest.raises(UserError, match=r"batch_size is 9 and split 'train' has 8 images"):
         run(inputs, tmp_path / "out", "train.batch_size=9")
+    with pytest.raises(ModelError, match=r"Images of 72x96 are smaller than the stride 128 of model 'unet'"):
+        run(inputs, tmp_path / "out", "model.name=unet", "model.options={depth: 7}", "input.augment.crop=null")
     assert not list((tmp_path / "out").iterdir())

@@ -14,10 +14,13 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from pipeline import calls, scalar_log
 from pipeline.checkpoints import Checkpoints
 from pipeline.errors import Interrupted, UserError
+from pipeline.job import Job
+from pipeline.moving_average import MovingAverage
 from pipeline.state import State
-from pipeline.trainer import Job, Trainer
+from pipeline.trainer import Trainer
 from pipeline.validation import Validation
 
 EPOCHS, STEPS = 4, 5
@@ -45,10 +48,11 @@ class Fake:
             number += 1
             yield number
 
-    def update(self, number: int) -> tf.Tensor:
+    def update(self, number: int) -> dict[str, tf.Tensor]:
         self.optimizer.apply([tf.constant([[float(number)]])])
         self.on_step.get(number, lambda: None)()
-        return tf.constant(self.losses.get(number, 1 / number))
+        loss = self.losses.get(number, 1 / number)
+        return {"loss": tf.constant(loss), "finite": tf.constant(float(np.isfinite(loss)))}
 
     def validate(self, between: Callable[[], None]) -> Validation:
         epoch = int(self.optimizer.iterations.numpy()) // STEPS
@@ -56,13 +60,13 @@ class Fake:
         between()
         miou = self.mious[epoch - 1]
         picture = np.full((4, 8, 3), epoch, np.uint8)
-        return Validation(miou, {"Sky": miou, "Car": None}, {"first": picture})
+        return Validation(miou, 1 - miou, None, {"Sky": miou, "Car": None}, {"first": picture})
 
     def train(self, **settings: Any) -> State:
         job = Job(
             model=self.model,
             optimizer=self.optimizer,
-            update=self.update,
+            take=lambda epoch: calls.one_by_one(self.update),
             batches=self.batches,
             learning_rate=lambda step: 0.1 / (step + 1),
             **{
@@ -75,7 +79,7 @@ class Fake:
                 **settings,
             },
         )
-        return Trainer(job, Checkpoints(self.folder / "checkpoints"), self.folder / "events").run()
+        return Trainer(job, Checkpoints(self.folder / "checkpoints"), self.folder).run()
 
 
 def figures(state: State) -> list[dict[str, Any]]:
@@ -99,7 +103,7 @@ def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     best, two = Fake(tmp_path / "a"), Fake(tmp_path / "b", mious=[0.1, 0.2])
     state = best.train()
     two.train(epochs=2)
-    assert state.best["epoch"] == 2 and state.best["miou"] == 0.4
+    assert state.best["epoch"] == 2 and state.best["value"] == 0.4
     assert best.weight == two.weight != 0
 
 
@@ -130,9 +134,10 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     fake = Fake(tmp_path / "cut")
     fake.on_step[number] = lambda: os.kill(os.getpid(), kind)
     place = f"epoch {(number - 1) // STEPS + 1}, step {(number - 1) % STEPS + 1} of 5"
+    before = signal.getsignal(kind)  # a runner in the background has SIGINT ignored
     with pytest.raises(Interrupted, match=f"stopped at {place}; the same command goes on from there"):
         fake.train()
-    assert signal.getsignal(kind) in (signal.default_int_handler, signal.SIG_DFL)
+    assert signal.getsignal(kind) == before
     again = Fake(tmp_path / "cut")
     state = again.train()
     assert f"goes on after {place}" in capsys.readouterr().out
@@ -225,3 +230,93 @@ def test_events_hold_every_step_once_after_a_resume(tmp_path: Path) -> None:
     assert "val/iou/Car" not in events.Tags()["scalars"]
     assert [event.step for event in events.Images("val/first")] == [5, 10, 15, 20]
     assert {"train/learning_rate", "train/images_per_s", "train/data_wait", "epoch/loss"} <= {*events.Tags()["scalars"]}
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake = Fake(tmp_path, mious=[0.1, 0.4, 0.3, 0.2])
+    state = fake.train(patience=1)
+    assert state.stopped and len(state.history) == 3 and state.best["epoch"] == 2
+    assert "ends early: 1 validations without a better miou" in capsys.readouterr().out
+    again = Fake(tmp_path)
+    again.on_step = dict.fromkeys(range(100), pytest.fail)
+    assert len(again.train(patience=1).history) == 3 and again.weight == fake.weight
+
+
+def test_the_best_can_be_told_by_another_measure(tmp_path: Path) -> None:
+    assert Fake(tmp_path).train(best_by="pixel_accuracy").best == {
+        "epoch": 1,
+        "by": "pixel_accuracy",
+        "value": 0.9,
+        "file": "best-000000005.npz",
+    }
+
+
+def test_a_step_that_went_wrong_is_the_last_and_its_images_are_told(tmp_path: Path) -> None:
+    class Keyed(Fake):
+        def batches(self, epoch: int, step: int) -> Iterator[Any]:
+            return ({"key": np.array([number, 100]), "number": number} for number in super().batches(epoch, step))
+
+        def update(self, batch: Any) -> dict[str, tf.Tensor]:
+            return super().update(batch["number"])
+
+    fake = Keyed(tmp_path, losses={8: float("nan")})
+    fake.on_step = dict.fromkeys(range(9, 100), pytest.fail)
+    with pytest.raises(UserError, match=r"with the images 8, 100: see .*not_finite.json"):
+        fake.train(steps_per_call=3)
+    told = json.loads((tmp_path / "not_finite.json").read_text())
+    assert (told["epoch"], told["step"], told["images"]) == (2, 3, ["8", "100"])
+
+
+def test_numbers_lie_in_a_file_too_once_after_a_resume(tmp_path: Path) -> None:
+    fake = Fake(tmp_path)
+    fake.on_step[9] = lambda: (_ for _ in ()).throw(RuntimeError)
+    with pytest.raises(RuntimeError):
+        fake.train()
+    with (tmp_path / "scalars.jsonl").open("a") as file:
+        file.write('{"step": 7, "train/lo')  # as a kill leaves it
+    Fake(tmp_path).train()
+    lines = scalar_log.read(tmp_path / "scalars.jsonl")
+    losses = {line["step"]: line["train/loss"] for line in lines if "train/loss" in line}
+    assert [line["step"] for line in lines if "train/loss" in line] == list(range(1, EPOCHS * STEPS + 1))
+    assert losses[7] == pytest.approx(1 / 7)
+    assert [line["val/miou"] for line in lines if "val/miou" in line] == [0.1, 0.4, 0.3, 0.2]
+    assert lines[-1]["final/miou"] == 0.4 and lines[-1]["final/epoch"] == 2
+
+
+class Averaged(Fake):
+    """Keeps an average of its weight."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, **settings)
+        self.average = MovingAverage(self.model, 0.5, tf.distribute.get_strategy())
+        self.measured: list[float] = []
+
+    def update(self, number: int) -> dict[str, tf.Tensor]:
+        figures = super().update(number)
+        self.average.follow()
+        return figures
+
+    def validate(self, between: Callable[[], None]) -> Validation:
+        self.measured.append(self.weight)
+        return super().validate(between)
+
+
+def test_the_average_is_what_is_measured_and_kept(tmp_path: Path) -> None:
+    fake, plain = Averaged(tmp_path / "a"), Fake(tmp_path / "b", mious=[0, 0, 0, 1])
+    fake.train(average=fake.average)
+    plain.train()
+    assert fake.weight == fake.measured[1] and len(set(fake.measured)) == 4
+    assert plain.weight not in fake.measured
+
+
+@pytest.mark.parametrize("epoch", [2, 4])
+def test_interrupted_while_the_average_is_in_place_it_goes_on_as_if_nothing_had_been(
+    tmp_path: Path, epoch: int
+) -> None:
+    whole, cut, again = (Averaged(tmp_path / name) for name in ("whole", "cut", "cut"))
+    whole.train(average=whole.average)
+    cut.on_validation[epoch] = lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Interrupted):
+        cut.train(average=cut.average)
+    again.train(average=again.average)
+    assert again.weight == whole.weight and whole.measured[-1] == again.measured[-1]

@@ -229,6 +229,14 @@ def test_a_split_without_records_is_missing() -> None:
     assert found({"train": counted(*TRAIN), "val": counted()}) == [("split_missing", "warning")]
 
 
+def test_a_split_without_any_label_is_told_in_one_line() -> None:
+    unlabelled = counted(record("a", [[V, V]], colour=5), record("b", [[V, V]], colour=6))
+    (anomaly,) = anomalies.find(
+        {"train": counted(*TRAIN), "val": counted(*VAL), "test": unlabelled}, SPEC, ValidateConfig()
+    )
+    assert anomaly.message == "split test has no labels: all 2 masks are void, nothing can be measured on it"
+
+
 def test_a_class_that_no_split_shows_is_no_anomaly() -> None:
     assert found({"train": counted(record("a", [[0, 1]])), "val": counted(record("b", [[0, 1]], colour=9))}) == []
 

@@ -1,0 +1,1 @@
+"""Clothing Co-Parsing: facts, builder and sample data."""

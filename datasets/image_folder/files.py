@@ -1,0 +1,117 @@
+"""Files as people have them -> what a record can hold: 16 bits, transparency, other formats, EXIF orientation."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from datasets import colour_labels, labels, mat_labels
+from datasets.audit import BadFileError, Kind, check_png
+from datasets.spec import IGNORE
+
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+"""What is read. All but PNG and JPEG are encoded anew, as PNG."""
+
+AS_IT_IS = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "RGB")}
+"""Modes of each format that a record may hold unchanged. MPO is what some telephones write: a JPEG, and more."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag; 1 is upright."""
+
+
+def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
+    """Give the PNG or JPEG that the record holds; what is fit for it comes back unchanged.
+
+    Args:
+        content: An image file.
+        low: Value of a 16-bit or floating-point pixel that becomes 0.
+        high: Value that becomes 255.
+        exif: "apply" turns the picture as its orientation says, "ignore" does not.
+
+    Returns:
+        A PNG or JPEG of 8 bits; transparency is dropped.
+
+    Raises:
+        BadFileError: No image, or damaged.
+    """
+    with _opened(content) as image:
+        turned = exif == "apply" and image.getexif().get(ORIENTATION, 1) != 1
+        if image.mode in AS_IT_IS.get(image.format or "", ()) and not turned:
+            return content
+        upright = _loaded(image, exif)
+    pixels = np.asarray(upright)
+    if upright.mode.startswith(("I", "F")):
+        scaled = np.rint((pixels.astype(np.float64) - low) * (255 / (high - low)))
+        upright = Image.fromarray(np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8))
+    elif upright.mode not in ("L", "RGB"):
+        upright = upright.convert("L" if upright.mode in ("1", "LA", "La") else "RGB")
+    file = io.BytesIO()
+    upright.save(file, "PNG", compress_level=1, exif=b"")
+    return file.getvalue()
+
+
+def mask_of_ids(content: bytes, table: np.ndarray, exif: str) -> np.ndarray:
+    """Read a mask of raw ids as train ids, uint8 [H, W]; `table` as of labels.id_table. Raises BadFileError."""
+    return labels.lookup(raw_ids(content, exif), table)
+
+
+def mask_of_mat(content: bytes, table: np.ndarray, key: str) -> np.ndarray:
+    """Read a .mat mask as train ids, uint8 [H, W]. Raises BadFileError."""
+    return labels.lookup(mat_labels.read(content, key), table)
+
+
+def mask_by_threshold(content: bytes, at: int, exif: str) -> np.ndarray:
+    """Read a grey mask: 1 from `at` on, 0 below, uint8 [H, W]. Raises BadFileError."""
+    with _opened(content) as image:
+        upright = _loaded(image, exif)
+    if upright.mode.startswith("I"):
+        return (np.asarray(upright) >= at * 257).astype(np.uint8)
+    return (np.asarray(upright.convert("L")) >= at).astype(np.uint8)
+
+
+def mask_of_colours(
+    content: bytes, colours: colour_labels.Colours, exif: str, *, nearest: bool, ignore_others: bool
+) -> np.ndarray:
+    """Read a mask of colours as train ids, uint8 [H, W]. Raises BadFileError."""
+    rgb = rgb_pixels(content, exif)
+    if nearest:
+        return colour_labels.nearest(rgb, colours)
+    return colour_labels.exact(rgb, colours, other=IGNORE if ignore_others else labels.INVALID)
+
+
+def raw_ids(content: bytes, exif: str) -> np.ndarray:
+    """Read a mask's raw ids, [H, W]: of grey, of a palette, or the same in each channel. Raises BadFileError."""
+    with _opened(content) as image:
+        pixels = np.asarray(_loaded(image, exif))
+    if pixels.ndim == 2:
+        return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+    first = pixels[..., 0]
+    if not all((pixels[..., channel] == first).all() for channel in range(1, min(3, pixels.shape[2]))):
+        raise BadFileError(
+            Kind.MASK_CHANNELS, f"its {pixels.shape[2]} channels differ; a mask of colours needs `read: colours`"
+        )
+    return first
+
+
+def rgb_pixels(content: bytes, exif: str) -> np.ndarray:
+    """Read colours, uint8 [H, W, 3]; transparency is dropped. Raises BadFileError."""
+    with _opened(content) as image:
+        return np.asarray(_loaded(image, exif).convert("RGB"))
+
+
+def _opened(content: bytes) -> Image.Image:
+    check_png(content)
+    try:
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    except Image.UnidentifiedImageError as error:
+        raise BadFileError(Kind.NOT_AN_IMAGE, f"{len(content)} bytes, none of {', '.join(FORMATS)}") from error
+    except Exception as error:  # what Pillow raises depends on where the damage lies
+        raise BadFileError(Kind.DAMAGED, str(error)) from error
+
+
+def _loaded(image: Image.Image, exif: str) -> Image.Image:
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image) if exif == "apply" else image
+    except Exception as error:  # as above
+        raise BadFileError(Kind.DAMAGED, str(error)) from error

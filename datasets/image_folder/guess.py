@@ -1,0 +1,153 @@
+"""Looking at a folder and writing the layout that describes it, with what was guessed said in words."""
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from datasets.audit import BadFileError
+from datasets.errors import DatasetError
+from datasets.image_folder import masks, names
+from datasets.image_folder.layout import Layout
+from datasets.raw import RawFolder
+
+LISTS = ("{split}.txt", "splits/{split}.txt", "ImageSets/Segmentation/{split}.txt", "lists/{split}.txt")
+"""Where lists of ids usually lie."""
+
+CLASS_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "names.txt")
+"""Files that usually name the classes, one a line."""
+
+RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+HEAD = """\
+# How Segline reads this folder. Written by `segline init`, which guessed:
+{said}
+# Paths are relative to the folder with the data; {{id}} pairs an image with its mask.
+"""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What was found.
+
+    Attributes:
+        layout: The layout, as plain values.
+        said: What was guessed, a sentence each.
+        pairs: Number of images with a mask.
+    """
+
+    layout: dict[str, Any]
+    said: tuple[str, ...]
+    pairs: int
+
+    def text(self) -> str:
+        """Give the YAML file."""
+        said = "\n".join(f"#   {line}" for line in self.said)
+        parts = [HEAD.format(said=said)]
+        for key, value in self.layout.items():
+            if key == "classes":
+                lines = [f"  - {_flow(one)}" for one in value]
+                parts.append("\n".join(["classes:", *lines]) + "\n")
+            else:
+                parts.append(f"{key}: {_flow(value)}\n")
+        return "".join(parts)
+
+
+def guess(folder: Path) -> Guess:
+    """Look at a folder.
+
+    Raises:
+        DatasetError: No images with masks are found there, or the masks hold no classes.
+    """
+    raw = RawFolder(folder)
+    if not folder.is_dir():
+        raise DatasetError(f"There is no folder {folder}.")
+    there = raw.files("**/*")
+    found = names.match(there)
+    if found is None:
+        raise DatasetError(_unmatched(folder, there))
+    meaning = masks.guess(raw, found.examples)
+    found = _without_a_lone_split(found)
+    splits, said_of_splits = _splits(raw, found)
+    named, said_of_names = _class_names(raw, len(meaning.classes))
+    layout: dict[str, Any] = {"images": _one_or_many(found.images), "masks": _one_or_many(found.masks)}
+    layout |= {"splits": splits, "mask": meaning.mask}
+    layout["classes"] = [
+        {"name": name, **({"raw": value} if value is not None else {}), **({"colour": list(colour)} if colour else {})}
+        for name, (value, colour) in zip(named, meaning.classes, strict=True)
+    ]
+    layout["ignore"] = meaning.ignore
+    Layout.model_validate(layout)
+    pairs = sum(found.parts.values())
+    patterns = f"{' and '.join(found.images)} with {' and '.join(found.masks)}"
+    said = [f"{pairs} image{'s have' if pairs > 1 else ' has'} a mask: {patterns}"]
+    if found.unpaired:
+        alone = f"{found.unpaired} image{'s have' if found.unpaired > 1 else ' has'} none"
+        said.append(f"{alone}; `segline check` and `run` will name them")
+    return Guess(layout, (*said, *meaning.said, said_of_names, *said_of_splits), pairs)
+
+
+def _without_a_lone_split(found: names.Match) -> names.Match:
+    """Where one folder alone holds pairs, as train/ often does, it is no split: the lot must make them."""
+    if len(found.parts) > 1 or "" in found.parts:
+        return found
+    (part,) = found.parts
+    images, masks_ = (tuple(p.replace("{split}", part) for p in patterns) for patterns in (found.images, found.masks))
+    return replace(found, images=images, masks=masks_, parts={"": found.parts[part]})
+
+
+def _splits(raw: RawFolder, found: names.Match) -> tuple[dict[str, Any], list[str]]:
+    """Guess what is in which split: by folders, by lists, or by lot."""
+    of = {names.SPLIT_WORDS[part.lower()]: part for part in found.parts if part}
+    if "train" in of:
+        said = [f"the folders {', '.join(sorted(of.values()))} are the splits"]
+        if "val" not in of and "test" in of:
+            of["val"] = of.pop("test")
+            said.append(f"nothing is called validation: {of['val']!r} is used as val, so no test is left")
+        elif "val" not in of:
+            said.append("nothing is called validation: training and evaluation need a val split, so make one")
+        return {"folders": {split: of[split] for split in ("train", "val", "test") if split in of}}, said
+    for pattern in LISTS:
+        lists = {split: pattern.format(split=split) for split in ("train", "val", "test")}
+        lists = {split: file for split, file in lists.items() if raw.has(file)}
+        if {"train", "val"} <= lists.keys():
+            return {"lists": lists}, [f"{', '.join(lists.values())} say what is in which split"]
+    shares = ", ".join(f"{ratio:.0%} {split}" for split, ratio in RATIOS.items())
+    return {"ratios": dict(RATIOS), "seed": 0}, [f"no folder or list names a split: {shares}, by lot"]
+
+
+def _class_names(raw: RawFolder, number: int) -> tuple[list[str], str]:
+    for file in CLASS_LISTS:
+        with suppress(BadFileError):  # absent, or something else of that name
+            lines = raw.lines(file)
+            if len(lines) == number and len(set(lines)) == number:
+                return lines, f"{number} classes, whose names are those of {file}"
+    if number == 2:
+        return ["background", "object"], "2 classes; give the second its name"
+    return [f"class_{index}" for index in range(number)], f"{number} classes; give them their names"
+
+
+def _unmatched(folder: Path, there: list[str]) -> str:
+    suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in there)
+    seen = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6)) or "no files"
+    known = [f"{family.root or '.'} ({len(family.files)})" for family in names.families(there)][:8]
+    return "\n".join(
+        [
+            f"In {folder}: no images with masks of the same names were found.",
+            f"Received: {seen}" + (f"; images in {', '.join(known)}." if known else "."),
+            "Looked for: images/ with masks/ (or labels/, annotations/, gt/ ...), or a.jpg with a_mask.png.",
+            "If they are named otherwise, write the layout by hand; datasets/image_folder/README.md shows how.",
+        ]
+    )
+
+
+def _one_or_many(patterns: tuple[str, ...]) -> str | list[str]:
+    return patterns[0] if len(patterns) == 1 else list(patterns)
+
+
+def _flow(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1000)
+    return text.removesuffix("...\n").rstrip()

@@ -1,0 +1,114 @@
+"""The parts of a layout, each with what may stand in it."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+SPLITS = ("train", "val", "test")
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+RawId = Annotated[int, Field(ge=0, le=65535)]
+Raw = RawId | Colour
+
+
+class Section(BaseModel):
+    """Base: immutable, and a key that is not listed is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+class Splits(Section):
+    """Which image is in which split; one of the first three keys.
+
+    Attributes:
+        folders: {split: what stands for `{split}` in the patterns}.
+        lists: {split: text file with one id a line}.
+        ratios: {split: share}; which image is where is a function of its id (or group) and `seed` alone.
+        seed: Another number gives another division.
+    """
+
+    folders: dict[Literal["train", "val", "test"], str] | None = None
+    lists: dict[Literal["train", "val", "test"], str] | None = None
+    ratios: dict[Literal["train", "val", "test"], Annotated[float, Field(gt=0, le=1)]] | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> "Splits":
+        given = [key for key in ("folders", "lists", "ratios") if getattr(self, key)]
+        if len(given) != 1:
+            received = ", ".join(given) or "none"
+            raise ValueError(f"one of `folders`, `lists`, `ratios` must say it. Received: {received}.")
+        if self.ratios and abs(sum(self.ratios.values()) - 1) > 1e-6:
+            raise ValueError(f"`ratios` must add up to 1. Received: {sum(self.ratios.values()):g}.")
+        return self
+
+
+class Image(Section):
+    """How an image is read.
+
+    Attributes:
+        range: Values of a 16-bit or floating-point image that become 0 and 255.
+        exif: "apply" turns an image, and a mask, as its own EXIF orientation says; "ignore" takes the pixels as stored.
+    """
+
+    range: tuple[float, float] = (0, 65535)
+    exif: Literal["apply", "ignore"] = "apply"
+
+    @field_validator("range")
+    @classmethod
+    def _goes_up(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] >= value[1]:
+            raise ValueError(f"must be [low, high] with low < high. Received: {list(value)}.")
+        return value
+
+
+class Mask(Section):
+    """How a mask is read.
+
+    Attributes:
+        read: "ids": a pixel is a raw id (grey, palette, or the same in each channel; 1, 8 or 16 bits). "threshold":
+            grey from `at` on is class 1, below it class 0. "colours": a pixel is a colour. "mat": raw ids in the
+            variable `key` of a .mat file.
+        at: The threshold, 0..255.
+        nearest: Whether a colour that is not listed counts as the nearest one, as in a JPEG; else it is an error.
+        key: Name of the variable of a .mat file.
+        others: What raw ids or colours are that no class lists: an "error", or "ignore".
+    """
+
+    read: Literal["ids", "threshold", "colours", "mat"]
+    at: Annotated[int, Field(ge=1, le=255)] = 128
+    nearest: bool = False
+    key: str | None = None
+    others: Literal["error", "ignore"] = "error"
+
+    @model_validator(mode="after")
+    def _key_is_for_mat(self) -> "Mask":
+        if (self.read == "mat") != (self.key is not None):
+            raise ValueError("`key` goes with `read: mat`, and must be set there.")
+        return self
+
+
+class Class(Section):
+    """One class.
+
+    Attributes:
+        name: Its name.
+        raw: What stands for it in the masks: an id, a colour [red, green, blue], or a list of either. None: its place.
+        colour: How it is shown; None: a colour of PASCAL VOC's map.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    raw: RawId | list[Raw] | None = None
+    colour: Colour | None = None
+
+    def raws(self, read: str) -> list[int | tuple[int, int, int]]:
+        """Give `raw` as a list; [1, 2, 3] is one colour where masks are of colours, and three ids elsewhere."""
+        if self.raw is None:
+            return []
+        if not isinstance(self.raw, list):
+            return [self.raw]
+        numbers = [raw for raw in self.raw if isinstance(raw, int)]
+        if read == "colours" and len(numbers) == len(self.raw) == 3 and max(numbers) <= 255:
+            return [(numbers[0], numbers[1], numbers[2])]
+        return list(self.raw)

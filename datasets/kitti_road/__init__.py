@@ -1,0 +1,1 @@
+"""KITTI Road: facts, builder and sample data."""

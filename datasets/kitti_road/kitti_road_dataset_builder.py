@@ -1,0 +1,133 @@
+"""KITTI Road: the road, or the lane driven on, in 289 labelled pictures of Karlsruhe."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from datasets import labels
+from datasets.audit import BadFileError, Kind, Problem, listed
+from datasets.errors import DatasetError
+from datasets.kitti_road import calibration
+from datasets.kitti_road.classes import SPECS, TESTING, TRAINING, split_of
+from datasets.pairs import Pair, Split
+from datasets.raw import RawFolder
+from datasets.reader import Reader
+from datasets.segmentation_builder import SegmentationBuilder
+from datasets.spec import IGNORE
+
+IMAGES, MASKS, TEST_IMAGES = "training/image_2", "training/gt_image_2", "testing/image_2"
+
+NAME = re.compile(r"(um|umm|uu)_(\d{6})")
+
+
+class Builder(SegmentationBuilder):
+    """KITTI Road: PNG images, and colour masks in whose red lies what counts and in whose blue the road."""
+
+    SPECS = SPECS
+    VERSION = tfds.core.Version("1.0.0")
+    RELEASE_NOTES: ClassVar[dict[str, str]] = {"1.0.0": "road and lane; the last 20 of each category are val."}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = f"""
+    Get the base kit, data_road.zip, from
+    {SPECS["road"].homepage}
+    and put it here, as it is or extracted: data_road/ with
+    training/ (image_2, gt_image_2, calib) and testing/.
+    """
+
+    def find(self, raw: RawFolder) -> dict[str, Split]:
+        """See SegmentationBuilder. The group is the category: um of um_000042."""
+        start = raw.folder_with("training", "testing")
+        if start is None:
+            received = listed(raw.listing()) or "nothing"
+            raise DatasetError(f"In {raw.path}: training/ or testing/ is expected. Received: {received}.")
+        categories = ("um",) if self.spec.config == "lane" else tuple(TRAINING)
+        splits = self._labelled(raw, start, categories)
+        test = [Pair(id_, category, file, None) for category, id_, file in
+                _named(raw, f"{start}{TEST_IMAGES}/*.png") if category in categories]  # fmt: skip
+        found = splits | ({"test": Split(tuple(test))} if test else {})
+        if not found:
+            raise DatasetError(f"In {raw.path / start}: neither {IMAGES}/ nor {TEST_IMAGES}/ holds a picture.")
+        return found
+
+    def reader(self) -> Reader:
+        """See SegmentationBuilder."""
+        return Reader(read_mask)
+
+    def published_ids(self, split: str) -> frozenset[str]:
+        """See SegmentationBuilder."""
+        numbers = TESTING if split == "test" else TRAINING
+        categories = ("um",) if self.spec.config == "lane" else tuple(numbers)
+        ids = {(category, number) for category in categories for number in range(numbers[category])}
+        return frozenset(f"{c}_{n:06d}" for c, n in ids if split == "test" or split_of(c, n) == split)
+
+    def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
+        """Write calibration.json of train and val, and calibration_test.json: {id: {matrix: rows}}.
+
+        They are apart because an id of the benchmark's test pictures is also that of a training picture.
+        """
+        start = raw.folder_with("training", "testing") or ""
+        for file, part, names in (
+            ("calibration.json", "training", ("train", "val")),
+            ("calibration_test.json", "testing", ("test",)),
+        ):
+            ids = {pair.id for name in names if name in found for pair in found[name].pairs}
+            matrices = calibration.read(raw, f"{start}{part}/calib", ids)
+            if matrices:
+                (folder / file).write_text(json.dumps(matrices, indent=1) + "\n", encoding="utf-8")
+
+    def _labelled(self, raw: RawFolder, start: str, categories: tuple[str, ...]) -> dict[str, Split]:
+        masks = {id_.replace(f"_{self.spec.config}_", "_"): file for id_, file in self._masks(raw, start)}
+        pairs: dict[str, list[Pair]] = {}
+        problems: dict[str, list[Problem]] = {}
+        for category, id_, file in _named(raw, f"{start}{IMAGES}/*.png"):
+            if category not in categories:
+                continue
+            split = split_of(category, int(id_[-6:]))
+            if id_ in masks:
+                pairs.setdefault(split, []).append(Pair(id_, category, file, masks.pop(id_)))
+            else:
+                wanted = id_.replace("_", f"_{self.spec.config}_")
+                detail = f"no file {MASKS}/{wanted}.png"
+                problems.setdefault(split, []).append(Problem(Kind.WITHOUT_MASK, split, file, id_, detail))
+        for id_, file in masks.items():
+            split = split_of(id_[:-7], int(id_[-6:]))
+            detail = f"no file {IMAGES}/{id_}.png"
+            problems.setdefault(split, []).append(Problem(Kind.WITHOUT_IMAGE, split, file, id_, detail))
+        names = [name for name in ("train", "val") if name in pairs or name in problems]
+        return {name: Split(tuple(pairs.get(name, ())), tuple(problems.get(name, ()))) for name in names}
+
+    def _masks(self, raw: RawFolder, start: str) -> list[tuple[str, str]]:
+        """Give (name, file) of the masks of this configuration; those of the other lie in the same folder."""
+        wanted = re.compile(rf"(um|umm|uu)_{self.spec.config}_\d{{6}}")
+        named = [(PurePosixPath(file).stem, file) for file in raw.files(f"{start}{MASKS}/*.png")]
+        return [(name, file) for name, file in named if wanted.fullmatch(name)]
+
+
+def read_mask(content: bytes) -> np.ndarray:
+    """Read a mask as the official devkit does: red > 0 counts, blue > 0 is road, what is not red is ignored.
+
+    Returns:
+        Train ids, uint8 [H, W]: 1 road or lane, 0 not, IGNORE.
+    """
+    rgb = labels.decode(content)
+    if rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise BadFileError(Kind.MASK_CHANNELS, f"received {'x'.join(map(str, rgb.shape))}; KITTI's masks are RGB")
+    return np.where(rgb[..., 0] > 0, (rgb[..., 2] > 0).astype(np.uint8), np.uint8(IGNORE))
+
+
+def _named(raw: RawFolder, pattern: str) -> list[tuple[str, str, str]]:
+    """Give (category, id, file) of the pictures; a name of another form is an error."""
+    found, strange = [], []
+    for file in raw.files(pattern):
+        match = NAME.fullmatch(PurePosixPath(file).stem)
+        if match:
+            found.append((match[1], match[0], file))
+        else:
+            strange.append(file)
+    if strange:
+        raise DatasetError(f"In {raw.path}: names such as um_000042.png are expected. Received: {listed(strange)}.")
+    return found

@@ -1,0 +1,146 @@
+"""Sample data in KITTI Road's own layout: drawn streets, their road and lane, and the camera's calibration."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from datasets import catalog, sample_folder, scenes
+from datasets.kitti_road.classes import HELD_OUT, TRAINING
+from datasets.scenes import Surface, ground
+
+VERSION = 1
+"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
+
+CATEGORIES = {
+    "um": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=1),
+    "umm": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=2),
+    "uu": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=0),
+}
+"""How each category's streets look."""
+
+ROAD, OTHER, UNKNOWN = (255, 0, 255), (255, 0, 0), (0, 0, 0)
+
+
+def write(
+    out: Path,
+    *,
+    count: int,
+    seed: int,
+    size: tuple[int, int] = (188, 621),
+    config: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, int]:
+    """Write sample data, for both configurations at once as in the benchmark; see datasets.sample_folder.
+
+    Args:
+        out: Folder to make.
+        count: Number of scenes over all splits; the categories take turns.
+        seed: Scene i is a function of (seed, i) alone.
+        size: Height and width, pixels; KITTI's are 375 x 1242.
+        config: Configuration that it is for: `lane` needs scenes of `um` alone. None: the first.
+        dry_run: Say what would be drawn and draw nothing.
+
+    Returns:
+        Number of scenes of each split.
+
+    Raises:
+        DatasetError: A setting makes no sense, or `out` holds something else.
+    """
+    spec = catalog.spec("kitti_road", config)
+    sample_folder.check(count=count, seed=seed, size=size)
+    splits = sample_folder.share(count)
+    names = plan(splits, ("um",) if spec.config == "lane" else tuple(CATEGORIES))
+    labelled, marked = names["train"] + names["val"], sum(n.startswith("um_") for n in names["train"] + names["val"])
+    folders = {"training/image_2": len(labelled), "training/gt_image_2": len(labelled) + marked}
+    sample_folder.write(
+        out,
+        partial(_draw, names=names, seed=seed, size=size),
+        stamp={
+            "dataset": spec.name,
+            "config": spec.config,
+            "version": VERSION,
+            "count": count,
+            "seed": seed,
+            "size": list(size),
+        },
+        folders={**folders, **({"testing/image_2": len(names["test"])} if names["test"] else {})},
+        layout="KITTI Road's",
+        dry_run=dry_run,
+    )
+    return splits
+
+
+def plan(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
+    """Name the scenes of each split as the benchmark would, so that its held-out pictures are val."""
+    first = {"train": dict.fromkeys(TRAINING, 0), "test": dict.fromkeys(TRAINING, 0)}
+    first["val"] = {category: number - HELD_OUT for category, number in TRAINING.items()}
+    turns = len(categories)
+    return {
+        split: [
+            f"{categories[i % turns]}_{first[split][categories[i % turns]] + i // turns:06d}"
+            for i in range(splits.get(split, 0))
+        ]
+        for split in ("train", "val", "test")
+    }
+
+
+def scene(
+    seed: int, index: int, category: str, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, scenes.Plan]:
+    """Draw scene `index`: the image, its road and its lane mask in KITTI's colours, all uint8 [H,W,3], and its plan."""
+    rng = np.random.default_rng([seed, index])
+    light, style = scenes.weather(rng), CATEGORIES[category]
+    laid = scenes.plan(size, light, rng, style=style)
+    drawn = scenes.draw(size, light, rng, style=style, laid=laid)
+    across = _across(size, laid)[:, ::-1]  # traffic keeps right, so the picture was mirrored
+    road, visible = laid.road, drawn.mask == Surface.ROAD
+    lane = road.middle - (road.middle - road.left.kerb) / max(1, style.lanes)
+    outside = (across < road.left.kerb) | (across > road.right.kerb)
+    masks = []
+    for inside in (visible & ~outside, visible & (across > lane) & (across < road.middle)):
+        mask = np.full((*size, 3), OTHER, np.uint8)
+        mask[inside] = ROAD
+        mask[visible & outside] = UNKNOWN  # side roads: the benchmark leaves what is unclear out
+        masks.append(mask)
+    return drawn.image, masks[0], masks[1], laid
+
+
+def calibration(camera: scenes.Plan, width: int) -> str:
+    """Write the calibration file of a scene: the drawn camera looks along the ground."""
+    view = camera.camera
+    project = (view.focal, 0, width - view.x, 0, 0, view.focal, view.y, 0, 0, 0, 1, 0)
+    same, moved = (1, 0, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    lowered = (1, 0, 0, 0, 0, 1, 0, -view.height, 0, 0, 1, 0)
+    lines = {**dict.fromkeys(("P0", "P1", "P2", "P3"), project), "R0_rect": same, "Tr_velo_to_cam": moved,
+             "Tr_imu_to_velo": moved, "Tr_cam_to_road": lowered}  # fmt: skip
+    return "".join(f"{name}: {' '.join(f'{value:.12e}' for value in values)}\n" for name, values in lines.items())
+
+
+def _across(size: tuple[int, int], laid: scenes.Plan) -> np.ndarray:
+    """Metres from the camera's line to what each pixel shows of the ground, [H,W]; far outside above the horizon."""
+    top = int(np.clip(np.ceil(laid.camera.y + 0.5), 1, size[0] - 1))
+    across = np.full(size, np.inf, np.float32)
+    across[top:] = ground.positions(size, laid.camera, laid.road, top)[0]
+    return across
+
+
+def _draw(folder: Path, *, names: dict[str, list[str]], seed: int, size: tuple[int, int]) -> Iterator[None]:
+    index = 0
+    for split, of_split in names.items():
+        part = folder / ("testing" if split == "test" else "training")
+        for inner in ("image_2", "calib", *(("gt_image_2",) if split != "test" else ())) if of_split else ():
+            (part / inner).mkdir(parents=True, exist_ok=True)
+        for name in of_split:
+            category = name.split("_")[0]
+            image, road, lane, laid = scene(seed, index, category, size)
+            Image.fromarray(image).save(part / "image_2" / f"{name}.png", compress_level=1)
+            (part / "calib" / f"{name}.txt").write_text(calibration(laid, size[1]), encoding="ascii")
+            for target, mask in (("road", road), ("lane", lane)) if split != "test" else ():
+                if target == "road" or category == "um":
+                    Image.fromarray(mask).save(part / "gt_image_2" / f"{name.replace('_', f'_{target}_')}.png")
+            index += 1
+            yield

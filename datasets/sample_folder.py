@@ -1,0 +1,115 @@
+"""Sample data on disk: whole or not there, the same from the same settings, and never in place of something else."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from datasets.errors import DatasetError
+
+STAMP = "sample.json"
+"""Says from what settings the sample was drawn; written last."""
+
+Draw = Callable[[Path], Iterator[None]]
+"""Writes the files into the folder that it is given, and yields after each scene."""
+
+
+def check(*, count: int, seed: int, size: tuple[int, int]) -> None:
+    """Raise DatasetError where a setting makes no sense. `size` is height and width in pixels."""
+    if count < 1 or min(size) < 16 or seed < 0:
+        raise DatasetError(
+            "Sample data needs count >= 1, seed >= 0 and a size of at least 16 x 16 pixels. "
+            f"Received: count {count}, seed {seed}, size {size[0]} x {size[1]}."
+        )
+
+
+def share(count: int) -> dict[str, int]:
+    """Share scenes out: about 60 % train, 25 % val, 15 % test; from three on, at least one each."""
+    val = max(1, round(0.25 * count)) if count > 1 else 0
+    test = max(1, count - round(0.6 * count) - val) if count > 2 else 0
+    sizes = {"train": count - val - test, "val": val, "test": test}
+    return {split: number for split, number in sizes.items() if number}
+
+
+def write(
+    out: Path,
+    draw: Draw,
+    *,
+    stamp: Mapping[str, Any],
+    folders: Mapping[str, int],
+    layout: str,
+    dry_run: bool = False,
+) -> None:
+    """Write sample data; what is there already from the same settings is left alone.
+
+    The data appears whole or not at all: it is drawn in a hidden folder beside `out`, which is renamed at the end.
+
+    Args:
+        out: Folder to make.
+        draw: Writes the files.
+        stamp: All settings that decide what is drawn: dataset, configuration, version, count, seed, size.
+        folders: {folder below `out`: number of files in it}, to tell a whole sample from one that lost files.
+        layout: Whose layout it is, as in "CamVid's".
+        dry_run: Check everything, write nothing.
+
+    Raises:
+        DatasetError: `out` holds something else, or cannot be written.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        _check_same(out, stamp, folders)
+        print(f"{out} holds this sample already: left as it is")
+        return
+    count = stamp["count"]
+    print(
+        f"{'Would draw' if dry_run else 'Drawing'} {count} scene{'s' * (count > 1)} in {layout} layout ...", flush=True
+    )
+    if dry_run:
+        return
+    _sweep(out)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        for _ in tqdm(draw(partial), total=count, desc="sample", unit=" scenes", leave=False, disable=None):
+            pass
+        (partial / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
+        partial.rename(out)
+    except OSError as error:
+        raise DatasetError(f"{out} cannot be written: {error.strerror}. Make room or name another folder.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sweep(out: Path) -> None:
+    """Remove what a killed writer of `out` left. A writer that still lives is left alone."""
+    for partial in out.parent.glob(f".{out.name}.*.partial"):
+        try:
+            os.kill(int(partial.suffixes[-2][1:]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(partial, ignore_errors=True)
+        except (PermissionError, ValueError):
+            continue
+
+
+def _check_same(out: Path, stamp: Mapping[str, Any], folders: Mapping[str, int]) -> None:
+    """Raise DatasetError unless `out` is the whole sample that the stamp describes."""
+    advice = "Name another folder, or remove this one first."
+    if not (out / STAMP).is_file():
+        raise DatasetError(f"{out} exists and is no sample data that Segline wrote: it holds no {STAMP}. {advice}")
+    try:
+        found = json.loads((out / STAMP).read_text(encoding="utf-8"))
+    except ValueError:
+        raise DatasetError(f"{out / STAMP} is damaged. {advice}") from None
+    if found != stamp:
+        raise DatasetError(f"{out} holds other sample data.\nFound:  {found}\nWanted: {dict(stamp)}\n{advice}")
+    lacking = [
+        f"{folder}/: {there} of {number} files"
+        for folder, number in folders.items()
+        if (there := sum(path.is_file() for path in (out / folder).glob("*"))) != number
+    ]
+    if lacking:
+        raise DatasetError("\n".join([f"{out} is sample data, but not whole:", *lacking, advice]))

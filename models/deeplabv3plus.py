@@ -1,0 +1,99 @@
+"""DeepLabV3+: atrous convolutions at several rates (ASPP) over a backbone, and a small decoder at 1/4.
+
+Chen, Zhu, Papandreou, Schroff, Adam, ECCV 2018, arXiv:1802.02611. The paper prints multiply-adds and no numbers of
+weights. With ResNet50 and 21 classes it has 26,709,285 trainable weights: those of segmentation_models_pytorch 0.6,
+26,682,725, and the 26,560 biases that the convolutions of Keras's ResNet50 have.
+"""
+
+from typing import Literal
+
+import keras
+
+from models import backbones, blocks
+from models.parameters import Fraction, Positive, Sha256, Weights
+
+RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
+"""Atrous rates of ASPP for each output stride (Chen et al. 2017, arXiv:1706.05587)."""
+
+LOW_LEVEL = 48
+"""Channels that the features at 1/4 are reduced to (the paper's table 1)."""
+
+
+def build(
+    num_classes: int,
+    *,
+    synchronized: bool = False,
+    backbone: Literal["resnet50", "mobilenet_v2"] = "resnet50",
+    weights: Weights = "random",
+    weights_sha256: Sha256 | None = None,
+    output_stride: Literal[8, 16] = 16,
+    width: Positive = 256,
+    separable: bool = True,
+    dropout: Fraction = 0.5,
+) -> keras.Model:
+    """Build the net.
+
+    Args:
+        num_classes: Channels of the output.
+        synchronized: Share batch statistics between replicas.
+        backbone: Network that gives the features.
+        weights: Its weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights_sha256: What the file's SHA-256 must be; None: anything.
+        output_stride: Of the coarsest features; 8 is finer, and takes about three times the time.
+        width: Channels of ASPP and of the decoder.
+        separable: Make the 3x3 convolutions of ASPP and of the decoder depthwise separable (the paper's section 3.1).
+        dropout: Share of ASPP's values that is left out in training.
+
+    Returns:
+        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+    """
+    net = _Layers(width, separable=separable, synchronized=synchronized)
+    images = blocks.image_input()
+    features = backbones.pyramid(
+        backbone,
+        images,
+        weights=weights,
+        weights_sha256=weights_sha256,
+        output_stride=output_stride,
+        synchronized=synchronized,
+    )
+    x = net.aspp(features[output_stride], RATES[output_stride])
+    x = keras.layers.Dropout(dropout, name="aspp_dropout")(x)
+    x = blocks.Upsample(output_stride // 4, name="decoder_upsample")(x)
+    low = blocks.convolution(features[4], LOW_LEVEL, 1, name="decoder_low", synchronized=synchronized)
+    x = keras.layers.Concatenate(name="decoder")([x, low])
+    for number in (1, 2):
+        x = net.conv3x3(x, f"decoder_conv{number}")
+    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
+    x = blocks.Upsample(4, name="upsample", dtype="float32")(x)
+    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="deeplabv3plus")
+
+
+class _Layers:
+    """The parts of the network, with one choice of width, kernels and normalisation."""
+
+    def __init__(self, width: int, *, separable: bool, synchronized: bool) -> None:
+        self._width, self._separable, self._synchronized = width, separable, synchronized
+
+    def conv1x1(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return blocks.convolution(x, self._width, 1, name=name, synchronized=self._synchronized)
+
+    def conv3x3(self, x: keras.KerasTensor, name: str, rate: int = 1) -> keras.KerasTensor:
+        if not self._separable:
+            return blocks.convolution(x, self._width, 3, dilation=rate, name=name, synchronized=self._synchronized)
+        x = keras.layers.DepthwiseConv2D(
+            3,
+            padding="same",
+            dilation_rate=rate,
+            use_bias=False,
+            depthwise_initializer="he_normal",
+            name=f"{name}_depthwise",
+        )(x)
+        return self.conv1x1(x, name)
+
+    def aspp(self, x: keras.KerasTensor, rates: tuple[int, ...]) -> keras.KerasTensor:
+        """Look at the features at several rates and as a whole."""
+        whole = keras.layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
+        whole = blocks.ResizeLike(name="aspp_pool_resize")(self.conv1x1(whole, "aspp_pool_project"), x)
+        branches = [self.conv1x1(x, "aspp_1x1"), *(self.conv3x3(x, f"aspp_rate{rate}", rate) for rate in rates)]
+        return self.conv1x1(keras.layers.Concatenate(name="aspp")([*branches, whole]), "aspp_project")

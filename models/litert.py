@@ -1,0 +1,89 @@
+"""LiteRT (TensorFlow Lite): converting the network alone, and asking what came of it.
+
+Asking needs the extra `litert`: see models.libraries.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import tensorflow as tf
+
+from models import segmenter
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    import keras
+
+Precision = Literal["float32", "float16", "int8"]
+
+
+class Network(tf.Module):
+    """A model for one image of one size, as formats for small devices want it."""
+
+    def __init__(self, model: "keras.Model", size: segmenter.Size) -> None:
+        """Take a model of models.catalog and the (height, width) of the image."""
+        super().__init__(name="network")
+        self._variables = [variable.value for variable in model.variables]
+        self.infer = tf.function(
+            lambda image: {"logits": segmenter.logits(model, image)},
+            input_signature=[tf.TensorSpec([1, *size, 3], tf.float32, name="image")],
+        )
+
+
+def convert(network: Network, precision: Precision, images: Iterable[np.ndarray]) -> bytes:
+    """Convert a network to a .tflite file: `image` float32 [1,H,W,3], 0..255 RGB -> `logits` float32 [1,H,W,C].
+
+    It goes through a SavedModel: converted from its concrete function, a Keras 3 model answers NaN.
+
+    Args:
+        network: What is converted.
+        precision: float16 halves the weights. int8 computes in 8 bits; what has no such kernel stays float32.
+        images: float32 [H,W,3], 0..255, from which int8 takes the ranges of its activations; others need none.
+
+    Raises:
+        ModelError: The network holds an operation that LiteRT does not know.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(network, folder, signatures=network.infer.get_concrete_function())
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.representative_dataset = lambda: ([image[None]] for image in images)
+            builtins = tf.lite.OpsSet.TFLITE_BUILTINS
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, builtins]
+        try:
+            content: bytes = converter.convert()
+        except Exception as error:  # the converter's own class is not public
+            if "ConverterError" not in type(error).__name__:
+                raise
+            told = next((line for line in str(error).splitlines() if line.startswith("TF Select ops:")), str(error))
+            raise ModelError(
+                f"LiteRT cannot hold this network: {told[:300]}. Take litert_{precision} out of `export.formats`, or "
+                "another model."
+            ) from error
+    return content
+
+
+class Runner:
+    """Answers with a .tflite file, on the CPU, as the device's LiteRT runtime would."""
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        """Take the file's contents and the number of threads."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_content=content, num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Compute logits: float32 [1,H,W,3], 0..255 -> float32 [1,H,W,C]."""
+        self._interpreter.set_tensor(self._input, image)
+        self._interpreter.invoke()
+        logits: np.ndarray = self._interpreter.get_tensor(self._output)
+        return logits

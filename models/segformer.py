@@ -1,0 +1,144 @@
+"""SegFormer-B0: a hierarchical transformer (MiT-B0) and a decoder of 1x1 convolutions alone.
+
+Xie, Wang, Yu, Anandkumar, Alvarez, Luo, NeurIPS 2021, arXiv:2105.15203. With ADE20K's 150 classes it has 3,752,694
+trainable weights; the paper's table 1 says 3.8M: 3.4M in the
+encoder, 0.4M in the decoder.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models import blocks
+from models.blocks import Shape
+from models.parameters import Fraction, Positive
+
+STRIDE = 32
+"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+
+STAGES = ((32, 1, 8), (64, 2, 4), (160, 5, 2), (256, 8, 1))
+"""Of each stage of B0 (table 6): channels, heads of attention, and the factor by which keys and values are reduced."""
+
+BLOCKS = 2
+"""Transformer blocks of each stage."""
+
+EXPANSION = 4
+"""Channels inside Mix-FFN over those outside."""
+
+
+def build(
+    num_classes: int,
+    *,
+    synchronized: bool = False,
+    decoder_width: Positive = 256,
+    dropout: Fraction = 0.1,
+    drop_path: Fraction = 0.1,
+) -> keras.Model:
+    """Build the net.
+
+    Args:
+        num_classes: Channels of the output.
+        synchronized: Share the decoder's batch statistics between replicas; the encoder normalises by layer.
+        decoder_width: Channels of the decoder.
+        dropout: Share of the decoder's values that is left out in training.
+        drop_path: Share of the images for which the last block is left out in training; less for those before.
+
+    Returns:
+        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+    """
+    images = blocks.image_input()
+    x = blocks.normalise(images)
+    x = blocks.PadToMultiple(STRIDE, name="pad", dtype="float32")(x)
+    features = []
+    for stage, (channels, heads, reduction) in enumerate(STAGES, start=1):
+        x = _embed(x, channels, *((7, 4) if stage == 1 else (3, 2)), name=f"stage{stage}_embed")
+        for block in range(1, BLOCKS + 1):
+            depth = (stage - 1) * BLOCKS + block - 1
+            rate = drop_path * depth / (len(STAGES) * BLOCKS - 1)
+            x = _block(x, channels, heads, reduction, rate, name=f"stage{stage}_block{block}")
+        x = _norm(x, f"stage{stage}_norm")
+        features.append(x)
+    x = _decode(features, decoder_width, dropout, synchronized=synchronized)
+    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
+    x = blocks.Upsample(4, name="upsample", dtype="float32")(x)
+    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="segformer")
+
+
+class Attention(keras.layers.Layer):
+    """Scaled dot-product attention of every pixel to every (reduced) pixel; it has no weights of its own."""
+
+    def __init__(self, heads: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+
+    def call(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+        """From maps [B,H,W,C], [B,h,w,C] and [B,h,w,C] to [B,H,W,C]; the softmax is computed in float32."""
+        size = query.shape[-1] // self.heads
+        q, k, v = (self._split(x) for x in (query * size**-0.5, key, value))
+        shares = tf.nn.softmax(tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32))
+        mixed = tf.matmul(tf.cast(shares, v.dtype), v)  # [B,heads,HW,C/heads]
+        joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), tf.shape(query))
+        return tf.ensure_shape(joined, query.shape)
+
+    def _split(self, x: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(x)
+        heads = tf.reshape(x, [shape[0], shape[1] * shape[2], self.heads, x.shape[3] // self.heads])
+        return tf.transpose(heads, [0, 2, 1, 3])
+
+    def compute_output_shape(self, query_shape: Shape, key_shape: Shape, value_shape: Shape) -> Shape:
+        """Give the query's shape."""
+        return query_shape
+
+
+def _embed(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, name: str) -> keras.KerasTensor:
+    """Embed overlapping patches; padded on all sides as published, not as `same` would."""
+    x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+    x = keras.layers.Conv2D(channels, kernel, strides=strides, kernel_initializer="he_normal", name=f"{name}_conv")(x)
+    return _norm(x, f"{name}_norm")
+
+
+def _block(
+    x: keras.KerasTensor, channels: int, heads: int, reduction: int, rate: float, *, name: str
+) -> keras.KerasTensor:
+    """Efficient self-attention, then Mix-FFN, each beside a shortcut."""
+    y = small = _norm(x, f"{name}_attention_norm")
+    if reduction > 1:
+        small = keras.layers.Conv2D(channels, reduction, strides=reduction, name=f"{name}_reduce_conv")(y)
+        small = _norm(small, f"{name}_reduce_norm")
+    query = _linear(y, channels, f"{name}_query")
+    key, value = (_linear(small, channels, f"{name}_{part}") for part in ("key", "value"))
+    y = Attention(heads, name=f"{name}_attention")(query, key, value)
+    x = _add(x, _linear(y, channels, f"{name}_project"), rate, f"{name}_attention")
+    y = _linear(_norm(x, f"{name}_ffn_norm"), EXPANSION * channels, f"{name}_ffn_expand")
+    y = keras.layers.DepthwiseConv2D(3, padding="same", depthwise_initializer="he_normal", name=f"{name}_ffn_mix")(y)
+    y = keras.layers.Activation("gelu", name=f"{name}_ffn_gelu")(y)
+    return _add(x, _linear(y, channels, f"{name}_ffn_shrink"), rate, f"{name}_ffn")
+
+
+def _add(x: keras.KerasTensor, y: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
+    """Add `y` to the shortcut, except for a share of the images in training (stochastic depth, Huang et al. 2016)."""
+    if rate:
+        y = keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, synchronized: bool) -> keras.KerasTensor:
+    """Bring every stage to one width and to 1/4, and mix them."""
+    scaled = []
+    for stage, x in enumerate(features, start=1):
+        x = _linear(x, width, f"decoder{stage}")
+        scaled.append(blocks.Upsample(2 ** (stage - 1), name=f"decoder{stage}_upsample")(x) if stage > 1 else x)
+    x = keras.layers.Concatenate(name="decoder")(scaled[::-1])
+    x = blocks.convolution(x, width, 1, name="decoder_fuse", synchronized=synchronized)
+    return keras.layers.Dropout(dropout, name="decoder_dropout")(x)
+
+
+def _linear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
+    """Apply a linear layer at every pixel: as a 1x1 convolution, which needs no reshaping."""
+    initial = keras.initializers.TruncatedNormal(stddev=0.02)
+    return keras.layers.Conv2D(channels, 1, kernel_initializer=initial, name=name)(x)
+
+
+def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    return keras.layers.LayerNormalization(epsilon=1e-6, name=name)(x)

@@ -1,0 +1,112 @@
+"""SegNet: an encoder of VGG16's convolutions, and a decoder that puts each maximum back to where it was.
+
+Badrinarayanan, Kendall, Cipolla, TPAMI 2017, arXiv:1511.00561. With 12 classes it has 29,449,932 trainable weights; the
+ENet paper (arXiv:1606.02147, table II) counts 29.46M.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models import backbones, blocks
+from models.blocks import Shape
+from models.parameters import Sha256, Weights
+
+STRIDE = 32
+"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+
+STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and number of convolutions of each stage of VGG16."""
+
+
+def build(
+    num_classes: int,
+    *,
+    synchronized: bool = False,
+    weights: Weights = "random",
+    weights_sha256: Sha256 | None = None,
+) -> keras.Model:
+    """Build the net.
+
+    Args:
+        num_classes: Channels of the output.
+        synchronized: Share batch statistics between replicas.
+        weights: Of the encoder's convolutions: `random`, `imagenet` or a file, those of VGG16 (see backbones.pyramid).
+        weights_sha256: What the file's SHA-256 must be; None: anything.
+
+    Returns:
+        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+    """
+    images = blocks.image_input()
+    x = blocks.PadToMultiple(STRIDE, name="pad", dtype="float32")(backbones.caffe(images))
+    places = []
+    for stage, (filters, count) in enumerate(STAGES, start=1):
+        for number in range(1, count + 1):
+            x = _convolution(x, filters, f"{backbones.PREFIX}block{stage}_conv{number}", synchronized=synchronized)
+        pooled = keras.layers.MaxPooling2D(2, name=f"{backbones.PREFIX}block{stage}_pool")(x)
+        places.append(PoolingIndices(name=f"{backbones.PREFIX}block{stage}_indices")(x, pooled))
+        x = pooled
+    for stage, (filters, count) in reversed(list(enumerate(STAGES, start=1))):
+        x = Unpool(name=f"decoder{stage}_unpool")(x, places.pop())
+        below = STAGES[max(stage - 2, 0)][0]
+        for number in range(count, 0 if stage > 1 else 1, -1):
+            wide = below if number == 1 else filters
+            x = _convolution(x, wide, f"decoder{stage}_conv{number}", synchronized=synchronized)
+    x = keras.layers.Conv2D(num_classes, 3, padding="same", name="logits", dtype="float32")(x)
+    model = keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="segnet")
+    if weights != "random":
+        _start_from(model, weights, weights_sha256)
+    return model
+
+
+class PoolingIndices(keras.layers.Layer):
+    """Say which of each 2x2 window's values was its maximum: 0, 1, 2 or 3, the first one of several.
+
+    TensorFlow's own max_pool_with_argmax knows no bfloat16, and its indices depend on the width of the image.
+    """
+
+    def call(self, x: tf.Tensor, pooled: tf.Tensor) -> tf.Tensor:
+        """From x [B,2H,2W,C] and its maxima [B,H,W,C]: [B,H,W,C]."""
+        x, pooled = tf.stop_gradient(x), tf.stop_gradient(pooled)
+        place = tf.fill(tf.shape(pooled), tf.constant(3, pooled.dtype))
+        for index, corner in ((2, x[:, 1::2, ::2]), (1, x[:, ::2, 1::2]), (0, x[:, ::2, ::2])):
+            place = tf.where(corner == pooled, tf.constant(index, pooled.dtype), place)
+        return place
+
+    def compute_output_shape(self, x_shape: Shape, pooled_shape: Shape) -> Shape:
+        """Give the maxima's shape."""
+        return pooled_shape
+
+
+class Unpool(keras.layers.Layer):
+    """Put each value into the place of its 2x2 window that PoolingIndices gave; 0 elsewhere."""
+
+    def call(self, x: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+        """From [B,H,W,C] and [B,H,W,C] to [B,2H,2W,C]."""
+        corners = [tf.where(places == tf.constant(index, places.dtype), x, tf.zeros_like(x)) for index in range(4)]
+        rows = tf.stack([tf.stack(corners[:2], axis=3), tf.stack(corners[2:], axis=3)], axis=2)  # [B,H,2,W,2,C]
+        shape = tf.shape(x)
+        larger = tf.reshape(rows, [shape[0], 2 * shape[1], 2 * shape[2], x.shape[3]])
+        return tf.ensure_shape(larger, self.compute_output_shape(x.shape, places.shape))
+
+    def compute_output_shape(self, x_shape: Shape, places_shape: Shape) -> Shape:
+        """Give the doubled shape; unknown lengths stay unknown."""
+        lengths = (None if length is None else 2 * length for length in x_shape[1:3])
+        return (x_shape[0], *lengths, x_shape[3])
+
+
+def _convolution(x: Any, filters: int, name: str, *, synchronized: bool) -> keras.KerasTensor:
+    """Convolve with bias, as VGG16 does, then normalise and rectify. Layers `<name>`, `<name>_norm`, `<name>_relu`."""
+    x = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
+    x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _start_from(model: keras.Model, weights: str, sha256: str | None) -> None:
+    """Copy VGG16's convolutions into the encoder, whose layers have their names."""
+    images = blocks.image_input()
+    vgg = keras.Model(images, backbones.pyramid("vgg16", images, weights=weights, weights_sha256=sha256)[32])
+    for layer in vgg.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            model.get_layer(layer.name).set_weights(layer.get_weights())

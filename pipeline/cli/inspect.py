@@ -1,0 +1,61 @@
+"""`segline inspect`: the command line of pipeline.inspect."""
+
+import argparse
+import re
+from pathlib import Path
+
+from pipeline.errors import UserError
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, workspace: argparse.ArgumentParser) -> None:
+    """Add the command to the parser."""
+    add = commands.add_parser("inspect", parents=[workspace], help="layers of a model, its filters, what they answer")
+    add.add_argument("model", metavar="MODEL", help="SavedModel, run, what train left, or a model's name")
+    add.add_argument("--summary", action="store_true", help="layers, shapes, weights, multiply-adds (the default)")
+    add.add_argument("--size", metavar="HxW", help="for --summary (default: what the model sees, or 360x480)")
+    add.add_argument("--filters", metavar="LAYER", help="draw every filter of a convolution")
+    add.add_argument("--activations", metavar="LAYER", help="draw every channel of what a layer answers to --image")
+    add.add_argument("--image", metavar="FILE", type=Path, help="PNG, JPEG, BMP, WebP or GIF")
+    add.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="folder for pictures (default: here)")
+    add.add_argument(
+        "--option", metavar="KEY=VALUE", action="append", default=[], help="of a model given by name: a parameter"
+    )
+    add.add_argument("--classes", metavar="N", type=int, default=19, help="of a model given by name (default: 19)")
+    add.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the table, write the pictures, or both."""
+    size = _size(options.size) if options.size else None
+    chosen = dict(_option(text) for text in options.option)
+    from pipeline.quiet import quiet
+
+    with quiet():
+        from pipeline import inspect as inspection
+    from pipeline.workspace import Workspace
+
+    subject = inspection.load(options.model, Workspace(options.workspace), options=chosen, num_classes=options.classes)
+    print(f"{subject.name}, weights: {subject.weights}")
+    if options.summary or not (options.filters or options.activations):
+        print("\n".join(inspection.table(subject.model, size or (subject.fit.size if subject.fit else (360, 480)))))
+    if options.filters or options.activations:
+        drawn = inspection.draw(
+            subject, options.out, filters=options.filters, activations=options.activations, image=options.image
+        )
+        print("\n".join(map(str, drawn)))
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or "0" in match.groups():
+        raise UserError(f"--size must be HEIGHTxWIDTH, such as 360x480. Received: {text!r}.")
+    return int(match[1]), int(match[2])
+
+
+def _option(text: str) -> tuple[str, object]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"--option must be KEY=VALUE, such as --option output_stride=8. Received: {text!r}.")
+    return key, yaml.safe_load(value)

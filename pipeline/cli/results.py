@@ -1,0 +1,132 @@
+"""Commands for finished runs: compare, suspects, promote, rollback. Each imports what it needs inside its function."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.workspace import Workspace
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, workspace: argparse.ArgumentParser) -> None:
+    """Add these commands to the parser; `workspace` is the option that they share with others."""
+    add = commands.add_parser("compare", parents=[workspace], help="which of two runs is better by more than noise")
+    add.add_argument("first", metavar="RUN", help="a run, or the folder of an evaluate step")
+    add.add_argument("second", metavar="RUN", help="the same")
+    add.add_argument("--confidence", metavar="C", type=float, default=0.95, help="of the intervals (default: 0.95)")
+    add.add_argument("--json", metavar="FILE", type=Path, help="write the figures as JSON too")
+    add.set_defaults(command=compare)
+
+    add = commands.add_parser("suspects", parents=[workspace], help="where masks are most likely wrong, as crops")
+    add.add_argument("run", metavar="RUN", help="a run that has trained")
+    add.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
+    add.add_argument("--split", metavar="S", action="append", help="a split (default: train and val)")
+    add.add_argument("--count", metavar="N", type=int, default=50, help="number of regions (default: 50)")
+    add.add_argument("--dry-run", action="store_true", help="say what would be looked through, write nothing")
+    add.set_defaults(command=suspects)
+
+    add = commands.add_parser("promote", parents=[workspace], help="serve an exported model by hand")
+    add.add_argument("model", metavar="RUN|ARTIFACT", help="a run that has exported, or the folder of an export step")
+    add.add_argument("--name", metavar="NAME", help="folder under serving/ (default: the recipe's)")
+    add.add_argument("--dry-run", action="store_true", help="say which version it would be, write nothing")
+    add.set_defaults(command=promote)
+
+    add = commands.add_parser("rollback", parents=[workspace], help="serve an earlier model again")
+    add.add_argument("name", metavar="NAME", help="folder under serving/")
+    add.add_argument("--to", metavar="VERSION", type=int, help="version to go back to (default: the one before)")
+    add.add_argument("--dry-run", action="store_true", help="say which version it would be, write nothing")
+    add.set_defaults(command=rollback)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Compare two evaluations image by image."""
+    from pipeline import comparison, json_file
+    from pipeline.errors import UserError
+
+    if not 0.5 < options.confidence < 1:
+        raise UserError(f"--confidence must be between 0.5 and 1. Received: {options.confidence:g}.")
+    first, second = (_folder(options, name, "evaluate") for name in (options.first, options.second))
+    found = comparison.folders(first, second, confidence=options.confidence)
+    print("\n".join(comparison.table(found, options.first, options.second)))
+    if options.json:
+        told = {"a": options.first, "b": options.second, **found.as_dict()}
+        json_file.write(options.json, told)
+
+
+def suspects(options: argparse.Namespace) -> None:
+    """Look for wrong masks with a trained model."""
+    from pipeline.errors import UserError
+    from pipeline.history import find
+    from pipeline.quiet import quiet
+    from pipeline.run_folder import RunFolder
+    from pipeline.workspace import Workspace
+
+    if options.count < 1:
+        raise UserError(f"--count must be at least 1. Received: {options.count}.")
+    workspace = Workspace(options.workspace)
+    run = RunFolder.open(workspace, find(workspace, options.run).id)
+    splits = tuple(options.split or ("train", "val"))
+    with quiet():
+        from pipeline import suspects as finder
+    if options.dry_run:
+        images = finder.foresee(run, splits)
+        print(f"would look through {', '.join(f'{split} ({number} images)' for split, number in images.items())}")
+        return
+    found = finder.find(run, options.out, splits=splits, count=options.count)
+    for rank, one in enumerate(found[:10], start=1):
+        print(f"{rank:>3}. {one.id}: mask says {one.label}, model {one.answer}, {one.pixels:,} pixels"[:80])
+    print(f"{len(found)} regions in {options.out}: sheet.png, crops/, suspects.csv, suspects.json")
+
+
+def promote(options: argparse.Namespace) -> None:
+    """Serve a model by hand."""
+    from pipeline import serving
+    from pipeline.history import open_store
+    from pipeline.workspace import Workspace
+
+    workspace = Workspace(options.workspace)
+    artifact, store = _folder(options, options.model, "export"), open_store(workspace)
+    served = serving.promote_by_hand(workspace, artifact, store, options.name, dry_run=options.dry_run)
+    print(f"{'would be' if options.dry_run else 'serving':<9} {workspace.relative(served)}")
+    if not options.dry_run:
+        _upload(workspace, served)
+
+
+def rollback(options: argparse.Namespace) -> None:
+    """Serve an earlier model again."""
+    from pipeline import serving
+    from pipeline.history import open_store
+    from pipeline.workspace import Workspace
+
+    workspace = Workspace(options.workspace)
+    served, before, restored = serving.rollback(
+        workspace, options.name, open_store(workspace), options.to, dry_run=options.dry_run
+    )
+    said = "would be" if options.dry_run else "serving"
+    print(f"{said:<9} {workspace.relative(served)}: the model of version {restored}; version {before} is withdrawn")
+    if not options.dry_run:
+        _upload(workspace, served)
+
+
+def _upload(workspace: "Workspace", served: Path) -> None:
+    """Upload what is served to where the recipe of its run says."""
+    from pipeline import remote, serving
+    from pipeline.run_folder import RunFolder
+
+    run = RunFolder(workspace.run(serving.origin(served).get("run", "none")))
+    url = run.recipe().export.url if run.exists else None
+    if url and (uploaded := remote.publish(served, url)):
+        print(f"uploaded  {uploaded}")
+
+
+def _folder(options: argparse.Namespace, text: str, step: str) -> Path:
+    """Find a step's folder by its own path, from here or from the workspace, or by the beginning of a run's name."""
+    from pipeline.history import find
+    from pipeline.run_folder import RunFolder
+    from pipeline.workspace import SEAL, Workspace, read_seal
+
+    workspace = Workspace(options.workspace)
+    for path in (Path(text), workspace.root / text):
+        if (path / SEAL).is_file() and read_seal(path)["step"] == step:
+            return path.resolve()
+    return RunFolder.open(workspace, find(workspace, text).id).artifact(step)

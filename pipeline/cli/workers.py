@@ -1,0 +1,42 @@
+"""The command that starts several workers on one host. It imports what it needs inside its function."""
+
+import argparse
+from collections.abc import Sequence
+
+
+def add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    *,
+    recipe: argparse.ArgumentParser,
+    workspace: argparse.ArgumentParser,
+    logs: argparse.ArgumentParser,
+    steps: Sequence[str],
+) -> None:
+    """Add `launch` to the parser; `recipe`, `workspace` and `logs` are what it shares with others."""
+    add = commands.add_parser(
+        "launch", parents=[recipe, workspace, logs], help="run a recipe with several workers on this host"
+    )
+    add.add_argument("--workers", metavar="N", type=int, required=True, help="processes; the GPUs are shared out")
+    add.add_argument(
+        "--max-restarts", metavar="K", type=int, default=0, help="start all again where one fails (default: 0 times)"
+    )
+    add.add_argument("--until", metavar="STEP", choices=steps, help=f"last step: {', '.join(steps)}")
+    add.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
+    add.set_defaults(command=launch)
+
+
+def launch(options: argparse.Namespace) -> int:
+    """Run a recipe with several workers on this host."""
+    from pipeline import forecast, launch
+    from pipeline import recipe as recipes
+    from pipeline.commands import open_workspace
+    from pipeline.workspace import Workspace
+
+    recipe = recipes.load(options.recipe, options.set)  # what is wrong with it is said once, not by every worker
+    if options.dry_run:
+        found = forecast.forecast(Workspace(options.workspace.resolve()), recipe, until=options.until)
+        print("\n".join(forecast.lines(found)))
+        return 0
+    workspace = open_workspace(options.workspace)
+    arguments = launch.arguments_of(options.recipe, options.set, workspace.root, options.until)
+    return launch.launch(options.workers, arguments, workspace, max_restarts=options.max_restarts)

@@ -1,0 +1,169 @@
+"""`segline inspect`: what a network is made of, its filters, and what its layers answer to an image."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from datasets.spec import DatasetSpec
+from models import catalog, image_file
+from models import inspect as looking
+from models.auxiliary import without_heads
+from models.fit import Fit
+from pipeline import facts, trained, unfinished
+from pipeline.channel_grid import grid
+from pipeline.errors import UserError
+from pipeline.run_folder import RunFolder
+from pipeline.served_model import newest_version
+from pipeline.workspace import SEAL, Workspace, read_seal
+
+if TYPE_CHECKING:
+    import keras
+
+VARIABLE = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
+"""Name of a variable in a SavedModel, by its place in the model's list; see models.servable."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to look at.
+
+    Attributes:
+        model: It.
+        name: What to call it in the names of files.
+        fit: How images come to the size that it sees; None: as they are.
+        weights: Where its weights come from, in words.
+    """
+
+    model: "keras.Model"
+    name: str
+    fit: Fit | None
+    weights: str
+
+
+def load(model: str, workspace: Workspace, *, options: Mapping[str, Any], num_classes: int) -> Subject:
+    """Find and rebuild a model.
+
+    Args:
+        model: A SavedModel that Segline exported, or a folder of its versions; a run, by its name or folder, also one
+            whose training goes on; what a train step left; or a model of models.catalog, with random weights.
+        workspace: Where runs are looked for.
+        options: For a model of the catalogue, its parameters.
+        num_classes: For a model of the catalogue.
+
+    Raises:
+        UserError: The run has no trained model, or the SavedModel is none of Segline's.
+        ModelError: There is no such model, or it takes other options.
+    """
+    path = Path(model)
+    if (path / SEAL).is_file():
+        path = _run_of(path) if read_seal(path)["step"] != "export" else path / "saved_model"
+    if (path / "recipe.yaml").is_file():
+        return _of_run(RunFolder(path))
+    if path.is_dir():
+        return _of_saved_model(newest_version(path))
+    if (workspace.run(model) / "recipe.yaml").is_file():
+        return _of_run(RunFolder(workspace.run(model)))
+    if path.exists() or len(path.parts) > 1:
+        raise UserError(f"{model!r} is no folder. Give a SavedModel, a run, what a train step left, or a model's name.")
+    built = catalog.build(model, num_classes, options)
+    return Subject(built, model, None, "random")
+
+
+def _run_of(artifact: Path) -> Path:
+    """Give the folder of the run that made an artifact."""
+    return artifact.resolve().parents[2] / "runs" / str(read_seal(artifact)["run"])
+
+
+def _of_run(run: RunFolder) -> Subject:
+    """Rebuild what a run trained or, where it has not ended yet, what it trains."""
+    recipe, weights = run.recipe(), f"run {run.id}"
+    spec = DatasetSpec.read(run.artifact("ingest") / "spec.json")
+    if (run.path / "train").is_dir():
+        model = trained.load(run.artifact("train"), recipe.model, spec.num_classes)
+    else:
+        workspace = Workspace(run.path.resolve().parents[1])
+        model, step = unfinished.load(run, workspace, recipe.model, spec.num_classes)
+        weights += f", as they were after step {step}"
+    return Subject(model, recipe.model.name, recipe.input.fitting, weights)
+
+
+def _of_saved_model(folder: Path) -> Subject:
+    """Rebuild the network that segline.json names, and give it the SavedModel's weights."""
+    told = facts.read(folder)
+    name, options = told["model"]["name"], told["model"]["options"]
+    model = without_heads(catalog.build(name, len(told["classes"]), catalog.untrained(name, options)))
+    stored = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+    for place, variable in enumerate(model.variables):
+        key = VARIABLE.format(place)
+        if not stored.has_tensor(key) or stored.get_tensor(key).shape != tuple(variable.shape):
+            raise UserError(
+                f"{str(folder)!r} holds no weights for {variable.path} of model {name!r}: it was exported by another "
+                "version of Segline. Look at it with that one, or export it again."
+            )
+        variable.assign(stored.get_tensor(key))
+    return Subject(model, name, facts.fit(told), str(folder))
+
+
+def table(model: "keras.Model", size: tuple[int, int]) -> list[str]:
+    """Lay out a model's layers in lines of at most 100 columns, and their sums."""
+    rows = looking.summary(model, size)
+    lines = [f"{'layer':<36} {'kind':<22} {'output':>14} {'weights':>11} {'M MACs':>9}"]
+    for row in rows:
+        shape = "x".join(map(str, row.shape))
+        weights = f"{row.weights:,}" if row.weights else ""
+        macs = f"{row.macs / 1e6:,.1f}" if row.macs else ""
+        lines.append(f"{_cut(row.name, 36):<36} {_cut(row.kind, 22):<22} {shape:>14} {weights:>11} {macs:>9}")
+    learn = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    total, products = sum(row.weights for row in rows), sum(row.macs for row in rows)
+    return [
+        *(line.rstrip() for line in lines),
+        "",
+        f"{len(rows)} layers; {total:,} weights, of which training changes {learn:,}",
+        f"{products / 1e9:.2f} G multiply-adds for an image of {size[0]}x{size[1]}",
+    ]
+
+
+def draw(
+    subject: Subject,
+    out: Path,
+    *,
+    filters: str | None = None,
+    activations: str | None = None,
+    image: Path | None = None,
+) -> list[Path]:
+    """Write the grids that are asked for, <out>/<model>-<layer>-<kind>.png; give their paths."""
+    pictures = {}
+    if filters:
+        pictures[f"{filters}-filters"] = grid(looking.filters(subject.model, filters), filters)
+    if activations:
+        if image is None:
+            raise UserError("--activations needs an image to answer to: --image FILE.")
+        seen = looking.activations(subject.model, activations, _read(image), subject.fit)
+        pictures[f"{activations}-{image.stem}"] = grid(seen, f"{activations} {image.name}")
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, picture in pictures.items():
+        paths.append(out / f"{subject.name}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png")
+        Image.fromarray(picture).save(paths[-1])
+    return paths
+
+
+def _read(path: Path) -> np.ndarray:
+    try:
+        pixels: np.ndarray = image_file.decode(tf.constant(path.read_bytes())).numpy()
+    except OSError as error:
+        raise UserError(f"--image: {str(path)!r} cannot be read: {error.strerror}.") from None
+    except tf.errors.InvalidArgumentError:
+        raise UserError(f"--image: {str(path)!r} is no image, or damaged.") from None
+    return pixels
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 2]}.."

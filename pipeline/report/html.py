@@ -1,0 +1,88 @@
+"""Pieces of HTML that several sections use. Every text that comes in is escaped here or by the caller who says so."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from pipeline.gate import number
+
+Interval = Sequence[float] | None
+
+
+def table(caption: str, head: str, rows: str, kind: str = "") -> str:
+    """Frame a table so that a wide one scrolls by itself, with the keyboard too. `head` and `rows` are HTML."""
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="{kind}">'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def columns(*titles: str, text: int = 1) -> str:
+    """Head a table: the first `text` columns hold words, the rest numbers."""
+    return "".join(
+        f'<th scope="col"{" class=text" if index < text else ""}>{escape(title)}</th>'
+        for index, title in enumerate(titles)
+    )
+
+
+def row(name: str, *cells: str, kind: str = "") -> str:
+    """One row; `name` and `cells` are HTML."""
+    style = f' class="{kind}"' if kind else ""
+    return f'<tr{style}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def grid(caption: str, rows: Mapping[str, Mapping[str, float | None]]) -> str:
+    """Lay out {row: {column: figure}}; a column that a row does not have is left empty."""
+    names = list(dict.fromkeys(name for columns_ in rows.values() for name in columns_))
+    body = "".join(
+        row(escape(title), *(number(cells[name]) if name in cells else "" for name in names))
+        for title, cells in rows.items()
+    )
+    return table(caption, columns("", *names), body)
+
+
+def tile(name: str, value: str, note: str) -> str:
+    """One figure among the greatest."""
+    told = f'<dd class="note">{escape(note)}</dd>' if note else ""
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd>{told}</div>"
+
+
+def note(text: str) -> str:
+    """A remark in small letters."""
+    return f'<p class="note">{escape(text)}</p>' if text else ""
+
+
+def swatch(colour: Sequence[int]) -> str:
+    """A square of a colour."""
+    red, green, blue = colour
+    return f'<span class="swatch" style="background:rgb({red} {green} {blue})"></span>'
+
+
+def bar(value: float | None, interval: Interval = None) -> str:
+    """A bar for a share 0..1, with a whisker for its interval. The number stands beside it, so it is not read aloud."""
+    whisker = ""
+    if interval is not None:
+        low, high = (min(max(end, 0.0), 1.0) for end in interval)
+        whisker = f'<b style="left:{low:.1%};width:{max(high - low, 0.004):.1%}"></b>'
+    return f'<span class="bar" aria-hidden="true"><i style="width:{value or 0.0:.1%}"></i>{whisker}</span>'
+
+
+def between(interval: Interval) -> str:
+    """An interval in words."""
+    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+
+
+def picture(path: Path, alt: str, width: int, height: int) -> str:
+    """An image, inlined."""
+    kind = "jpeg" if path.suffix == ".jpg" else "png"
+    data = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f'<img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" width="{width}" height="{height}" '
+        'loading="lazy" decoding="async">'
+    )
+
+
+def size(count: int) -> str:
+    """Bytes as a person says them."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

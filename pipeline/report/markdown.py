@@ -1,0 +1,81 @@
+"""report.md: the figures of a run, to paste into an issue or a paper's appendix."""
+
+from pipeline.gate import failures, number
+from pipeline.report.material import Material
+
+
+def markdown(material: Material) -> str:
+    """Write the figures, the gate and the lineage as Markdown."""
+    metrics = material.metrics
+    ranges = metrics["intervals"]["figures"]
+    title = f"{material.settings['model.name']} on {metrics['dataset']}"
+    totals = ["miou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou", "mean_f1"]
+    lines = [
+        f"# {title}",
+        "",
+        f"Recipe {material.recipe}, run {material.run}; {metrics['images']:,} images of {metrics['split']}, at their "
+        "original size.",
+        "",
+        f"| figure | value | {metrics['intervals']['confidence']:.0%} interval |",
+        "|---|---:|---|",
+        *(f"| {name.replace('_', ' ')} | {number(metrics[name])} | {_interval(ranges.get(name))} |" for name in totals),
+        f"| expected calibration error | {number(metrics['calibration']['ece'])} | |",
+        f"| always {_safe(str(metrics['majority_class']))}: mIoU | {number(metrics['majority_baseline_miou'])} | |",
+        "",
+        "| class | IoU | interval | precision | recall | F1 | pixels |",
+        "|---|---:|---|---:|---:|---:|---:|",
+    ]
+    for row in metrics["per_class"]:
+        interval = _interval(ranges.get(f"iou/{row['name']}"))
+        cells = [number(row[key]) for key in ("precision", "accuracy", "f1")]
+        lines.append(
+            f"| {_safe(row['name'])} | {number(row['iou'])} | {interval} | {' | '.join(cells)} | {row['pixels']:,} |"
+        )
+    for name, found in metrics["protocols"].items():
+        lines += ["", f"## {name}", "", "| figure | value |", "|---|---:|"]
+        lines += [f"| {title.replace('_', ' ')} | {number(value)} |" for title, value in found["figures"].items()]
+    return "\n".join([*lines, *_slices(material), *_formats(material), *_gate(material), *_lineage(material)]) + "\n"
+
+
+def _slices(material: Material) -> list[str]:
+    rows = [
+        f"| {_safe(slice_['group'])} | {slice_['images']:,} | {number(slice_['miou'])} | "
+        f"{_interval(slice_['interval'])} | {number(slice_['pixel_accuracy'])} |"
+        for slice_ in material.metrics["slices"]
+    ]
+    head = ["| group | images | mIoU | interval | pixel accuracy |", "|---|---:|---:|---|---:|"]
+    return ["", "## Slices", "", *head, *rows]
+
+
+def _formats(material: Material) -> list[str]:
+    if not material.formats:
+        return []
+    rows = [
+        f"| {row['format']} | {row['megabytes']:.2f} | {row['milliseconds']:.1f} | {number(row['miou'])} | "
+        f"{number(row['different_pixels'])} |"
+        for row in material.formats
+    ]
+    head = "| format | MB | ms an image, CPU | mIoU | share of pixels that differ |"
+    return ["", "## Exported formats", "", head, "|---|---:|---:|---:|---:|", *rows]
+
+
+def _gate(material: Material) -> list[str]:
+    verdict = material.verdict
+    told = [f"- {_safe(line)}" for line in failures(verdict)]
+    note = [verdict["note"]] if verdict["note"] else []
+    return ["", f"## Gate: {'passed' if verdict['passed'] else 'failed'}", "", *note, *told]
+
+
+def _lineage(material: Material) -> list[str]:
+    rows = [f"| {found.step} | `{found.uri}` | `{found.digest[:16]}` | {found.run} |" for found in material.artifacts]
+    head = ["", "## Lineage", "", f"`{material.command}`, {material.code}", ""]
+    return [*head, "| step | artifact | contents | run |", "|---|---|---|---|", *rows]
+
+
+def _interval(interval: list[float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def _safe(text: str) -> str:
+    """Keep a name from ending a table's cell or from being read as HTML."""
+    return text.replace("|", "\\|").replace("<", "&lt;")

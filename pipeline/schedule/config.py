@@ -1,0 +1,53 @@
+"""The recipe's section `schedule:`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.section import Section
+
+EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class FailureConfig(Section):
+    """Who is told when a scheduled run failed. Both get the run's summary as JSON; secrets stay in the environment."""
+
+    command: tuple[str, ...] | None = Field(default=None, description="program and arguments; the summary is its input")
+    webhook_env: EnvironmentName | None = Field(default=None, description="variable with the URL to post to")
+    token_env: EnvironmentName | None = Field(default=None, description="variable with a bearer token for the webhook")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "FailureConfig":
+        if self.command is not None and not self.command:
+            raise ValueError("`command` must name a program, as in [mail, -s, segline, me@example.org].")
+        if self.token_env and not self.webhook_env:
+            raise ValueError("`token_env` goes with `webhook_env`, which is not set.")
+        return self
+
+
+class ScheduleConfig(Section):
+    """When the recipe runs by itself: see `segline run-due`. No step sees this section."""
+
+    cron: str = Field(description="minute, hour, day of month, month, day of week")
+    timezone: str = Field(default="UTC", description="whose clock `cron` means, such as Europe/Berlin")
+    catch_up: Literal["latest", "all", "none"] = Field(
+        default="latest", description="slots that passed while nothing could run: the newest, every one, or none"
+    )
+    grace_seconds: Annotated[float, Field(gt=0)] = Field(default=600.0, description="this late is still on time")
+    skip_if_unchanged: bool = Field(default=True, description="no run where every result could be reused")
+    retries: Annotated[int, Field(ge=0)] = Field(default=2, description="further attempts after an error that can pass")
+    retry_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=300.0, description="wait before the first of them; doubled each time"
+    )
+    set: dict[str, str] = Field(
+        default_factory=dict, description="settings of each slot; %Y, %m, %d ... (strftime) stand for its time"
+    )
+    on_failure: FailureConfig = FailureConfig()
+
+    @model_validator(mode="after")
+    def _names_moments(self) -> "ScheduleConfig":
+        from pipeline.schedule import slots  # imports cronsim; most recipes have no schedule
+
+        if problem := slots.problem(self.cron, self.timezone):
+            raise ValueError(problem)
+        return self

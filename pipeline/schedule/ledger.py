@@ -1,0 +1,122 @@
+"""What a schedule did, in the store: the truth for every engine that calls `segline run-due`.
+
+An attempt is one try at one slot. States: running, done, unchanged, failed, refused, interrupted, killed (the process
+ended without a word), missed (passed over by `catch_up`), skipped (another process held the schedule's lock).
+"""
+
+import json
+import socket
+from collections.abc import Mapping
+
+from pipeline.schedule import slots
+from pipeline.schedule.config import ScheduleConfig
+from pipeline.store import Row, Store
+
+COUNTED = ("failed", "killed")
+"""States of attempts that `retries` limits; an interrupted one was somebody's wish."""
+
+OPEN = (*COUNTED, "interrupted", "running")
+"""States of attempts at a slot that is not settled and was begun."""
+
+
+class Ledger:
+    """Attempts of one schedule, which is known by its recipe's name."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.name = name
+        self._store = store
+
+    def open(self, schedule: ScheduleConfig, now: float) -> float:
+        """Give the moment up to which all slots are settled.
+
+        A schedule that is new or has other times than before begins now, with the slot that is just due if there is
+        one: slots of the past were never promised.
+        """
+        settled = self._settled(schedule)
+        if settled is None:
+            settled = self.foresee(schedule, now)
+            values = (self.name, schedule.cron, schedule.timezone, settled)
+            self._store.rows("INSERT OR REPLACE INTO schedules VALUES (?, ?, ?, ?)", *values)
+        return settled
+
+    def foresee(self, schedule: ScheduleConfig, now: float) -> float:
+        """Give what `open` would give, and record nothing."""
+        settled = self._settled(schedule)
+        if settled is not None:
+            return settled
+        just_due = slots.between(schedule.cron, schedule.timezone, now - schedule.grace_seconds, now)
+        return just_due[-1] - 1 if just_due else now
+
+    def settle(self, moment: float) -> None:
+        """Note that every slot up to `moment` is done with."""
+        self._store.rows("UPDATE schedules SET settled = ? WHERE name = ?", moment, self.name)
+
+    def mark_killed(self, now: float) -> None:
+        """Record as killed what no process can be working on, since the caller holds the schedule's lock."""
+        self._store.rows(
+            "UPDATE attempts SET state = 'killed', finished = ?, reason = 'its process ended without a word' "
+            "WHERE schedule = ? AND state = 'running'",
+            now,
+            self.name,
+        )
+
+    def begin(self, slot: float, now: float) -> int:
+        """Record an attempt that begins; give its id."""
+        return self._add(slot, "running", "", now)
+
+    def name_run(self, attempt: int, run: str) -> None:
+        """Record the run of an attempt as soon as it has a name: should it be killed, one knows where to look."""
+        self._store.rows("UPDATE attempts SET run = ? WHERE id = ?", run, attempt)
+
+    def end(self, attempt: int, result: Mapping[str, object], now: float) -> None:
+        """Record how an attempt ended: state, reason, run, code, and again (when to try once more, or None)."""
+        self._store.rows(
+            "UPDATE attempts SET state = ?, reason = ?, run = coalesce(?, run), code = ?, again = ?, finished = ? "
+            "WHERE id = ?",
+            *(result[key] for key in ("state", "reason", "run", "code", "again")),
+            now,
+            attempt,
+        )
+
+    def note(self, slot: float, state: str, reason: str, now: float) -> None:
+        """Record that nothing ran for a slot, and why. The same state of the same slot is recorded once."""
+        if not any(found["state"] == state for found in self.attempts(slot)):
+            self._add(slot, state, reason, now, finished=now)
+
+    def attempts(self, slot: float) -> list[Row]:
+        """Attempts at a slot in the order they began."""
+        return self._store.rows("SELECT * FROM attempts WHERE schedule = ? AND slot = ? ORDER BY id", self.name, slot)
+
+    def begun(self, settled: float) -> list[float]:
+        """Slots after `settled` that were begun and not ended."""
+        query = (
+            "SELECT DISTINCT slot FROM attempts WHERE schedule = ? AND slot > ? "
+            "AND state IN (SELECT value FROM json_each(?))"
+        )
+        return [row["slot"] for row in self._store.rows(query, self.name, settled, json.dumps(OPEN))]
+
+    def last(self, limit: int) -> list[Row]:
+        """Newest attempts, newest first."""
+        return self._store.rows("SELECT * FROM attempts WHERE schedule = ? ORDER BY id DESC LIMIT ?", self.name, limit)
+
+    def done(self, slot: float) -> bool:
+        """Whether a slot has ended well."""
+        return any(found["state"] in ("done", "unchanged") for found in self.attempts(slot))
+
+    def _add(self, slot: float, state: str, reason: str, now: float, *, finished: float | None = None) -> int:
+        self._store.rows(
+            "INSERT INTO attempts (schedule, slot, state, reason, host, started, finished) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            *(self.name, slot, state, reason, socket.gethostname(), now, finished),
+        )
+        found = self._one("SELECT last_insert_rowid() AS id")
+        return int(found["id"]) if found else 0
+
+    def _settled(self, schedule: ScheduleConfig) -> float | None:
+        known = self._one("SELECT * FROM schedules WHERE name = ?", self.name)
+        same = known and (known["cron"], known["timezone"]) == (schedule.cron, schedule.timezone)
+        return float(known["settled"]) if known and same else None
+
+    def _one(self, query: str, *values: object) -> Row | None:
+        found = self._store.rows(query, *values)
+        return found[0] if found else None

@@ -1,0 +1,67 @@
+"""From a class map to what goes out: a PNG, or JSON with what was found."""
+
+import base64
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline import render
+
+OUTPUTS = ("ids", "colour", "overlay", "json")
+"""What `POST /segment?output=` may ask for, the default first."""
+
+PNG, JSON = "image/png", "application/json"
+
+
+def answer(
+    output: str, image: np.ndarray, mask: np.ndarray, facts: Mapping[str, Any], alpha: float
+) -> tuple[str, bytes]:
+    """Make the body of an answer.
+
+    Args:
+        output: One of OUTPUTS.
+        image: uint8 [H,W,3] RGB.
+        mask: uint8 [H,W] of class ids.
+        facts: What the model says of itself.
+        alpha: Strength of the overlay, 0..1.
+
+    Returns:
+        Its content type, and the body: a grey PNG of class ids, one in the dataset's colours, the overlay, or JSON
+        {"height", "width", "classes": [{"id", "name", "colour", "pixels", "share"}, most pixels first],
+        "png_base64": the PNG of class ids}.
+    """
+    if output == "ids":
+        return PNG, _png(mask)
+    if output == "colour":
+        return PNG, _png(render.colour(mask, facts["colours"]))
+    if output == "overlay":
+        return PNG, _png(render.overlay(image, mask, facts["colours"], alpha))
+    pixels = np.bincount(mask.ravel(), minlength=len(facts["classes"]))
+    found = [
+        {
+            "id": int(index),
+            "name": facts["classes"][index],
+            "colour": facts["colours"][index],
+            "pixels": int(pixels[index]),
+            "share": float(pixels[index] / mask.size),
+        }
+        for index in np.argsort(-pixels, kind="stable")
+        if pixels[index]
+    ]
+    told = {
+        "height": mask.shape[0],
+        "width": mask.shape[1],
+        "classes": found,
+        "png_base64": base64.b64encode(_png(mask)).decode(),
+    }
+    return JSON, json.dumps(told).encode()
+
+
+def _png(picture: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,140 @@
+"""What counting costs: the confusion matrix of 1024 x 2048 images, and a whole evaluation's images a second.
+
+    python tests/benchmarks/evaluation.py [--images 20] [--no-model]
+
+The confusion matrix is compared with cityscapesScripts' evaluator (pip install cityscapesscripts) on the same
+predictions, its reading of PNG files left out. Needs no data: truth and predictions are drawn.
+"""
+
+import argparse
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PROJECT = Path(__file__).parents[2]
+sys.path.insert(0, str(PROJECT))
+
+SHAPE, CLASSES = (1024, 2048), 19
+LABEL_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33], np.uint8)
+
+
+def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and prediction as masks look: patches of classes, wrong along a share of them, 5 % ignored."""
+    small = rng.integers(0, CLASSES, (SHAPE[0] // 32, SHAPE[1] // 32)).astype(np.uint8)
+    truth = small.repeat(32, axis=0).repeat(32, axis=1)
+    prediction = np.roll(truth, 3, axis=1).copy()
+    truth[:51] = 255
+    return truth, prediction
+
+
+def official() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    """Give cityscapesScripts' counting of a pair, on arrays in memory; None where it is not installed."""
+    try:
+        script: Any = importlib.import_module("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
+    except ImportError:
+        return None
+    script.args.evalInstLevelScore = script.args.evalPixelAccuracy = False
+    script.args.quiet = True
+    matrix = script.generateMatrix(script.args)
+    read = script.Image.open
+
+    def count(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        pictures = {"truth": script.Image.fromarray(truth), "prediction": script.Image.fromarray(prediction)}
+        script.Image.open = pictures.__getitem__
+        try:
+            script.evaluatePair("prediction", "truth", matrix, {}, {}, script.args)
+        finally:
+            script.Image.open = read
+        return matrix
+
+    return count
+
+
+def seconds(work: Callable[[], object], repeats: int) -> float:
+    """Best wall time of several calls."""
+    best = float("inf")
+    for _ in range(repeats):
+        began = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def counting(images: int) -> None:
+    """Print what one image costs each way."""
+    import tensorflow as tf
+
+    from models import metrics
+
+    truth, prediction = scene(np.random.default_rng(0))
+    ids = (np.where(truth == 255, 0, LABEL_IDS[np.minimum(truth, 18)]).astype(np.uint8), LABEL_IDS[prediction])
+    tensor = tf.function(lambda a, b: metrics.confusion_of_each(a, b, CLASSES))
+    batch = tf.constant(truth[None]), tf.constant(prediction[None])
+    rows = {
+        "Segline, NumPy": lambda: metrics.confusion_matrix(truth, prediction, CLASSES),
+        "Segline, TensorFlow": lambda: tensor(*batch).numpy(),
+    }
+    peer = official()
+    if peer:
+        rows = {"cityscapesScripts": lambda: peer(*ids), **rows}
+    print(f"{'counting 1024 x 2048, 19 classes':<34} {'ms/image':>9} {'images/s':>9} {'ratio':>6}")
+    first = None
+    for name, work in rows.items():
+        work()
+        took = seconds(work, images)
+        first = first or took
+        print(f"{name:<34} {took * 1000:>9.1f} {1 / took:>9.1f} {first / took:>6.1f}")
+    if peer is None:
+        print("cityscapesScripts is not installed: no ratio to it.")
+
+
+def evaluating(images: int) -> None:
+    """Print how many images a second a Scorer and everything that is measured beside the network take."""
+    import tensorflow as tf
+
+    from datasets.spec import DatasetSpec
+    from models import catalog, inference
+    from pipeline.measurement import Measurement
+    from pipeline.protocols.boundary import BoundaryF1
+    from pipeline.scoring import Batch
+
+    spec = DatasetSpec("drawn", tuple(map(str, range(CLASSES))), ((0, 0, 0),) * CLASSES, {}, (), "", "", "")
+    model = catalog.build("fast", CLASSES, {})
+    truth, prediction = scene(np.random.default_rng(0))
+    picture = np.random.default_rng(1).integers(0, 256, (1, *SHAPE, 3)).astype(np.uint8)
+    network = tf.function(lambda image, label: inference.answers(model, image, label, None))
+    answers = network(picture, truth[None]).numpy()
+    from models import metrics
+
+    confusion = metrics.confusion_matrix(truth, prediction, CLASSES)[None]
+    batch = Batch(["a"], ["g"], picture, truth[None], prediction[None], confusion, answers)
+    plain, full = Measurement(spec, {}), Measurement(spec, {"boundary": BoundaryF1(spec.classes)})
+    rows = {
+        "network, answers": lambda: network(picture, truth[None]).numpy(),
+        "slices, calibration, pictures": lambda: plain.add(batch),
+        "the same with boundary F1": lambda: full.add(batch),
+    }
+    print(f"\n{'evaluating 1024 x 2048, fast':<34} {'ms/image':>9} {'images/s':>9}")
+    for name, work in rows.items():
+        took = seconds(work, max(2, images // 4))
+        print(f"{name:<34} {took * 1000:>9.1f} {1 / took:>9.1f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=20, help="how often each is repeated (default: 20)")
+    parser.add_argument("--no-model", action="store_true", help="the confusion matrix alone")
+    options = parser.parse_args()
+    counting(options.images)
+    if not options.no_model:
+        evaluating(options.images)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""What each part of the training step costs, as a ratio to the plainest step that trains the same network.
+
+    .venv/bin/python tests/benchmarks/training.py [--model fast] [--size 96 128] [--batch 4] [--steps 24] [--rounds 5]
+
+The floor is a tf.function of forward, loss, gradient and optimiser, written out here: no norms, no check, nothing told.
+Variants take turns and the figures are medians, so that a busy machine slows all of them alike. Deterministic
+operations hold for a whole process: they are measured in processes of their own, against one without.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models import catalog, optimizers
+from models.losses import pixels, target
+from pipeline import calls
+from pipeline.logbook import Logbook
+from pipeline.moving_average import MovingAverage
+from pipeline.state import State
+from pipeline.update import make_update
+
+CLASSES, FUSED = 11, 8
+Run = Callable[[Iterator[Any], int], Any]
+
+
+def batches(options: argparse.Namespace) -> Iterator[Any]:
+    """The same random batch for ever."""
+    rng = np.random.default_rng(0)
+    shape = (options.batch, *options.size)
+    batch = {
+        "image": rng.integers(0, 256, (*shape, 3), np.uint8),
+        "label": rng.integers(0, CLASSES, shape, np.uint8),
+        "key": np.arange(options.batch),
+    }
+    return iter(tf.data.Dataset.from_tensors(batch).repeat())
+
+
+def network(options: argparse.Namespace) -> tuple[keras.Model, keras.optimizers.Optimizer]:
+    """The network and its optimiser, with the same weights every time."""
+    keras.utils.set_random_seed(0)
+    model = catalog.build(options.model, CLASSES)
+    optimizer = optimizers.build("adamw", 1e-3, weight_decay=0.01)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def floor(options: argparse.Namespace) -> Run:
+    """The plainest step."""
+    model, optimizer = network(options)
+
+    @tf.function
+    def step(batch: Any) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = model(tf.cast(batch["image"], tf.float32), training=True)
+            total, weight = pixels.cross_entropy(logits, target.make(batch["label"], CLASSES))
+            loss = total / weight
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+        return loss
+
+    def run(given: Iterator[Any], steps: int) -> None:
+        for _ in range(steps):
+            float(step(next(given)))
+
+    return run
+
+
+def segline(options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any) -> calls.Take:
+    """The step of the trainer."""
+    model, optimizer = network(options)
+    strategy = tf.distribute.get_strategy()
+    average = MovingAverage(model, 0.999, strategy) if ema else None
+    update = make_update(model, optimizer, strategy, average=average, **settings)
+    if not fused:
+        return calls.one_by_one(update)
+    take = calls.fused(update)
+    return lambda given, steps: [take(given, FUSED) for _ in range(steps // FUSED)][-1]
+
+
+def told(options: argparse.Namespace, logbook: Logbook) -> Run:
+    """The step of the trainer, with TensorBoard and scalars.jsonl."""
+    take = segline(options)
+
+    def run(given: Iterator[Any], steps: int) -> None:
+        for number in range(1, steps + 1):
+            logbook.steps(number, take(given, 1).figures, State(step=number), lambda _: 1e-3)
+
+    return run
+
+
+def seconds(run: Run, given: Iterator[Any], steps: int) -> float:
+    """Seconds of one step."""
+    began = time.perf_counter()
+    run(given, steps)
+    return (time.perf_counter() - began) / steps
+
+
+def one(options: argparse.Namespace) -> None:
+    """In a process of its own: print the seconds of a step, with deterministic operations or without."""
+    if options.child == "deterministic":
+        tf.config.experimental.enable_op_determinism()
+    run, given = segline(options), batches(options)
+    run(given, FUSED)
+    print(statistics.median(seconds(run, given, options.steps) for _ in range(3)))
+
+
+def alone(kind: str) -> float:
+    """Seconds of a step in a new process."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--child", kind]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="fast")
+    parser.add_argument("--size", type=int, nargs=2, default=(96, 128))
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--child", choices=("plain", "deterministic"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        one(options)
+        return
+    with tempfile.TemporaryDirectory() as folder, Logbook(Path(folder), epochs=1, steps=10**9, done=0) as logbook:
+        variants: dict[str, Run] = {
+            "the plainest step": floor(options),
+            "train": segline(options),
+            "train, told to TensorBoard": told(options, logbook),
+            f"train.steps_per_call: {FUSED}": segline(options, fused=True),
+            "train.clip_norm: 1": segline(options, clip_norm=1.0),
+            "train.ema: 0.999": segline(options, ema=True),
+            "train.accumulate: 2": segline(options, accumulate=2),
+        }
+        given = batches(options)
+        taken: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(options.rounds + 1):  # the first one compiles
+            for name, run in variants.items():
+                taken[name].append(seconds(run, given, options.steps))
+    least = statistics.median(taken["the plainest step"][1:])
+    print(f"{'step':<28} {'ms':>8} {'images/s':>9} {'x plainest':>11}")
+    for name, times in taken.items():
+        median = statistics.median(times[1:])
+        print(f"{name:<28} {1000 * median:8.1f} {options.batch / median:9.1f} {median / least:11.2f}")
+    plain, exact = (statistics.median(alone(kind) for _ in range(2)) for kind in ("plain", "deterministic"))
+    print(f"{'train.deterministic: true':<28} {1000 * exact:8.1f} {options.batch / exact:9.1f} {exact / plain:11.2f}*")
+    print("* against the same step without it, each in processes of its own")
+
+
+if __name__ == "__main__":
+    main()

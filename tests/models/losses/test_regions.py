@@ -1,0 +1,99 @@
+"""Losses over regions against plain float64 loops over images and classes, from the formulas of their papers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.losses import regions, target
+
+CLASSES, IGNORE = 4, 255
+
+
+def dice(p, truth, true, own) -> float:
+    return 1 - 2 * (own * p * truth).sum() / ((own * p).sum() + (own * truth).sum())
+
+
+def jaccard(p, truth, true, own) -> float:
+    both = (own * p * truth).sum()
+    return 1 - both / ((own * p).sum() + (own * truth).sum() - both)
+
+
+def tversky(p, truth, true, own, alpha: float = 0.3, beta: float = 0.7) -> float:
+    hits = (own * p * truth).sum()
+    return 1 - hits / (hits + alpha * (own * p * (1 - truth)).sum() + beta * (own * (1 - p) * truth).sum())
+
+
+def lovasz_softmax(p, truth, true, own) -> float:
+    """Errors, largest first, each times what its pixel adds to the Jaccard loss of those wrong so far (eq. 8, 9)."""
+    errors = np.abs(truth - p)
+    loss = before = 0.0
+    wrong = np.zeros(len(p), bool)
+    for pixel in np.argsort(-errors):
+        wrong[pixel] = True
+        after = own[wrong].sum() / own[true | wrong].sum()
+        loss += errors[pixel] * (after - before)
+        before = after
+    return loss
+
+
+REFERENCES = {function.__name__: function for function in (dice, jaccard, tversky, lovasz_softmax)}
+
+
+def reference(kind: str, logits, labels, weights, class_weights, smoothing: float, **options) -> tuple[float, float]:
+    total = weight_sum = 0.0
+    for image in range(len(labels)):
+        counts = labels[image] != IGNORE
+        truth, own = labels[image][counts].astype(int), weights[image][counts]
+        powers = np.exp(logits[image][counts].astype(np.float64))
+        for wanted in sorted(set(truth)):
+            p = powers[:, wanted] / powers.sum(axis=1)
+            soft = smoothing / CLASSES + (1 - smoothing) * (truth == wanted)
+            loss = REFERENCES[kind](p, soft, truth == wanted, own, **options)
+            total += class_weights[wanted] * loss
+            weight_sum += class_weights[wanted]
+    return total, weight_sum
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "options"), [*((kind, {}) for kind in REFERENCES), ("tversky", {"alpha": 1.0, "beta": 0.0})]
+)
+def test_equals_the_reference(kind: str, options, smoothing: float, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, (4, 7, 9, CLASSES)).astype(np.float32)
+    labels = rng.choice([*range(CLASSES), IGNORE], (4, 7, 9)).astype(np.uint8)
+    labels[1][labels[1] == 2] = 0  # absent there
+    labels[2] = IGNORE
+    labels[3] = 1
+    weights = rng.uniform(0.1, 2, labels.shape) if weighted else np.ones(labels.shape)
+    class_weights = np.array([0, 0.5, 1, 3]) if weighted else np.ones(CLASSES)
+    made = target.make(
+        tf.constant(labels),
+        CLASSES,
+        class_weights=class_weights if weighted else None,
+        pixel_weights=tf.constant(weights) if weighted else None,
+        label_smoothing=smoothing,
+    )
+    received = getattr(regions, kind)(tf.constant(logits), made, **options)
+    assert [value.dtype for value in received] == [tf.float32, tf.float32]
+    expected = reference(kind, logits, labels, weights, class_weights, smoothing, **options)
+    np.testing.assert_allclose(received, expected, rtol=2e-5)
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_certain_and_right_costs_nothing_and_certain_and_wrong_1(kind: str) -> None:
+    labels = np.random.default_rng(0).integers(0, CLASSES, (2, 8, 8))
+    truth = tf.one_hot(labels, CLASSES)
+    made = target.make(tf.constant(labels), CLASSES)
+    for logits, expected in ((40 * truth, 0), (40 * tf.roll(truth, 1, axis=-1), 1)):
+        total, weight = getattr(regions, kind)(logits, made)
+        assert float(total / weight) == pytest.approx(expected, abs=1e-6)
+
+
+def test_lovasz_of_a_hard_answer_is_the_loss_of_iou() -> None:
+    rng = np.random.default_rng(0)
+    labels, answers = rng.integers(0, CLASSES, (1, 9, 9)), rng.integers(0, CLASSES, (1, 9, 9))
+    total, weight = regions.lovasz_softmax(60 * tf.one_hot(answers, CLASSES), target.make(labels, CLASSES))
+    ious = [((labels == c) & (answers == c)).sum() / ((labels == c) | (answers == c)).sum() for c in range(CLASSES)]
+    assert float(total / weight) == pytest.approx(1 - np.mean(ious), rel=1e-5)

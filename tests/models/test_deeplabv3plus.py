@@ -1,0 +1,38 @@
+"""DeepLabV3+ against its sources: the number of weights, output strides, atrous rates."""
+
+import math
+
+import keras
+import pytest
+
+from models import catalog
+
+SMALL = {"backbone": "mobilenet_v2", "width": 16}
+
+
+def count(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_variables)
+
+
+def test_the_number_of_weights_is_that_of_the_source() -> None:
+    model = catalog.build("deeplabv3plus", 21)
+    biases = [layer.bias for layer in model.layers if "conv" in layer.name and getattr(layer, "bias", None) is not None]
+    inside = sum(math.prod(bias.shape) for bias in biases if bias.path.startswith("backbone_"))
+    assert count(model) - inside == 26_682_725  # DeepLabV3Plus("resnet50", classes=21), segmentation_models_pytorch
+
+
+@pytest.mark.parametrize(("output_stride", "rates"), [(16, (6, 12, 18)), (8, (12, 24, 36))])
+def test_output_stride_and_rates(output_stride: int, rates: tuple[int, ...]) -> None:
+    model = catalog.build("deeplabv3plus", 5, {**SMALL, "output_stride": output_stride})
+    part = keras.Model(model.input, [model.get_layer(name).output for name in ("aspp_project_relu", "decoder")])
+    context, decoder = part.compute_output_shape((1, 64, 96, 3))
+    assert context == (1, 64 // output_stride, 96 // output_stride, 16)
+    assert decoder == (1, 16, 24, 16 + 48)
+    received = [model.get_layer(f"aspp_rate{rate}_depthwise").dilation_rate for rate in rates]
+    assert received == [(rate, rate) for rate in rates]
+
+
+def test_plain_convolutions_are_to_be_had() -> None:
+    plain = catalog.build("deeplabv3plus", 5, {**SMALL, "separable": False})
+    assert plain.get_layer("aspp_rate6_conv").dilation_rate == (6, 6)
+    assert not [layer for layer in plain.layers if layer.name.startswith("aspp") and "depthwise" in layer.name]

@@ -1,0 +1,192 @@
+"""What strangers send to a served model: a clean error or an answer, and never more memory than allowed."""
+
+import contextlib
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from models import image_file
+
+ALLOWED = 10_000
+HUGE = (20_000, 20_000)
+
+
+@pytest.fixture(scope="module")
+def decode():
+    """The checked decoder as it is in a graph."""
+    return tf.function(
+        lambda image: image_file.decode_within(image, ALLOWED), input_signature=[tf.TensorSpec([], tf.string)]
+    )
+
+
+def encode(kind: str, mode: str = "RGB", height: int = 16, width: int = 24, **options) -> bytes:
+    image = np.full((height, width, 3), 200, np.uint8)
+    image[:, width // 2 :] = 40
+    file = io.BytesIO()
+    Image.fromarray(image).convert(mode).save(file, kind, **options)
+    return file.getvalue()
+
+
+def animation(kind: str) -> bytes:
+    file = io.BytesIO()
+    frames = [Image.fromarray(np.full((16, 24, 3), 60 * index, np.uint8)) for index in range(3)]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+    return file.getvalue()
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG whose header says so, with the pixels of 1 x 1."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A whole PNG of so many black pixels in a few kilobytes."""
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
+
+
+def jpeg(width: int, height: int) -> bytes:
+    """A JPEG whose frame header says so."""
+    content = bytearray(encode("JPEG"))
+    at = content.index(b"\xff\xc0")
+    content[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def bmp(width: int, height: int) -> bytes:
+    content = bytearray(encode("BMP"))
+    content[18:26] = struct.pack("<ii", width, height)
+    return bytes(content)
+
+
+def webp(width: int, height: int) -> bytes:
+    """An extended WebP whose canvas is said to be so large."""
+    content = bytearray(encode("WEBP", "RGBA", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
+    assert content[12:16] == b"VP8X"
+    content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        *(("PNG", mode, {}) for mode in ("1", "L", "LA", "P", "RGB", "RGBA")),
+        *(("JPEG", mode, {}) for mode in ("L", "RGB", "CMYK")),
+        ("JPEG", "RGB", {"progressive": True}),
+        ("BMP", "RGB", {}),
+        ("WEBP", "RGB", {}),
+        ("WEBP", "RGB", {"lossless": True}),
+        ("WEBP", "RGBA", {"lossless": True}),
+    ],
+)
+@pytest.mark.parametrize("size", [(16, 24), (1, 1), (97, 3)])
+def test_every_kind_is_taken_and_is_what_plain_decoding_gives(decode, kind, mode, options, size):
+    content = encode(kind, mode, *size, **options)
+    found = decode(content).numpy()
+    assert found.shape == (*size, 3)
+    np.testing.assert_array_equal(found, image_file.decode(content).numpy())
+
+
+def test_16_bits_and_a_bmp_from_the_top_are_taken(decode):
+    file = io.BytesIO()
+    Image.fromarray(np.full((4, 5), 200 * 256 + 17, np.uint16)).save(file, "PNG")
+    assert (decode(file.getvalue()).numpy() == 200).all()
+    assert decode(bmp(24, -16)).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"no image", b"<svg/>", bytes(40), encode("TIFF"), animation("GIF")])
+def test_what_is_no_image_of_a_known_kind_is_told(decode, content):
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        decode(content)
+    assert image_file.reason(error.value) == f"This is not an image of a kind that is taken: {image_file.KINDS}."
+
+
+def test_an_animated_webp_is_told_as_a_still_one_is_taken(decode):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="WebP without animation"):
+        decode(animation("WEBP"))
+
+
+@pytest.mark.parametrize("make", [png, jpeg, bmp, webp, bomb])
+@pytest.mark.parametrize("size", [(101, 100), (100, 101)])
+def test_more_pixels_than_allowed_are_refused_by_the_header(decode, make, size):
+    with pytest.raises(tf.errors.InvalidArgumentError) as error:
+        decode(make(*size))
+    said = f"The image says it is {size[0]} x {size[1]} pixels. At most 10000 are taken."
+    assert image_file.reason(error.value) == said
+
+
+@pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
+def test_an_image_without_a_pixel_is_refused(decode, size):
+    for make in (png, bmp):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="at least one"):
+            decode(make(*size))
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(jpeg(*size))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP"])
+def test_a_truncated_file_is_an_error_in_one_line_wherever_it_ends(decode, kind):
+    content = encode(kind)
+    for length in sorted({*range(1, 48), len(content) // 2}):
+        with pytest.raises(tf.errors.InvalidArgumentError) as error:
+            decode(content[:length])
+        said = image_file.reason(error.value)
+        assert said and "\n" not in said and "{{" not in said and "Detected" not in said
+
+
+def test_damage_anywhere_never_ends_the_process(decode):
+    rng = np.random.default_rng(0)
+    for kind in ("PNG", "JPEG", "BMP", "WEBP"):
+        content = np.frombuffer(encode(kind), np.uint8)
+        for _ in range(60):
+            damaged = content.copy()
+            damaged[rng.integers(0, len(damaged), 4)] = rng.integers(0, 256, 4)
+            with contextlib.suppress(tf.errors.InvalidArgumentError):
+                assert decode(damaged.tobytes()).numpy()[..., 0].size <= ALLOWED
+
+
+SCRIPT = """
+import resource, sys
+import tensorflow as tf
+from models import image_file
+decode = tf.function(lambda i: image_file.decode_within(i, 10_000), input_signature=[tf.TensorSpec([], tf.string)])
+decode(open(sys.argv[1], "rb").read())
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[2:]:
+    try:
+        decode(open(path, "rb").read())
+        sys.exit("taken: " + path)
+    except tf.errors.InvalidArgumentError:
+        pass
+print("grown by MB:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_400_megapixels_in_a_header_take_no_memory(tmp_path: Path):
+    (tmp_path / "small").write_bytes(encode("PNG"))
+    for make in (png, jpeg, bmp, bomb):
+        (tmp_path / make.__name__).write_bytes(make(*HUGE))
+    (tmp_path / "webp").write_bytes(webp(16_000, 16_000))
+    paths = [str(tmp_path / name) for name in ("small", "png", "jpeg", "bmp", "bomb", "webp")]
+    shown = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *paths],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert int(shown.stdout.split(":")[1]) < 100  # unpacked, one of them takes 1,200

@@ -1,0 +1,94 @@
+"""However an image is looked at: a network that sees single pixels must always give the same answers."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import inference, metrics, segmenter
+from models.fit import Fit
+from models.inference import PLAIN, Inference
+
+CLASSES = 5
+WINDOWS = [
+    Inference(window=(16, 20), overlap=0.5),
+    Inference(window=(100, 20), overlap=0.7),
+    Inference(window=(16, 20), overlap=0.25, average=False),
+    Inference(window=(16, 100), average=False),
+]
+
+
+def network(kernel: int) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    images = keras.Input((None, None, 3))
+    scaled = keras.layers.Rescaling(1 / 64, -2)(images)
+    return keras.Model(images, keras.layers.Conv2D(CLASSES, kernel, padding="same")(scaled))
+
+
+@pytest.fixture(scope="module")
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = rng.choice([0, 1, 4, 255], (2, 37, 53)).astype(np.uint8)
+    return rng.integers(0, 256, (2, 37, 53, 3)).astype(np.uint8), labels
+
+
+def ask(model: keras.Model, data: tuple[np.ndarray, np.ndarray], plan: Inference, size=None) -> np.ndarray:
+    """Ask in a graph of unknown sizes, as the Scorer does."""
+    specs = [tf.TensorSpec([None, None, None, 3], tf.uint8), tf.TensorSpec([None, None, None], tf.uint8)]
+    return tf.function(lambda a, b: inference.answers(model, a, b, size, plan), input_signature=specs)(*data).numpy()
+
+
+@pytest.mark.parametrize("plan", [*WINDOWS, Inference(flip=True)], ids=str)
+def test_a_network_of_single_pixels_answers_the_same_however_it_looks(data, plan):
+    model = network(1)
+    np.testing.assert_allclose(ask(model, data, plan), ask(model, data, PLAIN), atol=1e-6)
+
+
+def test_answers_are_class_and_probabilities(data):
+    model = network(3)
+    probabilities = tf.nn.softmax(segmenter.logits(model, tf.constant(data[0]), None)).numpy()
+    found = ask(model, data, PLAIN)
+    np.testing.assert_array_equal(found[..., inference.PREDICTION], probabilities.argmax(-1))
+    np.testing.assert_allclose(found[..., inference.CONFIDENCE], probabilities.max(-1), atol=1e-6)
+    np.testing.assert_allclose(found[..., inference.POSITIVE], probabilities[..., 1], atol=1e-6)
+    shown = data[1] < 255
+    of_label = np.take_along_axis(probabilities, np.minimum(data[1], 4)[..., None].astype(int), -1)[..., 0]
+    np.testing.assert_allclose(found[..., inference.TRUTH][shown], of_label[shown], atol=1e-6)
+    assert (found[..., inference.TRUTH][~shown] == 0).all()
+
+
+def test_windows_are_averaged_as_a_plain_loop_does(data):
+    model, plan = network(5), Inference(window=(16, 20), overlap=0.5)
+    total, count = np.zeros((2, 37, 53, CLASSES)), np.zeros((1, 37, 53, 1))
+    for top in (0, 8, 16, 21):
+        for left in (0, 10, 20, 30, 33):
+            here = np.s_[:, top : top + 16, left : left + 20]
+            total[here] += tf.nn.softmax(model(tf.cast(data[0][here], tf.float32))).numpy()
+            count[here] += 1
+    np.testing.assert_allclose(ask(model, data, plan)[..., inference.CONFIDENCE], (total / count).max(-1), atol=1e-5)
+
+
+def test_scales_and_mirror_images_are_averaged_as_a_plain_loop_does(data):
+    model, plan = network(5), Inference(scales=(1.0, 0.5), flip=True)
+    images, total = tf.cast(data[0], tf.float32), 0.0
+    for size in ((37, 53), (18, 26)):
+        seen = tf.image.resize(images, size, antialias=True)
+        for turn in (lambda x: x, lambda x: x[:, :, ::-1]):
+            total += tf.image.resize(turn(tf.nn.softmax(model(turn(seen)))), (37, 53)).numpy() / 4
+    np.testing.assert_allclose(ask(model, data, plan)[..., inference.CONFIDENCE], total.max(-1), atol=1e-5)
+
+
+def test_predictions_are_the_same_as_the_answers(data):
+    model = network(3)
+    for plan in (PLAIN, WINDOWS[0], Inference(scales=(0.75, 1.5))):
+        found = inference.predictions(model, tf.constant(data[0]), Fit((24, 32)) if not plan.window else None, plan)
+        expected = ask(model, data, plan, Fit((24, 32)) if not plan.window else None)
+        assert (found.numpy() != expected[..., inference.PREDICTION]).mean() < 1e-3
+
+
+def test_each_image_of_a_batch_is_counted_by_itself(data):
+    rng = np.random.default_rng(1)
+    predictions = rng.integers(0, CLASSES, data[1].shape).astype(np.uint8)
+    found = metrics.confusion_of_each(data[1], predictions, CLASSES).numpy()
+    for row in range(2):
+        np.testing.assert_array_equal(found[row], metrics.confusion_matrix(data[1][row], predictions[row], CLASSES))

@@ -1,0 +1,53 @@
+"""Every layer of the project's own under both mixed precisions: what it gives is finite and of its compute type."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import backbones, blocks, segformer, segnet, transplant, unet
+
+LAYERS = {
+    backbones.CaffeNormalise: ({}, 1),
+    blocks.BatchNorm: ({}, 1),
+    blocks.CropLike: ({}, 2),
+    blocks.PadToMultiple: ({"multiple": 8}, 1),
+    blocks.ResizeLike: ({}, 2),
+    blocks.Upsample: ({"factor": 2}, 1),
+    segformer.Attention: ({"heads": 1}, 3),
+    segnet.PoolingIndices: ({}, 2),
+    segnet.Unpool: ({}, 2),
+    transplant.Pointwise: ({"filters": 2, "kernel_size": 1, "strides": 2}, 1),
+    unet.Luminance: ({}, 1),
+}
+"""Its settings, and how many maps it takes."""
+
+
+def test_every_layer_is_here() -> None:
+    found = {
+        value
+        for module in (backbones, blocks, segformer, segnet, transplant, unet)
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, keras.layers.Layer) and value.__module__.startswith("models.")
+    }
+    assert found == set(LAYERS)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_a_layer_computes_in_its_precision(kind: type[keras.layers.Layer], precision: str) -> None:
+    settings, count = LAYERS[kind]
+    layer = kind(**settings, dtype=precision)
+    half = layer.compute_dtype
+    draw = np.random.default_rng(0)
+    maps = [tf.constant(draw.normal(size=(2, 6, 8, 3)), half) for _ in range(count)]
+    if kind is segnet.PoolingIndices:
+        maps[1] = tf.nn.max_pool2d(maps[0], 2, 2, "VALID")
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        received = layer(*maps, training=True) if kind is blocks.BatchNorm else layer(*maps)
+        loss = tf.reduce_sum(tf.cast(received, tf.float32) ** 2)
+    assert received.dtype == (tf.float32 if kind is backbones.CaffeNormalise else half)
+    assert np.isfinite(tf.cast(received, tf.float32)).all()
+    if kind is not segnet.PoolingIndices:  # which lets none through
+        assert np.isfinite(tf.cast(tape.gradient(loss, maps)[0], tf.float32)).all()

@@ -1,0 +1,54 @@
+"""SegNet against its source: the number of weights, and that each maximum goes back to where it was."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import backbones, catalog
+from models.segnet import PoolingIndices, Unpool
+
+
+def test_the_number_of_weights_is_that_of_the_source() -> None:
+    model = catalog.build("segnet", 12)
+    assert sum(math.prod(weight.shape) for weight in model.trainable_variables) == 29_449_932
+    assert model.count_params() == pytest.approx(29.46e6, rel=0.001)  # ENet's table II
+    convolutions = [layer for layer in backbones.layers(model) if isinstance(layer, keras.layers.Conv2D)]
+    assert sum(layer.count_params() for layer in convolutions) == 14_714_688  # VGG16's, "14.7M" in the paper
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_unpooling_puts_maxima_back(dtype: str) -> None:
+    x = tf.cast(np.random.default_rng(0).permutation(2 * 6 * 8 * 3).reshape(2, 6, 8, 3) - 100, dtype)
+    pooled = tf.nn.max_pool2d(x, 2, 2, "SAME")
+    restored = Unpool(dtype=dtype)(pooled, PoolingIndices(dtype=dtype)(x, pooled))
+    kept = restored.numpy() != 0
+    np.testing.assert_array_equal(tf.nn.max_pool2d(tf.where(kept, restored, -1e4), 2, 2, "SAME"), pooled)
+    assert (restored.numpy()[kept] == x.numpy()[kept]).all()
+    assert kept.sum() <= pooled.numpy().size
+
+
+def test_unpooling_is_that_of_tensorflows_indices() -> None:
+    x = tf.random.normal([1, 4, 6, 5], seed=1)
+    pooled, places = tf.nn.max_pool_with_argmax(x, 2, 2, "SAME")
+    flat = tf.scatter_nd(tf.reshape(places, [-1, 1]), tf.reshape(pooled, [-1]), tf.constant([120], tf.int64))
+    received = Unpool()(pooled, PoolingIndices()(x, pooled))
+    np.testing.assert_array_equal(received, tf.reshape(flat, [1, 4, 6, 5]))
+
+
+def test_of_equal_values_the_first_is_the_maximum_and_one_place_is_filled() -> None:
+    x = tf.zeros([1, 2, 2, 1])
+    places = PoolingIndices()(x, tf.zeros([1, 1, 1, 1]))
+    np.testing.assert_array_equal(Unpool()(tf.ones([1, 1, 1, 1]), places)[0, ..., 0], [[1, 0], [0, 0]])
+
+
+def test_the_encoder_begins_with_the_weights_of_vgg16(tmp_path) -> None:
+    vgg = keras.applications.VGG16(include_top=False, weights=None)
+    vgg.save_weights(tmp_path / "vgg.weights.h5")
+    model = catalog.build("segnet", 3, {"weights": str(tmp_path / "vgg.weights.h5")})
+    for name in ("block1_conv1", "block3_conv2", "block5_conv3"):
+        received = model.get_layer(f"{backbones.PREFIX}{name}").get_weights()
+        for first, second in zip(received, vgg.get_layer(name).get_weights(), strict=True):
+            np.testing.assert_array_equal(first, second)

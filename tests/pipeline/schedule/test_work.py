@@ -1,0 +1,93 @@
+"""A slot's run: skipped where nothing has changed, recorded as it ended."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import commands
+from pipeline.config import Recipe
+from pipeline.graph import RAW, Step
+from pipeline.run_folder import RunFolder
+from pipeline.runner import Runner
+from pipeline.schedule import work
+from pipeline.store import Store
+from pipeline.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Copy(Step):
+    """Stands for all steps: copies the raw files."""
+
+    error: Exception | None = field(default=None)
+
+    @property
+    def module(self) -> str:
+        return "pipeline.steps"
+
+    @property
+    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+        def copy(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+            if self.error:
+                raise self.error
+            shutil.copytree(inputs["raw"], out / "records")
+
+        return copy
+
+
+@pytest.fixture
+def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., work.Work]:
+    (tmp_path / "raw/train").mkdir(parents=True)
+    (tmp_path / "raw/train/a").write_text("alpha")
+    tree = {
+        "data": {"name": "camvid", "manual_dir": str(tmp_path / "raw")},
+        "model": {"name": "fast"},
+        "train": {"epochs": 1, "batch_size": 1, "learning_rate": 1e-3},
+        "schedule": {"cron": "30 2 * * *"},
+    }
+    (tmp_path / "nightly.yaml").write_text(yaml.safe_dump(tree))
+
+    def make(*overrides: str, error: Exception | None = None) -> work.Work:
+        step = Copy("ingest", ("data",), (RAW,), ("records",), error=error)
+
+        def run(workspace: Workspace, recipe: Recipe, *, until: str | None, run_id: str) -> int:
+            folder, store = RunFolder.create(workspace, recipe, ["test"], run_id), Store(workspace.store)
+            store.begin_run(run_id, recipe.name, "test", "no git", "stepwise")
+            Runner(workspace, recipe, folder, store, wait=True).execute(step, again=False)
+            return 0
+
+        monkeypatch.setattr(work, "STEPS", (step,))
+        monkeypatch.setattr(commands, "bring_up_to_date", run)
+        return work.Work(Workspace(tmp_path / "work"), str(tmp_path / "nightly.yaml"), overrides)
+
+    return make
+
+
+def test_a_slot_with_nothing_new_makes_no_run(nightly: Callable[..., work.Work], tmp_path: Path) -> None:
+    runs = tmp_path / "work/runs"
+    names: list[str] = []
+    first = nightly()(0, names.append)
+    assert first.state == "done" and names == [first.run] and len(list(runs.iterdir())) == 1
+    assert nightly()(0, names.append).state == "unchanged" and len(list(runs.iterdir())) == 1
+    assert (
+        nightly("schedule.skip_if_unchanged=false")(0, names.append).state == "done" and len(list(runs.iterdir())) == 2
+    )
+    (tmp_path / "raw/train/b").write_text("new")
+    found = nightly()(0, names.append)
+    assert found.state == "done" and found.run and (runs / found.run).is_dir()
+
+
+@pytest.mark.parametrize(("error", "code"), [(ValueError("a fault"), 1), (KeyboardInterrupt(), 130)])
+def test_a_fault_is_an_outcome_and_an_interruption_is_passed_on(
+    nightly: Callable[..., work.Work], error: Exception, code: int
+) -> None:
+    slot = nightly(error=error)
+    if code == 130:
+        with pytest.raises(KeyboardInterrupt):
+            slot(0, print)
+    else:
+        found = slot(0, print)
+        assert (found.state, found.code, found.reason) == ("failed", code, "ValueError: a fault")

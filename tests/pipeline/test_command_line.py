@@ -1,0 +1,74 @@
+"""What the command line promises of itself: every command under a heading, and what a dry run leaves behind."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import _parser, main
+from pipeline.cli.headings import HEADINGS
+
+RECIPE = """
+data: {name: camvid, manual_dir: nowhere}
+model: {name: fast}
+train: {epochs: 1, batch_size: 1, learning_rate: 1e-3}
+schedule: {cron: "30 2 * * *"}
+"""
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    (action,) = (found for found in _parser()._actions if isinstance(found, argparse._SubParsersAction))
+    return dict(action.choices)
+
+
+def test_help_lists_every_command_once_under_a_heading(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] not in " -"]
+    assert listed == [name for names in HEADINGS.values() for name in names]
+    assert sorted(listed) == sorted(commands())
+    assert [line[:-1] for line in lines if line.endswith(":") and line[:-1] in HEADINGS] == list(HEADINGS)
+    assert max(map(len, lines)) <= 80
+
+
+def test_every_command_that_writes_what_stays_has_a_dry_run() -> None:
+    with_one = {name for name, parser in commands().items() if "--dry-run" in parser.format_help()}
+    only_look = {"explain", "status", "runs", "recipes", "show", "check", "diff", "verify", "doctor", "completion"}
+    stay_at_work = {"tensorboard", "serve"}
+    write_only_what_is_asked_for = {"inspect", "compare", "lineage", "browse"}
+    assert with_one == set(commands()) - only_look - stay_at_work - write_only_what_is_asked_for
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("run-due nightly.yaml --dry-run", 0),
+        ("schedule nightly.yaml", 0),
+        ("schedule nightly.yaml --install-systemd --user --dry-run", 0),
+        ("backfill nightly.yaml --from 2026-07-01 --to 2026-07-03 --dry-run", 0),
+        ("sample camvid --out raw --dry-run", 0),
+        ("sweep nightly.yaml --grid train.epochs=1,2 --dry-run", 0),
+        ("run nightly.yaml --dry-run", 2),
+        ("launch nightly.yaml --workers 2 --dry-run", 2),
+        ("rollback nightly --dry-run", 2),
+        ("rollback nightly", 2),
+        ("promote run --dry-run", 2),
+        ("gc --dry-run", 2),
+        ("reproduce run --dry-run", 2),
+        ("suspects run --out suspects --dry-run", 2),
+        ("predict model raw --out masks --dry-run", 2),
+    ],
+)
+def test_a_dry_run_in_an_empty_folder_leaves_it_empty(
+    line: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SEGLINE_WORKSPACE", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "units"))
+    (tmp_path / "nightly.yaml").write_text(RECIPE)
+    assert main(line.split()) == code
+    assert [path.name for path in tmp_path.iterdir()] == ["nightly.yaml"]

@@ -1,0 +1,165 @@
+"""`segline inspect` finds a model by name, in a run and in a SavedModel, and draws what it is asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from datasets.spec import DatasetSpec
+from models import catalog, segmenter, servable
+from models.auxiliary import without_heads
+from models.errors import ModelError
+from models.fit import Fit
+from pipeline import channel_grid, facts, inspect, recipe, trained
+from pipeline.__main__ import main
+from pipeline.checkpoints import Checkpoints
+from pipeline.config import ModelConfig
+from pipeline.errors import UserError
+from pipeline.job import Job
+from pipeline.recipe_job import make_job
+from pipeline.run_folder import RunFolder
+from pipeline.store import Store
+from pipeline.workspace import Workspace
+
+TINY = Path(__file__).parents[1] / "tiny.yaml"
+DDRNET = {"width": 8, "head_width": 8}
+
+
+def find(model: str, folder: Path, **options) -> inspect.Subject:
+    return inspect.load(model, Workspace(folder), options=options, num_classes=5)
+
+
+def test_a_saved_model_gives_back_the_weights_it_was_made_of(tmp_path: Path, ingested: Path) -> None:
+    spec = DatasetSpec.read(ingested / "spec.json")
+    model = without_heads(catalog.build("ddrnet", spec.num_classes, DDRNET))
+    tf.saved_model.save(servable.Servable(model, Fit((64, 96))), tmp_path / "1")
+    config = ModelConfig(name="ddrnet", options=DDRNET)
+    facts.write(tmp_path / "1", spec=spec, model=config, fit=Fit((64, 96)), metrics={}, signatures={})
+    found = find(str(tmp_path), tmp_path)
+    assert (found.name, found.fit, found.weights) == ("ddrnet", Fit((64, 96)), str(tmp_path / "1"))
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), np.uint8)
+    np.testing.assert_array_equal(segmenter.logits(found.model, image), segmenter.logits(model, image))
+    config = ModelConfig(name="ddrnet", options={**DDRNET, "width": 16})
+    facts.write(tmp_path / "1", spec=spec, model=config, fit=None, metrics={}, signatures={})
+    with pytest.raises(UserError, match="exported by another version of Segline"):
+        find(str(tmp_path), tmp_path)
+
+
+def test_a_run_and_what_it_made_give_the_trained_model(
+    tmp_path: Path, ingested: Path, tiny_recipe, monkeypatch
+) -> None:
+    model, asked = catalog.build("fast", 11, {"width": 8}), []
+    monkeypatch.setattr(trained, "load", lambda *arguments: asked.append(arguments) or model)
+    run = RunFolder.create(Workspace(tmp_path), tiny_recipe, ["segline"], "monday")
+    with pytest.raises(UserError, match="Run monday has no result of step ingest yet"):
+        find("monday", tmp_path)
+    train = tmp_path / "artifacts" / "train" / "abc"
+    train.mkdir(parents=True)
+    (train / "artifact.json").write_text('{"step": "train", "run": "monday"}')
+    run.link("ingest", ingested)
+    run.link("train", train)
+    for name in ("monday", str(run.path), str(train)):
+        found = find(name, tmp_path)
+        assert (found.model, found.name, found.weights) == (model, "fast", "run monday")
+    assert asked == 3 * [(train, tiny_recipe.model, 11)]
+
+
+def test_what_is_no_model_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model 'ddrnt'\. Did you mean 'ddrnet'"):
+        find("ddrnt", tmp_path)
+    with pytest.raises(UserError, match="is no folder"):
+        find(str(tmp_path / "missing"), tmp_path)
+    with pytest.raises(ModelError, match="takes no parameter 'widht'"):
+        find("fast", tmp_path, widht=3)
+
+
+def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_raw: Path, capfd) -> None:
+    image = sorted((camvid_raw / "val").glob("*.png"))[0]
+    command = ["inspect", "fast", "--option", "width=8", "--classes", "5", "--workspace", str(tmp_path)]
+    assert main([*command, "--summary", "--size", "64x96"]) == 0
+    printed = capfd.readouterr().out.splitlines()
+    assert max(map(len, printed)) <= 100
+    assert any("stem_a_conv" in line and "32x48x4" in line for line in printed)
+    assert "multiply-adds for an image of 64x96" in printed[-1]
+    drawing = ["--filters", "stem_a_conv", "--activations", "stage8_1_relu", "--image", str(image)]
+    assert main([*command, *drawing, "--out", str(tmp_path / "out")]) == 0
+    written = capfd.readouterr().out.splitlines()[1:]
+    assert [Path(line).name for line in written] == [
+        "fast-stem_a_conv-filters.png",
+        f"fast-stage8_1_relu-{image.stem}.png",
+    ]
+    assert all(Image.open(line).width >= 96 for line in written)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--filters", "stem_conv"], "has no layer 'stem_conv'. Near: stem_"),
+        (["--activations", "logits"], "--image FILE"),
+        (["--activations", "logits", "--image", "missing.png"], "'missing.png' cannot be read"),
+        (["--size", "360"], "--size must be HEIGHTxWIDTH"),
+        (["--option", "width"], "--option must be KEY=VALUE"),
+    ],
+)
+def test_mistakes_are_told_in_a_sentence(arguments: list[str], told: str, tmp_path: Path, capfd) -> None:
+    assert main(["inspect", "fast", "--out", str(tmp_path), *arguments]) == 2
+    assert told in capfd.readouterr().err
+
+
+def test_a_grid_holds_every_picture_scaled_and_numbered() -> None:
+    pictures = np.linspace(0, 1, 10)[:, None, None, None] * np.ones((1, 5, 6, 1))
+    drawn = channel_grid.grid(pictures, "layer")
+    shades = {round(255 * value) for value in np.linspace(0, 1, 10)}
+    assert drawn.dtype == np.uint8 and shades <= set(np.unique(drawn))
+    wide = channel_grid.grid(np.zeros((2, 100, 700, 3)), "layer")
+    assert wide.shape[1] <= 2 * channel_grid.WIDEST + 2
+
+
+def test_pictures_for_tensorboard(tmp_path: Path) -> None:
+    model = catalog.build("fast", 3, {"width": 8})
+    found = channel_grid.training_pictures(model, ["stem_a_conv", "stem_a_relu"], None, np.zeros((32, 48, 3), np.uint8))
+    assert list(found) == [
+        "inspect/stem_a_conv/activations", "inspect/stem_a_conv/filters", "inspect/stem_a_relu/activations"
+    ]  # fmt: skip
+    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in found.values())
+
+
+def test_training_shows_the_layers_that_the_recipe_names(ingested: Path, validated: Path) -> None:
+    def job(*layers: str) -> Job:
+        named = f"train.tensorboard.inspect=[{', '.join(layers)}]"
+        config = recipe.load(str(TINY), ["data.manual_dir=unused", named])
+        return make_job(config, {"ingest": ingested, "validate": validated}, 2, tf.distribute.get_strategy())
+
+    made = job("stem_a_conv")
+    assert made.validate is not None
+    found = made.validate(lambda: None).pictures
+    assert {"inspect/stem_a_conv/activations", "inspect/stem_a_conv/filters"} < set(found)
+    with pytest.raises(ModelError, match=r"no layer 'stem_c_conv'\. Near: stem_"):
+        job("stem_a_conv", "stem_c_conv")
+
+
+def test_a_training_that_goes_on_shows_its_newest_checkpoint(tmp_path: Path, ingested: Path, tiny_recipe) -> None:
+    workspace = Workspace(tmp_path)
+    run = RunFolder.create(workspace, tiny_recipe, ["segline"], "today")
+    run.link("ingest", ingested)
+    store = Store(workspace.store)
+    store.begin_run("today", "tiny", "segline", "", "running")
+    store.begin("today", "train", "", "abc", "{}")
+    store.close()
+    with pytest.raises(UserError, match="training of run today has written no checkpoint yet"):
+        find("today", tmp_path)
+    model = catalog.build("fast", 11, {"width": 8})
+    checkpoints = Checkpoints(workspace.partial("train", "abc") / "checkpoints")
+    arrays = {f"model/{place}": variable.numpy() for place, variable in enumerate(model.variables)}
+    for number, factor in ((3, 0.5), (7, 1.0)):
+        checkpoints.save(number, {key: factor * array for key, array in arrays.items()}, {})
+    found = find("today", tmp_path)
+    assert found.weights == "run today, as they were after step 7"
+    for ours, theirs in zip(found.model.variables, model.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    (checkpoints.folder / "step-000000007.npz").write_bytes(b"torn")
+    with pytest.raises(UserError, match="newest checkpoint of run today cannot be read"):
+        find("today", tmp_path)
+    assert len(list(checkpoints.folder.iterdir())) == 2

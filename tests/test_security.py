@@ -1,0 +1,121 @@
+"""What SECURITY.md promises about the code: nothing that is read can run."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+SOURCES = sorted(path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py"))
+
+FORBIDDEN_CALLS = {
+    "eval": "runs text",
+    "exec": "runs text",
+    "compile": "makes code of text",
+    "__import__": "imports what a text names",
+    "os.system": "runs a shell",
+    "os.popen": "runs a shell",
+    "yaml.full_load": "is not safe_load",
+    "yaml.unsafe_load": "is not safe_load",
+    "yaml.load_all": "is not safe_load",
+    "tarfile.open": "may write outside of its folder: use a checked reader",
+    "shutil.unpack_archive": "may write outside of its folder",
+    "joblib.load": "unpickles",
+    "torch.load": "unpickles",
+}
+FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle"}
+
+
+def dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def risks(source: str) -> list[str]:
+    """Name every risky import and call in a source."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        found += [f"imports {name}" for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
+        if isinstance(node, ast.Call):
+            found += call_risks(node)
+    return found
+
+
+def call_risks(node: ast.Call) -> list[str]:
+    name = dotted(node.func)
+    given = {keyword.arg: keyword.value for keyword in node.keywords}
+    found = [f"{name} {FORBIDDEN_CALLS[name]}"] if name in FORBIDDEN_CALLS else []
+    if is_true(given.get("shell")):
+        found.append(f"{name} runs a shell")
+    if is_true(given.get("allow_pickle")) or (name.endswith(("np.load", "numpy.load")) and len(node.args) > 2):
+        found.append(f"{name} may unpickle")
+    if name.endswith(("load_model", "model_from_json")) and not is_true(given.get("safe_mode")):
+        found.append(f"{name} may run a Lambda layer: state safe_mode=True")
+    if name == "yaml.load":
+        loader = node.args[1] if len(node.args) > 1 else given.get("Loader")
+        if loader is None or dotted(loader).split(".")[-1] not in ("Loader", "SafeLoader"):
+            found.append("yaml.load without a safe loader")
+    if name.endswith(".extractall"):
+        found.append(f"{name} may write outside of its folder")
+    return found
+
+
+def is_true(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import pickle", "imports pickle"),
+        ("def f():\n    from dill import loads", "imports dill"),
+        ("eval(text)", "eval"),
+        ("np.load(path, allow_pickle=True)", "may unpickle"),
+        ("yaml.load(text)", "without a safe loader"),
+        ("yaml.load(text, yaml.FullLoader)", "without a safe loader"),
+        ("subprocess.run(text, shell=True)", "runs a shell"),
+        ("archive.extractall(folder)", "outside"),
+        ("keras.models.load_model(path)", "Lambda"),
+    ],
+)
+def test_each_risk_is_found(source: str, says: str) -> None:
+    assert any(says in risk for risk in risks(source))
+
+
+def test_no_source_holds_one() -> None:
+    found = [f"{path.relative_to(PROJECT)}: {risk}" for path in SOURCES for risk in risks(path.read_text())]
+    assert len(SOURCES) > 80 and not found, "\n".join(found)
+
+
+def test_recipes_are_read_by_a_loader_that_makes_plain_values_alone(tmp_path: Path) -> None:
+    import yaml
+
+    from pipeline import recipe
+    from pipeline.errors import UserError
+    from pipeline.yaml_loader import Loader
+
+    assert issubclass(Loader, yaml.SafeLoader)
+    marker = tmp_path / "ran"
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(f"train: !!python/object/apply:os.system ['touch {marker}']\n")
+    with pytest.raises(UserError, match="no valid YAML"):
+        recipe.load(str(bad))
+    # With --set a tag is text, and no setting of the recipe.
+    with pytest.raises(UserError):
+        recipe.load("demo", [f"train.epochs=!!python/object/apply:os.system ['touch {marker}']"])
+    assert not marker.exists()
+
+
+def test_no_secret_is_asked_for_in_a_recipe() -> None:
+    from pipeline.schedule.config import FailureConfig
+
+    assert all(name.endswith("_env") or name == "command" for name in FailureConfig.model_fields)
+
+
+def test_what_listens_listens_to_this_host() -> None:
+    text = (PROJECT / "docker" / "compose.yaml").read_text()
+    ports = [line for line in text.splitlines() if "ports:" in line]
+    assert len(ports) == 2 and all('["127.0.0.1:' in line for line in ports)
