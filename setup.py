@@ -13,6 +13,7 @@ REQUIRES = [
     "keras>=3.10",
     "numpy>=1.26",
     "pillow>=10.3",
+    "psutil>=5.9",
     "pydantic>=2.11",
     "pyyaml>=6.0",
     "scipy>=1.11",

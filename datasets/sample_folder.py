@@ -10,6 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from datasets.errors import DatasetError
+from datasets.writers import has_died
 
 STAMP = "sample.json"
 """Says from what settings the sample was drawn; written last."""
@@ -87,12 +88,9 @@ def write(
 def _sweep(out: Path) -> None:
     """Remove what a killed writer of `out` left. A writer that still lives is left alone."""
     for partial in out.parent.glob(f".{out.name}.*.partial"):
-        try:
-            os.kill(int(partial.suffixes[-2][1:]), 0)
-        except ProcessLookupError:
+        process = partial.suffixes[-2][1:]
+        if process.isdigit() and has_died(int(process), partial):
             shutil.rmtree(partial, ignore_errors=True)
-        except (PermissionError, ValueError):
-            continue
 
 
 def _check_same(out: Path, stamp: Mapping[str, Any], folders: Mapping[str, int]) -> None:

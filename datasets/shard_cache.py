@@ -19,6 +19,7 @@ from uuid import uuid4
 from datasets import tfrecord
 from datasets.raw import RawFolder
 from datasets.shards import INCOMPLETE, REPORT, Shard, ShardReport, report_path
+from datasets.writers import has_died
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a shard is kept that no folder of records holds: time enough to come back to an interrupted conversion."""
@@ -93,7 +94,7 @@ def _is_of_no_use(path: Path, oldest: float) -> bool:
     """Whether a file or folder may go: its writer died, or it is older than `oldest` and nothing needs it."""
     writer = WRITER.search(path.name)
     if writer and writer["host"] == socket.gethostname():
-        return _is_dead(int(writer["process"]))
+        return has_died(int(writer["process"]), path)
     status = path.stat()
     if status.st_mtime >= oldest:
         return False
@@ -103,13 +104,3 @@ def _is_of_no_use(path: Path, oldest: float) -> bool:
         return status.st_nlink == 1
     shard = path.with_name(path.name.removesuffix(REPORT))
     return shard == path or not shard.exists()  # an audit, a fault, or a report whose shard has gone
-
-
-def _is_dead(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
