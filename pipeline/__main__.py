@@ -128,7 +128,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def init(options: argparse.Namespace) -> None:
     """Look at a folder of images and masks, and write the layout and a recipe."""
-    from pipeline.initialise import initialise
+    from pipeline.data.initialise import initialise
 
     print(
         "\n".join(initialise(options.folder, options.out, options.recipe, force=options.force, dry_run=options.dry_run))

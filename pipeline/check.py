@@ -8,9 +8,12 @@ from datasets.errors import DatasetError
 from models import catalog as models_catalog
 from models import inspect, libraries
 from models.errors import ModelError
-from pipeline import devices, digest, raw_files, records
-from pipeline.config import Recipe
+from pipeline import digest
+from pipeline.cluster import devices
+from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
+from pipeline.input import records
+from pipeline.storage import raw_files
 from pipeline.workspace import Workspace
 
 RECORDS_PER_RAW = 1.1

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
+from pipeline.cluster.watch import Watch
 from pipeline.errors import WorkerLost
 from pipeline.fingerprint import PROJECT
 from pipeline.quiet import ENVIRONMENT
 from pipeline.run_folder import RunFolder
-from pipeline.watch import Watch
 from pipeline.workspace import SHARED, Workspace
 
 LOOK_SECONDS = 0.2

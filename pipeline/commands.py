@@ -9,16 +9,20 @@ from pathlib import Path
 
 from datasets.errors import ConversionError, DatasetError
 from models.errors import ModelError
-from pipeline import cluster, forecast, leftovers, lock, rendezvous, serving, shared, sweep
+from pipeline import forecast, lock
 from pipeline import recipe as recipes
-from pipeline.attend import assist, attend
 from pipeline.child import ChildError
-from pipeline.config import NAME, Recipe
+from pipeline.cluster import members, rendezvous
+from pipeline.cluster.attend import assist, attend
+from pipeline.config.recipe import NAME, Recipe
 from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.export import serving
 from pipeline.graph import STEPS
+from pipeline.lineage import abandoned, leftovers
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner, serving_name
-from pipeline.store import Store
+from pipeline.storage import shared
 from pipeline.summary import summary
 from pipeline.workspace import Workspace
 
@@ -67,7 +71,7 @@ def bring_up_to_date(
         Exit code of the step that ended badly, or 0. Where the environment names several workers (see
         pipeline.cluster), each of them comes here: the chief does this, the others help it and give its exit code.
     """
-    workers = cluster.joined(recipe.train.strategy, os.environ)
+    workers = members.joined(recipe.train.strategy, os.environ)
     if workers is None:
         return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id)
     if not workers.is_chief:
@@ -91,7 +95,7 @@ def _bring_up_to_date(
 ) -> int:
     """Do it in this process; `crew` are the other workers."""
     store = Store(workspace.store)
-    sweep.mark_killed(workspace, store)
+    abandoned.mark_killed(workspace, store)
     leftovers.remove(workspace)
     folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
     with (
@@ -116,7 +120,7 @@ def step(options: argparse.Namespace) -> int:
     workspace = open_workspace(options.workspace)
     chosen = next(found for found in STEPS if found.name == options.step)
     store = Store(workspace.store)
-    if chosen.distributed and (workers := cluster.of(os.environ)) and not workers.is_chief:
+    if chosen.distributed and (workers := members.of(os.environ)) and not workers.is_chief:
         folder = RunFolder.open(workspace, options.run)
         assist(Runner(workspace, folder.recipe(), folder, store, wait=True), chosen)
         return 0
@@ -190,7 +194,7 @@ def _drive(runner: Runner, until: str | None, rerun: frozenset[str]) -> int:
     try:
         runner.run_all(until, rerun)
     except ChildError as error:
-        sweep.mark_killed(runner.workspace, store, but=run)
+        abandoned.mark_killed(runner.workspace, store, but=run)
         store.end_run(run, _STATES.get(error.exit_code, "failed"))
         if error.reason:
             print(f"segline: {error.reason}. The same command goes on from the last checkpoint.")

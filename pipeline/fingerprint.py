@@ -16,12 +16,9 @@ from typing import Any
 PROJECT = Path(__file__).parent.parent
 PACKAGES = ("datasets", "models", "pipeline")
 
-VALUES_ONLY = frozenset(
-    f"pipeline.{name}"
-    for name in ("config", "drift_config", "errors", "evaluate_config", "input_config", "section", "train_config")
-)
-"""Modules whose whole effect on a step are values that the fingerprint already holds, so that a new key of some section
-does not make every step run again."""
+VALUES_ONLY = ("pipeline.config", "pipeline.errors")
+"""Modules and packages whose whole effect on a step are values that the fingerprint already holds, so that a new key
+of some section does not make every step run again."""
 
 ENVIRONMENT = (
     "KERAS_BACKEND",
@@ -116,7 +113,7 @@ def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in code or module in VALUES_ONLY or (path := _source(module)) is None:
+        if module in code or _is_values_only(module) or (path := _source(module)) is None:
             continue
         code[module], imported = _read(path, path.stat().st_mtime_ns)
         for name in imported:
@@ -134,6 +131,10 @@ def environment_of(libraries: Mapping[str, str]) -> dict[str, str]:
     if not {"tensorflow", "keras"} & set(libraries):
         return {}
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+
+
+def _is_values_only(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in VALUES_ONLY)
 
 
 def _parents(module: str) -> list[str]:

@@ -8,12 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-from pipeline import shared
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.graph import SERVED, STEPS, Step
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
-from pipeline.store import Store
+from pipeline.storage import shared
 from pipeline.workspace import SEAL, Workspace
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 
 RAW = "raw"
 """Input from outside: the dataset's raw folder."""

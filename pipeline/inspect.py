@@ -16,11 +16,12 @@ from models import catalog, image_file
 from models import inspect as looking
 from models.auxiliary import without_heads
 from models.fit import Fit
-from pipeline import facts, trained, unfinished
-from pipeline.channel_grid import grid
+from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
+from pipeline.export import facts
+from pipeline.prediction.served_model import newest_version
 from pipeline.run_folder import RunFolder
-from pipeline.served_model import newest_version
+from pipeline.training import trained, unfinished
 from pipeline.workspace import SEAL, Workspace, read_seal
 
 if TYPE_CHECKING:

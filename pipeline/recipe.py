@@ -10,9 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from datasets.errors import DatasetError
-from pipeline import evaluation_check
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
+from pipeline.evaluation import evaluation_check
 from pipeline.yaml_loader import Loader
 
 RECIPES = Path(__file__).with_name("recipes")

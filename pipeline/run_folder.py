@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline import recipe as recipes
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.digest import write_atomically
 from pipeline.errors import UserError
 from pipeline.fingerprint import PROJECT

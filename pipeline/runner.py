@@ -11,19 +11,24 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline import digest, drift, evaluation_check, facts, lock, properties, raw_files, remote, serving, shared
+from pipeline import digest, lock
 from pipeline.child import run_child
-from pipeline.config import Recipe, settings
+from pipeline.cluster.rendezvous import Crew
+from pipeline.config.recipe import Recipe, settings
+from pipeline.data import drift
 from pipeline.errors import GateError, Interrupted
+from pipeline.evaluation import evaluation_check
 from pipeline.explain import explain
+from pipeline.export import facts, serving
 from pipeline.fingerprint import Fingerprint, code_of, environment_of
 from pipeline.graph import CACHE, DIGESTS, RAW, SERVED, STEPS, Step
+from pipeline.lineage import properties
+from pipeline.lineage.store import Store
 from pipeline.plan import Input, Plan
 from pipeline.quiet import stderr_to
-from pipeline.rendezvous import Crew
 from pipeline.run_folder import RunFolder
 from pipeline.status import duration
-from pipeline.store import Store
+from pipeline.storage import raw_files, remote, shared
 from pipeline.workspace import SEAL, Workspace, read_seal
 
 

@@ -2,8 +2,9 @@
 
 import time
 
-from pipeline import lock, sweep
-from pipeline.store import Row, Store
+from pipeline import lock
+from pipeline.lineage import abandoned
+from pipeline.lineage.store import Row, Store
 from pipeline.workspace import Workspace
 
 
@@ -12,7 +13,7 @@ def lines(workspace: Workspace, limit: int) -> list[str]:
     if not workspace.store.is_file():
         return [f"Nothing has run in {workspace.root} yet. Begin with: segline run RECIPE"]
     store = Store(workspace.store)
-    sweep.mark_killed(workspace, store)
+    abandoned.mark_killed(workspace, store)
     said: list[str] = []
     for run in store.runs(limit):
         said += [f"{run['id']}  {run['state']}  {when(run['started'])}{_took(run)}"]

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from pipeline import json_file
+from pipeline.evaluation.score_table import table
 from pipeline.run_folder import RunFolder
-from pipeline.score_table import table
 
 
 def summary(run: RunFolder, served: Path | None) -> list[str]:

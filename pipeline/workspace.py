@@ -28,7 +28,7 @@ class Workspace:
 
     Attributes:
         root: The folder.
-        shared: URL of a storage by which workspaces share results (pipeline/shared.py); None: this one shares none.
+        shared: URL of a storage by which workspaces share results (pipeline/storage/shared.py); None: none is shared.
     """
 
     root: Path

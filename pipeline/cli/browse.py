@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.config import Recipe
+    from pipeline.config.recipe import Recipe
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, workspace: argparse.ArgumentParser) -> None:
@@ -25,8 +25,8 @@ def browse(options: argparse.Namespace) -> int:
     """Bring the records up to date and draw what is in them."""
     from functools import partial
 
-    from pipeline import browse as browsing
     from pipeline.commands import bring_up_to_date, open_workspace
+    from pipeline.data import browse as browsing
     from pipeline.errors import UserError
     from pipeline.run_folder import RunFolder
 
@@ -43,7 +43,7 @@ def browse(options: argparse.Namespace) -> int:
         from pipeline.quiet import quiet
 
         with quiet():
-            from pipeline.browse_augmented import drawing
+            from pipeline.data.browse_augmented import drawing
         augmented = partial(drawing, ingest, recipe.input, recipe.train.seed)
     found = browsing.browse(
         ingest,

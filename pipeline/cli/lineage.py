@@ -62,9 +62,9 @@ def add(
 
 def lineage(options: argparse.Namespace) -> None:
     """Say where a model or an artifact came from, or export everything."""
-    from pipeline import lineage as lineages
-    from pipeline import openlineage
     from pipeline.errors import UserError
+    from pipeline.lineage import ancestry as lineages
+    from pipeline.lineage import openlineage
     from pipeline.workspace import Workspace
 
     if options.openlineage:
@@ -80,7 +80,7 @@ def lineage(options: argparse.Namespace) -> None:
 
 def runs(options: argparse.Namespace) -> None:
     """List the runs."""
-    from pipeline import history
+    from pipeline.lineage import history
     from pipeline.workspace import Workspace
 
     found = history.runs(Workspace(options.workspace), options.limit)
@@ -92,7 +92,7 @@ def diff(options: argparse.Namespace) -> None:
     import json
     from dataclasses import asdict
 
-    from pipeline import diff as diffs
+    from pipeline.lineage import diff as diffs
     from pipeline.workspace import Workspace
 
     found = diffs.diff(Workspace(options.workspace), options.first, options.second)
@@ -112,7 +112,7 @@ def explain(options: argparse.Namespace) -> None:
 
 def gc(options: argparse.Namespace) -> None:
     """Remove what nobody needs."""
-    from pipeline import gc as collector
+    from pipeline.lineage import gc as collector
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace.resolve())
@@ -128,7 +128,7 @@ def gc(options: argparse.Namespace) -> None:
 
 def verify(options: argparse.Namespace) -> None:
     """Read everything again."""
-    from pipeline import verify as verifier
+    from pipeline.lineage import verify as verifier
     from pipeline.workspace import Workspace
 
     found = []
@@ -141,8 +141,8 @@ def verify(options: argparse.Namespace) -> None:
 
 def reproduce(options: argparse.Namespace) -> None:
     """Make a run anew and compare."""
-    from pipeline import reproduce as reproducer
-    from pipeline.diff import figure_lines
+    from pipeline.lineage import reproduce as reproducer
+    from pipeline.lineage.diff import figure_lines
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace.resolve())

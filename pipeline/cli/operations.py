@@ -73,7 +73,7 @@ def backfill(options: argparse.Namespace) -> int:
 
 def doctor(options: argparse.Namespace) -> int:
     """Say whether this machine is fit for Segline. Gives 1 where something will fail, else 0."""
-    from pipeline import doctor as doctors
+    from pipeline.host import doctor as doctors
     from pipeline.workspace import Workspace
 
     found = list(doctors.examine(Workspace(options.workspace), deep=options.deep))

@@ -40,8 +40,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, work
 
 def compare(options: argparse.Namespace) -> None:
     """Compare two evaluations image by image."""
-    from pipeline import comparison, json_file
+    from pipeline import json_file
     from pipeline.errors import UserError
+    from pipeline.evaluation import comparison
 
     if not 0.5 < options.confidence < 1:
         raise UserError(f"--confidence must be between 0.5 and 1. Received: {options.confidence:g}.")
@@ -56,7 +57,7 @@ def compare(options: argparse.Namespace) -> None:
 def suspects(options: argparse.Namespace) -> None:
     """Look for wrong masks with a trained model."""
     from pipeline.errors import UserError
-    from pipeline.history import find
+    from pipeline.lineage.history import find
     from pipeline.quiet import quiet
     from pipeline.run_folder import RunFolder
     from pipeline.workspace import Workspace
@@ -67,7 +68,7 @@ def suspects(options: argparse.Namespace) -> None:
     run = RunFolder.open(workspace, find(workspace, options.run).id)
     splits = tuple(options.split or ("train", "val"))
     with quiet():
-        from pipeline import suspects as finder
+        from pipeline.evaluation import suspects as finder
     if options.dry_run:
         images = finder.foresee(run, splits)
         print(f"would look through {', '.join(f'{split} ({number} images)' for split, number in images.items())}")
@@ -80,8 +81,8 @@ def suspects(options: argparse.Namespace) -> None:
 
 def promote(options: argparse.Namespace) -> None:
     """Serve a model by hand."""
-    from pipeline import serving
-    from pipeline.history import open_store
+    from pipeline.export import serving
+    from pipeline.lineage.history import open_store
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace)
@@ -94,8 +95,8 @@ def promote(options: argparse.Namespace) -> None:
 
 def rollback(options: argparse.Namespace) -> None:
     """Serve an earlier model again."""
-    from pipeline import serving
-    from pipeline.history import open_store
+    from pipeline.export import serving
+    from pipeline.lineage.history import open_store
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace)
@@ -110,8 +111,9 @@ def rollback(options: argparse.Namespace) -> None:
 
 def _upload(workspace: "Workspace", served: Path) -> None:
     """Upload what is served to where the recipe of its run says."""
-    from pipeline import remote, serving
+    from pipeline.export import serving
     from pipeline.run_folder import RunFolder
+    from pipeline.storage import remote
 
     run = RunFolder(workspace.run(serving.origin(served).get("run", "none")))
     url = run.recipe().export.url if run.exists else None
@@ -121,7 +123,7 @@ def _upload(workspace: "Workspace", served: Path) -> None:
 
 def _folder(options: argparse.Namespace, text: str, step: str) -> Path:
     """Find a step's folder by its own path, from here or from the workspace, or by the beginning of a run's name."""
-    from pipeline.history import find
+    from pipeline.lineage.history import find
     from pipeline.run_folder import RunFolder
     from pipeline.workspace import SEAL, Workspace, read_seal
 

@@ -58,7 +58,7 @@ def predict(options: argparse.Namespace) -> None:
     from pipeline.quiet import quiet
 
     with quiet():
-        from pipeline.predict import predict as run_predict
+        from pipeline.prediction.predict import predict as run_predict
     run_predict(
         options.model,
         options.images,

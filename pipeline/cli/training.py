@@ -29,8 +29,8 @@ def add(
 
 def sweep(options: argparse.Namespace) -> int:
     """Run every member of a grid and show them, the best first."""
-    from pipeline import grid
     from pipeline.commands import open_workspace
+    from pipeline.experiments import grid
 
     members = grid.members(options.recipe, options.set, options.grid)
     if options.dry_run:
@@ -41,7 +41,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 def tensorboard(options: argparse.Namespace) -> int:
     """Serve every training of a workspace on this machine until Ctrl-C."""
-    from pipeline import board
+    from pipeline.experiments import board
     from pipeline.workspace import Workspace
 
     return board.serve(Workspace(options.workspace), options.port)

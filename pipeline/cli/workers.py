@@ -27,8 +27,9 @@ def add(
 
 def launch(options: argparse.Namespace) -> int:
     """Run a recipe with several workers on this host."""
-    from pipeline import forecast, launch
+    from pipeline import forecast
     from pipeline import recipe as recipes
+    from pipeline.cluster import launch
     from pipeline.commands import open_workspace
     from pipeline.workspace import Workspace
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pipeline.charts import reliability
-from pipeline.gate import number
+from pipeline.drawing.charts import reliability
+from pipeline.evaluation.gate import number
 from pipeline.report import html
 from pipeline.report.material import Material
 

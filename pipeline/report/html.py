@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from pipeline.gate import number
+from pipeline.evaluation.gate import number
 
 Interval = Sequence[float] | None
 

@@ -1,6 +1,6 @@
 """report.md: the figures of a run, to paste into an issue or a paper's appendix."""
 
-from pipeline.gate import failures, number
+from pipeline.evaluation.gate import failures, number
 from pipeline.report.material import Material
 
 

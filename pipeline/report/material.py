@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets.spec import DatasetSpec
-from pipeline.config import settings
-from pipeline.drift import FILE as DRIFT
+from pipeline.config.recipe import settings
+from pipeline.data.drift import FILE as DRIFT
 from pipeline.run_folder import RunFolder
 from pipeline.workspace import Workspace, read_seal
 

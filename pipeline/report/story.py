@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from pipeline.charts import line_chart
-from pipeline.gate import number
-from pipeline.render import RIGHT, WRONG
+from pipeline.drawing.charts import line_chart
+from pipeline.drawing.render import RIGHT, WRONG
+from pipeline.evaluation.gate import number
 from pipeline.report import html
 from pipeline.report.material import Material
 from pipeline.status import duration

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from pipeline import commands, lock
 from pipeline import recipe as recipes
 from pipeline.errors import UserError
+from pipeline.lineage.store import Store
 from pipeline.schedule import notice, slots, systemd
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.ledger import Ledger
 from pipeline.schedule.turn import HELD, Outcome, Turn
 from pipeline.schedule.work import Work, for_slot, schedule_of
-from pipeline.store import Store
 from pipeline.workspace import Workspace
 
 

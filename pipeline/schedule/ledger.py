@@ -8,9 +8,9 @@ import json
 import socket
 from collections.abc import Mapping
 
+from pipeline.lineage.store import Row, Store
 from pipeline.schedule import slots
 from pipeline.schedule.config import ScheduleConfig
-from pipeline.store import Row, Store
 
 COUNTED = ("failed", "killed")
 """States of attempts that `retries` limits; an interrupted one was somebody's wish."""

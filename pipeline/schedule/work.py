@@ -9,18 +9,20 @@ from tempfile import TemporaryDirectory
 
 from datasets.errors import DatasetError
 from models.errors import ModelError
-from pipeline import commands, serving, shared
+from pipeline import commands
 from pipeline import recipe as recipes
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.explain import explain
+from pipeline.export import serving
 from pipeline.graph import STEPS
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner, serving_name
 from pipeline.schedule import slots
 from pipeline.schedule.config import ScheduleConfig
 from pipeline.schedule.turn import Outcome
-from pipeline.store import Store
+from pipeline.storage import shared
 from pipeline.workspace import Workspace
 
 

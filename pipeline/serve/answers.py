@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import render
+from pipeline.drawing import render
 
 OUTPUTS = ("ids", "colour", "overlay", "json")
 """What `POST /segment?output=` may ask for, the default first."""

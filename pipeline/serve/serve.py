@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import UserError
+from pipeline.prediction.served_model import ServedModel
 from pipeline.serve.batcher import Batcher
 from pipeline.serve.server import LOCAL, Server
-from pipeline.served_model import ServedModel
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from pipeline.prediction.served_model import BadImageError, ServedModel
 from pipeline.serve import answers
 from pipeline.serve.batcher import Batcher
-from pipeline.served_model import BadImageError, ServedModel
 
 AT_ONCE = 8
 """Requests whose images are in memory at once; others wait."""

@@ -15,17 +15,23 @@ import tensorflow as tf
 
 from datasets.spec import DatasetSpec
 from models.inference import Inference
-from pipeline import devices, examples, facts, gate, json_file, overlays, pictures, records, trained
-from pipeline.comparison import compare
-from pipeline.config import Recipe
+from pipeline import json_file
+from pipeline.cluster import devices
+from pipeline.config.evaluate import EvaluateConfig
+from pipeline.config.recipe import Recipe
+from pipeline.drawing import overlays, pictures
 from pipeline.errors import UserError
-from pipeline.evaluate_config import EvaluateConfig
-from pipeline.gate import Rival
-from pipeline.image_counts import FILE as COUNTS
-from pipeline.image_counts import ImageCounts
-from pipeline.measurement import Measurement
-from pipeline.protocols import catalog as protocols
-from pipeline.scoring import Scorer
+from pipeline.evaluation import gate
+from pipeline.evaluation.comparison import compare
+from pipeline.evaluation.gate import Rival
+from pipeline.evaluation.image_counts import FILE as COUNTS
+from pipeline.evaluation.image_counts import ImageCounts
+from pipeline.evaluation.measurement import Measurement
+from pipeline.evaluation.protocols import catalog as protocols
+from pipeline.evaluation.scoring import Scorer
+from pipeline.export import facts
+from pipeline.input import examples, records
+from pipeline.training import trained
 
 if TYPE_CHECKING:
     import keras

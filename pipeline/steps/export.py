@@ -11,11 +11,15 @@ import tensorflow as tf
 from datasets.spec import DatasetSpec
 from models import libraries, servable
 from models.fit import Fit
-from pipeline import examples, facts, figures, formats, gate, json_file, model_card, parity, trained
-from pipeline.config import Recipe
+from pipeline import json_file
+from pipeline.config.recipe import Recipe
 from pipeline.errors import GateError, UserError
-from pipeline.image_counts import FILE as COUNTS
+from pipeline.evaluation import figures, gate
+from pipeline.evaluation.image_counts import FILE as COUNTS
+from pipeline.export import facts, formats, model_card, parity
+from pipeline.input import examples
 from pipeline.quiet import quiet
+from pipeline.training import trained
 
 if TYPE_CHECKING:
     import keras

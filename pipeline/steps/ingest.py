@@ -21,7 +21,7 @@ from datasets.audit import listed
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.shard_cache import ShardCache, sweep
 from pipeline import digest, json_file
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:

@@ -15,14 +15,17 @@ import keras
 import tensorflow as tf
 
 from models import catalog
-from pipeline import devices, input_check, json_file, not_finite, pulse, records, trained, worker_lost
-from pipeline.checkpoints import Checkpoints
-from pipeline.config import Recipe, TrainConfig
-from pipeline.job import Job
-from pipeline.recipe_job import make_job
-from pipeline.state import State
-from pipeline.team import Team
-from pipeline.trainer import Trainer
+from pipeline import json_file
+from pipeline.cluster import devices, pulse, worker_lost
+from pipeline.cluster.team import Team
+from pipeline.config.recipe import Recipe, TrainConfig
+from pipeline.input import input_check, records
+from pipeline.training import not_finite, trained
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.job import Job
+from pipeline.training.recipe_job import make_job
+from pipeline.training.state import State
+from pipeline.training.trainer import Trainer
 
 HISTORY = "history.json"
 

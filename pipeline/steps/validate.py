@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.spec import DatasetSpec
-from pipeline import anomalies, class_weights, json_file, statistics, statistics_protos
-from pipeline.config import Recipe
+from pipeline import json_file
+from pipeline.config.recipe import Recipe
+from pipeline.data import anomalies, statistics, statistics_protos
+from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError
-from pipeline.records import TRAIN
-from pipeline.statistics import SplitStatistics
+from pipeline.input.records import TRAIN
+from pipeline.training import class_weights
 
 NAME = 18
 

@@ -99,9 +99,9 @@ def evaluating(images: int) -> None:
 
     from datasets.spec import DatasetSpec
     from models import catalog, inference
-    from pipeline.measurement import Measurement
-    from pipeline.protocols.boundary import BoundaryF1
-    from pipeline.scoring import Batch
+    from pipeline.evaluation.measurement import Measurement
+    from pipeline.evaluation.protocols.boundary import BoundaryF1
+    from pipeline.evaluation.scoring import Batch
 
     spec = DatasetSpec("drawn", tuple(map(str, range(CLASSES))), ((0, 0, 0),) * CLASSES, {}, (), "", "", "")
     model = catalog.build("fast", CLASSES, {})

@@ -94,20 +94,20 @@ def ingest(camvid: Path, scratch: Path) -> Path:
 
 def measure(records: Path, settings: dict[str, str], images: int) -> dict[str, float]:
     """Take so many images from the training input, as the training does."""
-    from pipeline import input
-    from pipeline.config import AugmentConfig, InputConfig
+    from pipeline.config.recipe import AugmentConfig, InputConfig
+    from pipeline.input import batches
 
     augment = AugmentConfig(flip=True, scale=(0.5, 2.0), crop=SIZE, brightness=0.2, contrast=0.2)
     config = InputConfig(augment=augment, **settings)
-    dataset = input.train_dataset(
+    dataset = batches.train_dataset(
         records, config, batch_size=BATCH_SIZE, seed=0, epoch=0, cache=records.parent / "cache"
     )
-    batches = iter(dataset)
+    shown = iter(dataset)
     for _ in range(4):  # what is prefetched would count as taken in no time
-        next(batches)
+        next(shown)
     began, before = time.monotonic(), cpu_seconds()
     for _ in range(images // BATCH_SIZE):
-        next(batches)
+        next(shown)
     count = images // BATCH_SIZE * BATCH_SIZE
     wall, used = time.monotonic() - began, cpu_seconds() - before
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3

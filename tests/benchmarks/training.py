@@ -23,11 +23,11 @@ import tensorflow as tf
 
 from models import catalog, optimizers
 from models.losses import pixels, target
-from pipeline import calls
-from pipeline.logbook import Logbook
-from pipeline.moving_average import MovingAverage
-from pipeline.state import State
-from pipeline.update import make_update
+from pipeline.training import calls
+from pipeline.training.logbook import Logbook
+from pipeline.training.moving_average import MovingAverage
+from pipeline.training.state import State
+from pipeline.training.update import make_update
 
 CLASSES, FUSED = 11, 8
 Run = Callable[[Iterator[Any], int], Any]

@@ -14,9 +14,9 @@ import pytest
 from pipeline import fingerprint, forecast
 from pipeline import recipe as recipes
 from pipeline.graph import STEPS
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
-from pipeline.store import Store
 from pipeline.workspace import Workspace
 
 PROJECT = Path(__file__).parents[2]
@@ -136,11 +136,11 @@ def test_raw_files_run_everything(change: Callable[[Bench], None], bench: Bench)
 MODULES = {
     "datasets/tfrecord.py": ("ingest", ALL),
     "datasets/camvid/classes.py": ("ingest", ALL),
-    "pipeline/class_weights.py": ("validate", ALL[1:]),
+    "pipeline/training/class_weights.py": ("validate", ALL[1:]),
     "models/blocks.py": ("train", LEARNING),
     "models/metrics.py": ("train", LEARNING),
-    "pipeline/gate.py": ("evaluate", LEARNING[1:]),
-    "pipeline/parity.py": ("export", LEARNING[2:]),
+    "pipeline/evaluation/gate.py": ("evaluate", LEARNING[1:]),
+    "pipeline/export/parity.py": ("export", LEARNING[2:]),
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import STEP_NAMES
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.graph import RAW, SERVED, STEPS, Step
 
 

@@ -12,15 +12,18 @@ from models import catalog, segmenter, servable
 from models.auxiliary import without_heads
 from models.errors import ModelError
 from models.fit import Fit
-from pipeline import channel_grid, facts, inspect, recipe, trained
+from pipeline import inspect, recipe
 from pipeline.__main__ import main
-from pipeline.checkpoints import Checkpoints
-from pipeline.config import ModelConfig
+from pipeline.config.recipe import ModelConfig
+from pipeline.drawing import channel_grid
 from pipeline.errors import UserError
-from pipeline.job import Job
-from pipeline.recipe_job import make_job
+from pipeline.export import facts
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
-from pipeline.store import Store
+from pipeline.training import trained
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.job import Job
+from pipeline.training.recipe_job import make_job
 from pipeline.workspace import Workspace
 
 TINY = Path(__file__).parents[1] / "tiny.yaml"

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import recipe as recipes
-from pipeline.config import Recipe, settings
+from pipeline.config.recipe import Recipe, settings
 from pipeline.errors import UserError
 
 GOOD = """

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from datasets import catalog as datasets_catalog
 from models import catalog
-from pipeline import optimisation
 from pipeline import recipe as recipes
-from pipeline.config import Recipe
-from pipeline.update import make_update
+from pipeline.config.recipe import Recipe
+from pipeline.training import optimisation
+from pipeline.training.update import make_update
 
 QUICK = {"demo", "camvid_fast", "salt_unet", "salt_unet_modern"}
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import leftovers, lineage, lock, status, sweep
-from pipeline.config import Recipe
+from pipeline import lock, status
+from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.explain import explain
 from pipeline.graph import RAW, Step
+from pipeline.lineage import abandoned, ancestry, leftovers
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
-from pipeline.store import Store
 from pipeline.workspace import SEAL, Workspace
 
 PROJECT = Path(__file__).parents[2]
@@ -210,7 +211,7 @@ def test_a_kill_between_rename_and_record_is_made_good(bench: Bench, monkeypatch
         bench.run(INGEST)
     folder = bench.run(INGEST)
     assert bench.states() == [("ingest", "reused")]
-    told = lineage.lines(bench.workspace, folder.artifact("ingest"))
+    told = ancestry.lines(bench.workspace, folder.artifact("ingest"))
     assert any("made by   run run1" in line for line in told)
 
 
@@ -222,7 +223,7 @@ def test_a_lost_store_costs_no_result(bench: Bench) -> None:
     bench.store = Store(bench.workspace.store)
     folder = bench.run(INGEST, VALIDATE)
     assert [state for _, state in bench.states()] == ["done", "reused", "done", "reused"]
-    told = lineage.lines(bench.workspace, folder.artifact("validate"))
+    told = ancestry.lines(bench.workspace, folder.artifact("validate"))
     assert any(line.strip().startswith("raw") for line in told)
 
 
@@ -248,7 +249,7 @@ from test_runner import Bench, FakeStep, RAW
 bench = Bench.__new__(Bench)
 bench.__dict__.update({{}})
 from pipeline.workspace import Workspace
-from pipeline.store import Store
+from pipeline.lineage.store import Store
 root = Path({root!r})
 bench.root, bench.raw, bench.runs = root, root / "raw", 7
 bench.workspace = Workspace(root / "work")
@@ -268,7 +269,7 @@ def test_kill_9_leaves_the_old_state_and_the_same_command_finishes(bench: Bench)
     assert any("running" in line for line in status.lines(bench.workspace, 1))
     process.send_signal(signal.SIGKILL)
     process.wait()
-    sweep.mark_killed(bench.workspace, bench.store)
+    abandoned.mark_killed(bench.workspace, bench.store)
     assert [row["state"] for row in bench.store.executions("run8")] == ["killed"]
     folder = bench.run(INGEST)
     assert (folder.artifact("ingest") / "records").read_text() == "alpha"
@@ -279,10 +280,10 @@ def test_kill_9_leaves_the_old_state_and_the_same_command_finishes(bench: Bench)
 
 def test_lineage_goes_back_to_the_raw_files(bench: Bench) -> None:
     folder = bench.run(INGEST, VALIDATE)
-    told = "\n".join(lineage.lines(bench.workspace, folder.artifact("validate") / "size"))
+    told = "\n".join(ancestry.lines(bench.workspace, folder.artifact("validate") / "size"))
     seal = json.loads((folder.artifact("ingest") / SEAL).read_text())
     assert told.startswith("validate  artifacts/validate/")
     assert f"raw  {bench.raw}" in told
     assert seal["digest"] in told and seal["fingerprint"]["inputs"]["raw"] in told
     with pytest.raises(UserError, match="does not know"):
-        lineage.lines(bench.workspace, bench.root / "nowhere")
+        ancestry.lines(bench.workspace, bench.root / "nowhere")

@@ -16,10 +16,10 @@ import yaml
 from pipeline import lock
 from pipeline.__main__ import main
 from pipeline.errors import UserError
+from pipeline.lineage.store import Store
 from pipeline.schedule import commands, systemd, work
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.ledger import Ledger
-from pipeline.store import Store
 from pipeline.workspace import Workspace
 
 TOKEN = "s3cret-t0ken"

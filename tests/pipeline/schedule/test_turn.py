@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline import lock
+from pipeline.lineage.store import Store
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.config import ScheduleConfig
 from pipeline.schedule.ledger import Ledger
 from pipeline.schedule.turn import HELD, Outcome, Turn
-from pipeline.store import Store
 from pipeline.workspace import Workspace
 
 PROJECT = Path(__file__).parents[3]

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from pipeline import commands
-from pipeline.config import Recipe
+from pipeline.config.recipe import Recipe
 from pipeline.graph import RAW, Step
+from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
 from pipeline.schedule import work
-from pipeline.store import Store
 from pipeline.workspace import Workspace
 
 

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from datasets.spec import DatasetSpec
 from models.servable import Servable, described
-from pipeline import facts
-from pipeline.config import ModelConfig
+from pipeline.config.recipe import ModelConfig
+from pipeline.export import facts
 
 OUTPUTS = ("argmax", "probabilities")
 

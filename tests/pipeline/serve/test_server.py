@@ -19,9 +19,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import UserError
+from pipeline.prediction.served_model import ServedModel
 from pipeline.serve import serve as serving
 from pipeline.serve import server as serving_server
-from pipeline.served_model import ServedModel
 
 MAX_BYTES = 200_000
 

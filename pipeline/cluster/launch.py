@@ -1,0 +1,191 @@
+"""Several workers on one host: starts them, forwards what they print, ends all when one ends, and starts again."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
+
+from pipeline import json_lines
+from pipeline.cluster.members import of
+from pipeline.digest import text_digest
+from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.fingerprint import PROJECT
+from pipeline.host import machine
+from pipeline.workspace import Workspace
+
+FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code})
+"""Exit codes after which a new start would end no better, or is not wanted."""
+
+GRACE_SECONDS = 60.0
+"""Time for the other workers to end by themselves when one has ended; once more as much after SIGTERM."""
+
+
+def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_restarts: int = 0) -> int:
+    """Run `segline run` so many times on this host, as one job; give the exit code of the first worker that failed.
+
+    Args:
+        workers: How many. The GPUs that this process sees are shared out evenly.
+        arguments: Of `segline run`.
+        workspace: Where; the same that `arguments` name.
+        max_restarts: How often all start again where one failed. They go on from the last checkpoint.
+
+    Raises:
+        UserError: Fewer than two workers, GPUs that cannot be shared out evenly, or a job inside a job.
+    """
+    if workers < 2:
+        raise UserError(f"--workers must be 2 or more. Received: {workers}. For one, use `segline run`.")
+    if found := of(os.environ):
+        raise UserError(f"{found.source} already names {len(found.workers)} workers; there, use `segline run` on each.")
+    shares = gpu_shares(workers, visible_gpus(os.environ))
+    for restarts in range(max_restarts + 1):
+        code = _Job(workers, arguments, shares, workspace).run()
+        if code in FINAL or restarts == max_restarts:
+            return code
+        print(f"launch    a worker ended with exit code {code}: restart {restarts + 1} of {max_restarts}", flush=True)
+    raise AssertionError("the last round returns")
+
+
+def visible_gpus(environment: Mapping[str, str]) -> list[str]:
+    """Name the GPUs that TensorFlow would use."""
+    named = environment.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name.strip() not in ("", "-1")]
+    return [str(index) for index in range(len(machine.gpus() or []))]
+
+
+def gpu_shares(workers: int, gpus: Sequence[str]) -> list[str]:
+    """Give each worker its GPUs, as CUDA_VISIBLE_DEVICES has them; "" where there are none.
+
+    Raises:
+        UserError: They cannot be shared out evenly.
+    """
+    if len(gpus) % workers:
+        raise UserError(
+            f"{workers} workers cannot share {len(gpus)} GPU{'s' * (len(gpus) != 1)} evenly. Set --workers to a "
+            "divisor, or hide some: CUDA_VISIBLE_DEVICES=0,1. To use the CPU alone: CUDA_VISIBLE_DEVICES=-1."
+        )
+    each = len(gpus) // workers
+    return [",".join(gpus[number * each : (number + 1) * each]) for number in range(workers)]
+
+
+class _Job:
+    """One start of all workers."""
+
+    def __init__(self, workers: int, arguments: Sequence[str], gpus: Sequence[str], workspace: Workspace) -> None:
+        self._addresses = free_addresses(workers)
+        self._arguments, self._gpus, self._workspace = arguments, gpus, workspace
+        self._children: list[subprocess.Popen[str]] = []
+        self._asked = False
+
+    def run(self) -> int:
+        before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+        printing = threading.Lock()
+        try:
+            self._children = [self._start(index) for index in range(len(self._addresses))]
+            threads = [
+                threading.Thread(target=_forward, args=(child.stdout, index, printing), daemon=True)
+                for index, child in enumerate(self._children)
+            ]
+            for thread in threads:
+                thread.start()
+            code = self._wait()
+            for thread in threads:
+                thread.join(GRACE_SECONDS)
+        finally:
+            for child in self._children:  # the steps of one that was killed, too: they may be stopped
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            shutil.rmtree(self._workspace.cluster(text_digest("\n".join(self._addresses))), ignore_errors=True)
+        return code
+
+    def _start(self, index: int) -> "subprocess.Popen[str]":
+        config = {"cluster": {"worker": self._addresses}, "task": {"type": "worker", "index": index}}
+        path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONPATH": path}
+        if self._gpus[index]:
+            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index]
+        command = [sys.executable, "-P", "-m", "pipeline", "run", *self._arguments]
+        # In a session of its own, Ctrl-C comes to it once, from here, and not to each of its steps besides.
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def _pass_on(self, number: int, _: object) -> None:
+        if self._asked and number == signal.SIGINT:  # Ctrl-C again: at once
+            for child in self._children:
+                _signal(child, signal.SIGKILL)
+        self._asked = True
+        for child in self._children:
+            _signal(child, signal.SIGTERM, whole=False)
+
+    def _wait(self) -> int:
+        """Wait for all; when one has ended, the others get some time to do the same."""
+        code, deadlines = 0, list[float]()
+        while None in (codes := [child.poll() for child in self._children]):
+            ended = [found for found in codes if found is not None]
+            code = code or next((found for found in ended if found), 0)
+            if ended and not deadlines:
+                deadlines = [time.monotonic() + GRACE_SECONDS, time.monotonic() + 2 * GRACE_SECONDS]
+            for child in self._children:
+                if len(deadlines) == 2 and time.monotonic() > deadlines[0]:
+                    _signal(child, signal.SIGTERM, whole=False)
+                if deadlines and time.monotonic() > deadlines[-1]:
+                    _signal(child, signal.SIGKILL)
+            if len(deadlines) == 2 and time.monotonic() > deadlines[0]:
+                del deadlines[0]
+            time.sleep(0.1)
+        code = code or next((child.returncode for child in self._children if child.returncode), 0)
+        return 128 - code if code < 0 else code
+
+
+def free_addresses(count: int) -> list[str]:
+    """Give so many addresses of this host that nothing listens on, for now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _forward(stream: TextIO, index: int, printing: threading.Lock) -> None:
+    """Print what a worker prints, each line under its number; JSON lines stay JSON."""
+    prefix = "" if os.environ.get(json_lines.VARIABLE) == "1" else f"[{index}] "
+    for line in stream:
+        with printing:
+            print(f"{prefix}{line.rstrip()}", flush=True)
+
+
+def _signal(child: "subprocess.Popen[str]", number: signal.Signals, *, whole: bool = True) -> None:
+    """Send a signal to a worker, or to the whole of its session: its steps are processes of their own."""
+    if child.poll() is None:
+        if whole:
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)
+
+
+def arguments_of(recipe: str, settings: Sequence[str], workspace: Path, until: str | None) -> list[str]:
+    """Give the arguments of `segline run`."""
+    told = [argument for setting in settings for argument in ("--set", setting)]
+    return [recipe, *told, "--workspace", str(workspace), *(["--until", until] if until else [])]

@@ -1,0 +1,27 @@
+"""The recipe's section `validate.drift`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.section import Section
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Factor = Annotated[float, Field(ge=1)]
+Levels = Annotated[float, Field(ge=0, le=255)]
+Severity = Literal["error", "warning", "ignore"]
+
+
+class DriftConfig(Section):
+    """How far new data may lie from those of the served model. A limit that is null is not looked at."""
+
+    severity: Severity = Field(default="warning", description="of what lies beyond a limit; an error stops the run")
+    groups: Severity = Field(default="warning", description="of groups that are new or have vanished")
+    class_share: Share | None = Field(default=0.05, description="change of a class's share of the labelled pixels")
+    class_factor: Factor | None = Field(default=2.0, description="factor by which that share grows or shrinks")
+    rare: Share = Field(default=0.001, description="below this share before and now, a class's factor says nothing")
+    ignored_share: Share | None = Field(default=0.05, description="change of the share of ignored pixels")
+    brightness: Levels | None = Field(default=12.0, description="change of the mean over red, green, blue, of 255")
+    contrast: Levels | None = Field(default=12.0, description="change of the standard deviation, of 255")
+    new_sizes: Share | None = Field(default=0.1, description="share of images of a size that was not there before")
+    images_factor: Factor | None = Field(default=2.0, description="factor by which the number of images changes")

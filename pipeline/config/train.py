@@ -1,0 +1,141 @@
+"""The recipe's section `train`.
+
+Times are seconds unless a name says otherwise.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from models.errors import ModelError
+from models.losses import catalog as losses_catalog
+from pipeline.config.section import PACE, Section
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class BackboneTraining(Section):
+    """How the backbone learns beside the rest of the network."""
+
+    learning_rate_factor: Annotated[float, Field(gt=0)] = Field(
+        default=1.0, description="its learning rate is train.learning_rate times this"
+    )
+    frozen_epochs: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
+        default=0, description="epochs at the beginning in which it stays as it is, its normalisation too"
+    )
+
+
+class TensorBoardConfig(Section):
+    """What TensorBoard shows beyond scalars, pictures and settings. Each of these costs time."""
+
+    histograms: bool = Field(default=False, description="of every weight, at each validation")
+    graph: bool = Field(default=False, description="the network's operations")
+    inspect: tuple[str, ...] = Field(
+        default=(), description="layers whose filters and answers to an image are drawn at each validation"
+    )
+    profile: tuple[Positive, Positive] | None = Field(
+        default=None, description="first and last step, from 1, in which the profiler runs"
+    )
+
+    @model_validator(mode="after")
+    def _profile_is_a_range(self) -> "TensorBoardConfig":
+        if self.profile and self.profile[0] > self.profile[1]:
+            raise ValueError(f"`profile` must be [first step, last step]. Received: {list(self.profile)}.")
+        return self
+
+
+class TrainConfig(Section):
+    """How the weights are found."""
+
+    epochs: Positive
+    batch_size: Positive = Field(description="images of a step over all devices together")
+    accumulate: Positive = Field(
+        default=1, description="parts of a step that a device computes one after the other, to save memory"
+    )
+    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_batch: Positive | None = Field(
+        default=None, description="batch size that learning_rate is meant for; it grows in proportion; null: for any"
+    )
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"] = "adamw"
+    momentum: Fraction = Field(default=0.9, description="of sgd (Nesterov) and rmsprop")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="decoupled; not on biases and norms")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="most length of the gradient of all weights together; null: any"
+    )
+    ema: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="decay of the moving average of the weights, which is what is kept; null: none"
+    )
+    schedule: Literal["constant", "cosine", "poly", "step"] = "cosine"
+    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    decay_epochs: tuple[Positive, ...] = Field(default=(), description="epochs after which `schedule: step` decays")
+    decay_factor: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.1, description="what it decays by")
+    backbone: BackboneTraining = BackboneTraining()
+    loss: dict[str, float | dict[str, Any]] = Field(
+        default={"cross_entropy": 1.0}, description="losses that are added up: {name: weight or {weight, parameters}}"
+    )
+    class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = "none"
+    label_smoothing: Fraction = 0.0
+    validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
+    best_by: Literal["miou", "pixel_accuracy", "loss"] = Field(
+        default="miou", description="of validation: which weights are kept"
+    )
+    patience: Positive | None = Field(
+        default=None, description="end after so many measurements without a better one; null: never early"
+    )
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=60.0, description="time between two checkpoints", json_schema_extra=PACE
+    )
+    keep_checkpoints: Positive = Field(default=2, description="newest ones that are kept", json_schema_extra=PACE)
+    samples: Annotated[int, Field(ge=0)] = Field(default=4, description="validation images shown in TensorBoard")
+    tensorboard: TensorBoardConfig = TensorBoardConfig()
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
+        default="auto", description="auto: every worker that the environment names; there every GPU, or the CPU"
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=600.0,
+        description="time without a sign of life from a worker after which all of them end",
+        json_schema_extra=PACE,
+    )
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    steps_per_call: Positive = Field(
+        default=1, description="steps without a return to Python between them", json_schema_extra=PACE
+    )
+    deterministic: bool = Field(default=False, description="the same weights from two runs, on a GPU too; slower there")
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+    @field_validator("loss")
+    @classmethod
+    def _are_losses(cls, loss: losses_catalog.Terms) -> losses_catalog.Terms:
+        try:
+            losses_catalog.check(loss)
+        except ModelError as error:
+            raise ValueError(str(error)) from None
+        return loss
+
+    @model_validator(mode="after")
+    def _epochs_fit(self) -> "TrainConfig":
+        problems = []
+        if self.warmup_epochs >= self.epochs:
+            problems.append(
+                f"`warmup_epochs` must be less than `epochs`. Received: {self.warmup_epochs:g} of {self.epochs}."
+            )
+        if (self.schedule == "step") != bool(self.decay_epochs):
+            problems.append(
+                "`decay_epochs` say when `schedule: step` decays; set both or neither. "
+                f"Received: schedule {self.schedule!r}, decay_epochs {list(self.decay_epochs)}."
+            )
+        if late := [epoch for epoch in self.decay_epochs if epoch >= self.epochs]:
+            problems.append(f"`decay_epochs` must be less than `epochs`. Received: {late} of {self.epochs}.")
+        if self.backbone.frozen_epochs != "all" and self.backbone.frozen_epochs >= self.epochs:
+            problems.append(
+                f"`backbone.frozen_epochs` must be less than `epochs`, or 'all'. "
+                f"Received: {self.backbone.frozen_epochs} of {self.epochs}."
+            )
+        if self.batch_size % self.accumulate:
+            problems.append(
+                f"`accumulate` must divide `batch_size`. Received: {self.accumulate} parts of {self.batch_size} images."
+            )
+        if problems:
+            raise ValueError(" ".join(problems))
+        return self

@@ -1,0 +1,112 @@
+"""What is wrong with a data set as a whole, though each of its files is sound."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from datasets.spec import DatasetSpec
+from pipeline.config.recipe import Severity, ValidateConfig
+from pipeline.data.statistics import SplitStatistics
+from pipeline.input.records import TRAIN
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One thing that is wrong.
+
+    Attributes:
+        anomaly: Its kind: a key of the recipe's section `validate`, or "train_missing", which no setting permits.
+        severity: "error" stops the run, "warning" is shown, "ignore" is left out.
+        message: What is wrong, with names.
+    """
+
+    anomaly: str
+    severity: Severity
+    message: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON."""
+        return asdict(self)
+
+
+def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: ValidateConfig) -> list[Anomaly]:
+    """Find every anomaly that is not ignored, errors first."""
+    filled = {name: split for name, split in splits.items() if split.images}
+    found = [
+        *_missing_splits(filled, spec, severities.split_missing),
+        *_absent_classes(filled, spec, severities.class_absent_from_train),
+        *_shared_images(filled, severities.same_image_in_two_splits),
+        *_void_masks(filled, severities.all_void_mask),
+    ]
+    return sorted((one for one in found if one.severity != "ignore"), key=lambda one: one.severity != "error")
+
+
+def refusal(anomalies: Sequence[Anomaly]) -> str:
+    """Tell of all anomalies in one message, and of the settings by which the errors become warnings."""
+    errors = [one for one in anomalies if one.severity == "error"]
+    lines = [
+        f"{len(errors)} error{'s' * (len(errors) != 1)} in the data; nothing was trained on it:",
+        *lines_of(errors),
+    ]
+    if len(errors) < len(anomalies):
+        lines += ["Besides:", *lines_of(anomalies[len(errors) :])]
+    lines.append("Put the raw data right and run again.")
+    settings = sorted({one.anomaly for one in errors} & set(ValidateConfig.model_fields))
+    if settings:
+        lines += ["To go on all the same:", *(f"  --set validate.{setting}=warning" for setting in settings)]
+    return "\n".join(lines)
+
+
+def lines_of(anomalies: Sequence[Anomaly]) -> list[str]:
+    """Give one indented line for each anomaly."""
+    return [f"  {one.severity}: {one.message}" for one in anomalies]
+
+
+def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+    """Published splits that hold no image. Without training images there is nothing to do: always an error."""
+    for name in dict.fromkeys([TRAIN, *spec.split_sizes]):
+        if name in splits:
+            continue
+        size = f", published are {spec.split_sizes[name]}" if name in spec.split_sizes else ""
+        message = f"split {name} is missing: it holds no image{size}"
+        if name == TRAIN:
+            yield Anomaly("train_missing", "error", message)
+        else:
+            yield Anomaly("split_missing", severity, message)
+
+
+def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+    """Classes that some other split shows and training cannot learn."""
+    if TRAIN not in splits:
+        return
+    for index in np.flatnonzero(splits[TRAIN].pixels == 0):
+        elsewhere = [
+            f"{name} ({split.pixels[index]} pixels in {split.images_with_class[index]} images)"
+            for name, split in splits.items()
+            if split.pixels[index]
+        ]
+        if elsewhere:
+            message = f"class {spec.classes[index]!r} is absent from train, but present in {', '.join(elsewhere)}"
+            yield Anomaly("class_absent_from_train", severity, message)
+
+
+def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
+    """Images that are byte for byte the same in two splits: the evaluation would measure memory."""
+    for one, other in combinations(splits, 2):
+        for digest in (digest for digest in splits[one].ids if digest in splits[other].ids):
+            ids = f"{one} {splits[one].ids[digest]!r}, {other} {splits[other].ids[digest]!r}"
+            yield Anomaly("same_image_in_two_splits", severity, f"the same image in two splits: {ids}")
+
+
+def _void_masks(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
+    """Images that teach and measure nothing; a split without any label, as published test splits are, is one line."""
+    for name, split in splits.items():
+        if len(split.void_ids) == split.images > 1:
+            message = f"split {name} has no labels: all {split.images} masks are void, nothing can be measured on it"
+            yield Anomaly("all_void_mask", severity, message)
+            continue
+        for id_ in split.void_ids:
+            yield Anomaly("all_void_mask", severity, f"every pixel of the mask is void: {name} {id_!r}")

@@ -1,0 +1,83 @@
+"""What a split holds, as text of at most 80 columns and as a picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from datasets.spec import DatasetSpec
+from pipeline.data.statistics import SplitStatistics
+from pipeline.drawing import render
+
+NAME = 22
+BAR = 20
+
+SIZES = 8
+"""How many sizes are listed, the most frequent first."""
+
+WIDTH, ROW, LEFT, BARS = 800, 22, 180, 360
+
+
+def table(split: str, found: SplitStatistics, spec: DatasetSpec) -> list[str]:
+    """Write classes and sizes of a split as lines."""
+    labelled = int(found.pixels.sum())
+    void = found.void_pixels / max(1, labelled + found.void_pixels)
+    lines = [
+        f"{split} of {spec.name}: {found.images:,} images, {labelled:,} labelled pixels, {void:.1%} ignored",
+        "",
+        f"{'class':<{NAME}} {'pixels':>8} {'images':>8}",
+    ]
+    largest = max(found.shares.max(initial=0), 1e-12)
+    for name, share, images in zip(spec.classes, found.shares, found.images_with_class, strict=True):
+        bar = "#" * round(BAR * share / largest)
+        short = name if len(name) <= NAME else name[: NAME - 2] + ".."
+        lines.append(f"{short:<{NAME}} {share:>8.2%} {images:>8,}  {bar}".rstrip())
+    return [*lines, "", "height x width: " + _sizes(found)]
+
+
+def _sizes(found: SplitStatistics) -> str:
+    common = found.sizes.most_common(SIZES)
+    listed = ", ".join(f"{height}x{width} ({number:,})" for (height, width), number in common[:3])
+    more = len(found.sizes) - 3
+    return listed + (f" and {more:,} more sizes" if more > 0 else "")
+
+
+def plot(found: SplitStatistics, spec: DatasetSpec) -> np.ndarray:
+    """Draw the share of the pixels and of the images for each class, and how many images have which size.
+
+    Returns:
+        uint8 [H,800,3].
+    """
+    images = max(1, found.images)
+    classes = [
+        (name, float(share), f"{share:.2%} of pixels, {number / images:.0%} of images", colour)
+        for name, share, number, colour in zip(
+            spec.classes, found.shares, found.images_with_class, spec.colours, strict=True
+        )
+    ]
+    sizes = [
+        (f"{height}x{width}", number / images, f"{number:,} images", (120, 130, 140))
+        for (height, width), number in found.sizes.most_common(SIZES)
+    ]
+    title = f"{SIZES} most frequent of {len(found.sizes):,} sizes" if len(found.sizes) > SIZES else "sizes"
+    return render.stack(
+        [
+            render.caption(_bars(classes), "classes: share of the labelled pixels"),
+            render.caption(_bars(sizes), f"{title}, height x width"),
+        ],
+        gap=12,
+    )
+
+
+def _bars(rows: Sequence[tuple[str, float, str, tuple[int, int, int]]]) -> np.ndarray:
+    """Draw rows of (name, length, text, colour); the longest bar has the whole length."""
+    picture = Image.new("RGB", (WIDTH, ROW * len(rows) + ROW // 2), render.PAPER)
+    draw, font = ImageDraw.Draw(picture), render.font()
+    longest = max((length for _, length, _, _ in rows), default=0) or 1
+    for number, (name, length, text, colour) in enumerate(rows):
+        top = number * ROW + ROW // 4
+        draw.text((LEFT - 8, top + 1), name, fill=render.INK, font=font, anchor="ra")
+        right = LEFT + round(BARS * length / longest)
+        draw.rectangle((LEFT, top, right, top + ROW - 7), fill=colour, outline=render.INK)
+        draw.text((right + 8, top + 1), text, fill=render.INK, font=font)
+    return np.asarray(picture)

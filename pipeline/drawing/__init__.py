@@ -1,0 +1,1 @@
+"""Pictures and plots, with NumPy and Pillow alone."""

@@ -1,0 +1,53 @@
+"""Grids of numbered tiles: the filters of a layer, or its answers to an image."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models import inspect as looking
+from models.fit import Fit
+from pipeline.drawing import render
+
+if TYPE_CHECKING:
+    import keras
+
+NARROWEST, WIDEST = 96, 320
+"""Width of a tile, pixels: its number must fit, and many must fit a screen."""
+
+
+def grid(pictures: np.ndarray, title: str) -> np.ndarray:
+    """Lay out pictures [N,h,w,1 or 3] in 0..1 as numbered tiles, about as wide as high: uint8 [H,W,3]."""
+    count, height, width, _ = pictures.shape
+    factor = max(1, -(-NARROWEST // width))
+    columns = max(1, round(math.sqrt(count * height / width)))
+    tiles = []
+    for number, picture in enumerate(pictures):
+        tile = np.round(255 * np.broadcast_to(picture, (height, width, 3))).astype(np.uint8)
+        tile = tile.repeat(factor, axis=0).repeat(factor, axis=1)
+        tiles.append(render.caption(render.fit(tile, min(tile.shape[1], WIDEST)), str(number)))
+    rows = [render.side_by_side(tiles[first : first + columns], 2) for first in range(0, count, columns)]
+    return render.caption(render.stack(rows, 2), f"{title}: {count}")
+
+
+def training_pictures(
+    model: "keras.Model", layers: Sequence[str], fit: Fit | None, image: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Draw the activations of layers, and the filters of those that have such, for TensorBoard.
+
+    Args:
+        model: The network in training.
+        layers: Names of its layers.
+        fit: How the image comes to the size that it sees; None: as it is.
+        image: uint8 [H,W,3], the same every time.
+
+    Returns:
+        {"inspect/<layer>/activations" or "inspect/<layer>/filters": uint8 [H,W,3]}.
+    """
+    found = {}
+    for layer in layers:
+        found[f"inspect/{layer}/activations"] = grid(looking.activations(model, layer, image, fit), layer)
+        if looking.has_filters(model, layer):
+            found[f"inspect/{layer}/filters"] = grid(looking.filters(model, layer), layer)
+    return found

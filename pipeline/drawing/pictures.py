@@ -1,0 +1,106 @@
+"""The pictures of an evaluation as files, for the report: whole images, and crops where classes are confused.
+
+pictures/index.json   {"examples": [...], "confused": [...]}, each entry with the files of its parts
+overlays/             the same examples as one captioned strip each, to look at by themselves
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from datasets.spec import DatasetSpec
+from pipeline import json_file
+from pipeline.drawing import overlays
+from pipeline.drawing.overlays import Choice
+from pipeline.input.examples import Example
+
+INDEX = "index.json"
+
+CROP = 1 / 3
+"""Side of a crop, as a share of the image's shorter side."""
+
+SMALLEST = 48
+"""Pixels that a crop shows at least."""
+
+Entry = dict[str, Any]
+
+
+def write(
+    out: Path,
+    examples: Iterable[Example],
+    predict: Callable[[np.ndarray], np.ndarray],
+    choices: Sequence[Choice],
+    confused: Sequence[Mapping[str, Any]],
+    spec: DatasetSpec,
+) -> None:
+    """Draw what was chosen; one image at a time is held.
+
+    Args:
+        out: Folder of the step; pictures/ and overlays/ are made in it.
+        examples: At least the images that `choices` and `confused` name.
+        predict: Image uint8 [H,W,3] -> class map uint8 [H,W].
+        choices: Images to show.
+        confused: Pairs of classes with the image to show each on, see Measurement.metrics.
+        spec: The dataset's facts.
+    """
+    pictures, strips = out / "pictures", out / "overlays"
+    pictures.mkdir()
+    strips.mkdir()
+    shown: dict[str, Entry] = {}
+    crops: dict[int, Entry] = {}
+    by_id = {choice.id: choice for choice in choices}
+    for example in examples:
+        prediction = predict(example.image)
+        if choice := by_id.get(example.id):
+            parts = overlays.parts(example.image, example.truth, prediction, spec)
+            title = f"{choice.kind} {choice.rank}: {choice.id}, mIoU of this image {choice.miou:.3f}"
+            Image.fromarray(overlays.strip(parts, spec, title)).save(strips / choice.file)
+            facts = {"kind": choice.kind, "rank": choice.rank, "id": choice.id, "miou": choice.miou}
+            shown[choice.id] = {**facts, **_save(pictures, Path(choice.file).stem, parts)}
+        for number, pair in enumerate(confused):
+            if pair["image"] == example.id:
+                window = densest(_pixels_of(pair, example.truth, prediction, spec))
+                parts = overlays.parts(example.image[window], example.truth[window], prediction[window], spec)
+                del parts["error"]
+                name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"confused-{number}-{pair['truth']}-{pair['prediction']}")
+                crops[number] = {**pair, **_save(pictures, name, parts)}
+    json_file.write(
+        pictures / INDEX,
+        {"examples": [shown[choice.id] for choice in choices], "confused": [crops[n] for n in sorted(crops)]},
+    )
+
+
+def densest(mask: np.ndarray) -> tuple[slice, slice]:
+    """Find the square crop that shows most of a mask, bool [H,W]: (rows, columns)."""
+    height, width = mask.shape
+    side = max(SMALLEST, round(min(height, width) * CROP))
+    high, wide = min(side, height), min(side, width)
+    sums = np.zeros((height + 1, width + 1), np.int64)
+    sums[1:, 1:] = mask.cumsum(axis=0).cumsum(axis=1)
+    inside = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    best = np.argwhere(inside == inside.max())
+    top, left = best[len(best) // 2]
+    return slice(top, top + high), slice(left, left + wide)
+
+
+def _pixels_of(pair: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec) -> np.ndarray:
+    found: np.ndarray = truth == spec.classes.index(pair["truth"])
+    return found & (prediction == spec.classes.index(pair["prediction"]))
+
+
+def _save(folder: Path, name: str, parts: Mapping[str, np.ndarray]) -> Entry:
+    """Write each part as a file, the photograph as JPEG, flat colours as PNG; give their names and their size."""
+    files = {}
+    for part, picture in parts.items():
+        if part == "input":
+            files[part] = f"{name}-{part}.jpg"
+            Image.fromarray(picture).save(folder / files[part], quality=85)
+        else:
+            files[part] = f"{name}-{part}.png"
+            Image.fromarray(picture).quantize(colors=256).save(folder / files[part], optimize=True)
+    height, width = next(iter(parts.values())).shape[:2]
+    return {"files": files, "width": width, "height": height}

@@ -1,0 +1,1 @@
+"""What a model is worth: figures, protocols, intervals, comparisons, the gate."""

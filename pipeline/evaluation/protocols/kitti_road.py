@@ -1,0 +1,130 @@
+"""KITTI Road as its development kit computes it (devkit_road/python), in Python 3: perspective and bird's-eye view.
+
+Fritsch, Kuehnl, Geiger: A new performance measure and evaluation benchmark for road detection algorithms, ITSC 2013.
+A submission is an 8-bit image of probabilities, so they are rounded to k/255 before anything is counted. At each of
+the 256 thresholds k/255 a pixel of at least this probability is road. Counts are pooled over a category's images; then
+    MaxF       largest F1 over the thresholds; PRE, REC, FPR, FNR at that threshold
+    AvgPrec    mean over recalls 0, 0.1 ... 1 of the highest precision at that recall or above (PASCAL VOC 2007)
+URBAN pools all categories. The bird's-eye view covers 6 to 46 m ahead and 10 m to each side in pixels of 5 cm.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from datasets.spec import IGNORE
+from pipeline.errors import UserError
+from pipeline.evaluation.protocols.protocol import Findings, Scored
+
+LEVELS = 256
+SIDE, AHEAD, RESOLUTION = (-10.0, 10.0), (6.0, 46.0), 0.05
+"""Metres. Source: BirdsEyeView.__init__ of BirdsEyeView.py."""
+
+COLUMNS = ("MaxF", "AvgPrec", "PRE", "REC", "FPR", "FNR")
+URBAN = "URBAN"
+
+# The kit compares float32 probabilities with float64 thresholds; so does this table.
+_AT_LEAST = np.arange(LEVELS).astype(np.float32)[None] / np.float32(255) >= (np.arange(LEVELS) / 255.0)[:, None]
+"""[threshold, level]: whether a pixel of this level is road at this threshold."""
+
+
+class KittiRoad:
+    """See the module.
+
+    Args:
+        calibration: File {id: {"P2", "R0_rect", "Tr_cam_to_road": matrices}}; None: perspective alone.
+    """
+
+    def __init__(self, calibration: Path | None) -> None:
+        self._calibration = json.loads(calibration.read_text(encoding="utf-8")) if calibration else None
+        self._counts: dict[str, dict[str, np.ndarray]] = {"perspective": {}, "bird's-eye view": {}}
+
+    def add(self, image: Scored) -> None:
+        """Count an image.
+
+        Raises:
+            UserError: There is a calibration file, and the image is not in it.
+        """
+        levels = np.rint(image.positive * 255).astype(np.uint8)
+        self._count("perspective", image.group, image.truth, levels)
+        if self._calibration is not None:
+            if image.id not in self._calibration:
+                raise UserError(f"evaluate.protocols: kitti_road: no calibration for image {image.id!r}.")
+            rows, columns, inside = look_up(self._calibration[image.id], image.truth.shape)
+            above = np.full(inside.shape, IGNORE, np.uint8), np.zeros(inside.shape, np.uint8)
+            for view, seen in zip(above, (image.truth, levels), strict=True):
+                view[inside] = seen[rows, columns]
+            self._count("bird's-eye view", image.group, *above)
+
+    def _count(self, view: str, group: str, truth: np.ndarray, levels: np.ndarray) -> None:
+        counts = truth != IGNORE
+        cells = (truth[counts] == 1).astype(np.int64) * LEVELS + levels[counts]
+        found = np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
+        self._counts[view][group] = self._counts[view].get(group, np.zeros((2, LEVELS), np.int64)) + found
+
+    def findings(self) -> Findings:
+        """Give URBAN's six figures (prefixed `bev_` for the bird's-eye view), and a table of each view."""
+        figures: dict[str, float | None] = {}
+        tables = {}
+        for view, prefix in (("perspective", ""), ("bird's-eye view", "bev_")):
+            groups = self._counts[view]
+            if groups:
+                pooled = {**dict(sorted(groups.items())), URBAN: np.sum(list(groups.values()), axis=0)}
+                tables[view.capitalize()] = {name: measures(counts) for name, counts in pooled.items()}
+                figures |= {f"{prefix}{name}": value for name, value in tables[view.capitalize()][URBAN].items()}
+        note = "" if self._calibration is not None else "No calibration lies with the records: perspective view alone."
+        return Findings(figures, tables, note)
+
+
+def measures(counts: np.ndarray) -> dict[str, float | None]:
+    """Compute the six figures.
+
+    Args:
+        counts: int64 [2,256]: pixels that are not road, and that are, by level of probability.
+    """
+    negatives, positives = (int(part.sum()) for part in counts)
+    if not positives or not negatives:
+        return dict.fromkeys(COLUMNS)
+    false, true = (_AT_LEAST @ part for part in counts)
+    recall = true / float(positives)
+    precision = true / (true + false + 1e-10)  # the kit's own guard against 0 / 0
+    told = ~((recall == 0) & (precision == 0))
+    recall, precision = recall[told], precision[told]
+    average = np.mean([precision[recall >= level].max() for level in np.arange(0, 1.1, 0.1)])
+    f1 = 2 * precision * recall / (precision + recall + 1e-10)
+    best = int(f1.argmax())
+    found = (
+        f1[best],
+        average,
+        true[best] / (true[best] + false[best]),
+        true[best] / positives,
+        false[best] / negatives,
+        (positives - true[best]) / positives,
+    )
+    return {name: float(value) for name, value in zip(COLUMNS, found, strict=True)}
+
+
+def look_up(calibration: dict[str, list[float]], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Say which pixel of an image each pixel of its bird's-eye view shows.
+
+    Args:
+        calibration: P2 (3x4), R0_rect (3x3), Tr_cam_to_road (3x4), nested or flat.
+        shape: (height, width) of the image.
+
+    Returns:
+        rows, columns: int64 [n], for the n pixels of the view that lie in the image; inside: bool [800,400], those n.
+    """
+    projection = np.reshape(calibration["P2"], (3, 4))
+    rectify, to_road = np.eye(4), np.eye(4)
+    rectify[:3, :3] = np.reshape(calibration["R0_rect"], (3, 3))
+    to_road[:3] = np.reshape(calibration["Tr_cam_to_road"], (3, 4))
+    # Of road coordinates (right, down, ahead) the ground has down = 0.
+    ground = (projection @ rectify @ np.linalg.inv(to_road))[:, [0, 2, 3]]
+    right = np.arange(SIDE[0] + RESOLUTION / 2, SIDE[1], RESOLUTION).astype(np.float32)
+    ahead = np.arange(AHEAD[1] - RESOLUTION / 2, AHEAD[0], -RESOLUTION).astype(np.float32)
+    mesh = np.stack(np.broadcast_arrays(right[None], ahead[:, None], np.float32(1)))
+    seen = np.tensordot(ground, mesh, axes=1)
+    x, y = seen[0] / seen[2], seen[1] / seen[2]
+    inside = (y >= 1) & (x >= 1) & (y <= shape[0]) & (x <= shape[1])  # the kit counts pixels from 1
+    return y[inside].astype(np.int64) - 1, x[inside].astype(np.int64) - 1, inside

@@ -1,0 +1,170 @@
+"""Measuring a model on a whole split: one confusion matrix an image, at the image's original size.
+
+Training's validation and the evaluate step both count here, so that they cannot disagree.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+
+from datasets.spec import IGNORE
+from models import inference, metrics
+from models.fit import Fit
+from models.inference import PLAIN, Inference
+from pipeline.cluster.team import Team
+from pipeline.input.batches import eval_dataset
+
+if TYPE_CHECKING:
+    import keras
+
+OnBatch = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
+"""Gets ids [B] of bytes, images uint8 [B,H,W,3], labels uint8 [B,H,W] and predictions uint8 [B,H,W]."""
+
+IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
+LABELS = tf.TensorSpec([None, None, None], tf.uint8)
+
+MAX_PIXELS = 1 << 21
+"""Pixels of a batch on each device, one image at least: memory does not grow with the images. 1024 x 2048 is one."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one size, and what the model made of them.
+
+    Attributes:
+        ids, groups: Text, one an image.
+        images: uint8 [B,H,W,3].
+        labels, predictions: uint8 [B,H,W] of train ids; 255 in labels = ignored.
+        confusion: int64 [B,C,C], rows truth, columns prediction.
+        answers: float32 [B,H,W,4], see models.inference.answers; None unless the Scorer was asked for them.
+    """
+
+    ids: list[str]
+    groups: list[str]
+    images: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    confusion: np.ndarray
+    answers: np.ndarray | None
+
+
+class Scorer:
+    """Counts a model's hits and misses, as often as asked; what it compiles serves every size and every split.
+
+    Args:
+        model: Model of models.catalog; its weights may change between two calls.
+        num_classes: C.
+        fit: How images come to the size that the network sees; None: as they are.
+        strategy: Devices; those of this worker share each batch. None: the current one.
+        plan: How an image is looked at.
+        answers: Whether batches say how sure the model is of every pixel; costs a softmax.
+
+    Attributes:
+        team: The workers that share a split.
+    """
+
+    def __init__(
+        self,
+        model: "keras.Model",
+        num_classes: int,
+        fit: Fit | None,
+        *,
+        strategy: tf.distribute.Strategy | None = None,
+        plan: Inference = PLAIN,
+        answers: bool = False,
+    ) -> None:
+        self._model, self._num_classes, self._fit = model, num_classes, fit
+        self._plan, self._answers = plan, answers
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self.team = Team(self._strategy)
+        self._replicas = self.team.local_replicas
+        self._count = tf.function(self._count_batch, input_signature=[IMAGES, LABELS])
+
+    def __call__(self, folder: Path, split: str, *, batch_size: int, on_batch: OnBatch | None = None) -> np.ndarray:
+        """Count every pixel of a split once; of several workers each counts a part, and all get the sum.
+
+        Args:
+            folder: The records folder.
+            split: One of its splits.
+            batch_size: Most images at once, over all devices of this worker.
+            on_batch: Is called with each batch of this worker.
+
+        Returns:
+            int64 [C,C], rows truth, columns prediction, ignored pixels out.
+        """
+        confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
+        for batch in self.batches(folder, split, batch_size=batch_size):
+            confusion += batch.confusion.sum(axis=0)
+            if on_batch:
+                ids = np.array([name.encode() for name in batch.ids], object)
+                on_batch(ids, batch.images, batch.labels, batch.predictions)
+        return self.team.sum(confusion)
+
+    def batches(self, folder: Path, split: str, *, batch_size: int) -> Iterator[Batch]:
+        """Score every image of this worker's part of a split once, a batch at a time; see `__call__`."""
+        pixels, part = MAX_PIXELS * self._replicas, (self.team.index, self.team.size)
+        for batch in eval_dataset(folder, split, batch_size=batch_size, max_pixels=pixels, part=part):
+            counts, predictions, answers = self._count(*self._filled(batch["image"], batch["label"]))
+            images = batch["image"].numpy()
+            yield Batch(
+                ids=[name.decode() for name in batch["id"].numpy()],
+                groups=[name.decode() for name in batch["group"].numpy()],
+                images=images,
+                labels=batch["label"].numpy(),
+                predictions=predictions.numpy()[: len(images)],
+                confusion=counts.numpy()[: len(images)],
+                answers=answers.numpy()[: len(images)] if self._answers else None,
+            )
+
+    def predict(self, image: np.ndarray) -> np.ndarray:
+        """Answer one image, uint8 [H,W,3] -> uint8 [H,W] of train ids, as `batches` does."""
+        ignored = tf.fill([1, *image.shape[:2]], tf.constant(IGNORE, tf.uint8))
+        _, predictions, _ = self._count(*self._filled(tf.constant(image[None]), ignored))
+        found: np.ndarray = predictions[0].numpy()
+        return found
+
+    def _filled(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Add black images without a pixel that counts until every replica gets equally many: none may go empty."""
+        missing = -images.shape[0] % self._replicas
+        if not missing:
+            return images, labels
+        ends = [[0, missing], [0, 0], [0, 0]]
+        return tf.pad(images, [*ends, [0, 0]]), tf.pad(labels, ends, constant_values=IGNORE)
+
+    def _count_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        shares = self._strategy.run(self._count_share, args=(images, labels))
+        return tuple(tf.concat(self._strategy.experimental_local_results(part), axis=0) for part in shares)
+
+    def _count_share(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Count this replica's share of a batch: the first replica has the first images."""
+        share = tf.shape(images)[0] // self._replicas
+        begin = share * (tf.distribute.get_replica_context().replica_id_in_sync_group % self._replicas)
+        images, labels = images[begin : begin + share], labels[begin : begin + share]
+        if self._answers:
+            answers = inference.answers(self._model, images, labels, self._fit, self._plan)
+            predictions = tf.cast(answers[..., inference.PREDICTION], tf.int32)
+        else:
+            answers = tf.zeros([1])
+            predictions = inference.predictions(self._model, images, self._fit, self._plan)
+        counts = metrics.confusion_of_each(labels, predictions, self._num_classes)
+        return counts, tf.cast(predictions, tf.uint8), answers
+
+
+def score(
+    model: "keras.Model",
+    folder: Path,
+    split: str,
+    num_classes: int,
+    fit: Fit | None,
+    *,
+    batch_size: int,
+    strategy: tf.distribute.Strategy | None = None,
+    on_batch: OnBatch | None = None,
+) -> np.ndarray:
+    """Measure a model once; see Scorer. Returns int64 [C,C], rows truth, columns prediction, ignored pixels out."""
+    scorer = Scorer(model, num_classes, fit, strategy=strategy)
+    return scorer(folder, split, batch_size=batch_size, on_batch=on_batch)

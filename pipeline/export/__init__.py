@@ -1,0 +1,1 @@
+"""What is served: other forms of the model, the proof that it is the evaluated one, promotion."""

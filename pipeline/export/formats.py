@@ -1,0 +1,227 @@
+"""Other forms of an exported model, LiteRT and ONNX: written, measured on the evaluated split, and judged.
+
+They hold the network alone, for one image of one size: `image` float32 [1,H,W,3], 0..255 RGB -> `logits` float32
+[1,H,W,C]. Whoever has an image of another size brings it to this one as `fit` in segline.json says (bilinear,
+antialiased where it shrinks), and the logits back, before the largest of them is the class; so it is measured here.
+"""
+
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from datasets.spec import IGNORE
+from models import litert, onnx_file, segmenter
+from models.fit import Fit
+from models.metrics import Margins
+from pipeline.config.recipe import Size
+from pipeline.errors import GateError
+from pipeline.export.parity import MAX_SHARE
+from pipeline.input import examples
+from pipeline.input.examples import Example
+from pipeline.training import trained
+
+if TYPE_CHECKING:
+    import keras
+
+FILES = {
+    "litert_float32": "model_float32.tflite",
+    "litert_float16": "model_float16.tflite",
+    "litert_int8": "model_int8.tflite",
+    "onnx": "model.onnx",
+}
+"""File of each format, beside segline.json in the SavedModel."""
+
+EXACT = ("litert_float32", "onnx")
+"""Formats that compute with the evaluated model's own weights, so that their class maps must be its own."""
+
+CALIBRATION = 100
+"""Images from which int8 takes the ranges of its activations; TensorFlow's guide advises 100 to 500."""
+
+SAVED_MODEL = "SavedModel"
+
+Classify = Callable[[np.ndarray], tuple[np.ndarray, float]]
+"""From an image uint8 [H,W,3] to its class map uint8 [H,W], and the seconds that the model itself took."""
+
+
+@dataclass
+class Tally:
+    """What one format did so far: counts of pixels [truth, prediction], seconds of each call, compared pixels."""
+
+    confusion: np.ndarray
+    seconds: list[float] = field(default_factory=list)
+    compared: int = 0
+    different: int = 0
+
+
+def commonest_size(data: Path, split: str) -> Size:
+    """Find the (height, width) that most images of a split have."""
+    sizes = Counter(example.image.shape[:2] for example in examples.read(data, split))
+    height, width = sizes.most_common(1)[0][0]
+    return height, width
+
+
+def write(folder: Path, model: "keras.Model", fit: Fit, names: tuple[str, ...], data: Path, split: str) -> None:
+    """Write a file for each format into a folder.
+
+    Args:
+        folder: Where they go.
+        model: What was evaluated.
+        fit: How an image comes to the size that they take.
+        names: Some of FILES.
+        data: The records folder.
+        split: The split from which int8 is calibrated.
+
+    Raises:
+        ModelError: A library is missing, or the network cannot be held in a format.
+    """
+    network = litert.Network(model, fit.size)
+    for name in names:
+        content = onnx_file.convert(network) if name == "onnx" else _litert(network, name, fit, data, split)
+        (folder / FILES[name]).write_bytes(content)
+
+
+def _litert(network: litert.Network, name: str, fit: Fit, data: Path, split: str) -> bytes:
+    chosen = islice(examples.read(data, split), CALIBRATION)
+    samples = (segmenter.fit_images(example.image, _for(example.image, fit)).numpy() for example in chosen)
+    return litert.convert(network, name.removeprefix("litert_"), samples)  # type: ignore[arg-type]
+
+
+def measure(
+    folder: Path,
+    saved_model: Path,
+    names: tuple[str, ...],
+    *,
+    fit: Fit,
+    chosen: Iterator[Example],
+    evaluated: "keras.Model",
+    network_fit: Fit | None,
+    num_classes: int,
+    parity_images: int,
+) -> list[dict[str, Any]]:
+    """Measure the SavedModel and every other format on the same images, on the CPU, one image at a time.
+
+    Args:
+        folder: Where the files are.
+        saved_model: The SavedModel, for comparison.
+        names: Some of FILES.
+        fit: How an image comes to the size that they take.
+        chosen: The images.
+        evaluated: The model in hand; class maps are compared with its own.
+        network_fit: How an image comes to the size that it sees; None: as it is.
+        num_classes: C.
+        parity_images: How many images are compared, the first that the model sees as the files do.
+
+    Returns:
+        A row for each: {"format", "file", "megabytes", "milliseconds": median of one call, "miou", "miou_drop":
+        under the SavedModel's, "different_pixels": share of those compared (None for none)}.
+    """
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    runners: dict[str, Classify] = {SAVED_MODEL: _saved_model(saved_model)}
+    runners |= {name: _file(name, (folder / FILES[name]).read_bytes(), fit, threads) for name in names}
+    tallies = {name: Tally(np.zeros([num_classes, num_classes], np.int64)) for name in runners}
+    compared = 0
+    with tf.device("CPU:0"):
+        for example in chosen:
+            expected = None
+            if compared < parity_images and _alike(example.image, network_fit, fit):
+                expected, compared = trained.class_map(evaluated, example.image, network_fit), compared + 1
+            for name, classify in runners.items():
+                _add(tallies[name], example.truth, *classify(example.image), expected)
+    miou = {name: float(Margins.of(tally.confusion).mean_iou()) for name, tally in tallies.items()}
+    files = {SAVED_MODEL: [saved_model / "saved_model.pb", *(saved_model / "variables").iterdir()]}
+    files |= {name: [folder / FILES[name]] for name in names}
+    return [
+        {
+            "format": name,
+            "file": FILES.get(name, ""),
+            "megabytes": sum(file.stat().st_size for file in files[name]) / 1e6,
+            "milliseconds": statistics.median(tally.seconds[1:] or tally.seconds) * 1e3,  # the first one compiles
+            "miou": None if np.isnan(miou[name]) else miou[name],
+            "miou_drop": None if np.isnan(miou[name]) else miou[SAVED_MODEL] - miou[name],
+            "different_pixels": tally.different / tally.compared if tally.compared else None,
+        }
+        for name, tally in tallies.items()
+    ]
+
+
+def require(rows: list[dict[str, Any]], max_drop: float) -> None:
+    """Raise GateError where a format is not the evaluated model, or is worse by more than allowed; all are named."""
+    failed = []
+    for row in rows:
+        share, drop = row["different_pixels"], row["miou_drop"]
+        if row["format"] in EXACT and share is not None and share > MAX_SHARE:
+            failed.append(f"{row['format']}: {share:.2%} of the pixels differ; {MAX_SHARE:.2%} may")
+        if row["format"] in FILES and (drop is None or drop > max_drop):
+            told = "its mIoU does not exist" if drop is None else f"its mIoU is {drop:.4f} lower; {max_drop:g} may be"
+            failed.append(f"{row['format']}: {told} (export.max_drop)")
+    if failed:
+        lines = "\n".join(f"  {line}" for line in failed)
+        raise GateError(
+            f"These formats are not as good as the evaluated model:\n{lines}\nNothing was published. Take them out of "
+            "`export.formats`, or allow more."
+        )
+
+
+def _add(tally: Tally, truth: np.ndarray, found: np.ndarray, seconds: float, expected: np.ndarray | None) -> None:
+    counts, classes = truth != IGNORE, len(tally.confusion)
+    cells = truth[counts].astype(np.int64) * classes + found[counts]
+    tally.confusion += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    tally.seconds.append(seconds)
+    if expected is not None:
+        tally.compared += expected.size
+        tally.different += int((expected != found).sum())
+
+
+def _for(image: np.ndarray, fit: Fit) -> Fit:
+    """Give how this image comes to the one size that the files take; padding alone does not make it smaller."""
+    small = image.shape[0] <= fit.size[0] and image.shape[1] <= fit.size[1]
+    return fit if small or fit.how != "pad" else replace(fit, how="resize_pad")
+
+
+def _alike(image: np.ndarray, network: Fit | None, files: Fit) -> bool:
+    """Whether the network sees an image just as the files do."""
+    return image.shape[:2] == files.size if network is None else network == _for(image, files)
+
+
+def _saved_model(folder: Path) -> Classify:
+    loaded = tf.saved_model.load(str(folder))
+
+    def classify(image: np.ndarray) -> tuple[np.ndarray, float]:
+        batch = tf.constant(image[None])
+        began = time.perf_counter()
+        classes = loaded.signatures["serving_default"](images=batch)["classes"].numpy()[0]
+        return classes, time.perf_counter() - began
+
+    return classify
+
+
+def _file(name: str, content: bytes, fit: Fit, threads: int) -> Classify:
+    runner = (onnx_file.Runner if name == "onnx" else litert.Runner)(content, threads)
+
+    def classify(image: np.ndarray) -> tuple[np.ndarray, float]:
+        own = _for(image, fit)
+        seen = segmenter.fit_images(image[None], own).numpy()
+        began = time.perf_counter()
+        logits = runner(seen)
+        took = time.perf_counter() - began
+        logits = segmenter.bring_back(tf.constant(logits), tf.constant(image.shape[:2]), own).numpy()
+        return logits[0].argmax(-1).astype(np.uint8), took
+
+    return classify
+
+
+def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say in a line for each format what was measured."""
+    return [
+        f"{row['format']:<14} {row['megabytes']:7.2f} MB {row['milliseconds']:8.1f} ms  mIoU {row['miou'] or 0:.4f}"
+        for row in rows
+    ]

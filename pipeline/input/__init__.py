@@ -1,0 +1,1 @@
+"""From records to batches: read, decoded, cached, shuffled, changed at random."""

@@ -1,0 +1,1 @@
+"""What was made from what, and everything that can be asked of it later."""

@@ -1,0 +1,1 @@
+"""An exported model asked about images, folders and videos."""

@@ -1,0 +1,1 @@
+"""What may lie on another machine: raw files, results of steps, served models."""

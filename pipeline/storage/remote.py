@@ -1,0 +1,108 @@
+"""Raw files and served models on shared storage: s3://, gs:// and whatever else fsspec knows.
+
+Raw files are fetched into a local copy, the changed ones alone, and every step works on that; a served version is
+uploaded when it lies complete in serving/. Results of steps are shared by pipeline/storage/shared.py.
+"""
+
+import fnmatch
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline import lock
+from pipeline.digest import write_atomically
+from pipeline.errors import UserError
+from pipeline.storage import access
+
+INDEX, LOCK = ".fetched.json", ".fetch.lock"
+"""In the local copy: what was fetched, {name: [size, tag]}; and who fetches. Hidden files are no raw files."""
+
+MARK = "saved_model.pb"
+"""Uploaded last: TensorFlow Serving can load no version without it."""
+
+
+def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
+    """Bring a local copy up to date: fetch what is new or has changed, remove what is no longer there.
+
+    A file that was not fetched is left alone. Interrupted, the next call goes on from there.
+
+    Args:
+        url: Folder on the storage, such as s3://bucket/camvid.
+        patterns: Files or folders relative to it (DatasetSpec.patterns); others are not fetched.
+        folder: The local copy; made where it is missing.
+
+    Returns:
+        Number of files that were fetched.
+
+    Raises:
+        Unreachable: The network or the storage failed; trying again may help.
+        UserError: There is nothing at `url`, it may not be read, or its library is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock.hold(folder / LOCK, f"fetch {url}", wait=True, on_wait=print), access.reaching(url):
+        system, root = access.connect(url)
+        there = dict(_listed(system, root, list(patterns)))
+        if not there:
+            raise UserError(f"There is nothing at {url} that this dataset reads.")
+        known = json.loads((folder / INDEX).read_text(encoding="utf-8")) if (folder / INDEX).is_file() else {}
+        wanted = [name for name, tag in there.items() if known.get(name) != tag or not (folder / name).is_file()]
+        for name in set(known) - set(there):
+            (folder / name).unlink(missing_ok=True)
+            del known[name]
+
+        def one(name: str) -> str:
+            access.download(system, f"{root}/{name}", folder / name)
+            return name
+
+        try:
+            for name in access.side_by_side(one, wanted):
+                known[name] = there[name]
+        finally:
+            write_atomically(folder / INDEX, json.dumps(known))
+        return len(wanted)
+
+
+def publish(served: Path, url: str) -> str | None:
+    """Upload a served version to <url>/<name>/<version>, its saved_model.pb last. A whole one is left as it is.
+
+    Args:
+        served: serving/<name>/<version>.
+        url: Folder on the storage that TensorFlow Serving watches, one below which each model has its own.
+
+    Returns:
+        Where it was uploaded to; None where it was there.
+
+    Raises:
+        Unreachable, UserError: As `fetch`. The same call finishes what was begun.
+    """
+    target = f"{url.rstrip('/')}/{served.parent.name}/{served.name}"
+    with access.reaching(target):
+        system, root = access.connect(target)
+        if system.exists(f"{root}/{MARK}"):
+            return None
+        files = [path for path in sorted(served.rglob("*")) if path.is_file()]
+
+        def one(path: Path) -> Path:
+            access.upload(system, path, f"{root}/{path.relative_to(served).as_posix()}")
+            return path
+
+        for _ in access.side_by_side(one, [path for path in files if path != served / MARK]):
+            pass
+        one(served / MARK)
+    return target
+
+
+def _listed(system: Any, root: str, patterns: list[str]) -> Iterator[tuple[str, list[Any]]]:
+    """Files below `root` that a pattern names or lies above, each with its size and what changes with its contents."""
+    for path, found in system.find(root, detail=True).items():
+        name = str(path)[len(root) :].lstrip("/")
+        parts = PurePosixPath(name).parts
+        if found["type"] != "file" or not parts or any(part.startswith(".") for part in parts):
+            continue
+        above = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+        if any(fnmatch.fnmatchcase(place, pattern) for place in above for pattern in patterns):
+            tag = next(
+                (str(found[key]) for key in ("ETag", "md5Hash", "etag", "mtime", "LastModified") if key in found), ""
+            )
+            yield name, [found["size"], tag]

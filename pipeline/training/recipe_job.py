@@ -1,0 +1,173 @@
+"""From a recipe to the job of its training: network, optimiser, batches, step, validation."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from datasets.spec import DatasetSpec
+from models import catalog, inspect
+from pipeline import json_file
+from pipeline.cluster import pulse
+from pipeline.cluster.team import Team
+from pipeline.config.recipe import InputConfig, Recipe, TrainConfig, settings
+from pipeline.drawing import channel_grid
+from pipeline.evaluation.scoring import Scorer
+from pipeline.input import batches, decoded, record_dataset, records
+from pipeline.input.changes import rare
+from pipeline.training import calls, optimisation
+from pipeline.training.job import Job
+from pipeline.training.moving_average import MovingAverage
+from pipeline.training.update import make_update
+from pipeline.training.validation import Validator
+
+VALIDATION_IMAGES = 4
+"""Images of a validation batch on each device: at original size, more gains little and takes memory."""
+
+
+def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy) -> Job:
+    """Build what a recipe trains.
+
+    Args:
+        config: Its sections input, model and train.
+        inputs: Folders of the steps ingest and validate, and one for what is kept, "cache", where there is such.
+        steps: Steps of an epoch.
+        strategy: The devices.
+    """
+    train, folder = config.train, inputs["ingest"] / "records"
+    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
+    team = Team(strategy)
+    rate = optimisation.learning_rate(train, steps)
+    synchronized = strategy.num_replicas_in_sync > 1
+    with strategy.scope(), _precision(train.precision):
+        model = catalog.build(config.model.name, spec.num_classes, config.model.options, synchronized=synchronized)
+        optimizer = optimisation.optimizer(train, model, rate, steps)
+    average = None if train.ema is None else MovingAverage(model, train.ema, strategy)
+
+    rarity = _rarity(config.input, inputs["validate"])
+
+    def take() -> calls.Take:
+        update = make_update(
+            model,
+            optimizer,
+            strategy,
+            loss=train.loss,
+            class_weights=_class_weights(train, inputs["validate"]),
+            label_smoothing=train.label_smoothing,
+            accumulate=train.accumulate,
+            clip_norm=train.clip_norm,
+            average=average,
+            prepare=batches.on_device(config.input, rarity),
+        )
+        return calls.one_by_one(update) if train.steps_per_call == 1 else calls.fused(update)
+
+    def batches_from(epoch: int, step: int) -> Iterator[Any]:
+        dataset = batches.train_dataset(
+            folder,
+            config.input,
+            batch_size=train.batch_size,
+            seed=train.seed,
+            epoch=epoch,
+            first_step=step,
+            cache=inputs.get("cache"),
+            rarity=rarity,
+            part=(team.index, team.size),
+            replicas=team.local_replicas,
+        )
+        return iter(strategy.distribute_datasets_from_function(lambda context: dataset))
+
+    validator = Validator(
+        Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, answers=True),
+        folder,
+        spec,
+        batch_size=VALIDATION_IMAGES * team.local_replicas,
+        samples=train.samples if team.is_chief else 0,
+        look=_look(config, model) if team.is_chief else None,
+    )
+    return Job(
+        model=model,
+        optimizer=optimizer,
+        take=_phases(train, model, take),
+        batches=batches_from,
+        learning_rate=rate,
+        validate=validator if records.splits(folder).get(records.VAL) else None,
+        epochs=train.epochs,
+        steps=steps,
+        batch_size=train.batch_size,
+        validate_every=train.validate_every,
+        checkpoint_seconds=train.checkpoint_seconds,
+        steps_per_call=train.steps_per_call,
+        best_by=train.best_by,
+        patience=train.patience,
+        average=average,
+        team=team,
+        beat=pulse.beat,
+        names=lambda keys: _names(folder, team.gather(keys)),
+        settings=settings(config, ("input", "model", "train")),
+        graph=(lambda: _graph(model, config)) if train.tensorboard.graph else None,
+        histograms=train.tensorboard.histograms,
+        profile=train.tensorboard.profile,
+    )
+
+
+def _look(config: Recipe, model: keras.Model) -> Callable[[np.ndarray], Mapping[str, np.ndarray]] | None:
+    """Draw the layers that the recipe names; raise ModelError at once where the network has none of that name."""
+    layers = config.train.tensorboard.inspect
+    for layer in layers:
+        inspect.find(model, layer)
+    return partial(channel_grid.training_pictures, model, layers, config.input.fitting) if layers else None
+
+
+def _phases(config: TrainConfig, model: keras.Model, take: Callable[[], calls.Take]) -> Callable[[int], calls.Take]:
+    frozen = config.backbone.frozen_epochs
+    if frozen in (0, "all"):
+        made = take()
+        return lambda epoch: made
+    assert isinstance(frozen, int)
+    return optimisation.Thaw(model, frozen, take)
+
+
+def _class_weights(config: TrainConfig, validate: Path) -> list[float] | None:
+    if config.class_weights == "none":
+        return None
+    weights: list[float] = json_file.read(validate / "weights.json")[config.class_weights]
+    return weights
+
+
+def _rarity(config: InputConfig, validate: Path) -> np.ndarray | None:
+    if not config.augment.rare_crops:
+        return None
+    return rare.rarity(json_file.read(validate / "statistics.json")["splits"][records.TRAIN]["pixels"])
+
+
+def _names(folder: Path, keys: np.ndarray) -> Sequence[str]:
+    """Find the ids of examples by their keys; reads the whole split, for when something went wrong."""
+    names = {}
+    for record in record_dataset.encoded(folder, records.TRAIN):
+        names[int(decoded.key(record["id"]))] = record["id"].numpy().decode()
+    return [names.get(key % decoded.KEYS, str(key)) for key in keys.tolist()]
+
+
+def _graph(model: keras.Model, config: Recipe) -> bytes:
+    """Trace the network for inference and give its operations, weights left out."""
+    size = config.input.augment.crop or config.input.size or (None, None)
+    spec = tf.TensorSpec([None, *size, 3], tf.float32)
+    traced = tf.function(lambda images: model(images, training=False)).get_concrete_function(spec)
+    graph: bytes = traced.graph.as_graph_def().SerializeToString()
+    return graph
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Build layers that compute in this precision; their variables are float32 in any."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,50 @@
+"""The choice of devices, and what cannot be chosen."""
+
+import pytest
+import tensorflow as tf
+
+from pipeline.cluster import devices
+from pipeline.config.recipe import TrainConfig
+from pipeline.errors import UserError
+
+
+class Replicas:
+    def __init__(self, number: int) -> None:
+        self.num_replicas_in_sync = number
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_gpus", list)
+
+
+def config(**settings) -> TrainConfig:
+    return TrainConfig(epochs=1, learning_rate=0.1, **{"batch_size": 8} | settings)
+
+
+@pytest.mark.parametrize("strategy", ["auto", "one_device"])
+def test_without_a_gpu_the_cpu_is_taken(no_gpu: None, strategy: str) -> None:
+    chosen = devices.strategy(config(strategy=strategy))
+    assert chosen.num_replicas_in_sync == 1
+    with chosen.scope():
+        assert "CPU:0" in tf.Variable(0.0).device.upper()
+
+
+def test_mirrored_without_a_gpu_says_what_there_is_and_what_to_do(no_gpu: None) -> None:
+    with pytest.raises(UserError, match=r"no GPU here \(\d+ CPU cores?\).*'auto'.*segline\[gpu\]"):
+        devices.strategy(config(strategy="mirrored"))
+
+
+def test_a_batch_must_be_shared_evenly() -> None:
+    devices.check_batch(8, Replicas(4))
+    with pytest.raises(UserError, match=r"batch_size is 10, which 4 devices cannot share evenly. Set it to 8 or 12"):
+        devices.check_batch(10, Replicas(4))
+    with pytest.raises(UserError, match="Set it to 4, or"):
+        devices.check_batch(2, Replicas(4))
+
+
+def test_devices_are_described_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_gpus", lambda: ["a", "b", "c"])
+    names = {"a": "NVIDIA H100", "b": "NVIDIA H100", "c": "NVIDIA T4"}
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"device_name": names[gpu]})
+    assert devices.describe() == "2 x NVIDIA H100, 1 x NVIDIA T4"

@@ -1,0 +1,82 @@
+"""Several workers on one host: who gets which GPU, whose end is whose, and what is started again."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cluster import launch
+from pipeline.errors import UserError
+from pipeline.workspace import Workspace
+
+
+def test_gpus_are_shared_out() -> None:
+    assert launch.gpu_shares(2, ["0", "1", "2", "3"]) == ["0,1", "2,3"]
+    assert launch.gpu_shares(2, []) == ["", ""]
+    with pytest.raises(UserError, match=r"2 workers cannot share 1 GPU evenly.*CUDA_VISIBLE_DEVICES=-1"):
+        launch.gpu_shares(2, ["0"])
+
+
+@pytest.mark.parametrize(("value", "gpus"), [("2,GPU-8a", ["2", "GPU-8a"]), ("-1", []), ("", [])])
+def test_only_visible_gpus_count(value: str, gpus: list[str]) -> None:
+    assert launch.visible_gpus({"CUDA_VISIBLE_DEVICES": value}) == gpus
+
+
+def test_addresses_differ() -> None:
+    assert len(set(launch.free_addresses(4))) == 4
+
+
+def start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, capfd: pytest.CaptureFixture[str], restarts: int = 0
+) -> tuple[int, list[str]]:
+    """Launch two processes of a shell script that knows its number as $N."""
+    program = tmp_path / "python"
+    program.write_text(f'#!/bin/sh\nN=$(echo "$TF_CONFIG" | sed \'s/.*index": //; s/}}.*//\')\n{script}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(launch.sys, "executable", str(program))
+    monkeypatch.setattr(launch, "visible_gpus", lambda environment: [])
+    monkeypatch.setattr(launch, "GRACE_SECONDS", 1.0)
+    monkeypatch.delenv("SEGLINE_LOG_JSON", raising=False)
+    code = launch.launch(2, ["recipe"], Workspace(tmp_path), max_restarts=restarts)
+    return code, capfd.readouterr().out.splitlines()
+
+
+def test_what_they_print_is_marked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = start(monkeypatch, tmp_path, 'echo "I am $N"; echo bad >&2', capfd)
+    assert code == 0 and sorted(lines) == ["[0] I am 0", "[0] bad", "[1] I am 1", "[1] bad"]
+
+
+def test_one_that_ends_ends_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also one that hears no SIGTERM, and what it has started."""
+    script = f'[ $N = 1 ] && exit 5; trap "" TERM; sleep 600 & echo $! > {tmp_path}/sleeper; wait; wait; sleep 600'
+    assert start(monkeypatch, tmp_path, script, capfd)[0] == 5
+    status = Path("/proc", (tmp_path / "sleeper").read_text().strip(), "status")
+    assert not status.exists() or "(zombie)" in status.read_text()  # dead, whether or not anybody has asked
+
+
+def test_all_start_again_as_often_as_allowed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script = f"echo x >> {tmp_path}/$N; [ $(wc -l < {tmp_path}/$N) = 3 ]"
+    code, lines = start(monkeypatch, tmp_path, script, capfd, restarts=4)
+    assert code == 0 and (tmp_path / "0").read_text().count("x") == 3
+    assert lines[-1].endswith("exit code 1: restart 2 of 4")
+
+
+@pytest.mark.parametrize("code", [2, 3, 130])
+def test_what_no_start_would_better_is_not_started_again(
+    code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert start(monkeypatch, tmp_path, f"exit {code}", capfd, restarts=3) == (code, [])
+
+
+def test_a_job_in_a_job_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEGLINE_WORKERS", "a:1,b:1")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+    with pytest.raises(UserError, match="already names 2 workers"):
+        launch.launch(2, [], Workspace(tmp_path))
+    with pytest.raises(UserError, match=r"must be 2 or more. Received: 1"):
+        launch.launch(1, [], Workspace(tmp_path))

@@ -1,0 +1,156 @@
+"""How workers find each other through files: past what earlier jobs left, and with an end when one stays silent."""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.child import ChildError
+from pipeline.cluster import attend as attendance
+from pipeline.cluster import rendezvous
+from pipeline.cluster.attend import attend
+from pipeline.cluster.members import Cluster
+from pipeline.cluster.rendezvous import Look, Notice
+from pipeline.cluster.watch import Watch
+from pipeline.digest import text_digest
+from pipeline.errors import WorkerLost
+from pipeline.workspace import Workspace
+
+WORKERS = ("localhost:1", "localhost:2")
+KEY = text_digest("\n".join(WORKERS))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> list[str]:
+    """Steps that the worker was called for, in place of their processes."""
+    steps: list[str] = []
+    (workspace.run("r")).mkdir(parents=True)
+    (workspace.run("r") / "recipe.yaml").write_text("")
+
+    def run_child(run: Any, workspace: Workspace, step: str, **settings: Any) -> None:
+        settings["watch"].close()
+        steps.append(step)
+        if step == "bad":
+            raise ChildError(7)
+
+    monkeypatch.setattr(attendance, "run_child", run_child)
+    return steps
+
+
+class Other(threading.Thread):
+    """Worker 1, in a thread."""
+
+    def __init__(self, workspace: Workspace, timeout_s: float = 20) -> None:
+        super().__init__(daemon=True)
+        self.workspace, self.timeout_s, self.ended = workspace, timeout_s, None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.ended = attend(self.workspace, Cluster(WORKERS, 1, "TF_CONFIG"), self.timeout_s)
+        except WorkerLost as error:
+            self.ended = str(error)
+
+    def result(self) -> Any:
+        self.join(20)
+        return self.ended
+
+
+def lead(workspace: Workspace, timeout_s: float = 20) -> Any:
+    return rendezvous.lead(workspace, Cluster(WORKERS, 0, "TF_CONFIG"), timeout_s)
+
+
+def test_a_worker_helps_where_it_is_called_and_ends_as_the_chief_does(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with lead(workspace) as (crew, end):
+        for step in ("train", "evaluate"):
+            with crew.called("r", step):
+                while step not in helped:
+                    time.sleep(0.01)
+        end(3)
+    assert other.result() == 3 and helped == ["train", "evaluate"]
+
+
+def test_what_an_earlier_job_left_is_not_taken_for_an_answer(workspace: Workspace, helped: list[str]) -> None:
+    folder = workspace.cluster(KEY)
+    folder.mkdir(parents=True)
+    call = {"number": 1, "run": "r", "step": "old", "workers": ["me"]}
+    (folder / "chief.json").write_text(json.dumps({"name": "old", "beat": 9, "call": call, "over": 0}))
+    (folder / "worker-1.json").write_text(json.dumps({"name": "me", "beat": 9, "job": "old", "failed": None}))
+    with (
+        pytest.raises(WorkerLost, match=r"no sign of life from worker 1 \(localhost:2\) for 0.5 s"),
+        lead(workspace, 0.5),
+    ):
+        pytest.fail("nobody came")
+    other = Other(workspace)
+    with lead(workspace) as (_, end):
+        end(0)
+    assert other.result() == 0 and helped == []
+
+
+def test_a_step_that_fails_at_a_worker_ends_it_with_that_code(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with lead(workspace) as (crew, _), crew.called("r", "bad"):
+        assert other.result() == 7
+    assert json.loads((workspace.cluster(KEY) / "worker-1.json").read_text())["failed"] == 7
+
+
+def test_a_worker_that_ended_ends_the_chiefs_step_when_its_grace_is_over(
+    workspace: Workspace, helped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 0.1)
+    other = Other(workspace)
+    with lead(workspace) as (crew, _), crew.called("r", "bad") as watch:
+        other.result()
+        assert watch.reason() is None
+        time.sleep(0.2)
+        assert watch.reason() == "worker 1 (localhost:2) has ended"
+        watch.close()
+
+
+def test_a_chief_that_falls_silent_ends_the_worker(workspace: Workspace, helped: list[str]) -> None:
+    folder = workspace.cluster(KEY)
+    folder.mkdir(parents=True)
+    (folder / "chief.json").write_text(json.dumps({"name": "dead", "beat": 1, "call": None, "over": None}))
+    assert "no sign of life from the chief for 0.3 s" in Other(workspace, 0.3).result()
+
+
+def test_a_chief_that_fails_tells_so(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with pytest.raises(RuntimeError), lead(workspace):
+        raise RuntimeError
+    assert other.result() == 1
+
+
+def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
+    with Notice(tmp_path / "a.json", job="x") as notice:
+        look = Look(tmp_path / "a.json")
+        assert look()["job"] == "x"
+        notice.post(job="y")
+        (tmp_path / "a.json").write_text('{"name": "')
+        assert look()["job"] == "x"
+
+
+def test_a_child_that_beats_no_more_is_ended() -> None:
+    import os
+
+    watch = Watch(0.05, lambda: None)
+    time.sleep(0.1)
+    assert watch.reason() is None  # it has not begun
+    os.write(watch.pipe, b"..")
+    assert watch.reason() is None
+    time.sleep(0.1)
+    assert "no step was done for 0.05 s (train.timeout_s)" in (watch.reason() or "")
+    os.write(watch.pipe, b".!")
+    assert watch.reason() is None
+    time.sleep(0.1)
+    assert watch.reason() is None  # it publishes, alone
+    watch.close()

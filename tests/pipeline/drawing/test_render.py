@@ -1,0 +1,71 @@
+"""Pictures show the right colour at the right pixel."""
+
+import numpy as np
+import pytest
+
+from pipeline.drawing import render
+
+COLOURS = ((128, 64, 128), (0, 0, 255))
+MASK = np.array([[0, 1], [255, 0]], np.uint8)
+
+
+def test_colour_paints_classes_and_leaves_ignored_pixels_black():
+    picture = render.colour(MASK, COLOURS)
+    assert picture.dtype == np.uint8
+    assert picture.tolist() == [[[128, 64, 128], [0, 0, 255]], [[0, 0, 0], [128, 64, 128]]]
+
+
+def test_colour_names_ids_that_are_no_class():
+    with pytest.raises(ValueError, match=r"Received: \[2, 9\]"):
+        render.colour(np.array([[0, 2, 9]], np.uint8), COLOURS)
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0.0, [100, 100, 100]), (0.5, [50, 50, 178]), (1.0, [0, 0, 255])])
+def test_overlay_mixes_by_alpha(alpha, expected):
+    image = np.full((2, 2, 3), 100, np.uint8)
+    assert render.overlay(image, MASK, COLOURS, alpha)[0, 1].tolist() == expected
+
+
+def test_overlay_shows_the_image_where_the_mask_is_ignored():
+    image = np.full((2, 2, 3), 100, np.uint8)
+    assert render.overlay(image, MASK, COLOURS, 1.0)[1, 0].tolist() == [100, 100, 100]
+
+
+def test_error_map_tells_right_wrong_and_ignored():
+    picture = render.error_map(MASK, np.array([[0, 0], [0, 0]], np.uint8))
+    assert picture[0, 0].tolist() == list(render.RIGHT)
+    assert picture[0, 1].tolist() == list(render.WRONG)
+    assert picture[1, 0].tolist() == [0, 0, 0]
+
+
+def test_side_by_side_and_stack_keep_the_pixels_apart():
+    left, right = np.zeros((2, 3, 3), np.uint8), np.ones((4, 5, 3), np.uint8)
+    row = render.side_by_side([left, right], gap=2)
+    assert row.shape == (4, 10, 3)
+    assert (row[:2, :3] == 0).all() and (row[:, 5:] == 1).all() and (row[:, 3:5] == 255).all()
+    assert render.stack([left, right], gap=1).shape == (7, 5, 3)
+
+
+def test_caption_adds_ink_above_and_leaves_the_image_alone():
+    image = np.full((10, 60, 3), 7, np.uint8)
+    picture = render.caption(image, "input")
+    above = picture.shape[0] - 10
+    assert (picture[above:] == image).all()
+    assert picture[:above].min() < 128
+
+
+@pytest.mark.parametrize("width", [90, 400])
+def test_legend_shows_every_colour_at_any_width(width):
+    picture = render.legend(["road", "sky"], COLOURS, width)
+    assert picture.shape[1] == width
+    shown = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
+    assert {*COLOURS, (0, 0, 0)} <= shown
+
+
+def test_fit_shrinks_to_the_width_and_grows_by_whole_factors():
+    picture = np.arange(20 * 40 * 3, dtype=np.uint8).reshape(20, 40, 3)
+    assert render.fit(picture, 10).shape == (5, 10, 3)
+    assert (render.fit(picture, 79) == picture).all()
+    grown = render.fit(picture, 100)
+    assert grown.shape == (40, 80, 3)
+    assert (grown[::2, 1::2] == picture).all()

@@ -1,0 +1,134 @@
+"""Cityscapes: against a plain loop, and against the official script itself where it is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.errors import UserError
+from pipeline.evaluation.protocols.cityscapes import AVERAGE_SIZES, CATEGORIES, LABEL_IDS, Cityscapes
+from pipeline.evaluation.protocols.protocol import Scored
+
+CLASSES = (
+    *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
+    *("terrain", "sky", "person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle"),
+)
+IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33])
+"""Label id of each train id."""
+
+
+def scene(seed: int, shape=(40, 60)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth and prediction in train ids (a prediction may be 255, an ignored id), and instance ids."""
+    rng = np.random.default_rng(seed)
+    truth = rng.choice([*range(15), 17, 18, 255], shape).astype(np.uint8)
+    truth[5:15, 5:25], truth[20:30, 10:20], truth[20:26, 30:50] = 13, 11, 18
+    prediction = np.where(rng.random(shape) < 0.4, rng.choice([*range(17), 255], shape), truth % 19).astype(np.uint8)
+    labels = np.where(truth == 255, 0, IDS[np.minimum(truth, 18)])
+    instances = labels.copy()
+    boxes = ((13, np.s_[5:15, 5:20], 0), (13, np.s_[5:15, 20:25], 1), (11, np.s_[20:30, 10:20], 7))
+    for train_id, box, number in boxes:
+        instances[box] = IDS[train_id] * 1000 + number
+    instances[20:26, 30:50] = 33001
+    return truth, prediction, instances.astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("instances")
+    found = [scene(seed) for seed in range(3)]
+    for number, (_, _, instances) in enumerate(found):
+        Image.fromarray(instances.astype(np.uint16)).save(folder / f"{number}.png")
+    return found, folder
+
+
+@pytest.fixture(scope="module")
+def findings(scenes):
+    protocol = Cityscapes(CLASSES, scenes[1])
+    for number, (truth, prediction, _) in enumerate(scenes[0]):
+        protocol.add(Scored(str(number), "", truth, prediction, truth * 0.0, np.zeros(0)))
+    return protocol.findings()
+
+
+def naive(scenes, members: list[int], name: str) -> tuple[float, float | None]:
+    """IoU and iIoU of classes taken as one, pixel set by pixel set, as the official script's comments have it."""
+    hits = missed = false = 0
+    weighted = np.zeros(2)
+    for truth, prediction, instances in scenes:
+        ours, theirs = np.isin(truth, members), np.isin(prediction, members)
+        hits += (ours & theirs).sum()
+        missed += (ours & ~theirs).sum()
+        false += (theirs & ~ours & (truth != 255)).sum()
+        for instance in np.unique(instances[instances > 1000]):
+            owner = next(key for key, value in LABEL_IDS.items() if value == instance // 1000)
+            if CLASSES.index(owner) in members:
+                mask = instances == instance
+                weight = AVERAGE_SIZES[owner] / mask.sum()
+                right = theirs[mask].sum()
+                weighted += np.array([right, mask.sum() - right]) * weight
+    total = weighted.sum() + false
+    iiou = weighted[0] / total if total and name in (*LABEL_IDS, "human", "vehicle") else None
+    return hits / (hits + missed + false), iiou
+
+
+def test_classes_and_categories_are_those_of_a_loop(scenes, findings):
+    for title, groups in {"Classes": {name: (name,) for name in CLASSES}, "Categories": CATEGORIES}.items():
+        for name, members in groups.items():
+            if name in ("bus", "train"):
+                continue
+            iou, iiou = naive(scenes[0], [CLASSES.index(member) for member in members], name)
+            row = findings.tables[title][name]
+            assert row["IoU"] == pytest.approx(iou, abs=1e-12)
+            assert row.get("iIoU") == (None if iiou is None else pytest.approx(iiou, abs=1e-12))
+
+
+def test_a_class_that_is_only_predicted_counts_0_and_one_that_is_nowhere_is_left_out(findings):
+    assert findings.tables["Classes"]["bus"]["IoU"] == 0.0
+    shown = [row["IoU"] for row in findings.tables["Classes"].values() if row["IoU"] is not None]
+    assert findings.figures["class_iou"] == pytest.approx(np.mean(shown))
+
+
+def test_missing_instances_are_named(tmp_path):
+    truth, prediction, _ = scene(0)
+    with pytest.raises(UserError, match=r"aachen\.png are not there"):
+        Cityscapes(CLASSES, tmp_path).add(Scored("aachen", "", truth, prediction, truth * 0.0, np.zeros(0)))
+
+
+def test_without_instances_it_says_so():
+    protocol = Cityscapes(CLASSES, None)
+    truth, prediction, _ = scene(0)
+    protocol.add(Scored("a", "", truth, prediction, truth * 0.0, np.zeros(0)))
+    assert "no iIoU" in protocol.findings().note and protocol.findings().figures["class_iiou"] is None
+
+
+def test_the_official_script_gives_the_same_figures(scenes, findings, tmp_path: Path, monkeypatch):
+    script = pytest.importorskip(
+        "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling", reason="cityscapesscripts is not installed"
+    )
+    monkeypatch.setattr(np, "in1d", np.isin, raising=False)  # version 2.3 of the script calls what NumPy 2 dropped
+    predictions, truths = [], []
+    for number, (truth, prediction, instances) in enumerate(scenes[0]):
+        for stem, train_ids in (("labelIds", truth), ("pred", prediction)):
+            ids = np.where(train_ids == 255, 0, IDS[np.minimum(train_ids, 18)])
+            Image.fromarray(ids.astype(np.uint8)).save(tmp_path / f"{number}_{stem}.png")
+        Image.fromarray(instances.astype(np.int32)).save(tmp_path / f"{number}_instanceIds.png")
+        truths.append(str(tmp_path / f"{number}_labelIds.png"))
+        predictions.append(str(tmp_path / f"{number}_pred.png"))
+    script.args.quiet, script.args.JSONOutput, script.args.evalPixelAccuracy = True, False, False
+    official = script.evaluateImgLists(predictions, truths, script.args)
+    for title, ious, iious in (
+        ("Classes", official["classScores"], official["classInstScores"]),
+        ("Categories", official["categoryScores"], official["categoryInstScores"]),
+    ):
+        for name, row in findings.tables[title].items():
+            for column, scores in (("IoU", ious), ("iIoU", iious)):
+                expected = scores.get(name, float("nan"))
+                received = row.get(column)
+                assert (received is None and np.isnan(expected)) or received == pytest.approx(expected, abs=1e-12), name
+    for ours, theirs in {
+        "class_iou": "averageScoreClasses",
+        "class_iiou": "averageScoreInstClasses",
+        "category_iou": "averageScoreCategories",
+        "category_iiou": "averageScoreInstCategories",
+    }.items():
+        assert findings.figures[ours] == pytest.approx(official[theirs], abs=1e-12), ours

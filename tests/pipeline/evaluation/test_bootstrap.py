@@ -1,0 +1,69 @@
+"""Intervals: of the right width, the same every time, and narrower where two models are compared image by image."""
+
+import numpy as np
+import pytest
+
+from pipeline.errors import UserError
+from pipeline.evaluation import bootstrap, comparison
+from pipeline.evaluation.image_counts import ImageCounts
+
+CLASSES = ("a", "b")
+
+
+def counts(accuracies: np.ndarray, prefix: str = "i") -> ImageCounts:
+    """Images of 1,000 pixels of class a, of which a share is right, and as many of class b, all right."""
+    hits = np.stack([np.rint(accuracies * 1000), np.full(len(accuracies), 1000)], axis=1).astype(np.int64)
+    truth = np.full(hits.shape, 1000)
+    predicted = np.stack([hits[:, 0], 2000 - hits[:, 0]], axis=1)
+    ids = tuple(f"{prefix}{number}" for number in range(len(accuracies)))
+    return ImageCounts(ids, ("g",) * len(ids), hits, truth, predicted)
+
+
+@pytest.fixture(scope="module")
+def accuracies() -> np.ndarray:
+    return np.clip(np.random.default_rng(0).normal(0.6, 0.1, 200), 0, 1)
+
+
+def test_the_interval_of_a_mean_is_that_of_the_normal_law(accuracies):
+    found = bootstrap.intervals(counts(accuracies), CLASSES, replicates=2000, confidence=0.95)
+    low, high = found["iou/a"]  # hits / 1,000: the mean of the images
+    expected = 1.96 * np.rint(accuracies * 1000).std() / 1000 / np.sqrt(200)
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.08)
+    assert (high + low) / 2 == pytest.approx(accuracies.mean(), abs=expected / 5)
+    assert found == bootstrap.intervals(counts(accuracies), CLASSES, replicates=2000, confidence=0.95)
+
+
+def test_an_absent_class_and_no_image_have_no_interval(accuracies):
+    none = counts(accuracies)
+    none.hits[:, 1] = none.truth[:, 1] = 0
+    assert "iou/b" not in bootstrap.intervals(none, CLASSES, replicates=50, confidence=0.9)
+    assert bootstrap.intervals(counts(np.zeros(0)), CLASSES, replicates=50, confidence=0.9) == {}
+
+
+def test_pairs_find_what_two_intervals_cannot(accuracies):
+    ours, theirs = counts(accuracies), counts(accuracies - 0.01)
+    found = comparison.compare(ours, theirs, CLASSES, replicates=500, confidence=0.95)
+    assert found.differences["iou/a"].beyond_noise and found.differences["iou/a"].low > 0
+    one = bootstrap.intervals(ours, CLASSES, replicates=500, confidence=0.95)["iou/a"]
+    assert one[0] < accuracies.mean() - 0.01 < one[1]
+    assert not found.differences["iou/b"].low > found.differences["iou/b"].high
+
+
+def test_noise_is_called_noise(accuracies):
+    shuffled = accuracies + np.random.default_rng(1).normal(0, 0.05, 200)
+    shuffled += accuracies.mean() - shuffled.mean()
+    found = comparison.compare(counts(accuracies), counts(shuffled), CLASSES, replicates=500, confidence=0.95)
+    assert not found.differences["iou/a"].beyond_noise and found.differences["iou/a"].p > 0.2
+    lines = comparison.table(found, "a", "b")
+    assert max(map(len, lines)) <= 80 and any(line.startswith("iou/a") and line.endswith("noise") for line in lines)
+
+
+def test_only_common_images_are_compared_and_changed_masks_refused(accuracies):
+    ours, theirs = counts(accuracies), counts(accuracies[:50])
+    found = comparison.compare(ours, theirs, CLASSES, replicates=20, confidence=0.95)
+    assert (found.images, found.only_ours, found.only_theirs) == (50, 150, 0)
+    theirs.truth[3] += 1
+    with pytest.raises(UserError, match=r"masks of 1 images are not the same.*i3"):
+        comparison.compare(ours, theirs, CLASSES, replicates=20, confidence=0.95)
+    with pytest.raises(UserError, match="no image in common"):
+        comparison.compare(ours, counts(accuracies, "other"), CLASSES, replicates=20, confidence=0.95)

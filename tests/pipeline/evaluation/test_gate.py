@@ -1,0 +1,154 @@
+"""The gate lets through what it should and nothing else."""
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.config.evaluate import EvaluateConfig
+from pipeline.evaluation import figure_names, gate
+from pipeline.evaluation.protocols import catalog
+
+METRICS = {"dataset": "camvid", "split": "val", "classes": ["road", "sky"], "images": 10, "miou": 0.6}
+
+
+def judge(metrics=METRICS, *, least=None, drop=None, served=None):
+    return gate.judge(metrics, demands={} if least is None else {"miou": least}, max_miou_drop=drop, served=served)
+
+
+def test_no_demand_passes_without_a_check():
+    assert judge() == {"passed": True, "checks": [], "note": ""}
+
+
+@pytest.mark.parametrize(("least", "passed"), [(0.59, True), (0.6, True), (0.61, False)])
+def test_least_miou(least, passed):
+    verdict = judge(least=least)
+    assert verdict["passed"] is passed
+    assert verdict["checks"] == [
+        {"check": "mIoU", "required": least, "received": 0.6, "passed": passed, "note": "", "bound": "at least"},
+    ]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+def test_a_metric_that_is_missing_fails(missing):
+    assert not judge({**METRICS, "miou": missing}, least=0.0)["passed"]
+
+
+@pytest.mark.parametrize(("before", "passed"), [(0.5, True), (0.62, True), (0.63, False)])
+def test_not_worse_than_the_served_model(before, passed):
+    verdict = judge(drop=0.02, served={**METRICS, "miou": before})
+    assert verdict["passed"] is passed
+    assert verdict["checks"][0]["required"] == pytest.approx(before - 0.02)
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"dataset": "kitti"}, "another dataset: kitti"),
+        ({"split": "test"}, "another split: test"),
+        ({"classes": ["road"]}, "another class list: road"),
+    ],
+)
+def test_a_model_measured_on_something_else_is_not_compared_and_it_is_said(other, said):
+    verdict = judge(drop=0.0, served={**METRICS, "miou": 0.9, **other})
+    check = verdict["checks"][0]
+    assert verdict["passed"] and check["passed"] is None
+    assert said in check["note"]
+
+
+def test_the_first_model_is_compared_with_nothing():
+    verdict = judge(drop=0.0)
+    assert verdict["passed"] and verdict["checks"][0]["note"] == "no model is served yet"
+
+
+def test_another_number_of_images_is_compared_but_said():
+    note = judge(drop=0.02, served={**METRICS, "images": 7})["checks"][0]["note"]
+    assert "7 images" in note and "10" in note
+
+
+def test_failures_say_what_was_required_and_received():
+    lines = gate.failures(judge(least=0.7, drop=0.02, served={**METRICS, "miou": 0.65}))
+    assert lines[0] == "mIoU: required at least 0.7000, received 0.6000"
+    assert lines[1].startswith("mIoU against the served model: required at least 0.6300, received 0.6000 (served: 0.65")
+
+
+def test_failures_fit_the_terminal():
+    shown = gate.lines(judge(drop=0.02, served={**METRICS, "miou": 0.65}))
+    assert len(shown) > 1 and max(map(len, shown)) <= 70 and shown[1].startswith("    ")
+
+
+WIDE = {
+    **METRICS,
+    "calibration": {"ece": 0.08},
+    "per_class": [{"name": "road", "iou": 0.9, "accuracy": 0.95, "precision": None, "f1": 0.9}],
+    "slices": [{"group": "0016E5", "miou": 0.4, "iou": {"road": 0.7, "sky": None}}],
+    "protocols": {"camvid": {"figures": {"global_accuracy": 0.8}, "tables": {"T": {"a": {"IoU": 0.3}}}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "bound", "passed"),
+    [
+        ("iou/road", 0.9, True),
+        ("recall/road", 0.96, False),
+        ("precision/road", 0.0, False),
+        ("slice/0016E5/miou", 0.41, False),
+        ("slice/0016E5/iou/road", 0.7, True),
+        ("slice/other/miou", 0.0, False),
+        ("camvid/global_accuracy", 0.8, True),
+        ("camvid/T/a/IoU", 0.4, False),
+        ("ece", 0.08, True),
+        ("ece", 0.07, False),
+    ],
+)
+def test_any_figure_can_be_demanded_and_one_that_is_missing_fails(name, bound, passed):
+    verdict = gate.judge(WIDE, demands={name: bound}, max_miou_drop=None, served=None)
+    assert verdict["passed"] is passed
+    if not passed and name == "ece":
+        assert "required at most 0.0700" in gate.failures(verdict)[0]
+
+
+def test_names_that_can_be_no_figure_are_told_before_anything_runs():
+    used = {"camvid": catalog.FIGURES["camvid"]}
+    good = ["miou", "iou/road", "f1/sky", "slice/a/b/miou", "slice/a b/iou/sky", "camvid/miou", "ece", "camvid/T/a/IoU"]
+    assert figure_names.problems(good, ["road", "sky"], used) == []
+    bad = ["iou/raod", "slice/a/iuo", "slice/a/sky", "slice/a/ece", "slice/miou", "kitti_road/MaxF", "camvid/miuo"]
+    *told, there_are = figure_names.problems(bad, ["road", "sky"], used)
+    assert len(told) == len(bad) and "Did you mean 'iou/road'?" in told[0] and "'camvid/miou'" in told[-1]
+    assert "slice/<group>/iou/<class>, camvid/global_accuracy" in there_are
+
+
+@pytest.mark.parametrize("bound", [1.5, -0.1])
+def test_a_bound_that_no_share_can_meet_or_miss_is_refused(bound):
+    with pytest.raises(ValidationError, match="1"):
+        EvaluateConfig(gate={"miou": bound})
+
+
+def rival(low, high):
+    return gate.Rival(images=40, difference=(low + high) / 2, low=low, high=high, confidence=0.95)
+
+
+@pytest.mark.parametrize(("low", "high", "passed"), [(-0.1, -0.01, False), (-0.1, 0.0, True), (0.1, 0.2, True)])
+def test_a_drop_beyond_noise_is_refused(low, high, passed):
+    verdict = gate.judge(
+        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, rival=rival(low, high)
+    )
+    assert verdict["passed"] is passed and "paired bootstrap over 40 images" in verdict["checks"][0]["note"]
+
+
+@pytest.mark.parametrize(
+    ("served", "found", "said"),
+    [
+        (None, None, "no model is served yet"),
+        (METRICS, None, "keeps no counts"),
+        (METRICS, "the masks differ", "the masks differ"),
+        ({**METRICS, "inference": {"flip": True}}, rival(-1, -1), "other evaluate.inference"),
+    ],
+)
+def test_without_pairs_the_noise_check_does_not_apply_and_says_why(served, found, said):
+    verdict = gate.judge(
+        METRICS, demands={}, max_miou_drop=None, served=served, refuse_significant_drop=True, rival=found
+    )
+    assert verdict["passed"] and verdict["checks"][0]["passed"] is None and said in verdict["checks"][0]["note"]
+
+
+def test_figures_of_another_inference_than_the_exported_one_say_so():
+    assert "what is exported" in judge({**METRICS, "inference": {"flip": True}})["note"]

@@ -1,0 +1,65 @@
+"""`segline tensorboard`: what it shows, under which names."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from pipeline import recipe as recipes
+from pipeline.errors import UserError
+from pipeline.experiments import board
+from pipeline.lineage.store import Store
+from pipeline.workspace import Workspace
+
+PROJECT = Path(__file__).parents[3]
+
+
+def begin(workspace: Workspace, run: str, rate: str) -> None:
+    workspace.run(run).mkdir(parents=True)
+    settings = ["data.manual_dir=unused", f"train.learning_rate={rate}"]
+    text = recipes.dump(recipes.load(str(PROJECT / "tests/tiny.yaml"), settings))
+    (workspace.run(run) / "recipe.yaml").write_text(text)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """One finished training of run `first`, and one of run `second` that goes on."""
+    made = Workspace(tmp_path)
+    begin(made, "first", "1e-3")
+    events = tmp_path / "artifacts/train/abc/events"
+    events.mkdir(parents=True)
+    (events.parent / "artifact.json").write_text(json.dumps({"run": "first"}))
+    begin(made, "second", "3e-3")
+    (made.partial("train", "def") / "events").mkdir(parents=True)
+    store = Store(made.store)
+    store.begin_run("second", "tiny", "segline run tiny", "git", "running")
+    store.begin("second", "train", "for the first time", "def", "{}")
+    store.close()
+    return made
+
+
+def test_trainings_done_and_going_on_are_found_by_their_run(workspace: Workspace, tmp_path: Path) -> None:
+    view = tmp_path / "view"
+    assert set(board.refresh(workspace, view)) == {"first", "second"}
+    assert (view / "first").resolve() == tmp_path / "artifacts/train/abc/events"
+    workspace.partial("train", "def").rename(tmp_path / "artifacts/train/def")
+    (tmp_path / "artifacts/train/def/artifact.json").write_text(json.dumps({"run": "second"}))
+    board.refresh(workspace, view)
+    assert (view / "second").resolve() == tmp_path / "artifacts/train/def/events"
+    assert len(list(view.iterdir())) == 3  # and what HParams shows
+
+
+def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: Path) -> None:
+    board.refresh(workspace, tmp_path / "view")
+    events = EventAccumulator(str(tmp_path / "view")).Reload()
+    content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
+    assert [info.name for info in experiment.hparam_infos] == ["train.learning_rate"]
+    assert "final/miou" in [info.name.tag for info in experiment.metric_infos]
+
+
+def test_without_a_training_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No training has begun"):
+        board.serve(Workspace(tmp_path), None)

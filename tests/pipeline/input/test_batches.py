@@ -1,0 +1,300 @@
+"""Batches: a function of (seed, epoch, step), whole epochs, whole splits, refused where none can be made."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets import tfrecord
+from pipeline.config.input import Copy
+from pipeline.config.recipe import AugmentConfig, InputConfig
+from pipeline.errors import UserError
+from pipeline.input import batches, decoded, input_check, record_dataset
+from pipeline.input.changes import rare
+from pipeline.input.changes.copies import CHANGES, with_copies
+
+RANDOM = InputConfig(augment=AugmentConfig(flip=True, scale=(0.8, 1.5), crop=(48, 64), brightness=0.2, hue=0.1))
+SIZES = ((40, 60), (61, 33), (40, 60), (40, 60), (61, 33))
+
+
+@pytest.fixture(scope="module")
+def folder(ingested: Path) -> Path:
+    return ingested / "records"
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Records of two sizes, as ingest would have written them."""
+    folder = tmp_path_factory.mktemp("mixed")
+    rng = np.random.default_rng(0)
+
+    def record(index: int, size: tuple[int, int]) -> bytes:
+        image, label = rng.integers(0, 256, (*size, 3), np.uint8), rng.integers(0, 5, (*size, 1), np.uint8)
+        texts = {
+            "image": tf.io.encode_png(image).numpy(),
+            "label": tf.io.encode_png(label).numpy(),
+            "id": f"image{index}".encode(),
+            "group": b"",
+        }
+        feature = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[text])) for name, text in texts.items()}
+        for name, length in zip(("height", "width"), size, strict=True):
+            feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=[length]))
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+    for split in ("train", "val"):
+        path = folder / f"mixed-{split}.tfrecord-00000-of-00001"
+        tfrecord.write(path, [record(index, size) for index, size in enumerate(SIZES)])
+    splits = [{"name": split, "shardLengths": [str(len(SIZES))]} for split in ("train", "val")]
+    (folder / "dataset_info.json").write_text(json.dumps({"name": "mixed", "splits": splits}))
+    return folder
+
+
+def batches_of(
+    folder: Path, config: InputConfig = RANDOM, seed: int = 0, epoch: int = 0, step: int = 0
+) -> Iterator[dict]:
+    dataset = batches.train_dataset(folder, config, batch_size=3, seed=seed, epoch=epoch, first_step=step)
+    return dataset.as_numpy_iterator()
+
+
+def same(one: dict, other: dict) -> bool:
+    return all(np.array_equal(one[key], other[key]) for key in ("image", "label"))
+
+
+def digests(batch: dict) -> list[str]:
+    return [hashlib.sha256(image.tobytes()).hexdigest() for image in batch["image"]]
+
+
+def test_a_batch_is_a_function_of_seed_epoch_and_step(folder: Path) -> None:
+    whole = list(islice(batches_of(folder), 6))  # 2 steps an epoch: 8 images, 3 a batch
+    assert whole[0]["image"].shape == (3, 48, 64, 3) and whole[0]["label"].shape == (3, 48, 64)
+    assert whole[0]["image"].dtype == whole[0]["label"].dtype == np.uint8
+    for epoch, step in ((0, 1), (1, 0), (2, 1), (1, 2)):  # step 2 of an epoch of 2: the next epoch begins
+        assert same(whole[2 * epoch + step], next(batches_of(folder, epoch=epoch, step=step)))
+    assert not same(whole[0], whole[2]) and not same(whole[0], next(batches_of(folder, seed=1)))
+
+
+def test_where_it_is_kept_changes_nothing(folder: Path, tmp_path: Path) -> None:
+    batch = {}
+    for place in ("memory", "disk", "none"):
+        config = RANDOM.model_copy(update={"cache": place})
+        dataset = batches.train_dataset(folder, config, batch_size=3, seed=0, epoch=0, cache=tmp_path)
+        batch[place] = list(islice(dataset.as_numpy_iterator(), 4))
+    assert all(same(*pair) for place in ("disk", "none") for pair in zip(batch["memory"], batch[place], strict=True))
+
+
+def test_an_epoch_shows_no_example_twice_and_the_next_in_another_order(folder: Path) -> None:
+    shown = [digests(batch) for batch in islice(batches_of(folder, InputConfig()), 20)]
+    epochs = [shown[index] + shown[index + 1] for index in range(0, 20, 2)]
+    assert all(len(set(epoch)) == 6 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == len(epochs)
+    assert len({name for epoch in epochs for name in epoch}) == 8  # who is left out changes too
+
+
+def test_an_example_is_changed_alike_wherever_it_stands(folder: Path) -> None:
+    """The draws depend on the example, not on its place in the batch or on the batch size."""
+    by_three, by_four = (
+        batches.train_dataset(folder, RANDOM, batch_size=size, seed=0, epoch=0).as_numpy_iterator() for size in (3, 4)
+    )
+    threes = [digest for batch in islice(by_three, 2) for digest in digests(batch)]
+    fours = [digest for batch in islice(by_four, 2) for digest in digests(batch)]
+    assert threes == fours[:6]
+
+
+def test_size_resizes_image_and_mask(mixed: Path) -> None:
+    batch = next(batches_of(mixed, InputConfig(size=(24, 32))))
+    assert batch["image"].shape == (3, 24, 32, 3) and batch["label"].max() < 5
+
+
+def test_padding_keeps_every_pixel(mixed: Path) -> None:
+    config = InputConfig(size=(64, 64), fit="pad", padding="reflect")
+    assert next(batches_of(mixed, config))["image"].shape == (3, 64, 64, 3)
+    ignored = next(batches_of(mixed, config.model_copy(update={"padding": "constant"})))["label"] == 255
+    assert sorted(ignored.sum((1, 2)).tolist())[0] in (64 * 64 - 40 * 60, 64 * 64 - 61 * 33)
+
+
+def test_padding_makes_nothing_smaller() -> None:
+    config = InputConfig(size=(400, 400), fit="pad")
+    with pytest.raises(UserError, match=r"input.size is 400 x 400, and the training images have up to 360 x 480"):
+        input_check.check(config, 1, {"360x480": 6, "300x400": 1})
+    input_check.check(config.model_copy(update={"fit": "resize_pad"}), 1, {"360x480": 6})
+
+
+@pytest.mark.parametrize("settings", [{"fit": "pad"}, {"size": (8, 8), "padding": "wrap"}])
+def test_settings_of_fit_go_together(settings: dict) -> None:
+    with pytest.raises(ValueError, match=r"needs `size`|is for `fit: pad`"):
+        InputConfig(**settings)
+
+
+def test_auto_keeps_in_memory_what_fits_and_the_rest_on_disk(folder: Path, tmp_path: Path) -> None:
+    every = 8 * 72 * 96 * 4
+    for size in (None, (72, 96)):
+        fits, more = (InputConfig(cache_budget_gb=budget / 1e9, size=size) for budget in (every, every - 1))
+        assert decoded.load(folder, "train", fits, tmp_path).kept == "memory"
+        assert decoded.load(folder, "train", more, tmp_path).kept == "disk"
+        assert decoded.load(folder, "train", more).kept == "none"
+
+
+def test_eval_gives_every_example_once_at_its_own_size(mixed: Path) -> None:
+    found = list(batches.eval_dataset(mixed, "val", batch_size=2).as_numpy_iterator())
+    names = [name.decode() for batch in found for name in batch["id"]]
+    assert sorted(names) == [f"image{index}" for index in range(5)]
+    assert sorted(batch["image"].shape for batch in found) == [(1, 40, 60, 3), (2, 40, 60, 3), (2, 61, 33, 3)]
+    encoded = {record["id"].decode(): record for record in record_dataset.encoded(mixed, "val").as_numpy_iterator()}
+    for batch in found:
+        for name, image, label in zip(batch["id"], batch["image"], batch["label"], strict=True):
+            record = encoded[name.decode()]
+            np.testing.assert_array_equal(image, tf.io.decode_png(record["image"]))
+            np.testing.assert_array_equal(label, tf.io.decode_png(record["label"])[..., 0])
+
+
+def test_every_reason_against_a_batch_is_given_at_once() -> None:
+    with pytest.raises(UserError) as error:
+        input_check.check(InputConfig(), 8, {"360x480": 4, "720x960": 2})
+    for part in ("batch_size is 8", "6 images", "360x480 (4), 720x960 (2)", "input.size", "input.augment.crop"):
+        assert part in str(error.value)
+
+
+def test_a_size_or_a_crop_makes_images_alike() -> None:
+    sizes = {"360x480": 4, "720x960": 2}
+    input_check.check(InputConfig(size=(32, 32)), 6, sizes)
+    input_check.check(InputConfig(augment=AugmentConfig(crop=(32, 32))), 6, sizes)
+    input_check.check(InputConfig(), 6, {"360x480": 6})
+
+
+def test_a_crop_that_would_show_margin_more_than_image_is_refused() -> None:
+    crop = AugmentConfig(crop=(2000, 2000), scale=(0.5, 2.0))
+    with pytest.raises(UserError, match=r"crop is 2000 x 2000 and the largest image 360 x 480"):
+        input_check.check(InputConfig(augment=crop), 1, {"360x480": 6})
+    input_check.check(InputConfig(augment=crop.model_copy(update={"crop": (400, 500)})), 1, {"360x480": 6})
+
+
+ALL = AugmentConfig(
+    flip=True,
+    scale=(0.8, 1.5),
+    crop=(48, 64),
+    rotate=10,
+    shear=5,
+    rare_crops=0.5,
+    brightness=0.2,
+    hue=0.1,
+    gamma=0.3,
+    blur=1,
+    noise=0.05,
+    cutout=0.3,
+    cutmix=0.3,
+    classmix=0.3,
+)
+
+
+def test_everything_at_once_is_the_same_after_a_resume_and_in_batches_of_another_size(folder: Path) -> None:
+    config = InputConfig(augment=ALL, copies=("flip_up_down", "gamma"))
+    whole = list(islice(batches_of(folder, config), 10))  # 8 steps an epoch: 24 examples, 3 a batch
+    assert same(whole[9], next(batches_of(folder, config, epoch=1, step=1)))
+    sixes = batches.train_dataset(folder, config, batch_size=6, seed=0, epoch=0).as_numpy_iterator()
+    assert digests(next(sixes)) == digests(whole[0]) + digests(whole[1])
+
+
+@pytest.mark.slow
+def test_the_device_does_what_the_host_does(folder: Path) -> None:
+    host = InputConfig(augment=ALL)
+    device = InputConfig(augment=ALL, augment_on="device")
+    weights = rare.rarity([5, 3, 1000, 100])
+    expected, shipped = (
+        batches.train_dataset(folder, config, batch_size=4, seed=0, epoch=0, rarity=weights)
+        for config in (host, device)
+    )
+    prepare = tf.function(batches.on_device(device, weights))
+    for batch, raw in zip(expected.take(3), shipped.take(3), strict=True):
+        assert raw["image"].shape == (4, 72, 96, 3) and raw["image"].dtype == tf.uint8
+        found = prepare(raw)
+        for name in ("label", "key"):
+            np.testing.assert_array_equal(found[name], batch[name])
+        away = np.abs(found["image"].numpy().astype(int) - batch["image"])
+        assert away.max() <= 1 and (away > 0).mean() < 1e-3  # a graph of its own may round otherwise
+
+
+def test_copies_are_the_originals_and_each_of_them_changed(folder: Path) -> None:
+    names = tuple(CHANGES)
+    assert len(names) == 7 and set(names) == set(get_args(Copy))
+    plain = decoded.load(folder, "train", InputConfig(size=(64, 64)))
+    every = with_copies(plain, names)
+    assert every.number == 8 * plain.number
+    keys = [int(every.fetch(tf.constant(index, tf.int64))["key"]) for index in range(every.number)]
+    assert len(set(keys)) == every.number
+    assert {key % decoded.KEYS for key in keys} == set(keys[: plain.number])
+    own, turned, flipped = (
+        every.fetch(tf.constant(3 + 8 * which, tf.int64)) for which in (0, 1 + names.index("rot90"), 5)
+    )
+    np.testing.assert_array_equal(turned["image"], np.rot90(own["image"]))
+    np.testing.assert_array_equal(turned["label"], np.rot90(own["label"]))
+    np.testing.assert_array_equal(flipped["label"], own["label"].numpy()[:, ::-1])
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_copies_are_those_of_the_article(name: str) -> None:
+    """Against the article's own calls on images in 0..1; its masks are compared where they are not blended."""
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8))
+    label = tf.constant(np.random.default_rng(1).integers(0, 60, (4, 4), np.uint8).repeat(10, 0).repeat(10, 1))
+    size, seen, mask = (40, 40), tf.cast(image, tf.float32) / 255, label[..., None]
+    cut = tf.cast(tf.image.resize(tf.image.central_crop(mask, 0.7), size, method="nearest"), tf.uint8)
+    pixels, expected = {
+        "brightness": lambda: (tf.image.adjust_brightness(seen, 0.1), mask),
+        "gamma": lambda: (tf.image.adjust_gamma(seen, 0.1), mask),
+        "hue": lambda: (tf.image.adjust_hue(seen, -0.1), mask),
+        "central_crop": lambda: (tf.image.resize(tf.image.central_crop(seen, 0.7), size), cut),
+        "flip_left_right": lambda: (tf.image.flip_left_right(seen), tf.image.flip_left_right(mask)),
+        "flip_up_down": lambda: (tf.image.flip_up_down(seen), tf.image.flip_up_down(mask)),
+        "rot90": lambda: (tf.image.rot90(seen), tf.image.rot90(mask)),
+    }[name]()
+    found = CHANGES[name](image, label)
+    assert found[0].dtype == found[1].dtype == tf.uint8
+    np.testing.assert_allclose(found[0], np.clip(pixels, 0, 1) * 255, atol=0.51)
+    np.testing.assert_array_equal(found[1], expected[..., 0])
+
+
+def test_quarter_turns_and_the_device_want_images_alike() -> None:
+    turned = InputConfig(copies=("rot90",))
+    with pytest.raises(UserError, match=r"rot90, which makes images of 480 x 360 from those of 360 x 480"):
+        input_check.check(turned, 1, {"360x480": 6})
+    input_check.check(turned.model_copy(update={"size": (64, 64)}), 1, {"360x480": 6})
+    device = InputConfig(augment=AugmentConfig(crop=(32, 32)), augment_on="device")
+    with pytest.raises(UserError, match=r"device augments must have one. Set input.size, such as \[360, 480\]\."):
+        input_check.check(device, 1, {"360x480": 6, "300x400": 1})
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"augment": {"cutmix": 0.6, "classmix": 0.6}}, "must not add up to more than 1"),
+        ({"augment": {"rare_crops": 0.5}}, "chooses where to crop"),
+        ({"copies": ["hue", "hue"]}, "Received twice: hue"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(settings: dict, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        InputConfig(**settings)
+
+
+@pytest.mark.slow
+def test_two_devices_augment_their_shares_as_the_host_does(folder: Path) -> None:
+    """Mixing included: whom an example is mixed with depends on the example alone."""
+    script = Path(__file__).with_name("mirrored_input.py")
+    project = script.parents[2]
+    told = subprocess.run(
+        [sys.executable, script, folder],
+        env={**os.environ, "PYTHONPATH": str(project)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    key, label, image = map(int, told.stdout.split()[-3:])
+    assert (key, label) == (0, 0) and image <= 1

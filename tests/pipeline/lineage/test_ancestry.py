@@ -1,0 +1,248 @@
+"""runs, diff, reproduce and the OpenLineage export, on runs of steps that only write a file."""
+
+import importlib
+import json
+import pkgutil
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import commands
+from pipeline.config.recipe import Recipe
+from pipeline.errors import UserError
+from pipeline.graph import RAW, Step
+from pipeline.lineage import diff, history, openlineage, reproduce
+from pipeline.lineage.store import Store
+from pipeline.run_folder import RunFolder
+from pipeline.runner import Runner
+from pipeline.workspace import Workspace
+
+
+class Copy(Step):
+    """Stands for ingest: copies the raw files, and adds `noise`, which a test may change."""
+
+    noise = ""
+
+    @property
+    def module(self) -> str:
+        return "pipeline.steps"
+
+    @property
+    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+        def copy(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+            shutil.copytree(inputs["raw"], out / "records")
+            (out / "spec.json").write_text(self.noise)
+
+        return copy
+
+
+class Measure(Copy):
+    """Stands for evaluate: an mIoU made of the records, and of `noise`."""
+
+    @property
+    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+        def measure(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+            size = sum(path.stat().st_size for path in (inputs["ingest"] / "records").rglob("*") if path.is_file())
+            miou = size / 1e5 + len(self.noise) / 10
+            metrics = dict.fromkeys(diff.TOTALS, miou) | {"split": "val", "images": 1}
+            (out / "metrics.json").write_text(json.dumps(metrics | {"per_class": [{"name": "Sky", "iou": miou}]}))
+            (out / "verdict.json").write_text(json.dumps({"passed": True}))
+
+        return measure
+
+
+STEPS = (
+    Copy("ingest", ("data",), (RAW,), ("records", "spec.json")),
+    Measure("evaluate", ("evaluate",), ("ingest",), ("metrics.json",)),
+)
+
+
+class Bench:
+    def __init__(self, root: Path) -> None:
+        self.raw = root / "raw"
+        (self.raw / "train").mkdir(parents=True)
+        (self.raw / "train/a").write_text("alpha")
+        self.workspace = Workspace(root / "work")
+
+    def recipe(self, **evaluate: object) -> Recipe:
+        return Recipe.model_validate(
+            {
+                "name": "fake",
+                "data": {"name": "camvid", "manual_dir": self.raw},
+                "model": {"name": "fast"},
+                "train": {"epochs": 1, "batch_size": 1, "learning_rate": 1},
+                "evaluate": evaluate,
+            }
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    def bring_up_to_date(workspace: Workspace, recipe: Recipe, *, until: str | None = None, run_id: str = "") -> int:
+        folder, store = RunFolder.create(workspace, recipe, ["segline", "run"], run_id), Store(workspace.store)
+        store.begin_run(run_id, recipe.name, "segline run", "git 0", "running")
+        runner = Runner(workspace, recipe, folder, store, wait=True)
+        monkeypatch.setattr(runner, "_report", lambda step: None)
+        for step in STEPS:
+            runner.execute(step, again=False)
+        store.end_run(run_id, "done")
+        return 0
+
+    monkeypatch.setattr(commands, "bring_up_to_date", bring_up_to_date)
+    monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    made = Bench(tmp_path)
+    bring_up_to_date(made.workspace, made.recipe(), run_id="one")
+    return made
+
+
+def test_runs_say_what_came_of_them(bench: Bench) -> None:
+    commands.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
+    two, one = history.runs(bench.workspace)
+    assert (one.id, two.id, two.state, two.recipe) == ("one", "two", "done", "fake")
+    assert set(one.artifacts) == {"ingest", "evaluate"} and one.artifacts["ingest"] == two.artifacts["ingest"]
+    assert one.figures["miou"] == pytest.approx(5e-5) and one.figures["iou"] == {"Sky": one.figures["miou"]}
+    assert all(len(line) <= 80 and "mIoU 0.000" in line for line in history.lines([one, two]))
+    long = replace(one, id="20260705-023000-tiny-68e7", served=["serving/tiny/12"], finished=one.started + 119)
+    assert all(len(line) <= 80 for line in history.lines([long, one]))
+    assert history.lines([long])[0].endswith("  serving/tiny/12")
+    assert json.loads(history.to_json([one]))[0]["started"].endswith("+00:00")
+    assert history.find(bench.workspace, "tw").id == "two"
+    for name, text in (("three", "The newest: two, one"), ("", "2 runs begin with")):
+        with pytest.raises(UserError, match=text):
+            history.find(bench.workspace, name)
+
+
+def test_an_empty_workspace_is_said_and_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no store\.sqlite"):
+        history.runs(Workspace(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
+    (bench.raw / "train/b").write_text("beta" * 1000)
+    commands.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
+    lock = bench.workspace.run("two") / "lock.txt"
+    lock.write_text(lock.read_text().replace("numpy==", "numpy==9."))
+    found = diff.diff(bench.workspace, "one", "two")
+    assert [change[0] for change in found.recipe] == ["evaluate.overlays"]
+    assert [change[0] for change in found.data] == ["contents of raw"]
+    assert [change[0] for change in found.libraries] == ["numpy"]
+    assert found.code == []
+    told = diff.lines(found)
+    assert any(line.startswith("metrics    miou ") and line.endswith("+0.0400") for line in told)
+    assert any(line.startswith("metrics    IoU Sky ") for line in told)
+    assert "code       the same" in told
+    shutil.rmtree(bench.workspace.run("one"))
+    assert diff.diff(bench.workspace, "one", "two").unknown == [
+        "one: its folder was removed; recipe and libraries are not known"
+    ]
+
+
+def test_a_run_is_made_anew_and_compared(bench: Bench) -> None:
+    attempt = reproduce.prepare(bench.workspace, "one")
+    assert attempt.until == "evaluate" and not attempt.workspace.root.exists()
+    same, figures = reproduce.compare(bench.workspace, attempt, reproduce.make(attempt))
+    assert same == {"ingest/records": True, "ingest/spec.json": True, "evaluate/metrics.json": True}
+    reproduce.require_close(figures, 0)
+    again = reproduce.prepare(bench.workspace, "one")
+    assert again.workspace.root.name == "one+2"  # a finished one is not taken for a new one
+
+
+def test_what_does_not_come_out_again_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Measure, "noise", "x")
+    attempt = reproduce.prepare(bench.workspace, "one")
+    same, figures = reproduce.compare(bench.workspace, attempt, reproduce.make(attempt))
+    assert same["ingest/records"] is True and same["evaluate/metrics.json"] is False
+    reproduce.require_close(figures, 0.2)
+    with pytest.raises(UserError, match=r"more than --tolerance 0\.005 apart:\n  miou"):
+        reproduce.require_close(figures, 0.005)
+
+
+def test_reproduce_says_what_has_changed_since(bench: Bench) -> None:
+    folder = bench.workspace.run("one")
+    (folder / "lock.txt").write_text("gone==1.0\n" + (folder / "lock.txt").read_text().replace("numpy==", "numpy==9."))
+    changed = reproduce.prepare(bench.workspace, "one").changed
+    assert changed[0].startswith("code git 0 -> ") and "gone 1.0 -> absent" in changed
+    assert any(line.startswith("numpy 9.") for line in changed)
+
+
+def test_raw_files_given_by_a_relative_path_are_found_again(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bench.raw = Path("raw")
+    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="relative")
+    monkeypatch.chdir("/")
+    assert reproduce.prepare(bench.workspace, "relative").recipe.data.manual_dir == tmp_path / "raw"
+
+
+def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path) -> None:
+    """Required keys and formats as in the specification, 2-0-2."""
+    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
+    number = openlineage.export(bench.workspace, tmp_path / "events.json")
+    events = [json.loads(line) for line in (tmp_path / "events.json").read_text().splitlines()]
+    assert number == len(events) == 8  # two runs of two steps, each begins and ends
+    for event in events:
+        assert set(event) == {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
+        uuid.UUID(event["run"]["runId"])
+        facets = [event["run"]["facets"], event["job"]["facets"], *(found["facets"] for found in event["inputs"])]
+        assert all({"_producer", "_schemaURL"} <= set(facet) for group in facets for facet in group.values())
+    ends = [event for event in events if event["eventType"] == "COMPLETE"]
+    assert [event["job"]["name"] for event in ends] == ["fake.ingest", "fake.evaluate"] * 2
+    assert ends[0]["inputs"][0]["name"] == str(bench.raw) and ends[0]["inputs"][0]["namespace"] == "file"
+    assert ends[0]["outputs"] == ends[1]["inputs"] == ends[2]["outputs"]  # the second run reused it
+    assert ends[2]["inputs"] == ends[0]["inputs"]
+    for facet in [event["run"]["facets"]["parent"], event["job"]["facets"]["jobType"]]:
+        name = facet["_schemaURL"].rpartition("/")[2]
+        assert facet["_schemaURL"].endswith(f"/{name}.json#/$defs/{name}")  # a pointer, as BaseFacet asks
+    before = (tmp_path / "events.json").read_bytes()
+    openlineage.export(bench.workspace, tmp_path / "events.json")
+    assert (tmp_path / "events.json").read_bytes() == before
+
+
+def test_openlineage_events_fit_the_published_classes(bench: Bench, tmp_path: Path) -> None:
+    """OpenLineage generates these classes from its JSON schemas; a strange or missing key or a bad value is refused."""
+    generated = pytest.importorskip("openlineage.client.generated", reason="openlineage-python is not installed")
+    from openlineage.client.generated import base
+
+    facets = {
+        name: found
+        for module in pkgutil.iter_modules(generated.__path__)
+        for name, found in vars(importlib.import_module(f"{generated.__name__}.{module.name}")).items()
+        if isinstance(found, type) and issubclass(found, base.BaseFacet)
+    }
+    seen = set()
+
+    def build(kind: Any, tree: dict[str, Any], **made: Any) -> Any:
+        values = {key: value for key, value in tree.items() if key not in ("facets", *made)}
+        if "facets" in tree:
+            made["facets"] = {key: facet(value) for key, value in tree["facets"].items()}
+        return kind(**values, **made)
+
+    def facet(tree: dict[str, Any]) -> Any:
+        name = tree["_schemaURL"].rpartition("/")[2]
+        seen.add(name)
+        assert tree["_producer"] == openlineage.PRODUCER
+        return facets[name](**{key: value for key, value in tree.items() if not key.startswith("_")})
+
+    store = Store(bench.workspace.store)
+    store.end(store.begin("one", "train", "test", "key", "{}"), "failed", "a fault")
+    openlineage.export(bench.workspace, tmp_path / "events.json")
+    for line in (tmp_path / "events.json").read_text().splitlines():
+        event = json.loads(line)
+        assert event.pop("schemaURL") == base.RunEvent._get_schema()
+        build(
+            base.RunEvent,
+            event,
+            eventType=base.EventType(event["eventType"]),
+            run=build(base.Run, event["run"]),
+            job=build(base.Job, event["job"]),
+            inputs=[build(base.InputDataset, found) for found in event["inputs"]],
+            outputs=[build(base.OutputDataset, found) for found in event["outputs"]],
+        )
+    assert len(seen) == 5 and "ErrorMessageRunFacet" in seen

@@ -1,0 +1,224 @@
+"""What gc removes and what it must not, what it says, and what a kill leaves."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline import digest, lock
+from pipeline.errors import UserError
+from pipeline.export import facts, serving
+from pipeline.lineage import gc, history, verify
+from pipeline.lineage.store import Store
+from pipeline.run_folder import RunFolder
+from pipeline.workspace import SEAL, Workspace, read_seal
+
+CHAIN = ("ingest", "train", "export")
+
+
+class Bench:
+    """A workspace in which runs publish small artifacts by name."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root)
+        self.store = Store(self.workspace.store)
+
+    def run(self, name: str, *, promote: bool = False, **shared: str) -> RunFolder:
+        """A run whose steps made an artifact each, or used the one that the run `shared[step]` made."""
+        run = RunFolder(self.workspace.run(name))
+        run.path.mkdir(parents=True)
+        (run.path / "recipe.yaml").write_text("name: x\n")
+        self.store.begin_run(name, "recipe", "segline run", "git 0", "running")
+        below: Path | None = None
+        for step in CHAIN:
+            folder = self.workspace.root / "artifacts" / step / shared.get(step, name)
+            if not folder.exists():
+                self.publish(run, step, folder, below)
+            run.link(step, folder)
+            below = folder
+        self.store.end_run(name, "done")
+        if promote:
+            assert below
+            came_from = {"export": self.uri(below), "train": self.uri(run.artifact("train")), "run": name}
+            with lock.hold(self.workspace.serving / "net" / ".lock", name, wait=True, on_wait=print):
+                served = serving.publish(self.workspace, "net", below / "saved_model", came_from)
+            serving.record(self.workspace, self.store, served, name, "promote", "test", below)
+        return run
+
+    def publish(self, run: RunFolder, step: str, folder: Path, below: Path | None) -> None:
+        execution = self.store.begin(run.id, step, "test", folder.name, "{}")
+        if below:
+            self.store.link(
+                execution, "input", below.parent.name, below.parent.name, self.uri(below), read_seal(below)["digest"]
+            )
+        (folder / "saved_model/assets.extra").mkdir(parents=True)
+        (folder / "saved_model/saved_model.pb").write_bytes(f"{step} {folder.name}".encode() * 1000)
+        (folder / "saved_model" / facts.FILE).write_text("{}")
+        files = digest.manifest(folder)
+        seal = {
+            "run": run.id,
+            "digest": digest.digest(files),
+            "files": {name: found[2] for name, found in files.items()},
+        }
+        digest.write_atomically(folder / SEAL, json.dumps(seal))
+        self.store.finish(execution, step, self.uri(folder), seal["digest"])
+
+    def uri(self, path: Path) -> str:
+        return self.workspace.relative(path)
+
+    def gc(self, keep_last: int = 1, **options: bool) -> gc.Waste:
+        return gc.gc(
+            self.workspace,
+            **{"keep_last": keep_last, "keep_promoted": False, "dry_run": False, "wait": False} | options,
+        )  # type: ignore[arg-type]
+
+    def there(self) -> set[str]:
+        return {self.uri(path) for path in self.workspace.root.glob("artifacts/*/*")}
+
+    def runs(self) -> list[str]:
+        return sorted(path.name for path in self.workspace.root.glob("runs/*"))
+
+    def require_sound(self) -> None:
+        verify.require_sound(list(verify.verify(self.workspace)))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path / "work")
+
+
+def test_old_runs_go_and_what_a_kept_one_shares_with_them_stays(bench: Bench) -> None:
+    bench.run("a")
+    bench.run("b", ingest="a")
+    bench.require_sound()
+    waste = bench.gc()
+    assert bench.there() == {"artifacts/ingest/a", "artifacts/train/b", "artifacts/export/b"}
+    assert bench.runs() == ["a", "b"]  # a made the records that b learned from, and its recipe says how
+    assert {path.name for path in waste.links} == {"train", "export"}
+    bench.require_sound()
+    told = {run.id: run for run in history.runs(bench.workspace)}
+    assert told["a"].artifacts["train"] == "artifacts/train/a"  # the store remembers
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_a_served_model_needs_is_never_removed(keep: bool, bench: Bench) -> None:
+    bench.run("a", ingest="0")
+    bench.run("b", promote=True)
+    for name in "cd":
+        bench.run(name)
+    bench.gc(keep_promoted=keep)
+    assert bench.there() == {f"artifacts/{step}/{name}" for step in CHAIN for name in "bd"}
+    assert bench.runs() == ["b", "d"]
+    served = bench.workspace.serving / "net/1"
+    assert (served / "saved_model.pb").is_file()
+    bench.run("e", promote=True)
+    serving.rollback(bench.workspace, "net", bench.store)
+    bench.require_sound()
+
+
+def test_dry_run_says_the_same_and_removes_nothing(bench: Bench) -> None:
+    bench.run("a")
+    bench.run("b")
+    before = bench.there()
+    planned = bench.gc(dry_run=True)
+    assert bench.there() == before and bench.runs() == ["a", "b"]
+    lines = gc.lines(bench.workspace, planned, dry_run=True)
+    assert "artifact   artifacts/train/a" in lines and "run        runs/a" in lines
+    done = bench.gc()
+    assert done == planned
+    held = sum(path.stat().st_size for path in bench.workspace.root.rglob("*.pb"))
+    assert planned.bytes > held * 0.9  # as much as what is left of the other run
+
+
+def test_a_file_that_serving_shares_frees_nothing(bench: Bench) -> None:
+    bench.run("a", promote=True)
+    export = bench.workspace.root / "artifacts/export/a"
+    assert gc._freed([export]) < (export / "saved_model/saved_model.pb").stat().st_size
+    assert (export / "saved_model/saved_model.pb").stat().st_nlink == 2
+
+
+def test_cached_shards_of_removed_records_go_with_them_and_no_others(bench: Bench) -> None:
+    cache = bench.workspace.cache("ingest", "code")
+    cache.mkdir(parents=True)
+    for name in "ab":
+        bench.run(name)
+        (cache / name).hardlink_to(bench.workspace.root / f"artifacts/ingest/{name}/saved_model/saved_model.pb")
+    (cache / "of an interrupted ingest").write_text("may be gone on with")
+    planned = bench.gc(dry_run=True)
+    assert planned.cached == (cache / "a",) and (cache / "a").exists()
+    assert "cache      1 files that are theirs too" in gc.lines(bench.workspace, planned, dry_run=True)
+    before = _used(bench.workspace.root / "artifacts", cache)
+    bench.gc()
+    assert sorted(path.name for path in cache.iterdir()) == ["b", "of an interrupted ingest"]
+    freed = before - _used(bench.workspace.root / "artifacts", cache)
+    assert 0 <= planned.bytes - freed < 100  # the run's recipe
+
+
+def _used(*folders: Path) -> int:
+    files = [path.stat() for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return sum({status.st_ino: status.st_size for status in files}.values())
+
+
+def test_abandoned_parts_go_and_living_and_resumable_ones_stay(bench: Bench) -> None:
+    run = bench.run("a")
+    bench.store.begin(run.id, "train", "", "mine", "{}")
+    parts = {name: bench.workspace.partial("train", name) for name in ("dead", "living", "mine")}
+    for folder in parts.values():
+        folder.mkdir()
+    with lock.hold(bench.workspace.lock("train", "living"), "x", wait=False, on_wait=print):
+        bench.gc()
+    assert {name for name, folder in parts.items() if folder.exists()} == {"living", "mine"}
+
+
+def test_a_run_at_work_is_waited_for_or_said(bench: Bench) -> None:
+    bench.run("a")
+    with lock.share(bench.workspace.in_use), pytest.raises(lock.LockHeldError, match="at work"):
+        bench.gc()
+    with pytest.raises(UserError, match="--keep-last must be at least 1"):
+        bench.gc(0)
+
+
+def test_a_kill_while_removing_leaves_nothing_that_looks_complete(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(folder: Path) -> None:
+        next(folder.rglob("*.pb")).unlink()
+        raise KeyboardInterrupt
+
+    bench.run("a")
+    bench.run("b")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", die)
+        bench.gc()
+    assert (
+        bench.workspace.complete("export", "a") is None
+        or (bench.workspace.root / "artifacts/export/a/saved_model/saved_model.pb").is_file()
+    )
+    bench.gc()
+    assert not list(bench.workspace.root.rglob(f"{gc.HIDDEN}*"))
+    bench.require_sound()
+
+
+def test_damage_is_named(bench: Bench) -> None:
+    bench.run("a", promote=True)
+    bench.require_sound()
+    root = bench.workspace.root
+    flipped = root / "artifacts/train/a/saved_model/saved_model.pb"
+    flipped.write_bytes(b"x" + flipped.read_bytes()[1:])
+    served = root / "serving/net/1/saved_model.pb"
+    served.unlink()
+    (root / "serving/net/1/strange").touch()
+    (root / "artifacts/export/a" / SEAL).write_text("{")
+    shutil.rmtree(root / "artifacts/ingest/a")
+    with pytest.raises(UserError) as error:
+        bench.require_sound()
+    for line in (
+        "artifacts/train/a: saved_model/saved_model.pb is damaged",
+        "serving/net/1: saved_model.pb is missing",
+        "serving/net/1: strange was added",
+        f"artifacts/export/a: {SEAL} is damaged",
+        "artifacts/ingest/a: is not there",
+        "runs/a/ingest: points to what is not there",
+    ):
+        assert line in str(error.value)

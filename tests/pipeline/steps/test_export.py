@@ -1,0 +1,222 @@
+"""What is exported is what was evaluated, proven in a process that does not know the project."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets.spec import DatasetSpec
+from models import catalog, libraries
+from models.errors import ModelError
+from models.servable import OUTPUTS, SIGNATURES
+from pipeline import json_file
+from pipeline.config.recipe import ExportConfig
+from pipeline.errors import GateError, UserError
+from pipeline.export import facts, formats, fresh_process, model_card, parity
+from pipeline.input import examples
+from pipeline.steps import export
+from pipeline.training import trained
+
+SECTIONS = ("input", "model", "export")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
+    """Folders such as train and evaluate leave, with a net that has learnt nothing and a gate that passed."""
+    train, evaluate = tmp_path_factory.mktemp("train"), tmp_path_factory.mktemp("evaluate")
+    spec = DatasetSpec.read(ingested / "spec.json")
+    model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
+    trained.save(train, model)
+    metrics = {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5, "image_miou": {"a": 1}, "confusion": []}
+    json_file.write(evaluate / "metrics.json", metrics)
+    json_file.write(evaluate / "verdict.json", {"passed": True, "checks": []})
+    (evaluate / "per_image.npz").write_bytes(b"counts")
+    return {"ingest": ingested, "train": train, "evaluate": evaluate}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny_recipe, inputs) -> Path:
+    """The step's folder. Starts the fresh process, the dearest part, once."""
+    out = tmp_path_factory.mktemp("export")
+    export.run(asking(tiny_recipe, outputs=OUTPUTS), inputs, out)
+    return out
+
+
+def asking(recipe, **settings):
+    """The recipe with other settings in its export section, as the step sees it."""
+    changed = ExportConfig.model_validate({**recipe.export.model_dump(), **settings})
+    return recipe.model_copy(update={"export": changed}).only(SECTIONS)
+
+
+def test_every_signature_gave_the_same_class_maps(exported):
+    result = json_file.read(exported / "parity.json")
+    assert result["passed"] and result["images"] == 2 and result["pixels"] == 2 * 72 * 96
+    assert set(result["signatures"]) == set(SIGNATURES)
+    assert result["different_pixels"] <= 1e-4 * result["pixels"]
+
+
+def test_the_saved_model_is_the_trained_model(exported, tiny_recipe, inputs):
+    example = next(examples.read(inputs["ingest"] / "records", "val"))
+    classify = tf.saved_model.load(str(exported / "saved_model")).signatures["serving_default"]
+    found = classify(images=tf.constant(example.image[None]))["classes"].numpy()[0]
+    model = trained.load(inputs["train"], tiny_recipe.model, 11)
+    assert (found != trained.class_map(model, example.image, None)).mean() <= 1e-4
+
+
+def test_a_process_that_knows_the_project_proves_nothing(inputs, tmp_path, capsys):
+    class Red(tf.Module):
+        """The least that can be asked: one signature, no network."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
+        def classify(self, images):
+            return {"classes": images[..., 0]}
+
+    module = Red()
+    tf.saved_model.save(module, tmp_path / "model", signatures={"serving_default": module.classify})
+    example = next(examples.read(inputs["ingest"] / "records", "val"))
+    request, response = tmp_path / "request.npz", tmp_path / "response.npz"
+    np.savez(request, image_0=example.image, bytes_0=np.frombuffer(example.encoded, np.uint8))
+    assert fresh_process.main(str(tmp_path / "model"), str(request), str(response)) == 1
+    assert "imported the project's datasets, models, pipeline" in capsys.readouterr().err
+    with np.load(response) as answers:
+        np.testing.assert_array_equal(answers["serving_default_0"], example.image[..., 0])
+
+
+def test_the_model_says_what_it_is(exported):
+    told = facts.read(exported / "saved_model")
+    assert len(told["classes"]) == len(told["colours"]) == 11 and told["ignore"] == 255
+    assert told["data"]["name"] == "camvid" and told["data"]["licence"] and told["data"]["citation"]
+    assert told["metrics"] == {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5}
+    assert set(told["signatures"]) == set(SIGNATURES)
+
+
+def test_the_folder_holds_labels_and_a_card_for_people(exported):
+    labels = (exported / "saved_model" / "assets.extra" / "labels.txt").read_text(encoding="utf-8").splitlines()
+    assert labels == facts.read(exported / "saved_model")["classes"]
+    card = (exported / "saved_model" / "README.md").read_text(encoding="utf-8")
+    for heading in ("Intended use", "Data", "Metrics", "Limits", "How it is called"):
+        assert f"\n## {heading}\n" in card
+    assert "Licence:" in card and "| mIoU | 0.5000 |" in card and "## Formats" not in card
+
+
+def test_the_card_names_weak_and_unmeasured_classes(exported):
+    told = facts.read(exported / "saved_model")
+    classes = [
+        {"name": name, "iou": iou, "accuracy": 0.5} for name, iou in (("Sky", 0.9), ("Pole", 0.1), ("Car", None))
+    ]
+    told["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
+    card = model_card.text(told, "For the test.")
+    assert "Weak classes (IoU): Pole 0.10." in card and "no image held them: Car." in card
+    assert "what is served looks once" in card and "For the test." in card and model_card.INTENDED not in card
+
+
+def test_a_limit_below_the_datasets_own_images_is_told(tiny_recipe, inputs, tmp_path):
+    with pytest.raises(UserError, match=r"export.max_pixels is 100, and image '.*' .* has 96 x 72"):
+        export.run(asking(tiny_recipe, max_pixels=100, outputs=["argmax"]), inputs, tmp_path)
+    assert not list(tmp_path.iterdir())  # it is told before anything is made
+
+
+@pytest.mark.slow
+def test_every_format_is_measured_and_the_exact_ones_are_the_evaluated_model(tiny_recipe, inputs, tmp_path):
+    names = [name for name in formats.FILES if not libraries.missing(name)]
+    if not names:
+        pytest.skip("neither LiteRT nor ONNX Runtime is installed here (pip install 'segline[litert,onnx]')")
+    export.run(asking(tiny_recipe, formats=names, max_drop=1.0, outputs=["argmax"]), inputs, tmp_path)
+    rows = {row["format"]: row for row in json_file.read(tmp_path / "formats.json")}
+    assert list(rows) == ["SavedModel", *names]
+    for name in names:
+        assert (tmp_path / "saved_model" / "assets.extra" / rows[name]["file"]).is_file()
+        assert rows[name]["milliseconds"] > 0 and 0 <= rows[name]["miou"] <= 1
+        limit = 0 if name in formats.EXACT else 0.2
+        assert rows[name]["different_pixels"] <= max(limit, parity.MAX_SHARE)
+        assert abs(rows[name]["miou_drop"]) < (0.001 if name in formats.EXACT else 0.05)
+    if "litert_int8" in rows:
+        assert (
+            rows["litert_int8"]["megabytes"] < rows["litert_float16"]["megabytes"] < rows["litert_float32"]["megabytes"]
+        )
+    assert facts.read(tmp_path / "saved_model")["formats"] == list(rows.values())
+    assert formats.FILES[names[0]] in (tmp_path / "saved_model" / "README.md").read_text(encoding="utf-8")
+
+
+def row(name: str, *, differ: float | None = 0.0, drop: float | None = 0.0) -> dict:
+    return {"format": name, "different_pixels": differ, "miou_drop": drop}
+
+
+def test_formats_that_are_another_model_are_all_named():
+    good = [row("SavedModel"), row("onnx", differ=1e-4, drop=0.02), row("litert_int8", differ=0.3, drop=0.02)]
+    formats.require(good, 0.02)
+    bad = [row("onnx", differ=2e-4), row("litert_int8", drop=0.03), row("litert_float16", drop=None)]
+    with pytest.raises(GateError) as error:
+        formats.require([*good, *bad], 0.02)
+    lines = str(error.value).splitlines()[1:4]
+    assert "onnx: 0.02% of the pixels differ; 0.01% may" in lines[0]
+    assert "litert_int8: its mIoU is 0.0300 lower; 0.02 may be" in lines[1] and "litert_float16" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"outputs": ["confidence"]}, "must hold argmax"), ({"formats": ["onnx", "onnx"]}, "must name each once")],
+)
+def test_wrong_outputs_and_formats_are_told(settings, said):
+    with pytest.raises(ValueError, match=said):
+        ExportConfig.model_validate(settings)
+
+
+def test_missing_libraries_are_told_before_anything_runs(monkeypatch):
+    monkeypatch.setattr(libraries, "NEEDED", {"onnx": ("of_nobody", "onnx_of_nobody"), "litert": ("of_nobody",)})
+    libraries.require(())
+    with pytest.raises(ModelError, match=r"onnx needs of_nobody, onnx_of_nobody: pip install 'segline\[onnx\]'"):
+        libraries.require(("onnx",))
+    with pytest.raises(ModelError, match=r"litert needs of_nobody: pip install 'segline\[litert\]'"):
+        libraries.require(("litert_int8", "litert_float32"))
+
+
+def test_nothing_of_the_step_names_its_folder(exported):
+    assert str(exported) not in json.dumps(json_file.read(exported / "parity.json"))
+    assert str(exported).encode() not in (exported / "saved_model" / "saved_model.pb").read_bytes()
+
+
+def test_a_failed_gate_stops_the_export_and_names_every_check(tiny_recipe, inputs, tmp_path):
+    evaluate = tmp_path / "evaluate"
+    shutil.copytree(inputs["evaluate"], evaluate)
+    checks = [
+        {"check": "mIoU", "required": 0.9, "received": 0.5, "passed": False, "note": "", "bound": "at least"},
+        {"check": "other", "required": 0.1, "received": 0.5, "passed": True, "note": "", "bound": "at least"},
+    ]
+    json_file.write(evaluate / "verdict.json", {"passed": False, "checks": checks})
+    (tmp_path / "out").mkdir()
+    with pytest.raises(GateError, match=r"mIoU: required at least 0\.9000, received 0\.5000") as error:
+        export.run(tiny_recipe.only(SECTIONS), {**inputs, "evaluate": evaluate}, tmp_path / "out")
+    assert "other" not in str(error.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def result_of(monkeypatch, answers) -> dict:
+    """Compare made-up answers of one signature with an empty class map of 100 x 100."""
+    monkeypatch.setattr(parity, "_ask", lambda *_: {"serving_default_0": answers})
+    return parity.check(Path(), [b""], [np.zeros((100, 100, 3), np.uint8)], [np.zeros((100, 100), np.uint8)])
+
+
+@pytest.mark.parametrize(("different", "passed"), [(0, True), (1, True), (2, False)])
+def test_more_than_one_pixel_in_ten_thousand_is_another_model(monkeypatch, different, passed):
+    answer = np.zeros((100, 100), np.uint8)
+    answer[0, :different] = 1
+    result = result_of(monkeypatch, answer)
+    assert result["different_pixels"] == different and result["passed"] is passed
+    if passed:
+        parity.require(result)
+        return
+    with pytest.raises(UserError, match="serving_default 2"):
+        parity.require(result)
+
+
+def test_a_class_map_of_another_size_differs_everywhere(monkeypatch):
+    assert result_of(monkeypatch, np.zeros((50, 100), np.uint8))["different_pixels"] == 10_000
+
+
+def test_a_model_that_cannot_be_loaded_is_told(tmp_path):
+    with pytest.raises(RuntimeError, match="cannot be used in a fresh process"):
+        parity.check(tmp_path, [b""], [np.zeros((2, 2, 3), np.uint8)], [np.zeros((2, 2), np.uint8)])

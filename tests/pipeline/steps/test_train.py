@@ -1,0 +1,197 @@
+"""The train step on the sample data: what it leaves, what it refuses, and that kill -9 costs nothing."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from models import catalog
+from models.errors import ModelError
+from pipeline import recipe
+from pipeline.config.recipe import Recipe
+from pipeline.errors import UserError
+from pipeline.steps import train
+from pipeline.training import trained
+
+PROJECT = Path(__file__).parents[3]
+SECTIONS = ("input", "model", "train")
+
+
+@pytest.fixture(scope="module")
+def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
+    return {"ingest": ingested, "validate": validated}
+
+
+def tiny(*settings: str) -> Recipe:
+    path = str(PROJECT / "tests/tiny.yaml")
+    return recipe.load(path, ["data.manual_dir=unused", *settings]).only(SECTIONS)
+
+
+def run(inputs: dict[str, Path], out: Path, *settings: str) -> Path:
+    out.mkdir(exist_ok=True)
+    train.run(tiny(*settings), inputs, out)
+    return out
+
+
+def weights(out: Path) -> dict[str, np.ndarray]:
+    """Every array of the weights file."""
+    found: dict[str, np.ndarray] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item[()]
+
+    with h5py.File(out / trained.WEIGHTS) as file:
+        file.visititems(visit)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an uninterrupted training of six epochs."""
+    return run(inputs, tmp_path_factory.mktemp("whole"), "train.epochs=6")
+
+
+def test_the_folder_holds_what_later_steps_read(whole: Path) -> None:
+    names = ["events", "history.json", "scalars.jsonl", "weights.h5"]
+    assert sorted(path.name for path in whole.iterdir()) == names
+    history = json.loads((whole / "history.json").read_text())
+    assert [entry["epoch"] for entry in history] == [1, 2, 3, 4, 5, 6]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert list(history[0]["per_class_iou"])[:2] == ["Sky", "Building"]
+
+
+def test_the_weights_are_those_of_the_best_epoch(whole: Path, inputs: dict[str, Path]) -> None:
+    from models import metrics, segmenter
+    from pipeline.evaluation import scoring
+    from pipeline.input import examples
+
+    model = trained.load(whole, tiny().model, 11)
+    confusion = scoring.score(model, inputs["ingest"] / "records", "val", 11, None, batch_size=4)
+    best = max(json.loads((whole / "history.json").read_text()), key=lambda entry: entry["miou"])
+    assert metrics.mean_iou(confusion) == pytest.approx(best["miou"], abs=1e-6)
+    losses, pixels = 0.0, 0
+    for example in examples.read(inputs["ingest"] / "records", "val"):
+        logits = segmenter.logits(model, example.image[None]).numpy()[0].astype(np.float64)
+        known = example.truth != 255
+        chosen = np.take_along_axis(logits, np.where(known, example.truth, 0)[..., None], axis=-1)[..., 0]
+        losses += (np.log(np.exp(logits).sum(axis=-1)) - chosen)[known].sum()
+        pixels += known.sum()
+    assert best["val_loss"] == pytest.approx(losses / pixels, rel=1e-4)
+
+
+EVERYTHING = (
+    "train.ema=0.9",
+    "train.accumulate=2",
+    "train.clip_norm=0.5",
+    "train.steps_per_call=2",
+    "train.optimizer=lamb",
+    "train.deterministic=true",
+)
+
+
+def command(inputs: dict[str, Path], out: Path, *settings: str) -> list[str]:
+    """A process that runs the train step; op determinism, once on, stays on for good."""
+    code = (
+        "import sys; from pathlib import Path; from pipeline import recipe; from pipeline.steps import train\n"
+        "path, ingest, validate, out, *settings = sys.argv[1:]\n"
+        f"config = recipe.load(path, ['data.manual_dir=unused', *settings]).only({SECTIONS})\n"
+        "train.run(config, {'ingest': Path(ingest), 'validate': Path(validate)}, Path(out))"
+    )
+    out.mkdir(exist_ok=True)
+    folders = [str(PROJECT / "tests/tiny.yaml"), str(inputs["ingest"]), str(inputs["validate"]), str(out)]
+    return [sys.executable, "-c", code, *folders, "train.epochs=6", *settings]
+
+
+def kill_at(number: int, command: list[str], out: Path) -> None:
+    """Kill the process when the checkpoint of step `number` or of a later one is there."""
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(int(path.stem[5:]) >= number for path in (out / "checkpoints").glob("step-*.npz")):
+            break
+        time.sleep(0.001)
+    assert process.poll() is None, f"the training ended before it could be killed at step {number}"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def different(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> list[str]:
+    assert expected.keys() == found.keys() and len(found) > 20
+    return [name for name, array in found.items() if not np.array_equal(array, expected[name])]
+
+
+def test_killed_and_resumed_it_ends_with_the_same_weights(
+    whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    number = int(np.random.default_rng().integers(1, 10))  # of 12 steps
+    kill_at(number, command(inputs, out, "train.checkpoint_seconds=0.001"), out)
+    run(inputs, out, "train.epochs=6")
+    assert re.search(r"goes on after epoch \d, step \d of 2", capsys.readouterr().out)
+    assert not different(weights(out), weights(whole)), f"killed at step {number}"
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_with_every_setting_on_a_kill_costs_nothing_either(inputs: dict[str, Path], tmp_path: Path) -> None:
+    number = int(np.random.default_rng().integers(1, 10))
+    subprocess.run(command(inputs, tmp_path / "whole", *EVERYTHING), cwd=PROJECT, check=True, capture_output=True)
+    out = tmp_path / "out"
+    again = command(inputs, out, *EVERYTHING)
+    kill_at(number, [*again, "train.checkpoint_seconds=0.001"], out)
+    shown = subprocess.run(again, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
+    assert "goes on after" in shown
+    assert not different(weights(out), weights(tmp_path / "whole")), f"killed at step {number}"
+
+
+def test_killed_between_the_last_step_and_publishing_it_does_not_train_again(
+    whole: Path, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = Path(shutil.copytree(whole, tmp_path / "out"))
+    (out / "checkpoints").mkdir()
+    monkeypatch.setattr(catalog, "build", pytest.fail)
+    run(inputs, out, "train.epochs=6")
+    assert not (out / "checkpoints").exists()
+
+
+def test_without_a_validation_split_the_last_weights_are_kept_and_it_is_said(
+    inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest = Path(shutil.copytree(inputs["ingest"], tmp_path / "ingest"))
+    info = ingest / "records/dataset_info.json"
+    facts = json.loads(info.read_text())
+    facts["splits"] = [split for split in facts["splits"] if split["name"] == "train"]
+    info.write_text(json.dumps(facts))
+    out = run({**inputs, "ingest": ingest}, tmp_path / "out", "train.epochs=1", "train.class_weights=none")
+    assert "keeps the last weights: there is no validation split" in capsys.readouterr().out
+    assert (out / trained.WEIGHTS).exists()
+
+
+def test_mixed_precision_trains_float32_weights(inputs: dict[str, Path], tmp_path: Path) -> None:
+    out = run(inputs, tmp_path / "out", "train.precision=mixed_float16", "train.epochs=1")
+    history = json.loads((out / "history.json").read_text())
+    assert np.isfinite(history[0]["loss"])
+    assert {array.dtype.name for array in weights(out).values()} <= {"float32", "uint32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_images_that_are_too_few_or_too_small_are_refused_before_anything_is_built(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "build", pytest.fail)
+    with pytest.raises(UserError, match=r"batch_size is 9 and split 'train' has 8 images"):
+        run(inputs, tmp_path / "out", "train.batch_size=9")
+    with pytest.raises(ModelError, match=r"Images of 72x96 are smaller than the stride 128 of model 'unet'"):
+        run(inputs, tmp_path / "out", "model.name=unet", "model.options={depth: 7}", "input.augment.crop=null")
+    assert not list((tmp_path / "out").iterdir())

@@ -1,0 +1,148 @@
+"""Shared storage, against a server on loopback that speaks S3."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import recipe as recipes
+from pipeline.errors import Unreachable, UserError
+from pipeline.lineage.store import Store
+from pipeline.run_folder import RunFolder
+from pipeline.runner import Runner
+from pipeline.schedule.turn import can_pass
+from pipeline.storage import access as connection
+from pipeline.storage import remote
+from pipeline.workspace import Workspace
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Twelve small files in CamVid's layout, and one that CamVid does not read."""
+    for name in [*(f"train/{number:02}.png" for number in range(12)), "notes.txt"]:
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "raw" / name).write_text(name)
+    return tmp_path / "raw"
+
+
+URL = "s3://bucket/raw"
+PATTERNS = ("train", "*/train")
+
+
+def test_only_what_is_read_is_fetched_and_only_once(storage: Any, raw: Path, tmp_path: Path) -> None:
+    storage.put(raw, "raw")
+    copy = tmp_path / "copy"
+    assert remote.fetch(URL, PATTERNS, copy) == 12
+    assert {path.name: path.read_text() for path in copy.glob("train/*")} == {
+        path.name: path.read_text() for path in raw.glob("train/*")
+    }
+    assert not (copy / "notes.txt").exists()
+    assert remote.fetch(URL, PATTERNS, copy) == 0
+
+
+def test_the_copy_follows_what_changes_and_leaves_strangers_alone(storage: Any, raw: Path, tmp_path: Path) -> None:
+    storage.put(raw, "raw")
+    copy = tmp_path / "copy"
+    remote.fetch(URL, PATTERNS, copy)
+    (copy / "train/mine.png").write_text("not fetched")
+    (copy / "train/03.png").unlink()
+    storage.system.rm("bucket/raw/train/00.png")
+    storage.system.pipe("bucket/raw/train/01.png", b"train/XX.png")  # of the same length
+    assert remote.fetch(URL, PATTERNS, copy) == 2
+    assert not (copy / "train/00.png").exists() and (copy / "train/mine.png").exists()
+    assert (copy / "train/01.png").read_text() == "train/XX.png"
+
+
+def test_a_network_that_goes_away_leaves_whole_files_and_the_next_call_goes_on(
+    storage: Any, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(raw, "raw")
+    copy, download, seen = tmp_path / "copy", connection.download, []
+
+    def cut(system: Any, path: str, target: Path) -> None:
+        seen.append(path)
+        if len(seen) == 5:
+            storage.stop()
+        download(system, path, target)
+
+    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    with monkeypatch.context() as patch, pytest.raises(Unreachable, match="s3://bucket/raw cannot be reached") as error:
+        patch.setattr(connection, "download", cut)
+        remote.fetch(URL, PATTERNS, copy)
+    assert can_pass(error.value.exit_code) and "secret" not in str(error.value)
+    kept = list(copy.glob("train/*.png"))
+    assert len(kept) == 4 and all(path.read_text() == f"train/{path.name}" for path in kept)
+    with pytest.raises(Unreachable):
+        remote.fetch(URL, PATTERNS, copy)
+    storage.start()
+    assert remote.fetch(URL, PATTERNS, copy) == 8
+
+
+def test_what_is_not_there_is_said(storage: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="There is nothing at s3://bucket/none") as error:
+        remote.fetch("s3://bucket/none", PATTERNS, tmp_path / "copy")
+    assert error.value.exit_code == 2
+    with pytest.raises(UserError, match="nowhere://x: "):
+        remote.fetch("nowhere://x", PATTERNS, tmp_path / "copy")
+    with pytest.raises(UserError, match=r"'s3://bucket/raw' goes to `data\.url`"):
+        recipes.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=s3://bucket/raw"])
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    folder = tmp_path / "serving/net/3"
+    for name in (remote.MARK, "variables/variables.index", "assets.extra/segline.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+FILES = ["assets.extra/segline.json", remote.MARK, "variables/variables.index"]
+
+
+def test_a_served_version_is_uploaded_once(storage: Any, served: Path) -> None:
+    assert remote.publish(served, "s3://bucket/models/") == "s3://bucket/models/net/3"
+    assert storage.names("models/net/3") == FILES
+    assert remote.publish(served, "s3://bucket/models") is None
+
+
+def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
+    storage: Any, served: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = connection.upload
+
+    def cut(system: Any, path: Path, target: str) -> None:
+        if target.endswith(".index"):
+            raise ConnectionResetError("the network went away")
+        upload(system, path, target)
+
+    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    with monkeypatch.context() as patch, pytest.raises(Unreachable):
+        patch.setattr(connection, "upload", cut)
+        remote.publish(served, "s3://bucket/models")
+    assert remote.MARK not in storage.names("models/net/3")
+    remote.publish(served, "s3://bucket/models")
+    assert storage.names("models/net/3") == FILES
+
+
+def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tmp_path: Path) -> None:
+    """What it makes is what it makes of a local folder: the same contents are the same fingerprint."""
+    from pipeline.graph import STEPS
+
+    storage.put(camvid_raw, "camvid")
+    local = tmp_path / "same"
+    shutil.copytree(camvid_raw, local)
+    keys = []
+    for settings in (
+        [f"data.manual_dir={local}"],
+        [f"data.manual_dir={tmp_path / 'copy'}", "data.url=s3://bucket/camvid"],
+    ):
+        recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
+        workspace = Workspace(tmp_path / "work")
+        run = RunFolder.create(workspace, recipe, ["test"])
+        runner = Runner(workspace, recipe, run, Store(workspace.store), wait=False)
+        keys.append(runner.plan(STEPS[0], again=False).fingerprint.key)
+    assert keys[0] == keys[1]

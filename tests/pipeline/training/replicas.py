@@ -1,0 +1,102 @@
+"""Run by tests in a process of its own, as TensorFlow can be given logical devices only before its first use.
+
+Trains and scores with one device and with two, on the same batches, and prints the results as JSON.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models import optimizers
+from models.losses import catalog
+from pipeline.evaluation.scoring import Scorer
+from pipeline.training import calls
+from pipeline.training.moving_average import MovingAverage
+from pipeline.training.update import make_update
+
+STEPS, BATCH, CLASSES = 20, 4, 11
+EVERY = dict.fromkeys(catalog.names(), 0.3)
+TWO = {"cross_entropy": 1.0, "dice": 0.5}
+WEIGHTS = [0.0, *np.linspace(0.5, 3, CLASSES - 1)]
+
+
+def build(strategy: tf.distribute.Strategy, *, normalised: bool) -> keras.Model:
+    """Two convolutions with L2 around a normalisation, to logits [B,H,W,11], and an auxiliary head."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope():
+        images = keras.Input((None, None, 3))
+        x = keras.layers.Rescaling(1 / 128, -1)(images)
+        x = keras.layers.Conv2D(8, 3, padding="same", kernel_regularizer=keras.regularizers.L2(1e-2))(x)
+        if normalised:
+            x = keras.layers.BatchNormalization(synchronized=strategy.num_replicas_in_sync > 1)(x)
+        x = keras.layers.ReLU()(x)
+        logits = {name: keras.layers.Conv2D(CLASSES, 1)(x) for name in ("logits", "head")}
+        return keras.Model(images, logits)
+
+
+def batches() -> tf.data.Dataset:
+    """Batches whose halves differ in how many pixels count; in the last one, none of the first half does."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (STEPS * BATCH, 16, 24, 3), np.uint8)
+    labels = rng.integers(0, CLASSES, (STEPS * BATCH, 16, 24), np.uint8)
+    labels[rng.random(labels.shape) < np.linspace(0, 0.9, STEPS * BATCH)[:, None, None]] = 255
+    labels[-BATCH : -BATCH // 2] = 255
+    keys = np.arange(STEPS * BATCH)
+    examples = tf.data.Dataset.from_tensor_slices({"image": images, "label": labels, "key": keys})
+    return examples.batch(BATCH, drop_remainder=True)
+
+
+def train(
+    strategy: tf.distribute.Strategy, *, fused: bool = False, normalised: bool = True, **settings: Any
+) -> tuple[keras.Model, dict[str, Any]]:
+    """Train for 20 steps; give the model and what was found."""
+    model = build(strategy, normalised=normalised)
+    with strategy.scope():
+        optimizer = optimizers.build("sgd", 0.1)
+        optimizer.build(model.trainable_variables)
+    average = MovingAverage(model, 0.9, strategy)
+    update = make_update(
+        model, optimizer, strategy, class_weights=WEIGHTS, label_smoothing=0.1, average=average, **settings
+    )
+    take = calls.fused(update) if fused else calls.one_by_one(update)
+    given: Iterator[Any] = iter(strategy.experimental_distribute_dataset(batches()))
+    done = [take(given, count) for count in (7, 12, 1)]
+    return model, {
+        "losses": [figures for call in done for figures in call.figures],
+        "keys": done[-1].keys.tolist(),
+        "weights": [variable.numpy().tolist() for variable in model.weights],
+        "average": [variable.numpy().tolist() for variable in average.variables],
+    }
+
+
+def main(folder: Path) -> None:
+    """Print {"one": {...}, "two": {...}, ...} with losses, weights, their average and confusion matrices."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    strategies = {
+        "one": tf.distribute.OneDeviceStrategy("/cpu:0"),
+        "two": tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]),
+    }
+    results = {}
+    for name, strategy in strategies.items():
+        model, results[name] = train(strategy, loss=EVERY)
+        scorer = Scorer(model, CLASSES, None, strategy=strategy)
+        results[name] |= {
+            "confusion": scorer(folder, "val", batch_size=2).tolist(),
+            "odd": scorer(folder, "val", batch_size=3).tolist(),
+        }
+        results[f"{name}, fused"] = train(strategy, loss=TWO, clip_norm=0.05, fused=True)[1]
+        results[f"{name}, clipped"] = train(strategy, loss=TWO, clip_norm=0.05)[1]
+        results[f"{name}, in parts"] = train(strategy, loss=TWO, accumulate=2, normalised=False)[1]
+    results["one, whole"] = train(strategies["one"], loss=TWO, normalised=False)[1]
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

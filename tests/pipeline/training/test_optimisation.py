@@ -1,0 +1,111 @@
+"""The backbone learns when and as fast as the recipe says; rates are scaled only where it asks."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import backbones
+from pipeline.config.train import TrainConfig
+from pipeline.errors import UserError
+from pipeline.training import calls, optimisation
+from pipeline.training.update import make_update
+
+STEPS = 2
+
+
+def config(**settings: Any) -> TrainConfig:
+    common = {"epochs": 4, "batch_size": 2, "learning_rate": 0.1, "schedule": "constant", "optimizer": "sgd"}
+    return TrainConfig(**{**common, "momentum": 0.0, **settings})
+
+
+def network(prefix: str = backbones.PREFIX) -> keras.Model:
+    """A backbone of a convolution and a normalisation, and a head."""
+    keras.utils.set_random_seed(0)
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name=f"{prefix}conv")(keras.layers.Rescaling(1 / 255)(images))
+    x = keras.layers.BatchNormalization(name=f"{prefix}norm")(x)
+    return keras.Model(images, keras.layers.Conv2D(3, 1, name="head")(x), name="tiny")
+
+
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
+    return {variable.path: variable.numpy() for variable in model.variables}
+
+
+def moved(model: keras.Model, settings: TrainConfig) -> list[set[str]]:
+    """Train for four epochs; give the variables that each of them changed."""
+    optimizer = optimisation.optimizer(settings, model, optimisation.learning_rate(settings, STEPS), STEPS)
+    frozen = settings.backbone.frozen_epochs
+    strategy = tf.distribute.get_strategy()
+
+    def take() -> calls.Take:
+        return calls.one_by_one(make_update(model, optimizer, strategy))
+
+    every = take()
+    of_epoch = (lambda epoch: every) if frozen == "all" else optimisation.Thaw(model, frozen, take)
+    rng = np.random.default_rng(0)
+    batch = {"image": rng.integers(0, 256, (2, 8, 8, 3), np.uint8), "label": rng.integers(0, 3, (2, 8, 8), np.uint8)}
+    found = []
+    for epoch in range(4):
+        before = weights(model)
+        of_epoch(epoch)(iter([batch] * STEPS), STEPS)
+        found.append({name for name, value in weights(model).items() if not np.array_equal(value, before[name])})
+    return found
+
+
+def names(model: keras.Model) -> tuple[set[str], set[str]]:
+    """Paths of the variables of the backbone, its statistics too, and of the head."""
+    every = {variable.path for variable in model.variables}
+    head = {path for path in every if path.startswith("head/")}
+    return every - head, head
+
+
+def test_a_frozen_backbone_rests_with_its_statistics_and_then_learns() -> None:
+    model = network()
+    backbone, head = names(model)
+    assert moved(model, config(backbone={"frozen_epochs": 2})) == [head, head, head | backbone, head | backbone]
+
+
+def test_a_checkpoint_finds_its_variables_whether_the_backbone_rests_or_not() -> None:
+    model = network()
+    paths = [variable.path for variable in model.variables]
+    backbones.set_trainable(model, trainable=False)
+    assert [variable.path for variable in model.variables] == paths
+
+
+def test_a_backbone_can_rest_for_good() -> None:
+    model = network()
+    _, head = names(model)
+    assert moved(model, config(backbone={"frozen_epochs": "all"})) == [head] * 4
+    assert len(model.trainable_variables) == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_a_backbone_learns_at_its_own_rate(precision: str) -> None:
+    kernels = []
+    for factor in (1.0, 0.25):
+        model = network()
+        start = weights(model)
+        settings = config(backbone={"learning_rate_factor": factor}, precision=precision)
+        optimizer = optimisation.optimizer(settings, model, optimisation.learning_rate(settings, STEPS), STEPS)
+        gradients = [optimizer.scale_loss(tf.ones(variable.shape)) for variable in model.trainable_variables]
+        optimizer.apply(gradients, model.trainable_variables)
+        kernels.append({name: (start[name] - value).mean() for name, value in weights(model).items()})
+    conv, head = f"{backbones.PREFIX}conv/kernel", "head/kernel"
+    assert kernels[0][conv] == pytest.approx(0.1, rel=1e-3) and kernels[1][conv] == pytest.approx(0.025, rel=1e-3)
+    assert kernels[1][head] == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_network_without_a_backbone_is_refused() -> None:
+    settings = config(backbone={"frozen_epochs": 1})
+    with pytest.raises(UserError, match="model 'tiny' has no backbone"):
+        optimisation.optimizer(settings, network("stem_"), optimisation.learning_rate(settings, STEPS), STEPS)
+
+
+def test_the_rate_grows_with_the_batch_only_where_it_is_asked_to() -> None:
+    assert optimisation.peak_rate(config(batch_size=64)) == 0.1
+    assert optimisation.peak_rate(config(batch_size=64, learning_rate_batch=16)) == pytest.approx(0.4)
+    rate = optimisation.learning_rate(config(batch_size=64, learning_rate_batch=16), STEPS)
+    assert float(rate(0)) == pytest.approx(0.4)
