@@ -5,13 +5,9 @@ that are wrongly given to it still count as misses of their true classes.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 IGNORE = 255
 """The label of pixels that do not count; the same number as datasets.spec.IGNORE."""
@@ -44,47 +40,29 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
     for name, values in (("labels", labels), ("predictions", predictions)):
         if values.dtype != np.uint8 and (values.min() < 0 or values.max() > IGNORE):
             raise ValueError(_outside(name, num_classes, values.min(), values.max()))
-    # Every pair of bytes is counted and the table cut afterwards: one pass over the pixels, no mask.
-    pairs = labels.astype(np.uint16)
-    pairs <<= 8
-    pairs |= predictions.astype(np.uint8)
-    table = np.bincount(pairs.ravel(), minlength=IDS**2).reshape(IDS, IDS)[:IGNORE]
+    table = _table(labels, predictions.astype(np.uint8, copy=False))[:IGNORE]
     for name, found in (("labels", table.sum(axis=1)), ("predictions", table.sum(axis=0))):
         if found[num_classes:].any():
             there = np.flatnonzero(found)
             raise ValueError(_outside(name, num_classes, there[0], there[-1]))
-    return table[:num_classes, :num_classes].astype(np.int64)
+    return table[:num_classes, :num_classes].copy()
 
 
-def confusion_tensor(labels: "tf.Tensor", predictions: "tf.Tensor", num_classes: int) -> "tf.Tensor":
-    """Do what `confusion_matrix` does, on tensors: usable inside a tf.function and under a strategy. int64 [C,C]."""
-    import tensorflow as tf  # here, so that those who have counted already need not wait for TensorFlow
+def _table(labels: np.ndarray, predictions: np.ndarray) -> Counts:
+    """Count every pair of bytes, int64 [256,256]: one pass over the pixels, no mask.
 
-    flat = (tf.reshape(labels, [1, -1]), tf.reshape(predictions, [1, -1]))
-    return confusion_of_each(*flat, num_classes)[0]
-
-
-def confusion_of_each(labels: "tf.Tensor", predictions: "tf.Tensor", num_classes: int) -> "tf.Tensor":
-    """Count as `confusion_tensor` does, but each image of a batch by itself: labels [B,...] -> int64 [B,C,C]."""
-    import tensorflow as tf
-
-    batch = tf.shape(labels)[0]
-    for name, values in (("labels", labels), ("predictions", predictions)):
-        if values.dtype != tf.uint8:  # elsewhere a wild number would be counted for another pair
-            inside = tf.reduce_all((values >= 0) & (values <= IGNORE))
-            tf.debugging.Assert(inside, [f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels."])
-    # As `confusion_matrix` does, with a table for each image: a plain bincount is far faster than a row-wise one.
-    pairs = tf.cast(labels, tf.int32) * IDS + tf.cast(predictions, tf.int32)
-    pairs += tf.reshape(tf.range(batch) * IDS**2, [-1, *[1] * (len(labels.shape) - 1)])
-    total = batch * IDS**2
-    table = tf.reshape(tf.math.bincount(tf.reshape(pairs, [-1]), minlength=total, maxlength=total), [batch, IDS, IDS])
-    for name, beyond in (
-        ("labels", table[:, num_classes:IGNORE]),
-        ("predictions", table[:, :num_classes, num_classes:]),
-    ):
-        message = f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels."
-        tf.debugging.Assert(tf.reduce_all(beyond == 0), [message])
-    return tf.cast(table[:, :num_classes, :num_classes], tf.int64)
+    Masks are patches: where few neighbours differ, it is the runs of equal pairs that are counted, by their lengths.
+    """
+    pairs = labels.astype(np.uint16).ravel()
+    pairs <<= 8
+    pairs |= predictions.ravel()
+    ends = np.flatnonzero(pairs[1:] != pairs[:-1])
+    if ends.size > pairs.size // 4:
+        return np.bincount(pairs, minlength=IDS**2).reshape(IDS, IDS)
+    ends = np.append(ends, pairs.size - 1)
+    # The weights make it a count in float64, exact up to 2**53 pixels.
+    counts = np.bincount(pairs[ends], np.diff(ends, prepend=-1), minlength=IDS**2)
+    return counts.astype(np.int64).reshape(IDS, IDS)
 
 
 @dataclass(frozen=True)

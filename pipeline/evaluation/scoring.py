@@ -82,7 +82,7 @@ class Scorer:
         self._strategy = strategy or tf.distribute.get_strategy()
         self.team = Team(self._strategy)
         self._replicas = self.team.local_replicas
-        self._count = tf.function(self._count_batch, input_signature=[IMAGES, LABELS])
+        self._ask = tf.function(self._ask_batch, input_signature=[IMAGES, LABELS])
 
     def __call__(self, folder: Path, split: str, *, batch_size: int, on_batch: OnBatch | None = None) -> np.ndarray:
         """Count every pixel of a split once; of several workers each counts a part, and all get the sum.
@@ -108,22 +108,24 @@ class Scorer:
         """Score every image of this worker's part of a split once, a batch at a time; see `__call__`."""
         pixels, part = MAX_PIXELS * self._replicas, (self.team.index, self.team.size)
         for batch in eval_dataset(folder, split, batch_size=batch_size, max_pixels=pixels, part=part):
-            counts, predictions, answers = self._count(*self._filled(batch["image"], batch["label"]))
-            images = batch["image"].numpy()
+            asked = self._ask(*self._filled(batch["image"], batch["label"]))
+            images, labels = batch["image"].numpy(), batch["label"].numpy()
+            predictions, answers = (answer.numpy()[: len(images)] for answer in asked)
+            pairs = zip(labels, predictions, strict=True)
             yield Batch(
                 ids=[name.decode() for name in batch["id"].numpy()],
                 groups=[name.decode() for name in batch["group"].numpy()],
                 images=images,
-                labels=batch["label"].numpy(),
-                predictions=predictions.numpy()[: len(images)],
-                confusion=counts.numpy()[: len(images)],
-                answers=answers.numpy()[: len(images)] if self._answers else None,
+                labels=labels,
+                predictions=predictions,
+                confusion=np.stack([metrics.confusion_matrix(*pair, self._num_classes) for pair in pairs]),
+                answers=answers if self._answers else None,
             )
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Answer one image, uint8 [H,W,3] -> uint8 [H,W] of train ids, as `batches` does."""
         ignored = tf.fill([1, *image.shape[:2]], tf.constant(IGNORE, tf.uint8))
-        _, predictions, _ = self._count(*self._filled(tf.constant(image[None]), ignored))
+        predictions, _ = self._ask(*self._filled(tf.constant(image[None]), ignored))
         found: np.ndarray = predictions[0].numpy()
         return found
 
@@ -135,23 +137,22 @@ class Scorer:
         ends = [[0, missing], [0, 0], [0, 0]]
         return tf.pad(images, [*ends, [0, 0]]), tf.pad(labels, ends, constant_values=IGNORE)
 
-    def _count_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        shares = self._strategy.run(self._count_share, args=(images, labels))
+    def _ask_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        shares = self._strategy.run(self._ask_share, args=(images, labels))
         return tuple(tf.concat(self._strategy.experimental_local_results(part), axis=0) for part in shares)
 
-    def _count_share(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Count this replica's share of a batch: the first replica has the first images."""
+    def _ask_share(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Ask the model about this replica's share of a batch: the first replica has the first images."""
         share = tf.shape(images)[0] // self._replicas
         begin = share * (tf.distribute.get_replica_context().replica_id_in_sync_group % self._replicas)
         images, labels = images[begin : begin + share], labels[begin : begin + share]
         if self._answers:
             answers = inference.answers(self._model, images, labels, self._fit, self._plan)
-            predictions = tf.cast(answers[..., inference.PREDICTION], tf.int32)
+            predictions = answers[..., inference.PREDICTION]
         else:
             answers = tf.zeros([1])
             predictions = inference.predictions(self._model, images, self._fit, self._plan)
-        counts = metrics.confusion_of_each(labels, predictions, self._num_classes)
-        return counts, tf.cast(predictions, tf.uint8), answers
+        return tf.cast(predictions, tf.uint8), answers
 
 
 def score(

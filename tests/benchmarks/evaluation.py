@@ -67,18 +67,11 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 def counting(images: int) -> None:
     """Print what one image costs each way."""
-    import tensorflow as tf
-
     from models import metrics
 
     truth, prediction = scene(np.random.default_rng(0))
     ids = (np.where(truth == 255, 0, LABEL_IDS[np.minimum(truth, 18)]).astype(np.uint8), LABEL_IDS[prediction])
-    tensor = tf.function(lambda a, b: metrics.confusion_of_each(a, b, CLASSES))
-    batch = tf.constant(truth[None]), tf.constant(prediction[None])
-    rows = {
-        "Segline, NumPy": lambda: metrics.confusion_matrix(truth, prediction, CLASSES),
-        "Segline, TensorFlow": lambda: tensor(*batch).numpy(),
-    }
+    rows = {"Segline": lambda: metrics.confusion_matrix(truth, prediction, CLASSES)}
     peer = official()
     if peer:
         rows = {"cityscapesScripts": lambda: peer(*ids), **rows}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import inference, metrics, segmenter
+from models import inference, segmenter
 from models.fit import Fit
 from models.inference import PLAIN, Inference
 
@@ -84,11 +84,3 @@ def test_predictions_are_the_same_as_the_answers(data):
         found = inference.predictions(model, tf.constant(data[0]), Fit((24, 32)) if not plan.window else None, plan)
         expected = ask(model, data, plan, Fit((24, 32)) if not plan.window else None)
         assert (found.numpy() != expected[..., inference.PREDICTION]).mean() < 1e-3
-
-
-def test_each_image_of_a_batch_is_counted_by_itself(data):
-    rng = np.random.default_rng(1)
-    predictions = rng.integers(0, CLASSES, data[1].shape).astype(np.uint8)
-    found = metrics.confusion_of_each(data[1], predictions, CLASSES).numpy()
-    for row in range(2):
-        np.testing.assert_array_equal(found[row], metrics.confusion_matrix(data[1][row], predictions[row], CLASSES))
