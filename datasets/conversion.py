@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -110,10 +111,11 @@ def _progress(shards: Sequence[Shard], screen: TextIO) -> Iterator[None]:
 
 
 def _watch(shards: Sequence[Shard], screen: TextIO, done: Event) -> None:
-    waiting = list(shards)
+    waiting, rest = list(shards), 0.2
     total = sum(len(shard.pairs) for shard in shards)
     with tqdm(total=total, desc="ingest", unit=" images", leave=False, disable=None, file=screen) as bar:
-        while waiting and not bar.disable and not done.wait(0.2):
-            finished = [shard for shard in waiting if shard.path.exists()]
-            waiting = [shard for shard in waiting if shard not in finished]
-            bar.update(sum(len(shard.pairs) for shard in finished))
+        while waiting and not bar.disable and not done.wait(rest):
+            began = time.monotonic()
+            waiting = [shard for shard in waiting if not shard.path.exists()]
+            bar.update(total - bar.n - sum(len(shard.pairs) for shard in waiting))
+            rest = max(0.2, 50 * (time.monotonic() - began))  # however many shards there are, looking takes 2 %

@@ -1,4 +1,4 @@
-"""`segline serve` and `segline predict`: the command lines of pipeline.serve and pipeline.predict."""
+"""`segline serve` and `segline predict`: the command lines of pipeline.serve and pipeline.prediction."""
 
 import argparse
 from pathlib import Path

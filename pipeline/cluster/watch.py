@@ -9,7 +9,7 @@ from pipeline.cluster.pulse import END, VARIABLE
 
 
 class Watch:
-    """Listens to the pulse of a child process (see pipeline.pulse).
+    """Listens to the pulse of a child process (see pipeline.cluster.pulse).
 
     A child that has beaten once must beat again within the time. Before, it may take as long as it needs to load,
     connect and compile: there the collective operations of the others run into their own timeout.

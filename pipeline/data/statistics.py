@@ -90,7 +90,8 @@ class SplitStatistics:
         self.sizes.update(other.sizes)
         self.groups.update(other.groups)
         self.void_ids += other.void_ids
-        self.ids = other.ids | self.ids
+        for digest, name in other.ids.items():  # in place: a new dictionary for each shard would be quadratic
+            self.ids.setdefault(digest, name)
 
     @property
     def shares(self) -> np.ndarray:

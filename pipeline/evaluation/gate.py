@@ -61,7 +61,7 @@ def judge(
 
     Args:
         metrics: What metrics.json holds.
-        demands: {figure, as pipeline.figure_names has it: bound}.
+        demands: {figure, as pipeline.evaluation.figure_names has it: bound}.
         max_miou_drop: How far mIoU may be under that of the served model; None: no such demand.
         served: metrics of the served model, as its segline.json holds them; None where none is served.
         refuse_significant_drop: Whether mIoU must not be under the served model's by more than noise.

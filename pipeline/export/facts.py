@@ -44,7 +44,7 @@ def write(
         fit: How images come to the size that the network sees, or None; the signatures do it by themselves.
         metrics: The evaluation, without what is as long as the split.
         signatures: What goes into each signature and what comes out.
-        formats: What pipeline.formats measured; none where there are no other formats.
+        formats: What pipeline.export.formats measured; none where there are no other formats.
         max_pixels: An image file of more pixels is refused.
 
     Returns:

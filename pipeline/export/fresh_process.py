@@ -2,8 +2,8 @@
 
     python -P fresh_process.py SAVED_MODEL REQUEST.npz RESPONSE.npz
 
-pipeline.parity runs this file by its path. It has Python, NumPy and TensorFlow (which imports Keras by itself): what
-else the project uses cannot be imported here, or the proof would prove less.
+pipeline.export.parity runs this file by its path. It has Python, NumPy and TensorFlow (which imports Keras by itself):
+what else the project uses cannot be imported here, or the proof would prove less.
 """
 
 import sys

@@ -190,7 +190,7 @@ def _store(workspace: Workspace) -> Iterator[Finding]:
     if not workspace.store.is_file():
         return
     try:
-        with sqlite3.connect(f"file:{workspace.store}?mode=ro", uri=True) as database:
+        with sqlite3.connect(f"{workspace.store.absolute().as_uri()}?mode=ro", uri=True) as database:
             told = database.execute("PRAGMA quick_check").fetchone()[0]
             newest = database.execute("SELECT max(started) FROM runs").fetchone()[0] or 0.0
     except sqlite3.DatabaseError as error:

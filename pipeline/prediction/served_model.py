@@ -20,7 +20,7 @@ class ServedModel:
 
     Attributes:
         folder: Where it lies, the version's own folder.
-        facts: What it says of itself; see pipeline.facts.
+        facts: What it says of itself; see pipeline.export.facts.
         max_pixels: An image file of more is refused before it is unpacked.
     """
 

@@ -13,7 +13,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.workspace import Workspace, read_seal
 
 WEIGHTS = "weights.h5"
-"""As in pipeline.trained, which imports TensorFlow."""
+"""As in pipeline.training.trained, which imports TensorFlow."""
 
 SECTIONS = ("data", "ingest", "validate", "input", "model", "train", "evaluate", "export")
 

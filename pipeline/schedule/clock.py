@@ -21,6 +21,12 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
     def wait_until(self, moment: float) -> None:
-        """Return when the wall clock shows `moment` or later, whatever it was set to meanwhile."""
-        while (left := moment - self.now()) > 0:
-            self.sleep(min(left, LONGEST_NAP))
+        """Return when the wall clock shows `moment` or later, or as much time has passed as was left to it at first.
+
+        A clock that is set back meanwhile makes the wait no longer.
+        """
+        left = moment - self.now()
+        while left > 0 and (shown := moment - self.now()) > 0:
+            nap = min(shown, left, LONGEST_NAP)
+            self.sleep(nap)
+            left -= nap

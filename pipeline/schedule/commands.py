@@ -95,9 +95,10 @@ def watch(recipe: str, overrides: Sequence[str], workspace: Workspace, clock: Cl
     clock, said = clock or Clock(), ""
     while True:
         try:
+            looked = clock.now()  # a slot that comes while we look is the next one, and not passed over
             turn = turn_of(recipe, overrides, workspace, clock=clock)
             code = turn.run_due()
-            moment, said = clock.now() + 60.0 if code == HELD else turn.next_slot(), ""
+            moment, said = clock.now() + 60.0 if code == HELD else turn.next_slot(looked), ""
         except UserError as error:
             if str(error) != said:
                 print(f"segline: {error}", flush=True)

@@ -114,11 +114,11 @@ class Turn:
         return next((code for code in codes if code), 0)
 
     def _nothing(self) -> str:
-        return f"nothing is due; next {self._told(self.next_slot())}"
+        return f"nothing is due; next {self._told(self.next_slot(self.clock.now()))}"
 
-    def next_slot(self) -> float:
-        """The next slot from now on."""
-        return next(slots.after(self.schedule.cron, self.schedule.timezone, self.clock.now()))
+    def next_slot(self, moment: float) -> float:
+        """The first slot later than `moment`."""
+        return next(slots.after(self.schedule.cron, self.schedule.timezone, moment))
 
     def _settled(self, now: float) -> float:
         settled = self.ledger.open(self.schedule, now)
@@ -147,7 +147,8 @@ class Turn:
     def _slot(self, slot: float) -> int:
         """Try a slot until it ends well, cannot, or has had its attempts. Gives its exit code."""
         print(f"slot      {self._told(slot)}")
-        self.clock.wait_until(max((found["again"] or 0.0 for found in self.ledger.attempts(slot)), default=0.0))
+        again = max((found["again"] or 0.0 for found in self.ledger.attempts(slot)), default=0.0)
+        self.clock.wait_until(min(again, self.clock.now() + LONGEST_WAIT))  # it may come of a clock that was wrong
         while (tried := self._tried(slot)) <= self.schedule.retries:
             outcome = self._attempt(slot, tried)
             if outcome.again is None:

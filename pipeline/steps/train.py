@@ -1,7 +1,7 @@
 """Train: records -> the weights that did best on the validation split.
 
 weights.h5         the best weights; the last ones if there is no validation split
-history.json       one entry for each epoch (see pipeline.state.Entry)
+history.json       one entry for each epoch (see pipeline.training.state.Entry)
 scalars.jsonl      every number that TensorBoard shows
 events/            for TensorBoard
 checkpoints/       while it lasts

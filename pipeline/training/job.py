@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         model, optimizer: Both built, under the strategy's scope.
-        take: From an epoch, from 0, to what does its steps (see pipeline.calls).
+        take: From an epoch, from 0, to what does its steps (see pipeline.training.calls).
         batches: From (epoch, step), both from 0, to the endless batches from there on, shared out over the devices.
         learning_rate: From the number of steps done to the rate of the next one.
         validate: Measures the model; calls its argument between batches. None: there is nothing to measure on.

@@ -4,44 +4,53 @@
     python tests/benchmarks/scale.py 1000 --workers 1 2 4
 
 Images are small, so that what is counted is the cost of a file, a record and an entry, not of its pixels; for those add
-the figures of tests/benchmarks/ingest.py.
+the figures of tests/benchmarks/ingest.py. Each part has a process of its own, so that its memory can be told.
 """
 
 import argparse
 import contextlib
 import io
+import multiprocessing
 import resource
 import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))
 GOAL = 10_000_000
 
 
+class Cost(NamedTuple):
+    """What one part took: seconds, and the most memory that its process held, in bytes."""
+
+    seconds: float
+    memory: int
+
+
 def main() -> None:
-    """Print a table: seconds for each number of images, and the last one's rate applied to GOAL."""
+    """Print tables: seconds and memory for each number of images, and what they come to at GOAL."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", metavar="N", type=int, nargs="*", default=[1000, 5000, 20_000])
     parser.add_argument("--workers", metavar="W", type=int, nargs="*", default=[], help="processes of ingest, at max N")
     options = parser.parse_args()
-    rows: dict[str, list[float]] = {}
+    rows: dict[str, list[Cost]] = {}
     with TemporaryDirectory() as scratch:
         for count in options.counts:
-            raw = Path(scratch, f"raw{count}")
+            raw, out = Path(scratch, f"raw{count}"), Path(scratch, f"out{count}")
             draw(raw, count)
-            for name, seconds in measure(raw, Path(scratch, f"out{count}")).items():
-                rows.setdefault(name, []).append(seconds)
+            for name in PARTS:
+                rows.setdefault(name, []).append(alone(name, raw, out))
         table(options.counts, rows)
-        base = rows["ingest"][-1]
+        base = rows["ingest"][-1].seconds
         for workers in options.workers:
             took = in_processes(raw, Path(scratch, f"workers{workers}"), workers)
             print(f"ingest, {workers} processes: {took:7.1f} s, {base / took:.2f} times as fast as in-process")
-    print(f"largest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
 def draw(raw: Path, count: int) -> None:
@@ -60,26 +69,36 @@ def draw(raw: Path, count: int) -> None:
     shutil.rmtree(raw / "seed")
 
 
-def measure(raw: Path, out: Path) -> dict[str, float]:
-    """Seconds of each part for one raw folder."""
+def part(name: str, raw: Path, out: Path) -> Cost:
+    """Do one part for one raw folder."""
     from pipeline import digest
     from pipeline import recipe as recipes
     from pipeline.steps import ingest, validate
 
     settings = [f"data.manual_dir={raw}", "validate.same_image_in_two_splits=ignore"]
     recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
-    patterns, memory = recipe.data.spec().patterns, out / "memory.json"
-    found = {}
-    found["digest, first"] = timed(lambda: digest.remembered(raw, patterns, memory))
-    found["digest, again"] = timed(lambda: digest.remembered(raw, patterns, memory))
-    for name, step, inputs in (
-        ("ingest", ingest, {"raw": raw}),
-        ("validate", validate, {"ingest": out / "ingest"}),
-    ):
-        (out / name).mkdir()
-        found[name] = timed(lambda: step.run(recipe, inputs, out / name))  # noqa: B023
-    found["seal"] = timed(lambda: digest.manifest(out / "ingest"))
-    return found
+    (out / name).mkdir(parents=True, exist_ok=True)
+    kept = {"cache": out / "cache" / "shards", "digests": out / "memory.json"}
+    work: dict[str, Callable[[], object]] = {
+        "digest, first": lambda: digest.remembered(raw, recipe.data.spec().patterns, out / "memory.json"),
+        "digest, again": lambda: digest.remembered(raw, recipe.data.spec().patterns, out / "memory.json"),
+        "ingest": lambda: ingest.run(recipe, {"raw": raw}, out / name),
+        "ingest, as run does": lambda: ingest.run(recipe, {"raw": raw, **kept}, out / name),
+        "validate": lambda: validate.run(recipe, {"ingest": out / "ingest"}, out / name),
+        "seal": lambda: digest.manifest(out / "ingest"),
+    }
+    seconds = timed(work[name])
+    return Cost(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+
+
+PARTS = ("digest, first", "digest, again", "ingest", "ingest, as run does", "validate", "seal")
+"""In this order: validate reads what ingest wrote. `segline run` has ingest keep finished shards, by the digests."""
+
+
+def alone(name: str, raw: Path, out: Path) -> Cost:
+    """Do one part in a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(part, name, raw, out).result()
 
 
 def in_processes(raw: Path, out: Path, workers: int) -> float:
@@ -101,14 +120,19 @@ def timed(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def table(counts: list[int], rows: dict[str, list[float]]) -> None:
-    """Print the seconds, the cost of an image at the largest number, and the hours at GOAL."""
+def table(counts: list[int], rows: dict[str, list[Cost]]) -> None:
+    """Print the seconds and the memory, the cost of an image at the largest number, and what that is at GOAL."""
     head = "".join(f"{count:>11,}" for count in counts)
     print(f"{'seconds for images':<20}{head}   us/image   hours at {GOAL / 1e6:.0f} million")
-    for name, seconds in rows.items():
-        each = seconds[-1] / counts[-1]
-        cells = "".join(f"{value:>11.2f}" for value in seconds)
+    for name, costs in rows.items():
+        each = costs[-1].seconds / counts[-1]
+        cells = "".join(f"{cost.seconds:>11.2f}" for cost in costs)
         print(f"{name:<20}{cells}{each * 1e6:>11.0f}{each * GOAL / 3600:>12.2f}")
+    print(f"{'MB for images':<20}{head}   kB/image   GB at {GOAL / 1e6:.0f} million")
+    for name, costs in rows.items():
+        each = (costs[-1].memory - costs[0].memory) / max(1, counts[-1] - counts[0])  # without that of the libraries
+        cells = "".join(f"{cost.memory / 1e6:>11.0f}" for cost in costs)
+        print(f"{name:<20}{cells}{each / 1e3:>11.2f}{each * GOAL / 1e9:>9.1f}")
 
 
 if __name__ == "__main__":

@@ -109,6 +109,11 @@ def test_a_damaged_store_and_a_run_from_the_future_are_told(tmp_path: Path) -> N
     assert told.level == "bad" and "Move store.sqlite away" in told.do
 
 
+def test_a_store_is_found_under_any_name(tmp_path: Path) -> None:
+    Store(tmp_path / "50% ? #1 ä" / "store.sqlite").close()
+    assert not found(tmp_path / "50% ? #1 ä", "store")
+
+
 def test_little_memory_and_a_wrong_clock_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "memory_available", lambda: 1.5e9)
     monkeypatch.setattr(doctor.time, "time", lambda: 1e9)

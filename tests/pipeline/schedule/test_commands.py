@@ -20,6 +20,7 @@ from pipeline.lineage.store import Store
 from pipeline.schedule import commands, systemd, work
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.ledger import Ledger
+from pipeline.schedule.turn import Turn
 from pipeline.workspace import Workspace
 
 TOKEN = "s3cret-t0ken"
@@ -176,6 +177,24 @@ def test_watch_outlives_a_recipe_that_is_wrong_for_a_while(
         commands.watch(str(path), [], Workspace(tmp_path / "w"), clock)
     shown = capsys.readouterr().out
     assert shown.count("slot      ") >= 1 and shown.count("five fields") == 1
+
+
+def test_watch_misses_no_slot_that_comes_while_it_looks(
+    recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, turns, naps = [1783262399.9], [], []  # a tenth of a second before a slot
+
+    def look(turn: Turn) -> int:
+        turns.append(now[0])
+        now[0] += 0.2
+        if len(turns) == 2:
+            raise KeyboardInterrupt
+        return 0
+
+    monkeypatch.setattr(Turn, "run_due", look)
+    with pytest.raises(KeyboardInterrupt):
+        commands.watch(str(recipe(**ALWAYS)), [], Workspace(tmp_path / "w"), Clock(lambda: now[0], naps.append))
+    assert len(turns) == 2 and not naps
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank % $HOME ä"])

@@ -151,6 +151,22 @@ def test_a_process_killed_while_it_waits_leaves_the_wait_to_the_next(bench: Benc
     assert [when - FIRST for _, when in bench.ran] == [0, 300] and bench.states() == ["failed", "done"]
 
 
+def test_a_clock_that_was_wrong_makes_no_wait_longer(bench: Bench) -> None:
+    """Set back while a retry waits; and a retry that was put off by a clock far ahead."""
+    bench.now, bench.codes = FIRST, [1]
+
+    def set_back(seconds: float) -> None:
+        bench.nap(seconds - 3 * DAY if not bench.naps else seconds)
+
+    assert replace(bench.turn(), clock=Clock(lambda: bench.now, set_back)).run_due() == 0
+    assert sum(bench.naps) + 3 * DAY == 300 and bench.states() == ["failed", "done"]
+    bench.now, bench.naps = FIRST + DAY, []
+    ledger = bench.turn().ledger
+    ahead = {"state": "failed", "reason": "", "run": None, "code": 1, "again": FIRST + 9 * DAY}
+    ledger.end(ledger.begin(FIRST + DAY, bench.now), ahead, bench.now)
+    assert bench.turn().run_due() == 0 and sum(bench.naps) == 6 * HOUR
+
+
 def test_kill_9_in_the_work_counts_as_an_attempt(bench: Bench) -> None:
     bench.now = FIRST
     for state in ("killed", "killed"):
