@@ -1,7 +1,7 @@
 """Sample data on disk: whole or not there, the same from the same settings, and never in place of something else."""
 
+import glob
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,10 +10,13 @@ from typing import Any
 from tqdm import tqdm
 
 from datasets.errors import DatasetError
-from datasets.writers import has_died
+from datasets.writers import has_died, signature
 
 STAMP = "sample.json"
 """Says from what settings the sample was drawn; written last."""
+
+PARTIAL = ".partial"
+"""Ends the name of a folder that is being drawn: ".<name>.<host>-<process>.partial"."""
 
 Draw = Callable[[Path], Iterator[None]]
 """Writes the files into the folder that it is given, and yields after each scene."""
@@ -72,7 +75,7 @@ def write(
     if dry_run:
         return
     _sweep(out)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial = out.with_name(f".{out.name}.{signature()}{PARTIAL}")
     try:
         partial.mkdir(parents=True)
         for _ in tqdm(draw(partial), total=count, desc="sample", unit=" scenes", leave=False, disable=None):
@@ -86,10 +89,9 @@ def write(
 
 
 def _sweep(out: Path) -> None:
-    """Remove what a killed writer of `out` left. A writer that still lives is left alone."""
-    for partial in out.parent.glob(f".{out.name}.*.partial"):
-        process = partial.suffixes[-2][1:]
-        if process.isdigit() and has_died(int(process), partial):
+    """Remove what a killed writer of `out` left. A writer that still lives, or of another host, is left alone."""
+    for partial in out.parent.glob(f".{glob.escape(out.name)}.*{PARTIAL}"):
+        if has_died(partial.name.removeprefix(f".{out.name}.").removesuffix(PARTIAL), partial):
             shutil.rmtree(partial, ignore_errors=True)
 
 

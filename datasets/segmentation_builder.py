@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, file_adapters, splits
 
-from datasets import audit, record
+from datasets import audit, links, record
 from datasets.conversion import collect, convert
 from datasets.errors import DatasetError
 from datasets.pairs import Split
@@ -24,6 +24,8 @@ from datasets.spec import DatasetSpec
 
 AUDIT = "audit.json"
 """Name of the audit, in the folder of the records."""
+
+LEAVE_OUT = "Put them right, or leave them out: --set ingest.on_bad_input=quarantine"
 
 
 class SegmentationBuilder(dataset_builder.FileReaderBuilder):
@@ -109,11 +111,15 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Count what the raw folder `path` holds of each split, by file names alone.
 
         Raises:
-            DatasetError: A folder is missing, or a split is short.
+            DatasetError: A folder is missing, a split is short, or, unless bad files are left out, files make no pair
+                or are not to be followed.
         """
         raw = RawFolder(path)
         found = self.find(raw)
         self._check_splits(raw, found)
+        problems = [*_problems_of_names(raw, found), *links.behind_links(raw.path, found)]
+        if self._on_bad_input == "error" and any(problem.kind.grave for problem in problems):
+            raise DatasetError(self._told(raw, problems, LEAVE_OUT))
         return {name: len(split.ids) for name, split in found.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -231,11 +237,11 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
 
     def _finish(self, raw: RawFolder, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
         """Refuse bad files, or write the audit and tell TFDS what was written."""
-        problems = [*raw.problems, *(problem for split in found.values() for problem in split.problems)]
+        problems = _problems_of_names(raw, found)
         problems += [problem for of_split in reports.values() for report in of_split for problem in report.problems]
         written = {name: sum(report.records for report in of_split) for name, of_split in reports.items()}
         counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in found.items()}
-        self._refuse(problems, counts)
+        self._refuse(raw, problems, counts)
         infos = [
             splits.SplitInfo(
                 name=name,
@@ -249,15 +255,24 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         audit.write(Path(self.data_path) / AUDIT, self.name, counts, problems)
         self.extras(raw, found, Path(self.data_path))
 
-    def _refuse(self, problems: list[audit.Problem], counts: dict[str, dict[str, int]]) -> None:
+    def _refuse(self, raw: RawFolder, problems: list[audit.Problem], counts: dict[str, dict[str, int]]) -> None:
         bad = any(problem.kind.grave for problem in problems)
         empty = [name for name, of_split in counts.items() if not of_split["written"]]
         if bad and self._on_bad_input == "error":
-            advice = "Put them right, or leave them out: --set ingest.on_bad_input=quarantine"
+            advice = LEAVE_OUT
         elif empty:
             advice = f"No good example is left of: {', '.join(empty)}. Put the files right."
         else:
             self._report.unlink(missing_ok=True)
             return
         audit.write(self._report, self.name, counts, problems)
-        raise DatasetError(audit.report(self.name, problems, f"{advice}\nEvery one of them: {self._report}"))
+        raise DatasetError(self._told(raw, problems, f"{advice}\nEvery one of them: {self._report}"))
+
+    def _told(self, raw: RawFolder, problems: list[audit.Problem], advice: str) -> str:
+        if any(problem.kind is audit.Kind.OUTSIDE for problem in problems):
+            advice = f"{links.ADVICE}\n{advice}"
+        return audit.report(self.name, links.folded(raw.path, problems), advice)
+
+
+def _problems_of_names(raw: RawFolder, found: Mapping[str, Split]) -> list[audit.Problem]:
+    return [*raw.problems, *(problem for split in found.values() for problem in split.problems)]

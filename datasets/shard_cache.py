@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,12 +18,12 @@ from uuid import uuid4
 from datasets import tfrecord
 from datasets.raw import RawFolder
 from datasets.shards import INCOMPLETE, REPORT, Shard, ShardReport, report_path
-from datasets.writers import has_died
+from datasets.writers import SIGNATURE, has_died
 
 KEPT_SECONDS = 7 * 24 * 3600
 """How long a shard is kept that no folder of records holds: time enough to come back to an interrupted conversion."""
 
-WRITER = re.compile(rf"{re.escape(INCOMPLETE)}(?P<host>.+)-(?P<process>\d+)\.[0-9a-f]{{32}}")
+WRITER = re.compile(rf"{re.escape(INCOMPLETE)}(?P<signed>{SIGNATURE})\.[0-9a-f]{{32}}")
 """Who writes an unfinished shard, or its report."""
 
 
@@ -93,8 +92,8 @@ def sweep(folder: Path) -> None:
 def _is_of_no_use(path: Path, oldest: float) -> bool:
     """Whether a file or folder may go: its writer died, or it is older than `oldest` and nothing needs it."""
     writer = WRITER.search(path.name)
-    if writer and writer["host"] == socket.gethostname():
-        return has_died(int(writer["process"]), path)
+    if writer and has_died(writer["signed"], path):
+        return True
     status = path.stat()
     if status.st_mtime >= oldest:
         return False

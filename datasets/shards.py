@@ -6,8 +6,6 @@ No pixel crosses from one stage of the pipeline to another; what comes back is a
 import hashlib
 import json
 import math
-import os
-import socket
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +23,7 @@ from datasets.raw import RawFolder
 from datasets.reader import Reader
 from datasets.record import Serializer, features
 from datasets.spec import IGNORE
+from datasets.writers import signature
 
 SHARD_BYTES = 32 * 2**20
 """Image bytes of a shard, at most about, where their number is not given: small enough that even CamVid keeps several
@@ -36,7 +35,6 @@ for what else it holds, is not read: it might not fit the memory."""
 
 INCOMPLETE = ".incomplete."
 """Stands in the name of a shard that is being written, before "<host>-<process>.<random>"."""
-
 
 REPORT = ".report.json"
 """How the report of a shard is called, behind the shard's own name."""
@@ -103,8 +101,7 @@ class ShardWriter:
     def __call__(self, shard: Shard) -> None:
         """Write `shard.path` and, beside it, the report; both appear when they are complete."""
         problems: list[Problem] = []
-        writer = f"{socket.gethostname()}-{os.getpid()}.{uuid4().hex}"
-        partial = shard.path.with_name(f"{shard.path.name}{INCOMPLETE}{writer}")
+        partial = shard.path.with_name(f"{shard.path.name}{INCOMPLETE}{signature()}.{uuid4().hex}")
         try:
             with audit.no_limit_of_pillow():
                 records = tfrecord.write(partial, self._records(shard, problems))

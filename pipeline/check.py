@@ -54,6 +54,7 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
             config=recipe.data.config,
             data_dir=folder,
             allow_partial=recipe.data.allow_partial,
+            on_bad_input=recipe.ingest.on_bad_input,
         ).survey(folder)
     except DatasetError as error:
         problems.append(str(error))

@@ -70,6 +70,7 @@ def guess(folder: Path) -> Guess:
     if found is None:
         raise DatasetError(_unmatched(folder, there))
     meaning = masks.guess(raw, found.examples)
+    unlabelled = {found.images[0].replace("{split}", part): number for part, number in found.unlabelled.items()}
     found = _without_a_lone_split(found)
     splits, said_of_splits = _splits(raw, found)
     named, said_of_names = _class_names(raw, len(meaning.classes))
@@ -87,6 +88,8 @@ def guess(folder: Path) -> Guess:
     if found.unpaired:
         alone = f"{found.unpaired} image{'s have' if found.unpaired > 1 else ' has'} none"
         said.append(f"{alone}; `segline check` and `run` will name them")
+    for images, number in unlabelled.items():
+        said.append(f"{number} of {images} have no mask: they are in no split; `segline predict` takes their folder")
     return Guess(layout, (*said, *meaning.said, said_of_names, *said_of_splits), pairs)
 
 

@@ -55,6 +55,7 @@ class Match:
         parts: How many pairs there are of each thing that stands for `{split}`; of "" where nothing does.
         examples: Names of masks, sorted.
         unpaired: Number of images without a mask, in the splits that have any mask.
+        unlabelled: How many images there are of each thing that stands for `{split}` without any mask.
     """
 
     images: tuple[str, ...]
@@ -62,6 +63,7 @@ class Match:
     parts: dict[str, int]
     examples: tuple[str, ...]
     unpaired: int
+    unlabelled: dict[str, int]
 
 
 def families(files: Sequence[str]) -> list[Family]:
@@ -149,6 +151,7 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str) -> Match
         dict(pairs),
         tuple(sorted(examples)),
         unpaired,
+        {part: number for part, number in alone.items() if part not in pairs},
     )
 
 

@@ -81,6 +81,8 @@ class Builder(SegmentationBuilder):
 
     def _labelled(self, raw: RawFolder, start: str, categories: tuple[str, ...]) -> dict[str, Split]:
         masks = {id_.replace(f"_{self.spec.config}_", "_"): file for id_, file in self._masks(raw, start)}
+        if not masks:
+            self._check_other_target(raw, start)
         pairs: dict[str, list[Pair]] = {}
         problems: dict[str, list[Problem]] = {}
         for category, id_, file in _named(raw, f"{start}{IMAGES}/*.png"):
@@ -100,9 +102,20 @@ class Builder(SegmentationBuilder):
         names = [name for name in ("train", "val") if name in pairs or name in problems]
         return {name: Split(tuple(pairs.get(name, ())), tuple(problems.get(name, ()))) for name in names}
 
-    def _masks(self, raw: RawFolder, start: str) -> list[tuple[str, str]]:
-        """Give (name, file) of the masks of this configuration; those of the other lie in the same folder."""
-        wanted = re.compile(rf"(um|umm|uu)_{self.spec.config}_\d{{6}}")
+    def _check_other_target(self, raw: RawFolder, start: str) -> None:
+        """Where all masks are those of the other configuration, name it instead of every picture without a mask."""
+        for other in SPECS:
+            masks = self._masks(raw, start, other)
+            if masks:
+                raise DatasetError(
+                    f"In {raw.path / start / MASKS}: no mask is named um_{self.spec.config}_000000.png or so, "
+                    f"{len(masks)} {'are' if len(masks) > 1 else 'is'} named as {masks[0][0]}.png.\n"
+                    f"To learn from these: --set data.config={other}"
+                )
+
+    def _masks(self, raw: RawFolder, start: str, target: str | None = None) -> list[tuple[str, str]]:
+        """Give (name, file) of the masks of a configuration, of this one if none is named."""
+        wanted = re.compile(rf"(um|umm|uu)_{target or self.spec.config}_\d{{6}}")
         named = [(PurePosixPath(file).stem, file) for file in raw.files(f"{start}{MASKS}/*.png")]
         return [(name, file) for name, file in named if wanted.fullmatch(name)]
 

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,11 +133,12 @@ def test_an_interrupted_write_leaves_nothing_that_looks_complete(
 def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_has_is_kept(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    dead, alive = (tmp_path / f".out.{pid}.partial" for pid in (gone.pid, os.getppid()))
-    for folder in (dead, alive):
+    dead, alive = (tmp_path / f".out.{socket.gethostname()}-{pid}.partial" for pid in (gone.pid, os.getppid()))
+    foreign = tmp_path / f".out.not-{socket.gethostname()}-{gone.pid}.partial"
+    for folder in (dead, alive, foreign):
         (folder / "train").mkdir(parents=True)
     sample.write(tmp_path / "out", count=1, seed=0, size=SIZE)
-    assert not dead.exists() and alive.exists()
+    assert not dead.exists() and alive.exists() and foreign.exists()
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,3 +167,13 @@ def test_the_real_data(real_data: Path, tmp_path: Path) -> None:
         value for e in tfds.as_numpy(builder.as_dataset(split="train")) for value in np.unique(e["label"]).tolist()
     }
     assert found == {0, 1, IGNORE}
+
+
+def test_masks_of_the_other_target_alone_name_its_configuration(raw: Path, tmp_path: Path) -> None:
+    for mask in (raw / "training/gt_image_2").glob("*_road_*"):
+        mask.unlink()
+    with pytest.raises(DatasetError) as caught:
+        build(raw, tmp_path / "out", allow_partial=True)
+    assert "no mask is named um_road_000000.png or so, 5 are named as um_lane_000000.png." in str(caught.value)
+    assert str(caught.value).endswith("To learn from these: --set data.config=lane")
+    assert build(raw, tmp_path / "out", config="lane", allow_partial=True).info.splits["train"].num_examples

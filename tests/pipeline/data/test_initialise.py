@@ -225,3 +225,16 @@ def test_damaged_mat_files_do_not_keep_it_from_guessing(tmp_path: Path) -> None:
     (tmp_path / "raw/masks/c.mat").write_bytes(b"no such file")
     initialise(tmp_path / "raw", tmp_path / "layout.yaml", tmp_path / "recipe.yaml", force=False)
     assert [one.raw for one in layout.read(tmp_path / "layout.yaml").classes] == [0, 2]
+
+
+@pytest.mark.parametrize("val", ["validation", None])
+def test_images_to_be_predicted_only_are_in_no_split_and_told(val: str | None, tmp_path: Path) -> None:
+    for part in filter(None, ("train", val, "test")):
+        for i in range(3):
+            image(tmp_path / f"data/{part}/images/{i}.jpg")
+            if part != "test":
+                mask(tmp_path / f"data/{part}/masks/{i}.png", [0, 1])
+    found, said = read_back(tmp_path / "data", tmp_path)
+    assert found.splits.folders == ({"train": "train", "val": val} if val else None)
+    wanted = "3 of test/images/{id}.jpg have no mask: they are in no split; `segline predict` takes their folder"
+    assert wanted in " ".join(line.strip() for line in said)
