@@ -38,13 +38,13 @@ def _call(options: argparse.Namespace) -> int:
         code: int = options.command(options) or 0
         return code
     except UserError as error:
-        print(f"segline: {error}", file=sys.stderr)
+        _tell(error)
         return error.exit_code
     except (DatasetError, ModelError) as error:
-        print(f"segline: {error}", file=sys.stderr)
+        _tell(error)
         return UserError.exit_code
     except ConversionError as error:
-        print(f"segline: {error}", file=sys.stderr)
+        _tell(error)
         return 1
     except KeyboardInterrupt:
         print("segline: interrupted. The same command goes on from here.", file=sys.stderr)
@@ -59,8 +59,14 @@ def _call(options: argparse.Namespace) -> int:
         told = explain(error, getattr(options, "workspace", Path()))
         if not isinstance(told, UserError):
             raise
-        print(f"segline: {told}", file=sys.stderr)
+        _tell(told)
         return told.exit_code
+
+
+def _tell(error: Exception) -> None:
+    from pipeline.terminal import wrapped
+
+    print(wrapped(f"segline: {error}"), file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from pipeline.errors import UserError
 from pipeline.export import facts
 from pipeline.prediction.served_model import newest_version
 from pipeline.run_folder import RunFolder
+from pipeline.terminal import cut
 from pipeline.training import trained, unfinished
 from pipeline.workspace import SEAL, Workspace, read_seal
 
@@ -113,14 +114,14 @@ def _of_saved_model(folder: Path) -> Subject:
 
 
 def table(model: "keras.Model", size: tuple[int, int]) -> list[str]:
-    """Lay out a model's layers in lines of at most 100 columns, and their sums."""
+    """Lay out a model's layers in lines of at most 80 columns, and their sums."""
     rows = looking.summary(model, size)
-    lines = [f"{'layer':<36} {'kind':<22} {'output':>14} {'weights':>11} {'M MACs':>9}"]
+    lines = [f"{'layer':<28} {'kind':<18} {'output':>13} {'weights':>10} {'M MACs':>7}"]
     for row in rows:
         shape = "x".join(map(str, row.shape))
         weights = f"{row.weights:,}" if row.weights else ""
-        macs = f"{row.macs / 1e6:,.1f}" if row.macs else ""
-        lines.append(f"{_cut(row.name, 36):<36} {_cut(row.kind, 22):<22} {shape:>14} {weights:>11} {macs:>9}")
+        macs = f"{row.macs / 1e6:,.{1 if row.macs < 1e10 else 0}f}" if row.macs else ""
+        lines.append(f"{cut(row.name, 28):<28} {cut(row.kind, 18):<18} {shape:>13} {weights:>10} {macs:>7}")
     learn = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     total, products = sum(row.weights for row in rows), sum(row.macs for row in rows)
     return [
@@ -164,7 +165,3 @@ def _read(path: Path) -> np.ndarray:
     except tf.errors.InvalidArgumentError:
         raise UserError(f"--image: {str(path)!r} is no image, or damaged.") from None
     return pixels
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 2]}.."

@@ -60,6 +60,7 @@ def suspects(options: argparse.Namespace) -> None:
     from pipeline.lineage.history import find
     from pipeline.quiet import quiet
     from pipeline.run_folder import RunFolder
+    from pipeline.terminal import WIDTH, cut, wrapped
     from pipeline.workspace import Workspace
 
     if options.count < 1:
@@ -71,12 +72,14 @@ def suspects(options: argparse.Namespace) -> None:
         from pipeline.evaluation import suspects as finder
     if options.dry_run:
         images = finder.foresee(run, splits)
-        print(f"would look through {', '.join(f'{split} ({number} images)' for split, number in images.items())}")
+        told = ", ".join(f"{split} ({number} images)" for split, number in images.items())
+        print(wrapped(f"would look through {told}"))
         return
     found = finder.find(run, options.out, splits=splits, count=options.count)
     for rank, one in enumerate(found[:10], start=1):
-        print(f"{rank:>3}. {one.id}: mask says {one.label}, model {one.answer}, {one.pixels:,} pixels"[:80])
-    print(f"{len(found)} regions in {options.out}: sheet.png, crops/, suspects.csv, suspects.json")
+        told = f": mask says {one.label}, model {one.answer}, {one.pixels:,} pixels"
+        print(f"{rank:>3}. {cut(one.id, max(12, WIDTH - 5 - len(told)))}{told}")
+    print(f"{len(found)} regions in {options.out}", "sheet.png, crops/, suspects.csv, suspects.json", sep="\n  ")
 
 
 def promote(options: argparse.Namespace) -> None:
@@ -104,7 +107,8 @@ def rollback(options: argparse.Namespace) -> None:
         workspace, options.name, open_store(workspace), options.to, dry_run=options.dry_run
     )
     said = "would be" if options.dry_run else "serving"
-    print(f"{said:<9} {workspace.relative(served)}: the model of version {restored}; version {before} is withdrawn")
+    print(f"{said:<9} {workspace.relative(served)}")
+    print(f"{'':<9} the model of version {restored}; version {before} is withdrawn")
     if not options.dry_run:
         _upload(workspace, served)
 

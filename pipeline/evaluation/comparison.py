@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap
 from pipeline.evaluation.bootstrap import Difference
 from pipeline.evaluation.image_counts import FILE, ImageCounts
+from pipeline.terminal import cut
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,15 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
         f"{'figure':<25} {'A':>7} {'B':>7} {'A - B':>8}  {told:<20} verdict",
     ]
     for name, found in comparison.differences.items():
-        title = name if len(name) <= 25 else name[:23] + ".."
+        title = cut(name, 25)
         interval = f"{found.low:+.4f} to {found.high:+.4f}"
         verdict = ("A" if found.low > 0 else "B") if found.beyond_noise else "noise"
         figures = f"{_figure(found.ours)} {_figure(found.theirs)} {found.ours - found.theirs:>+8.4f}"
         lines.append(f"{title:<25} {figures}  {interval:<20} {verdict}")
     lines += ["", "A, B: better by more than noise. noise: other images could turn it round."]
+    figures = len(comparison.differences)
+    if chance := round((1 - comparison.confidence) * figures):
+        lines.append(f"By chance alone, some {chance} of {figures} figures would seem better or worse.")
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
     return lines

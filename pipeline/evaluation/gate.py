@@ -106,6 +106,11 @@ def number(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.4f}"
 
 
+def share_of_pixels(value: float | None) -> str:
+    """Write a share so that a pixel in a million is not 0: 0.0001%; `n/a` where there is none."""
+    return "n/a" if value is None else f"{value:.4%}"
+
+
 def _demand(name: str, bound: float, received: float | None, known: bool) -> Check:  # noqa: FBT001 - one call, above
     """Hold a figure against its bound."""
     note = "" if known else "there is no such figure in this evaluation"

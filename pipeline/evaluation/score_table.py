@@ -1,7 +1,9 @@
-"""The table of an evaluation for the terminal, at most 80 columns. Imports nothing, so that any command can show it."""
+"""The table of an evaluation for the terminal, at most 80 columns. Imports no library: any command can show it."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from pipeline.terminal import cut, wrapped
 
 BAR = 24
 NAME = 22
@@ -25,23 +27,21 @@ def table(metrics: Mapping[str, Any]) -> str:
     lines += [_row(row, total) for row in metrics["per_class"]]
     lines += ["", *_totals(metrics)]
     if metrics["absent"]:
-        lines += _wrap(f"Not in this split, n/a and out of the means: {', '.join(metrics['absent'])}.")
+        lines.append(wrapped(f"Not in this split, n/a and out of the means: {', '.join(metrics['absent'])}."))
     return "\n".join(lines)
 
 
 def _row(row: Mapping[str, Any], total: int) -> str:
     share = f"{row['pixels'] / total:.1%}" if total else "n/a"
     bar = "#" * round(BAR * (row["iou"] or 0))
-    name = row["name"] if len(row["name"]) <= NAME else row["name"][: NAME - 2] + ".."
+    name = cut(row["name"], NAME)
     return f"{name:<{NAME}} {_figure(row['iou']):>7} {_figure(row['accuracy']):>9} {share:>8}  {bar}".rstrip()
 
 
 def _totals(metrics: Mapping[str, Any]) -> list[str]:
-    majority = f"always answering {metrics['majority_class']!r} would give"
+    majority = f"always answering {cut(str(metrics['majority_class']), 10)!r} would give"
     return [
-        f"{'mIoU':<{NAME}} {_figure(metrics['miou']):>7}   {majority} {_figure(metrics['majority_baseline_miou'])}"[
-            :80
-        ],
+        f"{'mIoU':<{NAME}} {_figure(metrics['miou']):>7}   {majority} {_figure(metrics['majority_baseline_miou'])}",
         f"{'pixel accuracy':<{NAME}} {_figure(metrics['pixel_accuracy']):>7}",
         f"{'mean class accuracy':<{NAME}} {_figure(metrics['mean_class_accuracy']):>7}",
         f"{'freq.-weighted IoU':<{NAME}} {_figure(metrics['frequency_weighted_iou']):>7}",
@@ -50,9 +50,3 @@ def _totals(metrics: Mapping[str, Any]) -> list[str]:
 
 def _figure(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.4f}"
-
-
-def _wrap(text: str) -> list[str]:
-    import textwrap
-
-    return textwrap.wrap(text, width=80)

@@ -44,7 +44,8 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
         served = newest(workspace, name)
         uri = workspace.relative(artifact)
         if served and uri in withdrawn(served):
-            print(f"serving   {name}: this model was rolled back by hand. To serve it again: segline promote {uri}")
+            print(f"serving   {name}: this model was rolled back by hand. To serve it again:")
+            print(f"          segline promote {uri}")
             return served
         if served is None or origin(served).get("export") != uri:
             _require_intact(artifact)

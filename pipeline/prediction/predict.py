@@ -72,7 +72,7 @@ def predict(
         model: A SavedModel that Segline exported, or a folder of numbered versions, of which the highest is taken.
         paths: Images, videos, and folders of them at any depth; see image_files.find.
         out: Folder for the results; made where it is missing, files of the same name are replaced.
-        outputs: Some of predict_forms.KINDS.
+        outputs: Some of forms.KINDS.
         submission: One of forms.FORMATS: its files, in `out` itself, instead of `outputs`.
         calib: Folder of KITTI's calibration files, for the view from above.
         alpha: Strength of the overlay's colours, 0..1.
@@ -103,9 +103,7 @@ def predict(
     waiting = [file for file in files if not progress.has(file.path, results(out, chosen, file))]
     if dry_run:
         reused = len(files) - len(waiting)
-        print(
-            f"would make {len(waiting)} of {len(files)} with {served.folder}: {', '.join(map(str, folders.values()))}"
-        )
+        print(f"would make {len(waiting)} of {len(files)} with {served.folder}", *folders.values(), sep="\n  ")
         return Summary(reused, reused, folders)
     bad: list[str] = []
     with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", desc="predict", ascii=" #") as bar:
@@ -118,7 +116,7 @@ def predict(
             bar.update()
     done, reused = len(files) - len(bad), len(files) - len(waiting)
     kept = f" ({reused} were there already)" if reused else ""
-    print(f"{done} files{kept} with {served.folder}: {', '.join(map(str, folders.values()))}")
+    print(f"{done} files{kept} with {served.folder}", *folders.values(), sep="\n  ")
     if bad:
         raise UserError(_told(sorted(bad), len(files), out))
     return Summary(done, reused, folders)

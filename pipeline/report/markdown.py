@@ -1,6 +1,6 @@
 """report.md: the figures of a run, to paste into an issue or a paper's appendix."""
 
-from pipeline.evaluation.gate import failures, number
+from pipeline.evaluation.gate import failures, number, share_of_pixels
 from pipeline.report.material import Material
 
 
@@ -52,10 +52,10 @@ def _formats(material: Material) -> list[str]:
         return []
     rows = [
         f"| {row['format']} | {row['megabytes']:.2f} | {row['milliseconds']:.1f} | {number(row['miou'])} | "
-        f"{number(row['different_pixels'])} |"
+        f"{share_of_pixels(row['different_pixels'])} |"
         for row in material.formats
     ]
-    head = "| format | MB | ms an image, CPU | mIoU | share of pixels that differ |"
+    head = "| format | MB | ms an image, CPU | mIoU | pixels that differ |"
     return ["", "## Exported formats", "", head, "|---|---:|---:|---:|---:|", *rows]
 
 

@@ -6,13 +6,14 @@ GET  /model     what the model says of itself     POST /segment   an image file 
 
 import json
 import socket
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pipeline.prediction.served_model import BadImageError, ServedModel
 from pipeline.serve import answers
@@ -24,8 +25,14 @@ AT_ONCE = 8
 PATIENCE = 30.0
 """Seconds that a request waits for its turn before it is told to come back, and that a silent client is listened to."""
 
+SLOWEST = 120.0
+"""Seconds in which a request's body must have arrived: one that trickles in would hold its turn for ever."""
+
 CONNECTIONS = 128
 """Open connections at most; one more is closed at once."""
+
+DIGITS = 18
+"""Of a Content-Length that is looked at as a number."""
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """Names under which a browser may ask a server that only this machine should reach: a stranger's page that has its own
@@ -150,10 +157,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.server.turns.acquire(timeout=PATIENCE):
             raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests at once. Try again.")
         try:
-            content = self.rfile.read(length)
-            if len(content) < length:
-                raise ConnectionError("the client went away")
-            image = self.server.model.decode(content)
+            image = self.server.model.decode(self._content(length))
             mask = self.server.batcher.ask(image)
             return answers.answer(output, image, mask, self.server.model.facts, alpha)
         except BadImageError as error:
@@ -165,19 +169,38 @@ class Handler(BaseHTTPRequestHandler):
         told = self.headers.get("Content-Length", "")
         if not told.isascii() or not told.isdecimal():
             raise Refused(HTTPStatus.LENGTH_REQUIRED, "A request must say its Content-Length.")
-        if int(told) > self.server.max_bytes:
-            text = f"At most {self.server.max_bytes:,} bytes are taken. The request has {int(told):,}."
+        # Python turns no text of thousands of digits into a number.
+        length = int(told) if len(told) <= DIGITS else None
+        if length is None or length > self.server.max_bytes:
+            has = f"{length:,}" if length is not None else f"a number of {len(told):,} digits"
+            text = f"At most {self.server.max_bytes:,} bytes are taken. The request has {has}."
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
-        return int(told)
+        return length
+
+    def _content(self, length: int) -> bytes:
+        """Read the body, however many pieces it comes in, as long as it comes within SLOWEST."""
+        content, until = bytearray(), time.monotonic() + SLOWEST
+        try:
+            while len(content) < length:
+                self.connection.settimeout(max(0.01, min(until - time.monotonic(), PATIENCE)))
+                if not (piece := self.rfile.read1(min(length - len(content), 1 << 16))):
+                    raise ConnectionError("the client went away")
+                content += piece
+                if time.monotonic() > until:
+                    raise TimeoutError
+        except TimeoutError:
+            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The image did not arrive in time.") from None
+        self.connection.settimeout(PATIENCE)
+        return bytes(content)
 
     def _answer(self, respond: Any) -> None:
-        parts = urlsplit(self.path)
         try:
             self._require_host()
+            parts = _split(self.path, "address")
             kind, body = respond(parts.path, parse_qs(parts.query))
         except Refused as refused:
             self._refuse(refused)
-        except ConnectionError:
+        except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception:
             # The request's own fault was told above; whatever else it was, the server lives on.
@@ -187,7 +210,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, kind, body)
 
     def _require_host(self) -> None:
-        if self.server.local and urlsplit(f"//{self.headers.get('Host', '')}").hostname not in LOCAL:
+        host = _split(f"//{self.headers.get('Host', '')}", "Host").hostname
+        if self.server.local and host not in LOCAL:
             raise Refused(HTTPStatus.FORBIDDEN, f"This server answers under these names alone: {', '.join(LOCAL)}.")
 
     def _refuse(self, refused: Refused) -> None:
@@ -219,6 +243,13 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+
+def _split(url: str, name: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise Refused(HTTPStatus.BAD_REQUEST, f"The request's {name} is none: {url[:40]!r}.") from None
 
 
 def _alpha(text: str) -> float:

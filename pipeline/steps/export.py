@@ -42,7 +42,10 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     _require_taken(chosen, settings.max_pixels)
     module = servable.Servable(model, config.input.fitting, outputs=settings.outputs, max_pixels=settings.max_pixels)
     tf.saved_model.save(module, out / "saved_model", signatures=module.signatures())
-    rows = _formats(out / "saved_model", model, records, metrics["split"], config, spec.num_classes)
+    result = _compare(model, out / "saved_model", chosen, config)
+    parity.require(result)
+    json_file.write(out / "parity.json", result)
+    rows = _formats(out / "saved_model", model, records, metrics["split"], config, spec.num_classes, result["share"])
     json_file.write(out / "formats.json", rows)
     told = facts.write(
         out / "saved_model",
@@ -58,9 +61,6 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     (out / "saved_model" / model_card.FILE).write_text(card, encoding="utf-8")
     # What the next model is compared with, image by image.
     shutil.copyfile(inputs["evaluate"] / COUNTS, out / "saved_model" / facts.FILE.with_name(COUNTS))
-    result = _compare(model, out / "saved_model", chosen, config)
-    parity.require(result)
-    json_file.write(out / "parity.json", result)
     weights = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     for line in formats.lines(rows):
         print(f"export    {line}")
@@ -70,7 +70,13 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 
 
 def _formats(
-    saved_model: Path, model: "keras.Model", records: Path, split: str, config: Recipe, num_classes: int
+    saved_model: Path,
+    model: "keras.Model",
+    records: Path,
+    split: str,
+    config: Recipe,
+    num_classes: int,
+    parity_share: float,
 ) -> list[dict[str, Any]]:
     """Write and measure what `export.formats` asks for."""
     settings, folder = config.export, (saved_model / facts.FILE).parent
@@ -88,9 +94,9 @@ def _formats(
             fit=fit,
             chosen=islice(examples.read(records, split), settings.format_images),
             evaluated=model,
-            network_fit=config.input.fitting,
             num_classes=num_classes,
             parity_images=settings.parity_images,
+            parity_share=parity_share,
         )
     formats.require(rows, settings.max_drop)
     return rows

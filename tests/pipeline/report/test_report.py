@@ -23,6 +23,8 @@ from pipeline.report.material import Artifact, Material
 
 CLASSES = ("road", "<script>alert(1)</script>", "car")
 SPEC = DatasetSpec("toy", CLASSES, ((128, 64, 128), (0, 0, 255), (9, 9, 9)), {}, (), "http://x.org", "free", "@a{}")
+FORMAT = {"format": "float16", "megabytes": 0.1, "milliseconds": 5.0, "miou": 0.5, "miou_drop": 0.01}
+FORMAT["different_pixels"] = 0.000_002
 VOID = {"meta", "img", "link"}
 
 
@@ -104,7 +106,7 @@ def material(tmp_path_factory) -> Material:
         artifacts=[Artifact("train", "artifacts/train/1", "ab" * 32, "night-6", 0.0)],
         sizes={"weights": 123456},
         parity={"different_pixels": 3, "pixels": 1000},
-        formats=[{"format": "float16", "megabytes": 0.1, "milliseconds": 5.0, "miou": 0.5, "different_pixels": None}],
+        formats=[FORMAT],
     )
 
 
@@ -149,7 +151,12 @@ def test_figures_verdict_and_absent_classes_are_shown(material, html):
     assert "no model is served yet" in html and "does not apply" in html and "failed" in html
     assert "out of the means: car" in html
     assert html.count('<b style="left:') == 2  # the intervals of two classes; a group of one image has none
-    assert "artifacts/train/1" in html and "float16" in html and "3 of 1,000 pixels differ" in html
+    assert (
+        "artifacts/train/1" in html
+        and "float16" in html
+        and "<td>0.0002%</td>" in html
+        and "3 of 1,000 pixels differ" in html
+    )
 
 
 def test_markdown_holds_the_figures_and_names_cannot_break_it(material):

@@ -6,6 +6,7 @@ import io
 import json
 import queue
 import re
+import select
 import shutil
 import signal
 import socket
@@ -116,7 +117,9 @@ REFUSED = [
     ("POST", "/segment", bytes(MAX_BYTES + 1), {}, 413, "At most 200,000 bytes"),
     ("POST", "/segment", b"x", {"Content-Length": "-1"}, 411, "Content-Length"),
     ("POST", "/segment", b"x", {"Content-Length": "9" * 30}, 413, "At most"),
+    ("POST", "/segment", b"x", {"Content-Length": "9" * 5000}, 413, "a number of 5,000 digits"),
     ("GET", "/model", None, {"Host": "evil.example.org"}, 403, "under these names alone"),
+    ("GET", "/model", None, {"Host": "[::1"}, 400, "The request's Host is none"),
 ]
 
 
@@ -127,6 +130,29 @@ def test_what_is_refused_is_told_in_one_line_and_the_server_lives_on(server, met
     assert found == status and said in error and "\n" not in error and "{{" not in error
     assert told["Connection"] == "close"
     assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+
+
+def test_a_body_that_trickles_in_is_given_up_and_its_turn_is_free_again(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "SLOWEST", 0.3)
+    monkeypatch.setattr(serving_server, "PATIENCE", 0.2)
+    head = b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
+        client.sendall(head)
+        while not select.select([client], [], [], 0.05)[0]:
+            client.sendall(b"x")
+        assert client.recv(4096).startswith(b"HTTP/1.1 408")
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
+        client.sendall(head)  # and then nothing
+        assert client.recv(4096).startswith(b"HTTP/1.1 408")
+    assert server.turns._value == serving_server.AT_ONCE
+    assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+
+
+def test_an_address_that_is_none_is_told(server):
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
+        client.sendall(b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 400")
+    assert ask(server, "GET", "/health")[0] == 200
 
 
 def test_chunks_without_a_length_are_refused(server):
