@@ -3,7 +3,7 @@
 import abc
 import errno
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -14,6 +14,7 @@ from tensorflow_datasets.core import dataset_builder, file_adapters, splits
 from datasets import audit, links, record
 from datasets.conversion import collect, convert
 from datasets.errors import DatasetError
+from datasets.holdout import hold_out
 from datasets.pairs import Split
 from datasets.published import difference
 from datasets.raw import RawFolder
@@ -41,6 +42,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     Args:
         on_bad_input: "error": bad files stop the conversion; "quarantine": they are left out and listed in audit.json.
         allow_partial: Accept a split of another size than the published one.
+        holdout_groups: Groups that are left out of train and make up val instead.
         max_pixels: An image or mask of more pixels is bad.
         min_shards: At least so many files a split, where their number is chosen by size.
         cache: Where finished shards are kept and found; None: every shard is written anew.
@@ -64,6 +66,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         *,
         on_bad_input: Literal["error", "quarantine"] = "error",
         allow_partial: bool = False,
+        holdout_groups: Sequence[str] = (),
         max_pixels: int = audit.MAX_PIXELS,
         min_shards: int = 1,
         cache: ShardCache | None = None,
@@ -73,9 +76,14 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         self._check_config(kwargs.get("config"))
         super().__init__(**kwargs)
         self._on_bad_input, self._allow_partial = on_bad_input, allow_partial
+        self._holdout_groups = tuple(holdout_groups)
         self._max_pixels, self._min_shards, self._cache = max_pixels, min_shards, cache
         self._report = report or Path(self.data_dir_root) / f"{self.name}.{AUDIT}"
-        self._original_state |= {"on_bad_input": on_bad_input, "allow_partial": allow_partial}
+        self._original_state |= {
+            "on_bad_input": on_bad_input,
+            "allow_partial": allow_partial,
+            "holdout_groups": self._holdout_groups,
+        }
         self.reused_shards = 0
 
     @property
@@ -111,12 +119,11 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Count what the raw folder `path` holds of each split, by file names alone.
 
         Raises:
-            DatasetError: A folder is missing, a split is short, or, unless bad files are left out, files make no pair
-                or are not to be followed.
+            DatasetError: A folder is missing, a split is short, there is no such group to hold out, or, unless bad
+                files are left out, files make no pair or are not to be followed.
         """
         raw = RawFolder(path)
-        found = self.find(raw)
-        self._check_splits(raw, found)
+        found = self._splits(raw)
         problems = [*_problems_of_names(raw, found), *links.behind_links(raw.path, found)]
         if self._on_bad_input == "error" and any(problem.kind.grave for problem in problems):
             raise DatasetError(self._told(raw, problems, LEAVE_OUT))
@@ -146,8 +153,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         if self.info.file_format is not file_adapters.FileFormat.TFRECORD:
             raise DatasetError(f"`file_format` must be tfrecord. Received: {self.info.file_format}.")
         raw = self._raw_folder(dl_manager)
-        found = self.find(raw)
-        self._check_splits(raw, found)
+        found = self._splits(raw)
         sizes = {name: sum(raw.size(pair.image) for pair in split.pairs) for name, split in found.items()}
         plan = self._plan(found, sizes, download_config.num_shards)
         reports = self._convert(raw, plan, sum(sizes.values()), download_config)
@@ -192,6 +198,12 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             return RawFolder(dl_manager.manual_dir)
         except AssertionError as error:  # its text names the folder and repeats MANUAL_DOWNLOAD_INSTRUCTIONS
             raise DatasetError(str(error)) from None
+
+    def _splits(self, raw: RawFolder) -> dict[str, Split]:
+        """Find the examples of every split, as published, and then hold out what is to be held out."""
+        found = self.find(raw)
+        self._check_splits(raw, found)
+        return hold_out(found, self._holdout_groups)
 
     def _check_splits(self, raw: RawFolder, found: dict[str, Split]) -> None:
         """Refuse splits that are not the published ones, by size and where known by ids, all of them in one message."""

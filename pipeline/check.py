@@ -55,6 +55,7 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
             data_dir=folder,
             allow_partial=recipe.data.allow_partial,
             on_bad_input=recipe.ingest.on_bad_input,
+            holdout_groups=recipe.data.holdout_groups,
         ).survey(folder)
     except DatasetError as error:
         problems.append(str(error))

@@ -22,9 +22,10 @@ class Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-# PyYAML follows YAML 1.1, which asks for a dot and a signed exponent: it reads 1e-3 as text.
+# PyYAML follows YAML 1.1, which asks for a dot and a signed exponent: it reads 1e-3 as text. No number begins with 00,
+# but names do: CamVid's sequence 0016E5.
 Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    re.compile(r"^[-+]?(0|[1-9][0-9]*)(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )

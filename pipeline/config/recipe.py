@@ -48,6 +48,9 @@ class DataConfig(Section):
         json_schema_extra=PLACE,
     )
     allow_partial: bool = Field(default=False, description="accept a split smaller than the published one")
+    holdout_groups: tuple[str, ...] = Field(
+        default=(), description="groups of train that are left out of it and make up val instead, such as a drive"
+    )
     max_pixels: Positive = Field(default=100_000_000, description="an image or mask of more pixels is bad")
 
     @field_validator("name")

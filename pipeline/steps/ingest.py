@@ -44,6 +44,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
             data_dir=scratch,
             on_bad_input=config.ingest.on_bad_input,
             allow_partial=config.data.allow_partial,
+            holdout_groups=config.data.holdout_groups,
             max_pixels=config.data.max_pixels,
             min_shards=config.ingest.min_shards,
             **_kept(inputs),

@@ -35,6 +35,11 @@ def test_the_name_is_the_files(file: Path) -> None:
     assert recipes.load(str(file)).name == "mine"
 
 
+@pytest.mark.parametrize("text", ["0016E5", "0006e0"])
+def test_the_name_of_a_sequence_is_no_number(file: Path, text: str) -> None:
+    assert recipes.load(str(file), [f"data.holdout_groups=[{text}]"]).data.holdout_groups == (text,)
+
+
 def test_a_number_without_a_dot_is_a_number(file: Path) -> None:
     assert recipes.load(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
     assert recipes.load(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
