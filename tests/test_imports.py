@@ -16,7 +16,6 @@ FORBIDDEN = {
     "pipeline": set(),
 }
 HEAVY = {"tensorflow", "keras", "apache_beam", "tensorflow_datasets", "numpy", "PIL", "pydantic"}
-NAMED = r"(?<![\w/.-])(?:pipeline\.|(?:datasets|models|pipeline|tests|docker)/)[\w./]*\w(?![\w<*/-])"
 
 
 def imports_of(source: str) -> set[str]:
@@ -79,30 +78,6 @@ def test_no_file_is_long() -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert not long
-
-
-def test_prose_names_files_and_modules_that_are_there() -> None:
-    """In docstrings, comments and Markdown: pipeline/storage/shared.py, pipeline.export.facts, (datasets/shards.py)."""
-    pages = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
-    lost = [
-        f"{page.relative_to(PROJECT)}: {found}"
-        for page in [*(path for package in FORBIDDEN for path in sources(package)), *pages]
-        for found in re.findall(NAMED, page.read_text())
-        if not is_there(found)
-    ]
-    assert not lost, "\n".join(lost)
-
-
-def is_there(name: str) -> bool:
-    """Whether a path, or a dotted name of a module or of something in one, leads to a file or folder."""
-    if "/" in name:
-        return (PROJECT / name).exists()
-    parts = name.split(".")
-    for length in range(len(parts), 1, -1):
-        place = PROJECT.joinpath(*parts[:length])
-        if place.with_suffix(".py").is_file() or (place.is_dir() and length == len(parts)):
-            return True
-    return False
 
 
 def test_every_dependency_is_argued() -> None:
