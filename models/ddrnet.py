@@ -1,7 +1,8 @@
 """DDRNet-23-slim: a fine branch at 1/8 and a coarse one down to 1/64 that exchange features; for real time.
 
 Hong, Pan, Sun, Jia: Deep dual-resolution networks, arXiv:2101.06085 (IEEE T-ITS 2022). With 19 classes and without the
-auxiliary head it has 5,695,923 trainable weights; the paper's table says 5.7M.
+auxiliary head it has 5,695,923 trainable weights; the paper's table for Cityscapes says 5.7M, and 36.3 G multiply-adds
+at 1024x2048.
 """
 
 import keras

@@ -1,7 +1,8 @@
 """DeepLabV3+: atrous convolutions at several rates (ASPP) over a backbone, and a small decoder at 1/4.
 
 Chen, Zhu, Papandreou, Schroff, Adam, ECCV 2018, arXiv:1802.02611. The paper prints multiply-adds and no numbers of
-weights. With ResNet50 and 21 classes it has 26,709,285 trainable weights: those of segmentation_models_pytorch 0.6,
+weights: its decoder adds 21.77 G at 513x513 (table 3, 74.20 - 52.43), and so does this one with `separable: false`.
+With ResNet50 and 21 classes there are 26,709,285 trainable weights: those of segmentation_models_pytorch 0.6,
 26,682,725, and the 26,560 biases that the convolutions of Keras's ResNet50 have.
 """
 

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 VARIABLE = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 """Name of a variable in a SavedModel, by its place in the model's list; see models.servable."""
 
+WIDTH = 80
+"""Columns of the table."""
+
+WIDEST_KIND = 16
+"""Columns that it spends on the kind of a layer at most."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -114,22 +120,38 @@ def _of_saved_model(folder: Path) -> Subject:
 
 
 def table(model: "keras.Model", size: tuple[int, int]) -> list[str]:
-    """Lay out a model's layers in lines of at most 80 columns, and their sums."""
+    """Lay out a model's layers in lines of at most WIDTH columns, and their sums.
+
+    A name is never cut, as it is what --filters takes: one that is too long has a line of its own.
+    """
     rows = looking.summary(model, size)
-    lines = [f"{'layer':<28} {'kind':<18} {'output':>13} {'weights':>10} {'M MACs':>7}"]
-    for row in rows:
-        shape = "x".join(map(str, row.shape))
-        weights = f"{row.weights:,}" if row.weights else ""
-        macs = f"{row.macs / 1e6:,.{1 if row.macs < 1e10 else 0}f}" if row.macs else ""
-        lines.append(f"{cut(row.name, 28):<28} {cut(row.kind, 18):<18} {shape:>13} {weights:>10} {macs:>7}")
+    cells = [("layer", "kind", "output", "weights", "M MACs"), *map(_cells, rows)]
+    _, kinds, *others = (max(map(len, column)) for column in zip(*cells, strict=True))
+    kinds = min(kinds, WIDEST_KIND)
+    names = WIDTH - kinds - sum(others) - len(others) - 1
+    lines = []
+    for name, kind, *numbers in cells:
+        if len(name) > names:
+            lines.append(name)
+            name = ""
+        right = " ".join(f"{number:>{width}}" for number, width in zip(numbers, others, strict=True))
+        lines.append(f"{name:<{names}} {cut(kind, kinds):<{kinds}} {right}".rstrip())
     learn = sum(math.prod(variable.shape) for variable in model.trainable_variables)
     total, products = sum(row.weights for row in rows), sum(row.macs for row in rows)
     return [
-        *(line.rstrip() for line in lines),
+        *lines,
         "",
         f"{len(rows)} layers; {total:,} weights, of which training changes {learn:,}",
         f"{products / 1e9:.2f} G multiply-adds for an image of {size[0]}x{size[1]}",
     ]
+
+
+def _cells(row: looking.Row) -> tuple[str, str, str, str, str]:
+    """Give what the table says of a layer."""
+    shape = "x".join(map(str, row.shape))
+    weights = f"{row.weights:,}" if row.weights else ""
+    macs = f"{row.macs / 1e6:,.1f}" if row.macs else ""
+    return row.name, row.kind, shape, weights, macs
 
 
 def draw(

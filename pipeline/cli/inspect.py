@@ -15,7 +15,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, work
     add.add_argument("--size", metavar="HxW", help="for --summary (default: what the model sees, or 360x480)")
     add.add_argument("--filters", metavar="LAYER", help="draw every filter of a convolution")
     add.add_argument("--activations", metavar="LAYER", help="draw every channel of what a layer answers to --image")
-    add.add_argument("--image", metavar="FILE", type=Path, help="PNG, JPEG, BMP, WebP or GIF")
+    add.add_argument("--image", metavar="FILE", type=Path, help="PNG, JPEG, BMP or WebP")
     add.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="folder for pictures (default: here)")
     add.add_argument(
         "--option", metavar="KEY=VALUE", action="append", default=[], help="of a model given by name: a parameter"

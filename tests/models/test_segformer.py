@@ -17,6 +17,7 @@ def model() -> keras.Model:
 
 def test_the_number_of_weights_is_that_of_the_published_model(model: keras.Model) -> None:
     assert sum(math.prod(weight.shape) for weight in model.trainable_variables) == 3_752_694
+    assert 3_752_694 - (150 - 19) * (256 + 1) == 3_719_027 == pytest.approx(3.7e6, rel=0.01)  # 19 classes
     encoder = [layer for layer in model.layers if layer.name.startswith("stage")]
     assert sum(layer.count_params() for layer in encoder) == 3_319_392
 

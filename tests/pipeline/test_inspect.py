@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -83,7 +84,7 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_r
     command = ["inspect", "fast", "--option", "width=8", "--classes", "5", "--workspace", str(tmp_path)]
     assert main([*command, "--summary", "--size", "64x96"]) == 0
     printed = capfd.readouterr().out.splitlines()
-    assert max(map(len, printed)) <= 100
+    assert max(map(len, printed)) <= 80
     assert any("stem_a_conv" in line and "32x48x4" in line for line in printed)
     assert "multiply-adds for an image of 64x96" in printed[-1]
     drawing = ["--filters", "stem_a_conv", "--activations", "stage8_1_relu", "--image", str(image)]
@@ -94,6 +95,15 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_r
         f"fast-stage8_1_relu-{image.stem}.png",
     ]
     assert all(Image.open(line).width >= 96 for line in written)
+
+
+def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:
+    images = keras.Input((None, None, 3), name="image")
+    name = "backbone_expanded_conv_12_squeeze_excite_global_average_pooling"
+    x = keras.layers.Conv2D(512, 7, padding="same", name=name)(images)
+    lines = inspect.table(keras.Model(images, x), (1024, 2048))
+    assert name in lines and max(map(len, lines)) <= 80
+    assert lines[lines.index(name) + 1].split() == ["Conv2D", "1024x2048x512", "75,776", "157,840.0"]
 
 
 @pytest.mark.parametrize(
