@@ -55,9 +55,11 @@ def check(name: str, options: Mapping[str, Any]) -> None:
                 f"Parameter {key!r} of model {name!r} must be {allowed}. Received: {value!r}."
                 + (f" Did you mean {near!r}?" if near else "")
             )
-    if problems:
+    if options.keys() - signature.keys():
         known = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in signature.values())
-        raise ModelError(" ".join(problems) + f" Its parameters and their defaults: {known or 'none'}.")
+        problems.append(f"Its parameters and their defaults: {known or 'none'}.")
+    if problems:
+        raise ModelError(" ".join(problems))
 
 
 def untrained(name: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,8 @@ def check_finite(model: "keras.Model", source: str) -> None:
 
 def reason(error: Exception) -> str:
     """Give what an error says as one short line; Keras and HDF5 go on for many."""
-    return textwrap.shorten(str(error) or type(error).__name__, 300, placeholder=" ...").rstrip(".")
+    said, _, _ = str(error).partition("List of objects")  # Keras lists them all
+    return textwrap.shorten(said or type(error).__name__, 300, placeholder=" ...").rstrip(".")
 
 
 def is_own(path: Path) -> bool:

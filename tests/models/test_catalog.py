@@ -46,6 +46,11 @@ def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
         assert part in message
 
 
+def test_the_parameters_are_listed_where_one_is_unknown() -> None:
+    with pytest.raises(ModelError, match=r"Received: 4\.$"):
+        catalog.check("fcn", {"stride": 4})
+
+
 def test_what_a_network_began_with_is_left_out_when_it_is_rebuilt() -> None:
     options = {"weights": "gone.h5", "head_weights": "imagenet", "stride": 16}
     assert catalog.untrained("fcn", options) == {"weights": "random", "head_weights": "random", "stride": 16}
