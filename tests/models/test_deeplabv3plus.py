@@ -44,7 +44,7 @@ def test_the_decoder_has_the_multiply_adds_that_the_paper_prints() -> None:
     model = catalog.build("deeplabv3plus", 21, {**SMALL, "width": 256, "separable": False})
     rows = inspect.summary(model, (513, 513))
     macs = sum(row.macs for row in rows if row.name.startswith("decoder_") or row.name == "logits")
-    (height, width) = next(row.shape[:2] for row in rows if row.name == "decoder")
-    # The padding makes 132 x 132 of the paper's 129 x 129; ResNet's features at 1/4 have 256 channels, MobileNetV2's 144.
+    height, width = next(row.shape[:2] for row in rows if row.name == "decoder")
+    # Padded to 132 x 132 from the paper's 129 x 129; at 1/4 ResNet has 256 channels, MobileNetV2 144.
     low = (256 - 144) * LOW_LEVEL * height * width
     assert (macs + low) * 129**2 / (height * width) / 1e9 == pytest.approx(74.20 - 52.43, rel=0.001)
