@@ -41,6 +41,8 @@ setup(
             "dill>=0.3.8",
             "flask-cors>=4.0",  # flask and flask-cors: moto's server
             "flask>=3.0",
+            "gcp-storage-emulator>=2024.8",
+            "gcsfs>=2024.6",
             "moto[s3]>=5.0",
             "pytest-xdist>=3.6",
             "s3fs>=2024.6",

@@ -4,6 +4,7 @@ Credentials and endpoints come from the environment, as the storage's own tools 
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS ...).
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def connect(url: str) -> tuple[Any, str]:
         raise UserError(f"{url}: the library for this storage is not installed. {do}") from None
     except ValueError as error:
         raise UserError(f"{url}: {error}") from None
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs with a traceback what it raises: that is told once
     system.invalidate_cache()
     return system, path.rstrip("/")
 
@@ -69,8 +71,10 @@ def reaching(url: str) -> Iterator[None]:
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {error}"
-        if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
+        if _is_refusal(error):
             raise UserError(f"{url} may not be used: {told}. Credentials come from the environment.") from None
+        if isinstance(error, ValueError) and str(error).startswith("Bad Request"):  # gcsfs: no name of a bucket
+            raise UserError(f"{url} is not understood there: {error}.") from None
         if isinstance(error, OSError) and error.filename and Path(str(error.filename)).is_absolute():
             raise  # of a local file: a full disk
         if isinstance(error, FileNotFoundError):
@@ -80,6 +84,16 @@ def reaching(url: str) -> Iterator[None]:
         raise Unreachable(
             f"{url} cannot be reached: {told}. What was done is kept; the same command goes on."
         ) from error
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Whether credentials lack or do not suffice: s3fs raises PermissionError, gcsfs tells by its text or a code."""
+    return (
+        isinstance(error, PermissionError)
+        or "Credentials" in type(error).__name__
+        or (isinstance(error, OSError) and str(error).startswith("Forbidden"))
+        or getattr(error, "code", None) in (401, 403)
+    )
 
 
 def _is_of_network(error: BaseException) -> bool:

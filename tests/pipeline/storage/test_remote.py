@@ -1,4 +1,4 @@
-"""Shared storage, against a server on loopback that speaks S3."""
+"""Shared storage, against servers on loopback that speak S3 and Google's."""
 
 import shutil
 from pathlib import Path
@@ -28,30 +28,29 @@ def raw(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-URL = "s3://bucket/raw"
 PATTERNS = ("train", "*/train")
 
 
 def test_only_what_is_read_is_fetched_and_only_once(storage: Any, raw: Path, tmp_path: Path) -> None:
     storage.put(raw, "raw")
     copy = tmp_path / "copy"
-    assert remote.fetch(URL, PATTERNS, copy) == 12
+    assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 12
     assert {path.name: path.read_text() for path in copy.glob("train/*")} == {
         path.name: path.read_text() for path in raw.glob("train/*")
     }
     assert not (copy / "notes.txt").exists()
-    assert remote.fetch(URL, PATTERNS, copy) == 0
+    assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 0
 
 
 def test_the_copy_follows_what_changes_and_leaves_strangers_alone(storage: Any, raw: Path, tmp_path: Path) -> None:
     storage.put(raw, "raw")
     copy = tmp_path / "copy"
-    remote.fetch(URL, PATTERNS, copy)
+    remote.fetch(storage.at("raw"), PATTERNS, copy)
     (copy / "train/mine.png").write_text("not fetched")
     (copy / "train/03.png").unlink()
     storage.system.rm("bucket/raw/train/00.png")
     storage.system.pipe("bucket/raw/train/01.png", b"train/XX.png")  # of the same length
-    assert remote.fetch(URL, PATTERNS, copy) == 2
+    assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 2
     assert not (copy / "train/00.png").exists() and (copy / "train/mine.png").exists()
     assert (copy / "train/01.png").read_text() == "train/XX.png"
 
@@ -69,21 +68,24 @@ def test_a_network_that_goes_away_leaves_whole_files_and_the_next_call_goes_on(
         download(system, path, target)
 
     monkeypatch.setattr(connection, "AT_ONCE", 1)
-    with monkeypatch.context() as patch, pytest.raises(Unreachable, match="s3://bucket/raw cannot be reached") as error:
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(Unreachable, match=f"{storage.at('raw')} cannot be reached") as error,
+    ):
         patch.setattr(connection, "download", cut)
-        remote.fetch(URL, PATTERNS, copy)
+        remote.fetch(storage.at("raw"), PATTERNS, copy)
     assert can_pass(error.value.exit_code) and "secret" not in str(error.value)
     kept = list(copy.glob("train/*.png"))
     assert len(kept) == 4 and all(path.read_text() == f"train/{path.name}" for path in kept)
     with pytest.raises(Unreachable):
-        remote.fetch(URL, PATTERNS, copy)
+        remote.fetch(storage.at("raw"), PATTERNS, copy)
     storage.start()
-    assert remote.fetch(URL, PATTERNS, copy) == 8
+    assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 8
 
 
 def test_what_is_not_there_is_said(storage: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is nothing at s3://bucket/none") as error:
-        remote.fetch("s3://bucket/none", PATTERNS, tmp_path / "copy")
+    with pytest.raises(UserError, match=f"There is nothing at {storage.at('none')}") as error:
+        remote.fetch(storage.at("none"), PATTERNS, tmp_path / "copy")
     assert error.value.exit_code == 2
     with pytest.raises(UserError, match="nowhere://x: "):
         remote.fetch("nowhere://x", PATTERNS, tmp_path / "copy")
@@ -104,9 +106,9 @@ FILES = ["assets.extra/segline.json", remote.MARK, "variables/variables.index"]
 
 
 def test_a_served_version_is_uploaded_once(storage: Any, served: Path) -> None:
-    assert remote.publish(served, "s3://bucket/models/") == "s3://bucket/models/net/3"
+    assert remote.publish(served, storage.at("models/")) == storage.at("models/net/3")
     assert storage.names("models/net/3") == FILES
-    assert remote.publish(served, "s3://bucket/models") is None
+    assert remote.publish(served, storage.at("models")) is None
 
 
 def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
@@ -122,9 +124,9 @@ def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
     monkeypatch.setattr(connection, "AT_ONCE", 1)
     with monkeypatch.context() as patch, pytest.raises(Unreachable):
         patch.setattr(connection, "upload", cut)
-        remote.publish(served, "s3://bucket/models")
+        remote.publish(served, storage.at("models"))
     assert remote.MARK not in storage.names("models/net/3")
-    remote.publish(served, "s3://bucket/models")
+    remote.publish(served, storage.at("models"))
     assert storage.names("models/net/3") == FILES
 
 
@@ -138,7 +140,7 @@ def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tm
     keys = []
     for settings in (
         [f"data.manual_dir={local}"],
-        [f"data.manual_dir={tmp_path / 'copy'}", "data.url=s3://bucket/camvid"],
+        [f"data.manual_dir={tmp_path / 'copy'}", f"data.url={storage.at('camvid')}"],
     ):
         recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
         workspace = Workspace(tmp_path / "work")
@@ -146,3 +148,36 @@ def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tm
         runner = Runner(workspace, recipe, run, Store(workspace.store), wait=False)
         keys.append(runner.plan(STEPS[0], again=False).fingerprint.key)
     assert keys[0] == keys[1]
+
+
+class HttpError(Exception):
+    """As gcsfs raises it."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(f"the server answered {code}")
+
+
+HttpError.__module__ = "gcsfs.retry"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "says"),
+    [
+        (PermissionError("Access Denied"), 2, "may not be used: PermissionError: Access Denied"),
+        (OSError("Forbidden: https://storage.googleapis.com/b/x"), 2, "may not be used"),
+        (HttpError(401), 2, "may not be used"),
+        (ValueError("Bad Request: b/A_B\nInvalid bucket name"), 2, "is not understood there"),
+        (HttpError(503), 1, "cannot be reached"),
+        (ConnectionResetError("the network went away"), 1, "cannot be reached"),
+    ],
+)
+def test_what_a_storage_answers_is_told_as_what_can_be_done(raised: Exception, code: int, says: str) -> None:
+    with pytest.raises(UserError, match=f"gs://x/y {says}") as told, connection.reaching("gs://x/y"):
+        raise raised
+    assert told.value.exit_code == code
+
+
+def test_a_fault_of_our_own_is_no_fault_of_the_storage() -> None:
+    with pytest.raises(ValueError, match="ours"), connection.reaching("gs://x/y"):
+        raise ValueError("ours")

@@ -1,4 +1,4 @@
-"""Results on shared storage: hosts with workspaces of their own, and a server on loopback that speaks S3."""
+"""Results on shared storage: hosts with workspaces of their own, and servers on loopback that speak S3 and Google's."""
 
 import json
 from collections.abc import Callable
@@ -66,8 +66,8 @@ def never(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 class Host:
     """A machine with a workspace of its own, which drives runs as `segline run` does; steps run in this process."""
 
-    def __init__(self, root: Path, raw: Path, patch: pytest.MonkeyPatch) -> None:
-        self.workspace, self.patch = Workspace(root, URL), patch
+    def __init__(self, root: Path, url: str, raw: Path, patch: pytest.MonkeyPatch) -> None:
+        self.workspace, self.patch = Workspace(root, url), patch
         self.store = Store(self.workspace.store)
         self.recipe = Recipe.model_validate(
             {
@@ -108,7 +108,7 @@ def host(storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     (raw / "train").mkdir(parents=True)
     for number in range(5):
         (raw / f"train/{number}").write_text(f"image {number}")
-    return lambda name: Host(tmp_path / name, raw, monkeypatch)
+    return lambda name: Host(tmp_path / name, storage.at("results"), raw, monkeypatch)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -132,7 +132,9 @@ def test_a_second_host_fetches_what_the_first_made(storage: Any, host: Callable[
     assert read_seal(got.artifact("ingest"))["fetched"]["run"] == "a1"
     verify.require_sound(list(verify.verify(second.workspace)))
     told = "\n".join(ancestry.lines(second.workspace, got.artifact("validate")))
-    assert "from      s3://bucket/results/validate/" in told and "run a1 of another workspace made it with " in told
+    assert (
+        f"from      {storage.at('results')}/validate/" in told and "run a1 of another workspace made it with " in told
+    )
     assert "fetched   by run b1" in told and "made by   run a1" not in told
     before = storage.names("results")
     second.run(*never_again)
@@ -207,10 +209,10 @@ def test_a_cut_upload_is_no_result_and_is_finished_later(
         patch.setattr(connection, "upload", cut)
         first.run(INGEST)
     made = RunFolder.open(first.workspace, "a1").artifact("ingest")
-    assert len(storage.names("results")) == 5 and shared.find(URL, "ingest", made.name) is None
+    assert len(storage.names("results")) == 5 and shared.find(first.workspace.shared, "ingest", made.name) is None
     assert not work.is_unchanged(first.workspace, first.recipe)
     first.run(INGEST)
-    assert first.did() == [("reused", "nothing")] and shared.has(URL, made)
+    assert first.did() == [("reused", "nothing")] and shared.has(first.workspace.shared, made)
     assert work.is_unchanged(first.workspace, first.recipe)
 
 
@@ -290,7 +292,7 @@ def test_records_are_made_once_for_all_hosts(
     storage: Any, camvid_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real step and the real records: one host has an orchestrator, the other one `segline run`."""
-    monkeypatch.setenv(SHARED, URL)
+    monkeypatch.setenv(SHARED, storage.at("results"))
     monkeypatch.setattr(runner, "run_child", never)
     file, setting = str(PROJECT / "tests/tiny.yaml"), f"data.manual_dir={camvid_raw}"
     a, b = tmp_path / "a", tmp_path / "b"
