@@ -71,9 +71,9 @@ def _counts(recipe: Recipe, counts: dict[str, int]) -> list[str]:
     problems = []
     if not counts.get(recipe.evaluate.split):
         problems.append(f"evaluate.split: there is no split {recipe.evaluate.split!r}. Splits: {', '.join(counts)}.")
-    if counts.get(records.TRAIN, 0) < recipe.train.batch_size:
+    if counts.get(records.TRAIN, 0) < recipe.train.images:
         problems.append(
-            f"train.batch_size: {recipe.train.batch_size} is more than the {counts.get(records.TRAIN, 0)} images of "
+            f"train.batch_size: {recipe.train.images} is more than the {counts.get(records.TRAIN, 0)} images of "
             f"split {records.TRAIN!r}."
         )
     return problems
@@ -95,6 +95,8 @@ def _devices(recipe: Recipe, problems: list[str]) -> None:
     except UserError as error:
         problems.append(str(error))
     print(f"devices   {devices.describe()}")
+    if recipe.train.batch_size == "auto":
+        print("batch     as many images as fit the memory: trial steps find it before training")
 
 
 def _model(recipe: Recipe, problems: list[str]) -> None:

@@ -54,7 +54,7 @@ def forecast(
         said: list[Forecast] = []
         anew: set[str] = set()
         for step in STEPS:
-            said.append(_step(runner, step, anew, again=step.name in rerun))
+            said.append(_with_trial(_step(runner, step, anew, again=step.name in rerun), recipe))
             if said[-1].action not in ("reuse", "fetch"):
                 anew.add(step.name)
             if step.name == until:
@@ -77,6 +77,13 @@ def lines(found: Sequence[Forecast]) -> list[str]:
             break_on_hyphens=False,
         )
     ]
+
+
+def _with_trial(found: Forecast, recipe: Recipe) -> Forecast:
+    """Say that a training which would run begins with trial steps, where it does."""
+    if found.step != "train" or found.action in ("reuse", "fetch") or recipe.train.batch_size != "auto":
+        return found
+    return replace(found, reason=f"{found.reason}; trial steps find the batch size first (train.batch_size auto)")
 
 
 def _step(runner: Runner, step: Step, anew: set[str], *, again: bool) -> Forecast:

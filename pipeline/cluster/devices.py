@@ -20,7 +20,8 @@ def strategy(config: TrainConfig) -> tf.distribute.Strategy:
     """
     workers = members.joined(config.strategy, os.environ)
     chosen = _of_workers(workers, config.timeout_s) if workers else of(config.strategy, key="train.strategy")
-    check_batch(config.batch_size, chosen)
+    if config.batch_size != "auto":  # what is found later can be shared out
+        check_batch(config.batch_size, chosen, parts=config.accumulate)
     return chosen
 
 
@@ -54,13 +55,15 @@ def _of_workers(workers: Cluster, timeout_s: float) -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def check_batch(batch_size: int, chosen: tf.distribute.Strategy) -> None:
-    """Raise UserError unless each replica gets equally many images of a batch."""
+def check_batch(batch_size: int, chosen: tf.distribute.Strategy, *, parts: int = 1) -> None:
+    """Raise UserError unless each replica gets equally many images of a batch, and each of its `parts` too."""
     replicas = chosen.num_replicas_in_sync
-    if batch_size % replicas:
-        near = [size for size in (batch_size // replicas * replicas, -(-batch_size // replicas) * replicas) if size]
+    shares = replicas * parts
+    if batch_size % shares:
+        near = [size for size in (batch_size // shares * shares, -(-batch_size // shares) * shares) if size]
+        each = f" in {parts} parts each (train.accumulate)" if parts > 1 else ""
         raise UserError(
-            f"train.batch_size is {batch_size}, which {replicas} devices cannot share evenly. "
+            f"train.batch_size is {batch_size}, which {replicas} devices cannot share evenly{each}. "
             f"Set it to {' or '.join(map(str, near))}, or train.strategy to 'one_device'."
         )
 

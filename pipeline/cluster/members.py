@@ -78,6 +78,15 @@ def of(environment: Mapping[str, str]) -> Cluster | None:
     return None
 
 
+def on_this_host(environment: Mapping[str, str]) -> int:
+    """Count the workers whose address has this one's host; 1 where there are no others."""
+    found = of(environment)
+    if found is None:
+        return 1
+    hosts = [worker.rpartition(":")[0] for worker in found.workers]
+    return hosts.count(hosts[found.index])
+
+
 def _checked(workers: list[str], index: int, source: str) -> Cluster | None:
     problems = [f"{worker!r} is not host:port" for worker in workers if not re.fullmatch(r"\S+:\d+", worker)]
     problems += [f"{worker} stands there twice" for worker in sorted(set(workers)) if workers.count(worker) > 1]

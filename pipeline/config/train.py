@@ -5,7 +5,7 @@ Times are seconds unless a name says otherwise.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.errors import ModelError
 from models.losses import catalog as losses_catalog
@@ -13,6 +13,12 @@ from pipeline.config.section import PACE, Section
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+def _number_or_auto(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and value > 0):
+        return value
+    raise ValueError(f"must be a number of images above 0, or auto: as many as fit the memory. Received: {value!r}.")
 
 
 class BackboneTraining(Section):
@@ -49,7 +55,9 @@ class TrainConfig(Section):
     """How the weights are found."""
 
     epochs: Positive
-    batch_size: Positive = Field(description="images of a step over all devices together")
+    batch_size: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)] = Field(
+        description="images of a step over all devices together; auto: as many as fit the memory, found by trial steps"
+    )
     accumulate: Positive = Field(
         default=1, description="parts of a step that a device computes one after the other, to save memory"
     )
@@ -132,10 +140,19 @@ class TrainConfig(Section):
                 f"`backbone.frozen_epochs` must be less than `epochs`, or 'all'. "
                 f"Received: {self.backbone.frozen_epochs} of {self.epochs}."
             )
-        if self.batch_size % self.accumulate:
+        if self.batch_size != "auto" and self.batch_size % self.accumulate:
             problems.append(
                 f"`accumulate` must divide `batch_size`. Received: {self.accumulate} parts of {self.batch_size} images."
             )
         if problems:
             raise ValueError(" ".join(problems))
         return self
+
+    @property
+    def images(self) -> int:
+        """Images of a step over all devices together; where `batch_size` is auto, of the smallest that there can be."""
+        return self.accumulate if self.batch_size == "auto" else self.batch_size
+
+    def of_size(self, images: int) -> "TrainConfig":
+        """Give the section with `batch_size` set to what was found."""
+        return self.model_copy(update={"batch_size": images})

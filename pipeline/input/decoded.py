@@ -5,10 +5,11 @@ They are kept in memory or on disk, so that only the first look at an example pa
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,14 @@ def _fits(folder: Path, split: str, config: InputConfig, limit: float) -> bool:
         if limit < 0:
             return False
     return True
+
+
+def kept_in_memory(config: InputConfig, sizes: Mapping[str, int]) -> int:
+    """Bytes that the decoded training split keeps in memory; `sizes` as in statistics.json, {"360x480": 367}."""
+    height_by_width = [math.prod(map(int, size.split("x"))) * count for size, count in sizes.items()]
+    pixels = math.prod(config.size) * sum(sizes.values()) if config.size else sum(height_by_width)
+    fits = config.cache == "auto" and pixels * CHANNELS <= config.cache_budget_gb * 1e9
+    return pixels * CHANNELS if config.cache == "memory" or fits else 0
 
 
 def _decoded(folder: Path, split: str, fit: Fit | None) -> Iterator[disk_cache.Decoded]:

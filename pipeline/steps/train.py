@@ -3,12 +3,14 @@
 weights.h5         the best weights; the last ones if there is no validation split
 history.json       one entry for each epoch (see pipeline.training.state.Entry)
 scalars.jsonl      every number that TensorBoard shows
+batch_size.json    the number that was found, where the recipe says `auto`
 events/            for TensorBoard
 checkpoints/       while it lasts
 not_finite.json    if it ended with a loss that was no number: the step and its images
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -20,7 +22,7 @@ from pipeline.cluster import devices, pulse, worker_lost
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import Recipe, TrainConfig
 from pipeline.input import input_check, records
-from pipeline.training import not_finite, trained
+from pipeline.training import batch_size, not_finite, trained
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
@@ -42,14 +44,21 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     if (out / HISTORY).exists():  # it is written last
         checkpoints.remove()
         return
-    steps = _steps(config, inputs["validate"])
+    sizes = _sizes(inputs["validate"])
+    _check(config, sizes)
+    auto = config.train.batch_size == "auto"
+    found = batch_size.find(config, inputs, sizes) if auto and batch_size.begun(out) is None else None
     keras.utils.set_random_seed(config.train.seed)
     if config.train.deterministic:
         tf.config.experimental.enable_op_determinism()
     strategy = devices.strategy(config.train)
     team = Team(strategy)
+    images = input_check.number(config.input, sizes)
     with worker_lost.told(team):
-        job = make_job(config, inputs, steps, strategy)
+        if auto:
+            number = batch_size.agree(found, team, strategy, parts=config.train.accumulate, most=images, out=out)
+            config = config.model_copy(update={"train": config.train.of_size(number)})
+        job = make_job(config, inputs, images // config.train.images, strategy)
         if team.is_chief:
             _begin(config, job, team)
         state = Trainer(job, checkpoints, out).run()
@@ -63,25 +72,27 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     pulse.end()
 
 
-def _steps(config: Recipe, validate: Path) -> int:
-    """Steps of an epoch. Refuses what cannot make a batch, before anything is built."""
-    statistics = json_file.read(validate / "statistics.json")
-    sizes = statistics["splits"].get(records.TRAIN, {}).get("sizes", {})
-    input_check.check(config.input, config.train.batch_size, sizes)
+def _sizes(validate: Path) -> Mapping[str, int]:
+    """Number of training images of each size, {"360x480": 367}."""
+    splits = json_file.read(validate / "statistics.json")["splits"]
+    sizes: Mapping[str, int] = splits.get(records.TRAIN, {}).get("sizes", {})
+    return sizes
+
+
+def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
+    """Refuse what cannot make a batch, before anything is built."""
+    input_check.check(config.input, config.train.images, sizes)
     if not (config.input.size or config.input.augment.crop):
         for size in sizes:
             height, width = map(int, size.split("x"))
             catalog.check_size(config.model.name, config.model.options, (height, width))
-    return input_check.number(config.input, sizes) // config.train.batch_size
 
 
 def _begin(config: Recipe, job: Job, team: Team) -> None:
     train = config.train
     workers = "" if team.alone else f"{team.size} workers of "
     print(f"train     {config.model.name}: {_size(job.model)}; {workers}{devices.describe()}")
-    print(
-        f"train     {train.epochs} epochs of {job.steps} steps of {train.batch_size} images{_rate(train)}", flush=True
-    )
+    print(f"train     {train.epochs} epochs of {job.steps} steps of {train.images} images{_rate(train)}", flush=True)
 
 
 def _write(out: Path, model: keras.Model, state: State) -> None:
@@ -99,7 +110,7 @@ def _size(model: keras.Model) -> str:
 def _rate(config: TrainConfig) -> str:
     if not config.learning_rate_batch:
         return ""
-    return f", learning rate {config.learning_rate:g} x {config.batch_size}/{config.learning_rate_batch}"
+    return f", learning rate {config.learning_rate:g} x {config.images}/{config.learning_rate_batch}"
 
 
 def _kept(state: State, folder: Path) -> str:

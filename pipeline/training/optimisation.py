@@ -27,7 +27,7 @@ def learning_rate(config: TrainConfig, steps: int) -> schedules.Schedule:
 
 def peak_rate(config: TrainConfig) -> float:
     """Give the rate after the warm-up: as the recipe says, or in proportion to the batch (Goyal et al. 2017)."""
-    return config.learning_rate * (config.batch_size / config.learning_rate_batch if config.learning_rate_batch else 1)
+    return config.learning_rate * (config.images / config.learning_rate_batch if config.learning_rate_batch else 1)
 
 
 def optimizer(

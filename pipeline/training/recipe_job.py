@@ -49,8 +49,6 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         optimizer = optimisation.optimizer(train, model, rate, steps)
     average = None if train.ema is None else MovingAverage(model, train.ema, strategy)
 
-    rarity = _rarity(config.input, inputs["validate"])
-
     def take() -> calls.Take:
         update = make_update(
             model,
@@ -62,24 +60,9 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
             accumulate=train.accumulate,
             clip_norm=train.clip_norm,
             average=average,
-            prepare=batches.on_device(config.input, rarity),
+            prepare=batches.on_device(config.input, _rarity(config.input, inputs["validate"])),
         )
         return calls.one_by_one(update) if train.steps_per_call == 1 else calls.fused(update)
-
-    def batches_from(epoch: int, step: int) -> Iterator[Any]:
-        dataset = batches.train_dataset(
-            folder,
-            config.input,
-            batch_size=train.batch_size,
-            seed=train.seed,
-            epoch=epoch,
-            first_step=step,
-            cache=inputs.get("cache"),
-            rarity=rarity,
-            part=(team.index, team.size),
-            replicas=team.local_replicas,
-        )
-        return iter(strategy.distribute_datasets_from_function(lambda context: dataset))
 
     validator = Validator(
         Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, answers=True),
@@ -93,12 +76,12 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         model=model,
         optimizer=optimizer,
         take=_phases(train, model, take),
-        batches=batches_from,
+        batches=batches_of(config, inputs, strategy),
         learning_rate=rate,
         validate=validator if records.splits(folder).get(records.VAL) else None,
         epochs=train.epochs,
         steps=steps,
-        batch_size=train.batch_size,
+        batch_size=train.images,
         validate_every=train.validate_every,
         checkpoint_seconds=train.checkpoint_seconds,
         steps_per_call=train.steps_per_call,
@@ -113,6 +96,30 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         histograms=train.tensorboard.histograms,
         profile=train.tensorboard.profile,
     )
+
+
+def batches_of(
+    config: Recipe, inputs: dict[str, Path], strategy: tf.distribute.Strategy
+) -> Callable[[int, int], Iterator[Any]]:
+    """Give a job's batches: from (epoch, step) to the endless ones from there on, shared out over the devices."""
+    team = Team(strategy)
+
+    def batches_from(epoch: int, step: int) -> Iterator[Any]:
+        dataset = batches.train_dataset(
+            inputs["ingest"] / "records",
+            config.input,
+            batch_size=config.train.images,
+            seed=config.train.seed,
+            epoch=epoch,
+            first_step=step,
+            cache=inputs.get("cache"),
+            rarity=_rarity(config.input, inputs["validate"]),
+            part=(team.index, team.size),
+            replicas=team.local_replicas,
+        )
+        return iter(strategy.distribute_datasets_from_function(lambda context: dataset))
+
+    return batches_from
 
 
 def _look(config: Recipe, model: keras.Model) -> Callable[[np.ndarray], Mapping[str, np.ndarray]] | None:
