@@ -12,7 +12,7 @@ def of(folder: Path) -> dict[str, Any]:
 
     Returns:
         Of evaluate: split, images, FIGURES, iou {class: 0..1 or None}, passed (the gate). Of validate: images {split:
-        number}.
+        number}. Of train, where the recipe said `batch_size: auto`: batch_size, devices.
     """
     if (folder / "metrics.json").is_file():
         metrics, verdict = _read(folder / "metrics.json"), _read(folder / "verdict.json")
@@ -24,6 +24,9 @@ def of(folder: Path) -> dict[str, Any]:
     if (folder / "statistics.json").is_file():
         splits = _read(folder / "statistics.json")["splits"]
         return {"images": {name: split["images"] for name, split in splits.items()}}
+    if (folder / "batch_size.json").is_file():
+        found: dict[str, Any] = _read(folder / "batch_size.json")
+        return found
     return {}
 
 

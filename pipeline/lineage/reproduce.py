@@ -4,6 +4,7 @@ On a CPU the same recipe, data, code and libraries give the same weights, bit by
 that figures differ in the third decimal place.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ class Attempt:
 
     Attributes:
         run: The run as it is recorded.
-        recipe: Its recipe, with the raw files looked for where they were.
+        recipe: Its recipe, with the raw files looked for where they were, and the batch size that was found.
         until: Last step.
         workspace: Where it is made anew.
         changed: Code and libraries that are not what they were.
@@ -63,7 +64,8 @@ def prepare(workspace: Workspace, name: str, overrides: Sequence[str] = (), into
     if not done:
         raise UserError(f"Run {run.id} has made nothing that could be compared. Its state: {run.state}.")
     until = LAST if done[-1] == "export" else done[-1]
-    recipe = recipes.load(str(folder.path / "recipe.yaml"), [*_raw(workspace, run, folder.recipe()), *overrides])
+    known = [*_raw(workspace, run, folder.recipe()), *_batch_size(workspace, run)]
+    recipe = recipes.load(str(folder.path / "recipe.yaml"), [*known, *overrides])
     return Attempt(run, recipe, until, Workspace(into or _free(workspace, run.id)), _changed(run, folder.path))
 
 
@@ -122,6 +124,15 @@ def _raw(workspace: Workspace, run: Run, recipe: Recipe) -> list[str]:
     found = [row["uri"] for row in store.inputs(producer["id"]) if row["name"] == RAW] if producer else []
     store.close()
     return [f"data.manual_dir={workspace.root / uri}" for uri in found if (workspace.root / uri).is_dir()]
+
+
+def _batch_size(workspace: Workspace, run: Run) -> list[str]:
+    """Give the number that `train.batch_size: auto` came to, where the recipe says so."""
+    store = open_store(workspace)
+    artifact = store.artifact(run.artifacts.get("train", ""))
+    store.close()
+    found = json.loads(artifact["properties"]) if artifact else {}
+    return [f"train.batch_size={found['batch_size']}"] if "batch_size" in found else []
 
 
 def _free(workspace: Workspace, run_id: str) -> Path:

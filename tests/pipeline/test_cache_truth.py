@@ -267,6 +267,13 @@ def test_a_forecast_makes_no_workspace(bench: Bench, capsys: pytest.CaptureFixtu
     assert not (bench.root / "new").exists()
 
 
+def test_trial_steps_are_foreseen(bench: Bench) -> None:
+    auto = recipes.load(str(bench.recipe), ["train.batch_size=auto"])
+    found = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
+    assert found["train"].action == "run" and found["train"].reason.endswith("(train.batch_size auto)")
+    assert not any("auto" in found[name].reason for name in found if name != "train")
+
+
 def test_rerun_is_foreseen(bench: Bench) -> None:
     found = forecast.forecast(bench.workspace, recipes.load(str(bench.recipe)), rerun=frozenset({"train"}))
     assert [one.action for one in found] == ["reuse", "reuse", "run", "depends", "depends"]

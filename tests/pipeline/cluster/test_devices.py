@@ -43,6 +43,12 @@ def test_a_batch_must_be_shared_evenly() -> None:
         devices.check_batch(2, Replicas(4))
 
 
+def test_each_share_must_be_cut_evenly_too() -> None:
+    devices.check_batch(8, Replicas(2), parts=4)
+    with pytest.raises(UserError, match=r"4, which 2 devices cannot share evenly in 4 parts each \(train.accumulate\)"):
+        devices.check_batch(4, Replicas(2), parts=4)
+
+
 def test_devices_are_described_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "_gpus", lambda: ["a", "b", "c"])
     names = {"a": "NVIDIA H100", "b": "NVIDIA H100", "c": "NVIDIA T4"}

@@ -128,3 +128,9 @@ def test_slurm_may_deal_tasks_out_in_turn() -> None:
 )
 def test_slurm_shortens_lists_of_nodes(text: str, nodes: list[str]) -> None:
     assert members.nodes_of(text) == nodes
+
+
+def test_workers_of_one_host_share_its_memory() -> None:
+    three = {"worker": ["a:1", "a:2", "b:1"]}
+    counts = [members.on_this_host(tf_config(three, {"type": "worker", "index": index})) for index in range(3)]
+    assert counts == [2, 2, 1] and members.on_this_host({}) == 1

@@ -153,6 +153,18 @@ def test_a_run_is_made_anew_and_compared(bench: Bench) -> None:
     assert again.workspace.root.name == "one+2"  # a finished one is not taken for a new one
 
 
+def test_a_batch_size_that_was_found_is_made_anew_with_its_number(bench: Bench) -> None:
+    store = Store(bench.workspace.store)
+    for run, properties in (("one", {}), ("two", {"batch_size": 64, "devices": 2})):
+        if run == "two":
+            commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id=run)
+        execution = store.begin(run, "train", "", "key", "{}")
+        store.finish(execution, "train", f"artifacts/train/{run}", "digest", properties)
+    store.close()
+    assert reproduce.prepare(bench.workspace, "one").recipe.train.batch_size == 1
+    assert reproduce.prepare(bench.workspace, "two").recipe.train.batch_size == 64
+
+
 def test_what_does_not_come_out_again_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Measure, "noise", "x")
     attempt = reproduce.prepare(bench.workspace, "one")
