@@ -10,7 +10,7 @@ the same recipe on the same data is reused, whatever the machine.
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,11 +92,8 @@ def largest(peak: Callable[[int], int | None], *, unit: int, most: int, limit: i
     """
     found, size, tried = Found(0, 0, limit), unit, list[tuple[int, int]]()
     while size <= most:
-        expected = _expected(size, tried) if limit is not None and len(tried) > 1 else None
-        grown = tried[-1][1] - tried[-2][1] if len(tried) > 1 else 0
-        if expected is not None and (expected > limit or grown >= TELLING_BYTES):
-            taken: int | None = expected
-        else:
+        taken = _foreseen(size, tried, limit)
+        if taken is None:
             taken = peak(size)
             tried.append((size, taken or 0))
         if taken is None or (limit is not None and taken > limit):
@@ -158,10 +155,16 @@ def _why(found: Found, share: int, replicas: int, most: int) -> str:
     return "the most that fits" if found.limit is None else f"{found.taken / 1e9:.1f} of {found.limit / 1e9:.1f} GB"
 
 
-def _expected(size: int, tried: list[tuple[int, int]]) -> int:
-    """Bytes for a share of `size` images, going on straight from the last two that were tried."""
+def _foreseen(size: int, tried: Sequence[tuple[int, int]], limit: int | None) -> int | None:
+    """Bytes for a share of `size` images, going on straight from the last two that were tried; None: it must be tried.
+
+    What was tried tells enough where it grew enough, or where one would have to try what does not fit.
+    """
+    if limit is None or len(tried) < 2:
+        return None
     (few, less), (many, more) = tried[-2:]
-    return more + (more - less) * (size - many) // (many - few)
+    expected = more + (more - less) * (size - many) // (many - few)
+    return expected if more - less >= TELLING_BYTES or expected > limit else None
 
 
 def _limit(free: int | None, config: InputConfig, sizes: Mapping[str, int]) -> int:
