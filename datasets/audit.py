@@ -15,6 +15,9 @@ from PIL import Image
 SHOWN = 20
 """Names that `listed` gives; the others are counted."""
 
+CUT = " ..."
+"""Ends a text of which there is more."""
+
 REPORT_ROWS, COLUMNS = 16, 80
 """Rows of a terminal, and their width, for the lines of a report that name files: with what stands around them, 24 rows
 show all."""
@@ -226,17 +229,18 @@ def _files(problems: list[Problem], room: int) -> list[str]:
 
 
 def _one_line(kind: Kind, problems: list[Problem], columns: int | None = None) -> str:
-    more = f" ... and {len(problems) - 1} more" if len(problems) > 1 else ""
+    more = f"{CUT} and {len(problems) - 1} more" if len(problems) > 1 else ""
     start = f"{kind} ({len(problems)}): "
-    return start + _told(problems[0], columns and columns - len(start) - len(more)) + more
+    told = _told(problems[0], columns and columns - len(start) - len(more))
+    return start + told.removesuffix(CUT if more else "") + more
 
 
 def _told(problem: Problem, columns: int | None = None) -> str:
     """Name the file and say what is wrong; of that, with `columns`, only as much as fits them."""
     file, detail = printable(problem.file), f": {printable(problem.detail)}" if problem.detail else ""
     if columns is not None and len(file + detail) > columns:
-        kept = columns - len(file) - len(" ...")
-        detail = f"{detail[:kept]} ..." if kept > len(": ") else ""
+        kept = columns - len(file) - len(CUT)
+        detail = f"{detail[:kept].rstrip()}{CUT}" if kept > len(": ") else ""
     return file + detail
 
 

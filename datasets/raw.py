@@ -140,6 +140,8 @@ class RawFolder:
         target = os.path.realpath(path)
         if not target.startswith(self._root + os.sep):
             raise BadFileError(Kind.OUTSIDE, f"it leads to {target}")
+        if path.is_symlink() and not path.exists():
+            raise BadFileError(Kind.UNREADABLE, f"a link to {path.readlink()}, which is not there")
         if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe might never end
             raise BadFileError(Kind.UNREADABLE, "no regular file")
         return path.read_bytes()

@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,7 +96,8 @@ def check(options: argparse.Namespace) -> int:
 
         problems = checks.check(recipe, Workspace(options.workspace))
     if problems:
-        raise UserError("\n".join([f"{len(problems)} found:", *(f"  {problem}" for problem in problems)]))
+        indented = [textwrap.indent(problem, "    ")[2:] for problem in problems]
+        raise UserError("\n".join([f"{len(problems)} found:", *indented]))
     return 0
 
 

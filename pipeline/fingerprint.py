@@ -40,6 +40,9 @@ DISTRIBUTIONS = {
 }
 """Distributions that are not called like the package that one imports."""
 
+REASON_COLUMNS = 61
+"""What a line of 80 columns leaves to the reason why a step runs, behind "validate  runs     "."""
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -97,6 +100,17 @@ class Fingerprint:
         if old["version"] != self.version:
             lines.append(f"the step's version {old['version']} -> {self.version}")
         return lines
+
+    def difference(self, old: Mapping[str, Any]) -> str:
+        """Say what differs in one line: two changes where REASON_COLUMNS hold them, else one; and how many more."""
+        changes = self.changes(old)
+        told = ""
+        for shown in (2, 1):
+            more = f" (and {len(changes) - shown} more)" if len(changes) > shown else ""
+            told = "; ".join(changes[:shown]) + more
+            if len(told) <= REASON_COLUMNS:
+                break
+        return told
 
 
 def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -271,11 +271,7 @@ class Runner:
         old = self.store.last_fingerprint(step.name, self.recipe.name)
         if old is None:
             return "for the first time"
-        changes = fingerprint.changes(old)
-        if not changes:
-            return "its earlier result is no longer there"
-        more = f" (and {len(changes) - 2} more)" if len(changes) > 2 else ""
-        return "; ".join(changes[:2]) + more
+        return fingerprint.difference(old) or "its earlier result is no longer there"
 
     @staticmethod
     def _check_complete(step: Step, folder: Path) -> None:

@@ -98,6 +98,10 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path
     with pytest.raises(BadFileError, match="secret") as caught:
         raw.read("val/out.png")
     assert caught.value.kind is Kind.OUTSIDE
+    (raw.path / "gone.png").symlink_to("nowhere.png")
+    with pytest.raises(BadFileError, match=r"a link to nowhere\.png, which is not there") as caught:
+        raw.read("gone.png")
+    assert caught.value.kind is Kind.UNREADABLE
 
 
 def test_a_broken_zip_is_named(tmp_path: Path) -> None:

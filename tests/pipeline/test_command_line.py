@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import pipeline
 from pipeline.__main__ import _parser, main
 from pipeline.cli.headings import HEADINGS
 
@@ -72,3 +74,18 @@ def test_a_dry_run_in_an_empty_folder_leaves_it_empty(
     (tmp_path / "nightly.yaml").write_text(RECIPE)
     assert main(line.split()) == code
     assert [path.name for path in tmp_path.iterdir()] == ["nightly.yaml"]
+
+
+def test_what_check_found_is_one_block_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = ["camvid: 2 bad raw files.\nempty file (2):\n  train/a.png", "train.batch_size: 8 is too many."]
+    monkeypatch.setattr(pipeline, "check", SimpleNamespace(check=lambda *_: found), raising=False)
+    assert main(["check", "demo"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "segline: 2 found:",
+        "  camvid: 2 bad raw files.",
+        "    empty file (2):",
+        "      train/a.png",
+        "  train.batch_size: 8 is too many.",
+    ]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,13 @@ def test_the_key_depends_on_every_part() -> None:
         ["the step's version 1 -> 2"],
     ]
     assert BASE.changes(old) == []
+
+
+def test_a_difference_is_one_line_of_the_screen() -> None:
+    old = {"settings": {"a": 1, "b": 2, "c": 3}, "inputs": {}, "code": {}, "libraries": {}, "version": 1}
+    now = Fingerprint(settings={"a": 2, "b": 3, "c": 3}, inputs={}, code={}, libraries={}, version=1)
+    assert now.difference(old) == "a 1 -> 2; b 2 -> 3"
+    assert replace(now, version=2).difference(old) == "a 1 -> 2; b 2 -> 3 (and 1 more)"
+    long = replace(now, settings={"a": "x" * 35, "b": "y" * 35, "c": 3})
+    assert long.difference(old) == f'a 1 -> "{"x" * 35}" (and 1 more)'
+    assert replace(now, settings=old["settings"]).difference(old) == ""
