@@ -76,13 +76,11 @@ def test_a_dry_run_in_an_empty_folder_leaves_it_empty(
     assert [path.name for path in tmp_path.iterdir()] == ["nightly.yaml"]
 
 
-def test_what_check_found_is_one_block_each(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_check_found_is_one_block_each(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
     found = ["camvid: 2 bad raw files.\nempty file (2):\n  train/a.png", "train.batch_size: 8 is too many."]
     monkeypatch.setattr(pipeline, "check", SimpleNamespace(check=lambda *_: found), raising=False)
     assert main(["check", "demo"]) == 2
-    assert capsys.readouterr().err.splitlines() == [
+    assert capfd.readouterr().err.splitlines() == [
         "segline: 2 found:",
         "  camvid: 2 bad raw files.",
         "    empty file (2):",
