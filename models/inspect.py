@@ -47,16 +47,21 @@ def summary(model: keras.Model, size: Size) -> list[Row]:
     return rows
 
 
-def filters(model: keras.Model, layer: str) -> np.ndarray:
-    """Give the kernels of a convolution, one picture each.
+def filters(model: keras.Model, layer: str, number: int | None = None) -> np.ndarray:
+    """Give the kernels of a convolution, one picture each, or one kernel, a picture of each channel that it sees.
+
+    Args:
+        model: Model of models.catalog.
+        layer: Name of one of its layers.
+        number: Of the one kernel, from 0; None: all.
 
     Returns:
-        float32 [N,h,w,3] in 0..1 where the kernels see three channels, scaled over all of them together, so that they
-        compare; else [N,h,w,1], the mean over the channels that a kernel sees, 0.5 being 0. N is the number of
-        filters; of a depthwise convolution the number of channels.
+        float32 [N,h,w,1] in 0..1, scaled over all of them together, so that they compare; 0.5 is 0. Of all kernels
+        the mean over the channels that each sees, or [N,h,w,3] in colour where those are three. N is the number of
+        filters, or of the kernel's channels; of a depthwise convolution the number of channels.
 
     Raises:
-        ModelError: There is no such layer, or it has no kernel of that form.
+        ModelError: There is no such layer or number, or it has no kernel of that form.
     """
     found = find(model, layer)
     if not has_filters(model, layer):
@@ -71,7 +76,11 @@ def filters(model: keras.Model, layer: str) -> np.ndarray:
     elif isinstance(found, keras.layers.Conv2DTranspose):
         kernel = kernel.swapaxes(2, 3)
     pictures = kernel.transpose(3, 0, 1, 2)
-    if pictures.shape[-1] != 3:
+    if number is not None:
+        if not 0 <= number < len(pictures):
+            raise ModelError(f"Layer {layer!r} has the filters 0 to {len(pictures) - 1}. Received: {number}.")
+        pictures = pictures[number].transpose(2, 0, 1)[..., None]
+    elif pictures.shape[-1] != 3:
         pictures = pictures.mean(axis=-1, keepdims=True)
     largest = np.abs(pictures).max() or 1.0
     return 0.5 + 0.5 * pictures / largest

@@ -159,13 +159,24 @@ def draw(
     out: Path,
     *,
     filters: str | None = None,
+    number: int | None = None,
     activations: str | None = None,
     image: Path | None = None,
 ) -> list[Path]:
-    """Write the grids that are asked for, <out>/<model>-<layer>-<kind>.png; give their paths."""
+    """Write the grids that are asked for, <out>/<model>-<layer>-<kind>.png; give their paths.
+
+    Args:
+        subject: The model.
+        out: Folder, made where it is missing.
+        filters: Layer whose filters are drawn.
+        number: The one of them that is drawn, every channel by itself; None: all.
+        activations: Layer whose answer to `image` is drawn.
+        image: File.
+    """
     pictures = {}
     if filters:
-        pictures[f"{filters}-filters"] = grid(looking.filters(subject.model, filters), filters)
+        kind, title = ("filters", filters) if number is None else (f"filter{number}", f"{filters} filter {number}")
+        pictures[f"{filters}-{kind}"] = grid(looking.filters(subject.model, filters, number), title)
     if activations:
         if image is None:
             raise UserError("--activations needs an image to answer to: --image FILE.")

@@ -14,6 +14,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, work
     add.add_argument("--summary", action="store_true", help="layers, shapes, weights, multiply-adds (the default)")
     add.add_argument("--size", metavar="HxW", help="for --summary (default: what the model sees, or 360x480)")
     add.add_argument("--filters", metavar="LAYER", help="draw every filter of a convolution")
+    add.add_argument("--filter", metavar="N", type=int, help="of --filters: this one alone, every channel that it sees")
     add.add_argument("--activations", metavar="LAYER", help="draw every channel of what a layer answers to --image")
     add.add_argument("--image", metavar="FILE", type=Path, help="PNG, JPEG, BMP or WebP")
     add.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="folder for pictures (default: here)")
@@ -28,6 +29,8 @@ def run(options: argparse.Namespace) -> None:
     """Print the table, write the pictures, or both."""
     size = _size(options.size) if options.size else None
     chosen = dict(_option(text) for text in options.option)
+    if options.filter is not None and not options.filters:
+        raise UserError(f"--filter {options.filter} needs the layer whose filter it is: --filters LAYER.")
     from pipeline.quiet import quiet
 
     with quiet():
@@ -40,7 +43,12 @@ def run(options: argparse.Namespace) -> None:
         print("\n".join(inspection.table(subject.model, size or (subject.fit.size if subject.fit else (360, 480)))))
     if options.filters or options.activations:
         drawn = inspection.draw(
-            subject, options.out, filters=options.filters, activations=options.activations, image=options.image
+            subject,
+            options.out,
+            filters=options.filters,
+            number=options.filter,
+            activations=options.activations,
+            image=options.image,
         )
         print("\n".join(map(str, drawn)))
 

@@ -45,6 +45,10 @@ def test_filters_that_see_three_channels_are_in_colour_and_others_their_mean(mod
     assert pictures.shape == (4, 3, 3, 3) and (pictures[0] == 0.5).all()
     assert pictures[3, 0, 1, 2] == 1 and pictures[1, 2, 2, 0] == 0.25
     assert inspect.filters(model, "depthwise").shape == (4, 3, 3, 1)
+    one = inspect.filters(model, "first", 3)
+    assert one.shape == (3, 3, 3, 1) and one[2, 0, 1, 0] == 1 and (one[:2] == 0.5).all()
+    with pytest.raises(ModelError, match=r"'first' has the filters 0 to 3\. Received: 4\."):
+        inspect.filters(model, "first", 4)
     larger = inspect.filters(model, "larger")
     assert larger.shape == (2, 4, 4, 1) and larger.min() >= 0 and larger.max() <= 1
 

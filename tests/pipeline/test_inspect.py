@@ -95,6 +95,8 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_r
         f"fast-stage8_1_relu-{image.stem}.png",
     ]
     assert all(Image.open(line).width >= 96 for line in written)
+    assert main([*command, "--filters", "stem_b_conv", "--filter", "3", "--out", str(tmp_path / "out")]) == 0
+    assert Path(capfd.readouterr().out.splitlines()[1]).name == "fast-stem_b_conv-filter3.png"
 
 
 def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:
@@ -110,6 +112,7 @@ def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:
     ("arguments", "told"),
     [
         (["--filters", "stem_conv"], "has no layer 'stem_conv'. Near: stem_"),
+        (["--filter", "3"], "--filter 3 needs the layer whose filter it is: --filters LAYER"),
         (["--activations", "logits"], "--image FILE"),
         (["--activations", "logits", "--image", "missing.png"], "'missing.png' cannot be read"),
         (["--size", "360"], "--size must be HEIGHTxWIDTH"),
