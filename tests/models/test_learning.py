@@ -15,8 +15,6 @@ from models.losses.total import Total, combine
 
 VOID, IGNORE, CLASSES = 11, 255, 11
 
-LONG = (pytest.mark.slow, pytest.mark.long)
-
 MOST_STEPS = 150
 """In which each network as published must have learned the scene."""
 
@@ -56,21 +54,11 @@ def scene(camvid_raw: Path) -> tuple[np.ndarray, np.ndarray]:
     ("name", "options", "steps"),
     [
         ("fast", {"width": 16, "dropout": 0.0}, 90),
-        pytest.param(
-            "fcn",
-            {"backbone": "mobilenet_v2", "head_width": 256, "upscore": "stride", "dropout": 0.0},
-            50,
-            marks=LONG,
-        ),
         ("unet", {"width": 16}, 45),
         ("unet_backbone", {"backbone": "mobilenet_v2", "widths": (64, 64, 32, 32)}, 25),
-        pytest.param("segnet", {}, 20, marks=LONG),
-        pytest.param("ddrnet", {}, 40, marks=LONG),
-        pytest.param("segformer", {"dropout": 0.0, "drop_path": 0.0}, 50, marks=LONG),
-        pytest.param("deeplabv3plus", {"backbone": "mobilenet_v2", "width": 64, "dropout": 0.0}, 30, marks=LONG),
     ],
 )
-def test_one_scene_can_be_learned_by_heart(name: str, options, steps: int, scene) -> None:
+def test_a_narrow_network_learns_a_scene_by_heart(name: str, options, steps: int, scene) -> None:
     keras.utils.set_random_seed(0)
     images, labels = scene
     model = catalog.build(name, CLASSES, options)
