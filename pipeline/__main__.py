@@ -1,6 +1,7 @@
 """The command line. Each command imports what it needs inside its own function, so that --help answers at once."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from pipeline import json_lines
 
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text; standard error does so by itself
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with json_lines.where_asked(options):

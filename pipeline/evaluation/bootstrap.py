@@ -16,6 +16,9 @@ from pipeline.evaluation.image_counts import ImageCounts
 AT_ONCE = 100
 """Resamples pooled at once: bounds memory to AT_ONCE x (images + 3 C) numbers."""
 
+FEWEST = 5
+"""Images of a group that is given an interval: of two there are three resamples, and the interval would look sure."""
+
 Interval = tuple[float, float]
 
 
@@ -63,10 +66,10 @@ def intervals(
 def of_slices(
     counts: ImageCounts, classes: Sequence[str], *, replicates: int, confidence: float
 ) -> dict[str, Interval]:
-    """Give the mIoU of each group of images its interval; a group of one image has none."""
+    """Give the mIoU of each group of images its interval; a group of fewer than FEWEST images has none."""
     found: dict[str, Interval] = {}
     for group, of_group in counts.by_group().items():
-        if len(of_group.ids) > 1:
+        if len(of_group.ids) >= FEWEST:
             ranges = intervals(of_group, classes, replicates=replicates, confidence=confidence)
             found |= {group: ranges["miou"]} if "miou" in ranges else {}
     return found

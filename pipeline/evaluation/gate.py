@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -72,7 +72,10 @@ def judge(
         check that does not apply has `passed` None and does not count; a figure that is missing fails.
     """
     figures = figure_names.flat(metrics)
-    checks = [_demand(name, bound, figures.get(name), name in figures) for name, bound in demands.items()]
+    groups = [slice_["group"] for slice_ in metrics.get("slices", ())]
+    checks = [
+        _demand(name, bound, figures.get(name), _unknown(name, figures, groups)) for name, bound in demands.items()
+    ]
     apart = _apart(metrics, served)
     if max_miou_drop is not None:
         checks.append(_not_worse(metrics, served, max_miou_drop, apart))
@@ -111,9 +114,16 @@ def share_of_pixels(value: float | None) -> str:
     return "n/a" if value is None else f"{value:.4%}"
 
 
-def _demand(name: str, bound: float, received: float | None, known: bool) -> Check:  # noqa: FBT001 - one call, above
+def _unknown(name: str, figures: Collection[str], groups: Sequence[str]) -> str:
+    """Say that an evaluation has no such figure; nothing where it has."""
+    if name in figures:
+        return ""
+    told = "there is no such figure in this evaluation"
+    return f"{told}; its groups: {_short(groups)}" if name.startswith("slice/") else told
+
+
+def _demand(name: str, bound: float, received: float | None, note: str) -> Check:
     """Hold a figure against its bound."""
-    note = "" if known else "there is no such figure in this evaluation"
     title = "mIoU" if name == "miou" else name
     if figure_names.at_most(name):
         passed = received is not None and math.isfinite(received) and received <= bound

@@ -1,8 +1,10 @@
 """From what a user names to a list of image files and the names of their results."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePath
 
 from pipeline.errors import UserError
@@ -68,6 +70,11 @@ def find(paths: Sequence[Path], out: Path) -> list[ImageFile]:
     ]
     _refuse_collisions(files)
     return files
+
+
+def partial(result: Path) -> Path:
+    """Where a result is written before it is whole: beside it, under a short name, as its own may be of full length."""
+    return result.with_name(f".partial-{sha256(os.fsencode(result.name)).hexdigest()[:16]}{result.suffix}")
 
 
 def _images(folder: Path, out: Path) -> list[Path]:

@@ -188,7 +188,7 @@ def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
 def _write(out: Path, outputs: Sequence[Output], file: ImageFile, image: np.ndarray, answer: np.ndarray) -> None:
     for path, output in zip(results(out, outputs, file), outputs, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".partial-{path.name}")
+        partial = image_files.partial(path)
         Image.fromarray(output.draw(file, image, answer)).save(partial, "PNG", compress_level=1)
         partial.replace(path)
 
@@ -197,7 +197,7 @@ def _told(bad: list[str], count: int, out: Path) -> str:
     """Say which files could not be read, in a screen; where they are more, a file in `out` has them all."""
     told = [f"{len(bad)} of {count} files could not be read; all others are done:", *bad[:LISTED]]
     if len(bad) > LISTED:
-        (out / UNREADABLE).write_text("\n".join(bad) + "\n", encoding="utf-8")
+        (out / UNREADABLE).write_text("\n".join(bad) + "\n", encoding="utf-8", errors="backslashreplace")
         told.append(f"  and {len(bad) - LISTED} more: {out / UNREADABLE}")
     return "\n".join(told)
 

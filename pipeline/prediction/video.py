@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from pipeline.errors import UserError
+from pipeline.prediction import image_files
 from pipeline.prediction.forms import Output
 from pipeline.prediction.image_files import ImageFile
 from pipeline.prediction.served_model import BadImageError, ServedModel
+from pipeline.terminal import cut
 
 LOSSLESS = "ids"
 """Its frames are numbers, not colours: FFV1 keeps each, H.264 would blend them."""
@@ -39,7 +42,8 @@ def convert(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out:
     import imageio_ffmpeg
 
     try:
-        frames = imageio_ffmpeg.read_frames(str(file.path))
+        # From the root on, so that no name is read as an option or as a protocol; and what it holds may name no other.
+        frames = imageio_ffmpeg.read_frames(str(file.path.absolute()), input_params=["-protocol_whitelist", "file"])
         facts = next(frames)
         width, height = facts["size"]
         if width * height > model.max_pixels:
@@ -71,17 +75,20 @@ def _write(
     facts: dict[str, Any],
 ) -> int:
     targets = [result(out, output, file) for output in outputs]
-    partial = [target.with_name(f".partial-{target.name}") for target in targets]
+    partial = [image_files.partial(target) for target in targets]
     for target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)
     writers = [_writer(path, output, facts) for path, output in zip(partial, outputs, strict=True)]
     count = 0
+    about = round(facts["duration"] * facts["fps"]) or None
     try:
-        for images in batches:
-            for image, mask in zip(images, model.classify(images), strict=True):
-                for writer, output in zip(writers, outputs, strict=True):
-                    writer.send(np.ascontiguousarray(output.draw(file, image, mask)))
-                count += 1
+        with tqdm(total=about, unit=" frames", desc=cut(file.path.name, 24), leave=False, ascii=" #") as bar:
+            for images in batches:
+                for image, mask in zip(images, model.classify(images), strict=True):
+                    for writer, output in zip(writers, outputs, strict=True):
+                        writer.send(np.ascontiguousarray(output.draw(file, image, mask)))
+                    count += 1
+                bar.update(len(images))
     finally:
         for writer in writers:
             writer.close()
@@ -99,7 +106,7 @@ def _writer(path: Path, output: Output, facts: dict[str, Any]) -> Any:
     # H.264 for every player halves the colours' resolution, so that lengths must be even.
     even = [] if grey else ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
     writer = imageio_ffmpeg.write_frames(
-        str(path),
+        str(path.absolute()),
         facts["size"],
         fps=facts["fps"],
         pix_fmt_in="gray" if grey else "rgb24",

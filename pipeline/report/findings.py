@@ -4,10 +4,16 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from datasets.spec import DatasetSpec
 from pipeline.drawing.charts import reliability
 from pipeline.evaluation.gate import number
 from pipeline.report import html
 from pipeline.report.material import Material
+
+WEAKEST = 3
+"""Classes that are named first of all."""
+
+PAIR = ("truth", "prediction")
 
 MOST_SLICES = 60
 """Groups that are listed; the weakest come first."""
@@ -45,7 +51,30 @@ def result(material: Material) -> str:
         "uncertainty is larger."
     )
     shown = f'<dl class="tiles">{"".join(html.tile(*tile) for tile in tiles)}</dl>{html.note(intervals)}'
-    return shown + _gate(material.verdict)
+    return shown + _failings(metrics, material.spec) + _gate(material.verdict)
+
+
+def _failings(metrics: Mapping[str, Any], spec: DatasetSpec) -> str:
+    """Say at a glance where the model fails: its weakest classes, group and image, and the costliest mistake."""
+    colours = dict(zip(spec.classes, spec.colours, strict=True))
+    found = []
+    weak = sorted((row["iou"], row["name"]) for row in metrics["per_class"] if row["iou"] is not None)[:WEAKEST]
+    if weak:
+        named = ", ".join(f"{html.swatch(colours[name])}{escape(name)} {iou:.3f}" for iou, name in weak)
+        found.append(f'<a href="#classes">Weakest classes</a>, by IoU: {named}')
+    if pairs := metrics["confused"]:
+        truth, taken = (f"{html.swatch(colours[pairs[0][key]])}{escape(pairs[0][key])}" for key in PAIR)
+        told = f"{truth} taken for {taken}, {pairs[0]['share']:.1%} of its pixels"
+        found.append(f'<a href="#confused-classes">Costliest mistake</a>: {told}')
+    groups = [group for group in metrics["slices"] if group["miou"] is not None]
+    if len(groups) > 1:
+        told = f"{escape(groups[0]['group'])}, mIoU {groups[0]['miou']:.3f} on {groups[0]['images']:,} images"
+        found.append(f'<a href="#slices">Weakest group</a>: {told}')
+    images = sorted((miou, name) for name, miou in metrics["image_miou"].items() if miou is not None)
+    if images:
+        found.append(f'<a href="#images">Worst image</a>: {escape(images[0][1])}, mIoU {images[0][0]:.3f} by itself')
+    items = "".join(f"<li>{line}</li>" for line in found)
+    return f'<h3>Where it fails</h3><ul class="failings">{items}</ul>' if found else ""
 
 
 def _gate(verdict: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """The whole report. A section is a function from Material to HTML, and one line in SECTIONS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
+from typing import Any
 
 from pipeline.digest import write_atomically
 from pipeline.report import drift, findings, material, story
@@ -47,14 +48,26 @@ def page(found: Material) -> str:
             f'<section id="{anchor}" aria-labelledby="{anchor}-h"><h2 id="{anchor}-h">{title}</h2>'
             f"{section(found)}</section>"
         )
-    how = "the whole image at once" if not metrics["inference"] else f"{metrics['inference']}"
     return PAGE.substitute(
         title=escape(f"{found.settings['model.name']} on {metrics['dataset']}"),
         subtitle=escape(
             f"Recipe {found.recipe}, run {found.run}. Measured on {metrics['images']:,} images of the "
-            f"{metrics['split']} split at their original size, {how}."
+            f"{metrics['split']} split at their original size, {looked(metrics['inference'])}."
         ),
         style=STYLE,
         navigation="".join(links),
         body="\n".join(bodies),
     )
+
+
+def looked(inference: Mapping[str, Any]) -> str:
+    """Say in words how the images were looked at; `inference` is that of metrics.json."""
+    told = "the whole image at once"
+    if inference.get("window"):
+        height, width = inference["window"]
+        kind = "windows" if inference["inference"] == "sliding" else "tiles"
+        told = f"in {kind} of {height} x {width}, {inference['overlap']:.0%} of one seen again in the next"
+    zooms = inference.get("scales", [1.0])
+    also = [f"zooms {', '.join(f'{zoom:g}' for zoom in zooms)}"] if list(zooms) != [1.0] else []
+    also += ["mirror images"] if inference.get("flip") else []
+    return f"{told}, averaged over {' and '.join(also)}" if also else told

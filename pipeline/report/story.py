@@ -48,13 +48,14 @@ def _example(material: Material, entry: Mapping[str, Any]) -> str:
     return _figure(material, entry, text, "row")
 
 
-def _figure(material: Material, entry: Mapping[str, Any], caption: str, kind: str) -> str:
+def _figure(material: Material, entry: Mapping[str, Any], caption: str, kind: str, shown: str = "") -> str:
+    """Frame the pictures of an entry; `shown` is HTML to stand above them instead of the caption."""
     cells = "".join(
         f"<div>{html.picture(material.folder / name, f'{part}: {caption}', entry['width'], entry['height'])}"
         f"<span>{part}</span></div>"
         for part, name in entry["files"].items()
     )
-    return f'<figure class="{kind}"><figcaption>{escape(caption)}</figcaption><div>{cells}</div></figure>'
+    return f'<figure class="{kind}"><figcaption>{shown or escape(caption)}</figcaption><div>{cells}</div></figure>'
 
 
 def confused(material: Material) -> str:
@@ -62,17 +63,15 @@ def confused(material: Material) -> str:
     pairs = material.pictures["confused"]
     if not pairs:
         return html.note("No class was taken for another, or the recipe asks for no crops (evaluate.confusions: 0).")
-    shown = "".join(
-        _figure(
-            material,
-            pair,
-            f"{pair['truth']} taken for {pair['prediction']}: {pair['share']:.1%} of its pixels, "
-            f"most in {pair['image']}",
-            "crop",
-        )
-        for pair in pairs
-    )
-    return f'<div class="crops">{shown}</div>'
+    return f'<div class="crops">{"".join(_crop(material, pair) for pair in pairs)}</div>'
+
+
+def _crop(material: Material, pair: Mapping[str, Any]) -> str:
+    colours = dict(zip(material.spec.classes, material.spec.colours, strict=True))
+    truth, taken = pair["truth"], pair["prediction"]
+    end = f": {pair['share']:.1%} of its pixels, most in {pair['image']}"
+    marked = " taken for ".join(html.swatch(colours[name]) + escape(name) for name in (truth, taken))
+    return _figure(material, pair, f"{truth} taken for {taken}{end}", "crop", marked + escape(end))
 
 
 def training(material: Material) -> str:
@@ -151,11 +150,11 @@ def run(material: Material) -> str:
             f"<code>{escape(artifact.uri)}</code>",
             f"<code>{escape(artifact.digest[:16])}</code>",
             escape(artifact.run),
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(artifact.made)),
+            time.strftime("%Y-%m-%d %H:%M", time.gmtime(artifact.made)),
         )
         for artifact in material.artifacts
     )
-    head = html.columns("Step", "Artifact", "Contents, SHA-256", "Made by run", "When", text=5)
+    head = html.columns("Step", "Artifact", "Contents, SHA-256", "Made by run", "When (UTC)", text=5)
     settings = "\n".join(f"{key}: {value}" for key, value in material.settings.items())
     return (
         f'<div class="words">{html.table("This run", html.columns("What", "Value", text=2), rows, "plain")}'

@@ -59,6 +59,7 @@ nav a { text-decoration: none; } nav a:hover { text-decoration: underline; }
 .tiles dd { margin: 0; font-size: 1.7rem; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.3; }
 .tiles + .note { margin-top: .75rem; }
 .tiles .note { margin: 0; font-size: .8rem; font-weight: 400; line-height: 1.35; }
+.failings { margin: 0; padding-left: 1.2rem; } .failings .swatch { margin: 0 .35em 0 .15em; }
 .verdict { display: inline-block; padding: .15rem .75rem; border-radius: 1rem; font-weight: 650; }
 .passed { color: var(--good); background: var(--good-paper); }
 .failed { color: var(--bad); background: var(--bad-paper); }
@@ -102,6 +103,7 @@ figure { margin: 0; } figcaption { font-size: .9rem; margin-bottom: .3rem; }
 .row div span { display: block; color: var(--soft); font-size: .8rem; }
 .crops { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(24rem, 100%), 1fr)); gap: 1.25rem 2rem; }
 .crop > div { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem; }
+.crop .swatch { margin: 0 .35em 0 0; }
 .crop img { width: 100%; height: auto; display: block; border-radius: .3rem; image-rendering: pixelated; }
 .crop div span { color: var(--soft); font-size: .8rem; }
 .words td { text-align: left; } .words table { width: 100%; } .words .scroll + .scroll { margin-top: 1.5rem; }

@@ -14,6 +14,7 @@ from PIL import Image
 
 from datasets.spec import DatasetSpec
 from models.servable import SIGNATURES, Servable
+from pipeline.__main__ import main
 from pipeline.config.recipe import ModelConfig
 from pipeline.drawing import render
 from pipeline.errors import UserError
@@ -78,6 +79,28 @@ def test_the_second_run_does_not_take_results_for_images(model, tmp_path):
     draw(tmp_path / "a.png")
     for _ in range(2):
         assert predict(model, [tmp_path], tmp_path / "out").images == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["-rf.png", "a b\n'c'.png", "%d:{}.png", "\u6e2c\u8a66.png", "x" * 251 + ".png", os.fsdecode(b"\xff\xfe.png")],
+)
+def test_a_strange_name_is_a_name(model, tmp_path, name):
+    try:
+        path = draw(tmp_path / "in" / name)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such name")
+    shutil.copy(path, tmp_path / "in" / "plain.png")
+    assert main(["predict", str(model), str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--outputs", "ids"]) == 0
+    assert (tmp_path / "out/ids" / name).read_bytes() == (tmp_path / "out/ids/plain.png").read_bytes()
+
+
+def test_names_that_are_no_text_are_listed_when_they_cannot_be_read(model, tmp_path):
+    for number in range(20):
+        (tmp_path / os.fsdecode(b"\xff%02d.png" % number)).write_bytes(b"no image")
+    with pytest.raises(UserError, match="20 of 20 files could not be read"):
+        predict(model, [tmp_path], tmp_path / "out")
+    assert "udcff19.png: This is not an image" in (tmp_path / "out" / "unreadable.txt").read_text(encoding="utf-8")
 
 
 def test_more_images_than_a_batch_keep_their_order(model, tmp_path):
@@ -259,7 +282,7 @@ def test_a_submission_to_kitti_road_holds_probabilities_from_both_views(model, t
 
 def test_a_video_comes_back_as_videos_of_exact_ids_and_of_overlays(model, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
-    source = tmp_path / "in" / "drive.mp4"
+    source = tmp_path / "in" / "file:drive -i.mp4"
     source.parent.mkdir()
     writer = ffmpeg.write_frames(str(source), (64, 48), fps=5, macro_block_size=1)
     writer.send(None)
@@ -272,8 +295,8 @@ def test_a_video_comes_back_as_videos_of_exact_ids_and_of_overlays(model, tmp_pa
     with pytest.raises(UserError, match="1 of 2 files could not be read") as error:
         predict(model, [tmp_path / "in"], tmp_path / "out", outputs=["ids", "overlay"], batch_size=3)
     assert "no.mkv: ffmpeg cannot read it" in str(error.value)
-    assert files(tmp_path / "out") == {"ids/drive.mkv", "overlay/drive.mp4"}
-    frames = ffmpeg.read_frames(str(tmp_path / "out/ids/drive.mkv"), pix_fmt="gray", bits_per_pixel=8)
+    assert files(tmp_path / "out") == {"ids/file:drive -i.mkv", "overlay/file:drive -i.mp4"}
+    frames = ffmpeg.read_frames(str(tmp_path / "out/ids/file:drive -i.mkv"), pix_fmt="gray", bits_per_pixel=8)
     assert next(frames)["size"] == (64, 48)
     ids = [np.frombuffer(frame, np.uint8).reshape(48, 64) for frame in frames]
     assert len(ids) == 7

@@ -146,6 +146,28 @@ def test_every_image_has_a_text_and_every_table_a_caption(read):
     assert [attributes.get("lang") for attributes in read.all("html")] == ["en"]
 
 
+def test_where_it_fails_stands_at_the_head(html):
+    head = html.split('<section id="classes"')[0]
+    assert "Weakest classes</a>, by IoU: " in head and "Costliest mistake</a>: " in head and "% of its pixels" in head
+    assert "Weakest group</a>: " in head and "Worst image</a>: " in head
+    assert head.index("Where it fails") < head.index("The gate")
+
+
+@pytest.mark.parametrize(
+    ("inference", "said"),
+    [
+        ({}, "the whole image at once"),
+        (
+            {"inference": "sliding", "window": [64, 96], "overlap": 0.5, "scales": [0.5, 1.0], "flip": True},
+            "in windows of 64 x 96, 50% of one seen again in the next, averaged over zooms 0.5, 1 and mirror images",
+        ),
+        ({"inference": "whole", "scales": [1.0], "flip": True}, "the whole image at once, averaged over mirror images"),
+    ],
+)
+def test_how_images_were_looked_at_is_said_in_words(inference, said):
+    assert page.looked(inference) == said
+
+
 def test_figures_verdict_and_absent_classes_are_shown(material, html):
     assert gate.number(material.metrics["miou"]) in html
     assert "no model is served yet" in html and "does not apply" in html and "failed" in html
