@@ -106,10 +106,14 @@ def check(options: argparse.Namespace) -> int:
 
 def list_recipes(_: argparse.Namespace) -> None:
     """Name the recipes that come with Segline."""
+    import textwrap
+
     from pipeline import recipe as recipes
 
+    widest = max(map(len, recipes.names()))
     for name in recipes.names():
-        print(f"{name:<16} {recipes.headline(name)}")
+        head = f"{name:<{widest}} "
+        print(textwrap.fill(recipes.headline(name), 80, initial_indent=head, subsequent_indent=" " * len(head)))
 
 
 def show(options: argparse.Namespace) -> None:

@@ -80,6 +80,28 @@ def test_no_file_is_long() -> None:
     assert not long
 
 
+def test_a_wheel_holds_every_file_of_the_packages() -> None:
+    """What setup.py's find_packages and package_data take, held against the tree."""
+    (call,) = (
+        node
+        for node in ast.walk(ast.parse((PROJECT / "setup.py").read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "package_data"
+    )
+    data = ast.literal_eval(call.value)
+    lost = [
+        str(path.relative_to(PROJECT))
+        for package in FORBIDDEN
+        for path in (PROJECT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+        if not (
+            (path.parent / "__init__.py").is_file()
+            if path.suffix == ".py"
+            else any(path in (PROJECT / package).glob(pattern) for pattern in data.get(package, []))
+        )
+    ]
+    assert not lost, "\n".join(lost)
+
+
 def test_every_dependency_is_argued() -> None:
     asked = re.search(r"REQUIRES = \[(.*?)\n\]", (PROJECT / "setup.py").read_text(), re.DOTALL)
     argued = (PROJECT / "CONTRIBUTING.md").read_text().split("## Dependencies")[1].lower().replace("-", " ")

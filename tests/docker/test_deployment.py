@@ -58,6 +58,13 @@ def test_a_run_in_an_image_names_the_commit_that_it_was_built_from(monkeypatch: 
     assert "ENV SEGLINE_REVISION=$REVISION" in (DOCKER / "Dockerfile").read_text()
 
 
+def test_compose_is_what_docker_publishes() -> None:
+    """check-jsonschema brings the schema of the Compose Specification."""
+    subprocess.run(
+        [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")], check=True
+    )
+
+
 def test_compose_services_are_held_tight() -> None:
     services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
     assert {"trainer", "scheduler", "worker-0", "worker-1", "tensorboard", "serving"} == set(services)

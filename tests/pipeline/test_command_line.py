@@ -87,3 +87,9 @@ def test_what_check_found_is_one_block_each(monkeypatch: pytest.MonkeyPatch, cap
         "      train/a.png",
         "  train.batch_size: 8 is too many.",
     ]
+
+
+def test_the_list_of_recipes_fits_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) > 10 and max(map(len, shown)) <= 80

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import pkgutil
 import shutil
 import uuid
@@ -258,3 +259,36 @@ def test_openlineage_events_fit_the_published_classes(bench: Bench, tmp_path: Pa
             outputs=[build(base.OutputDataset, found) for found in event["outputs"]],
         )
     assert len(seen) == 5 and "ErrorMessageRunFacet" in seen
+
+
+def test_openlineage_events_fit_the_published_schemas(bench: Bench, tmp_path: Path) -> None:
+    """The JSON schemas themselves, of which OpenLineage's repository has a folder: spec/."""
+    if not (spec := os.environ.get("SEGLINE_TEST_OPENLINEAGE")):
+        pytest.skip("SEGLINE_TEST_OPENLINEAGE names no folder `spec` of OpenLineage")
+    jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed (segline[deploy])")
+    from referencing import Registry, Resource
+
+    def schema(name: str) -> Any:
+        return json.loads((Path(spec) / name).read_text(encoding="utf-8"))
+
+    core = schema("OpenLineage.json")
+    registry = Registry(retrieve=lambda _: Resource.from_contents(core))  # facets name older versions of it
+
+    def validate(value: Any, by: Any) -> None:
+        formats = jsonschema.FormatChecker()
+        jsonschema.Draft202012Validator(by, registry=registry, format_checker=formats).validate(value)
+
+    store = Store(bench.workspace.store)
+    store.end(store.begin("one", "train", "test", "key", "{}"), "failed", "a fault")
+    openlineage.export(bench.workspace, tmp_path / "events.json")
+    seen = set()
+    for line in (tmp_path / "events.json").read_text().splitlines():
+        event = json.loads(line)
+        validate(event, core)
+        for owner in (event["run"], event["job"], *event["inputs"], *event["outputs"]):
+            for key, facet in owner["facets"].items():
+                by = schema(f"facets/{facet['_schemaURL'].rpartition('/')[2]}.json")
+                assert key in by["properties"]
+                validate({key: facet}, by)
+                seen.add(key)
+    assert seen == {"parent", "processing_engine", "jobType", "version", "errorMessage"}
