@@ -43,7 +43,7 @@ def run_child(
     # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
     environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path, SHARED: "", **(watch.environment if watch else {})}
     pipes = [watch.pipe] if watch else []
-    child = subprocess.Popen(command, env=environment, pass_fds=pipes, preexec_fn=_end_with_parent)
+    child = subprocess.Popen(command, env=environment, pass_fds=pipes, preexec_fn=end_with_parent)
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
     try:
         while True:
@@ -74,7 +74,7 @@ def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int,
     return child.wait(), None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Ask Linux to send SIGTERM to this process when its parent is killed, so that no orphan goes on training."""
     if sys.platform == "linux":
         import ctypes

@@ -122,7 +122,8 @@ def step(options: argparse.Namespace) -> int:
     store = Store(workspace.store)
     if chosen.distributed and (workers := members.of(os.environ)) and not workers.is_chief:
         folder = RunFolder.open(workspace, options.run)
-        assist(Runner(workspace, folder.recipe(), folder, store, wait=True), chosen)
+        if chosen.shared_out(folder.recipe()):
+            assist(Runner(workspace, folder.recipe(), folder, store, wait=True), chosen, again=options.rerun)
         return 0
     folder = _open_run(workspace, options)
     recipe = folder.recipe()
@@ -197,7 +198,7 @@ def _drive(runner: Runner, until: str | None, rerun: frozenset[str]) -> int:
         abandoned.mark_killed(runner.workspace, store, but=run)
         store.end_run(run, _STATES.get(error.exit_code, "failed"))
         if error.reason:
-            print(f"segline: {error.reason}. The same command goes on from the last checkpoint.")
+            print(f"segline: {error.reason}. The same command goes on from here.")
         if error.exit_code > Interrupted.exit_code:
             signal = error.exit_code - 128
             print(f"segline: a step was killed (signal {signal}). The same command goes on from here.")

@@ -12,7 +12,9 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pipeline.cluster.members import CLUSTERED
 from pipeline.config.recipe import Recipe
 
 RAW = "raw"
@@ -37,7 +39,8 @@ class Step:
         resumes: Whether a killed step goes on from what it left. Otherwise it begins with an empty folder.
         cached: Whether it is given a folder that outlives it, CACHE, and if it reads RAW the digests of the raw files,
             DIGESTS, so that it need not do again what it once did. Its result must not depend on them.
-        distributed: Whether all workers of a job do it together; the others are done by the chief.
+        distributed: Whether all workers of a job do it together, if its `strategy` in the recipe lets them; what is
+            not is done by the chief alone.
         promotes: Whether what it publishes is copied to serving/.
         version: Raise it to have results made anew where no fingerprint would change.
     """
@@ -51,6 +54,11 @@ class Step:
     distributed: bool = False
     promotes: bool = False
     version: int = 1
+
+    def shared_out(self, recipe: Recipe) -> bool:
+        """Whether the workers of a job do it together, as the recipe has it."""
+        section: Any = recipe.section(self.name)
+        return self.distributed and section.strategy in CLUSTERED
 
     @property
     def module(self) -> str:
@@ -81,6 +89,7 @@ STEPS = (
         ("input", "model", "evaluate"),
         ("ingest", "train", SERVED),
         ("metrics.json", "verdict.json", "per_image.npz", "speed.json", "pictures", "overlays"),
+        distributed=True,
     ),
     Step(
         "export",

@@ -14,6 +14,7 @@ from typing import Any
 from pipeline import digest, lock
 from pipeline.child import run_child
 from pipeline.cluster.rendezvous import Crew
+from pipeline.cluster.watch import Watch
 from pipeline.config.recipe import Recipe, settings
 from pipeline.data import drift
 from pipeline.errors import GateError, Interrupted
@@ -69,8 +70,7 @@ class Runner:
                 self._reuse(plan, plan.found)
             elif uploads.cut or not self._fetched(plan, again=again):
                 print(f"{step.name:<9} runs     {plan.reason}")
-                called = self.crew.called(self.run.id, step.name) if self.crew and step.distributed else nullcontext()
-                with called as watch:
+                with self._called(step, again=again) as watch:
                     run_child(self.run, self.workspace, step.name, again=again, wait=self.wait, watch=watch)
             uploads.add(self.run.artifact(step.name))
             if step.name == until:
@@ -78,6 +78,12 @@ class Runner:
             if step.name == "ingest":
                 evaluation_check.require(self.run.artifact(step.name), self.recipe.evaluate)
         uploads.finish()
+
+    def _called(self, step: Step, *, again: bool) -> AbstractContextManager[Watch | None]:
+        """Call the other workers to help, where there are some and the step is done together."""
+        if self.crew and step.shared_out(self.recipe):
+            return self.crew.called(self.run.id, step.name, again=again)
+        return nullcontext()
 
     def plan(self, step: Step, *, again: bool) -> Plan:
         """Work out whether `step` can be reused. Imports nothing heavy and changes nothing but remembered digests."""

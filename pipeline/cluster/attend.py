@@ -38,13 +38,18 @@ def attend(workspace: Workspace, cluster: Cluster, timeout_s: float) -> int:
     return code
 
 
-def assist(runner: Runner, step: Step) -> None:
+def assist(runner: Runner, step: Step, *, again: bool) -> None:
     """Do this worker's part of a step whose result the chief publishes, in this process.
+
+    Args:
+        runner: Of the chief's run.
+        step: The step.
+        again: Whether the chief does it even where its result is there.
 
     Raises:
         WorkerLost: The chief did not begin, or with other code or libraries than those of this host.
     """
-    plan, limit = runner.plan(step, again=False), runner.recipe.train.timeout_s
+    plan, limit = runner.plan(step, again=again), runner.recipe.train.timeout_s
     partial = runner.workspace.partial(step.name, plan.fingerprint.key)
     began = time.monotonic()
     while not partial.is_dir():
@@ -94,7 +99,7 @@ class _Attendance:
         run = RunFolder.open(self._workspace, call["run"])
         try:
             watch = Watch(self._timeout, self._trouble(call))
-            run_child(run, self._workspace, call["step"], again=False, wait=True, watch=watch)
+            run_child(run, self._workspace, call["step"], again=call["again"], wait=True, watch=watch)
         except ChildError as error:
             if error.reason:
                 print(f"segline: {error.reason}", flush=True)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pipeline.cluster import members
 from pipeline.cluster.members import Cluster
+from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import TrainConfig
 from pipeline.errors import UserError
 
@@ -25,8 +26,24 @@ def strategy(config: TrainConfig) -> tf.distribute.Strategy:
     return chosen
 
 
+def for_evaluation(config: EvaluateConfig) -> tf.distribute.Strategy:
+    """Choose the devices for evaluation, those of all workers where the recipe does not keep it to the chief's.
+
+    Raises:
+        UserError: As for `strategy`, but for the batch.
+    """
+    workers = None
+    if config.strategy in members.CLUSTERED:
+        workers = members.joined(config.strategy, os.environ, key="evaluate.strategy")
+    return _of_workers(workers, config.timeout_s) if workers else of(config.strategy)
+
+
 def of(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
-    """Give the devices that a recipe names: auto (every GPU, or the CPU), one_device, mirrored; `key` named it.
+    """Give the devices of this machine that a recipe names; `key` named them.
+
+    Args:
+        name: auto or multi_worker (every GPU, or the CPU), one_device, mirrored.
+        key: Of the recipe.
 
     Raises:
         UserError: `mirrored` is asked for and there is no GPU.
@@ -37,7 +54,7 @@ def of(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
             f"{key} is 'mirrored' and TensorFlow finds no GPU here ({describe()}). Set {key} to "
             "'auto' to use the CPU, or install GPU support: pip install 'segline[gpu]'."
         )
-    if name == "mirrored" or (name == "auto" and len(gpus) > 1):
+    if name == "mirrored" or (name in members.CLUSTERED and len(gpus) > 1):
         return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(len(gpus))])
     return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
 

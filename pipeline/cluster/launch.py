@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline import json_lines
+from pipeline.child import end_with_parent
 from pipeline.cluster.members import of
 from pipeline.digest import text_digest
 from pipeline.errors import GateError, Interrupted, UserError
@@ -25,8 +26,11 @@ from pipeline.workspace import Workspace
 FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code})
 """Exit codes after which a new start would end no better, or is not wanted."""
 
-GRACE_SECONDS = 60.0
-"""Time for the other workers to end by themselves when one has ended; once more as much after SIGTERM."""
+GRACE_SECONDS = 30.0
+"""Time for the other workers to end by themselves when one has ended; more than rendezvous.GRACE_SECONDS."""
+
+KILL_SECONDS = 15.0
+"""Time for them to end after SIGTERM; one that is stopped does not hear it."""
 
 
 def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_restarts: int = 0) -> int:
@@ -47,8 +51,9 @@ def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_
         raise UserError(f"{found.source} already names {len(found.workers)} workers; there, use `segline run` on each.")
     shares = gpu_shares(workers, visible_gpus(os.environ))
     for restarts in range(max_restarts + 1):
-        code = _Job(workers, arguments, shares, workspace).run()
-        if code in FINAL or restarts == max_restarts:
+        job = _Job(workers, arguments, shares, workspace)
+        code = job.run()
+        if code in FINAL or job.asked or restarts == max_restarts:
             return code
         print(f"launch    a worker ended with exit code {code}: restart {restarts + 1} of {max_restarts}", flush=True)
     raise AssertionError("the last round returns")
@@ -78,19 +83,26 @@ def gpu_shares(workers: int, gpus: Sequence[str]) -> list[str]:
 
 
 class _Job:
-    """One start of all workers."""
+    """One start of all workers.
+
+    Attributes:
+        asked: Whether it was asked to end, by Ctrl-C or SIGTERM.
+    """
 
     def __init__(self, workers: int, arguments: Sequence[str], gpus: Sequence[str], workspace: Workspace) -> None:
         self._addresses = free_addresses(workers)
         self._arguments, self._gpus, self._workspace = arguments, gpus, workspace
         self._children: list[subprocess.Popen[str]] = []
-        self._asked = False
+        self.asked = False
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
         printing = threading.Lock()
         try:
-            self._children = [self._start(index) for index in range(len(self._addresses))]
+            for index in range(len(self._addresses)):
+                self._children.append(self._start(index))
+            if self.asked:  # while they were being started
+                self._pass_on(signal.SIGTERM, None)
             threads = [
                 threading.Thread(target=_forward, args=(child.stdout, index, printing), daemon=True)
                 for index, child in enumerate(self._children)
@@ -98,16 +110,16 @@ class _Job:
             for thread in threads:
                 thread.start()
             code = self._wait()
-            for thread in threads:
-                thread.join(GRACE_SECONDS)
         finally:
-            for child in self._children:  # the steps of one that was killed, too: they may be stopped
+            for child in self._children:  # also the steps of one that was killed: they may be stopped
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
             for number, handler in before.items():
                 signal.signal(number, handler)
             shutil.rmtree(self._workspace.cluster(text_digest("\n".join(self._addresses))), ignore_errors=True)
+        for thread in threads:  # nobody is left who could hold the pipes open
+            thread.join(GRACE_SECONDS)
         return code
 
     def _start(self, index: int) -> "subprocess.Popen[str]":
@@ -126,13 +138,14 @@ class _Job:
             text=True,
             errors="replace",
             start_new_session=True,
+            preexec_fn=end_with_parent,
         )
 
     def _pass_on(self, number: int, _: object) -> None:
-        if self._asked and number == signal.SIGINT:  # Ctrl-C again: at once
+        if self.asked and number == signal.SIGINT:  # Ctrl-C again: at once
             for child in self._children:
                 _signal(child, signal.SIGKILL)
-        self._asked = True
+        self.asked = True
         for child in self._children:
             _signal(child, signal.SIGTERM, whole=False)
 
@@ -143,7 +156,8 @@ class _Job:
             ended = [found for found in codes if found is not None]
             code = code or next((found for found in ended if found), 0)
             if ended and not deadlines:
-                deadlines = [time.monotonic() + GRACE_SECONDS, time.monotonic() + 2 * GRACE_SECONDS]
+                terminate = time.monotonic() + GRACE_SECONDS
+                deadlines = [terminate, terminate + KILL_SECONDS]
             for child in self._children:
                 if len(deadlines) == 2 and time.monotonic() > deadlines[0]:
                     _signal(child, signal.SIGTERM, whole=False)

@@ -1,6 +1,6 @@
 """How the processes of a job find each other and tell that they live: a small file each, in the shared workspace.
 
-chief.json      {name, beat, call, over}    call: {number, run, step, workers} while all are wanted, else null
+chief.json      {name, beat, call, over}    call: {number, run, step, again, workers} while all are wanted
 worker-1.json   {name, beat, job, failed}   job: name of the chief that this worker follows
 
 A name is drawn anew by each process, so that what an earlier job left behind is never taken for an answer; `beat` goes
@@ -123,12 +123,19 @@ class Crew:
             time.sleep(LOOK_SECONDS)
 
     @contextmanager
-    def called(self, run: str, step: str) -> Iterator[Watch]:
-        """Have all workers do a step while the block runs; gives what tells when the chief's own must end."""
+    def called(self, run: str, step: str, *, again: bool = False) -> Iterator[Watch]:
+        """Have all workers do a step while the block runs; gives what tells when the chief's own must end.
+
+        Args:
+            run: The run's name.
+            step: The step's.
+            again: Whether it is done even where its result is there.
+        """
         self.gather()
         self._calls += 1
         names = [look()["name"] for look in self._looks.values()]
-        self._notice.post(call={"number": self._calls, "run": run, "step": step, "workers": names})
+        call = {"number": self._calls, "run": run, "step": step, "again": again, "workers": names}
+        self._notice.post(call=call)
         try:
             yield Watch(self._timeout, self._trouble(names))
         finally:

@@ -1,7 +1,15 @@
-"""What the workers of a training agree upon between steps. Where there is one worker, nothing is sent."""
+"""What workers that share a work agree upon between its steps. Where there is one worker, nothing is sent."""
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
+
+Item = TypeVar("Item")
+
+WORD = 8
+"""Bytes of an int64."""
 
 
 class Team:
@@ -53,6 +61,28 @@ class Team:
         rows = np.zeros([self.size, len(keys)], np.int64)
         rows[self.index] = keys
         return self.sum(rows).ravel()
+
+    def collect(self, packed: bytes) -> list[bytes]:
+        """Give every worker what each of them has packed, in their order."""
+        if self.alone:
+            return [packed]
+        lengths = self.gather(np.array([len(packed)], np.int64)).tolist()
+        row = np.zeros(-(-max(lengths) // WORD) * WORD, np.uint8)
+        row[: len(packed)] = np.frombuffer(packed, np.uint8)
+        found = np.split(self.gather(row.view(np.int64)).view(np.uint8), self.size)
+        return [each[:length].tobytes() for each, length in zip(found, lengths, strict=True)]
+
+    def in_step(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Go through items of one's own; workers begin each one together, and end when all have none left.
+
+        So none waits for another longer than one item takes, however different their numbers of items are.
+        """
+        left = iter(items)
+        item = next(left, None)
+        while self.any(item is not None):
+            if item is not None:
+                yield item
+            item = next(left, None)
 
     def wait(self) -> None:
         """Go on when all workers have come here."""

@@ -19,8 +19,16 @@ ABSENCES = (
 
 
 @contextmanager
-def told(team: Team) -> Iterator[None]:
-    """Inside the block, turn the errors of collective operations into WorkerLost where there are several workers."""
+def told(
+    team: Team, *, again: str = "goes on from the last checkpoint", key: str = "train.timeout_s"
+) -> Iterator[None]:
+    """Inside the block, turn the errors of collective operations into WorkerLost where there are several workers.
+
+    Args:
+        team: The workers.
+        again: What the same command does next time.
+        key: Setting that limits how long one waits for another.
+    """
     try:
         yield
     except ABSENCES as error:
@@ -29,6 +37,6 @@ def told(team: Team) -> Iterator[None]:
         first = str(error.message).strip().splitlines()[0][:200]
         raise WorkerLost(
             f"worker {team.index} of {team.size} ends: another one has gone, or did not answer within "
-            f"train.timeout_s ({type(error).__name__}: {first}). The same command, on all of them, goes on from the "
-            "last checkpoint; its own log says why the other one ended."
+            f"{key} ({type(error).__name__}: {first}). The same command, on all of them, {again}; its own log says why "
+            "the other one ended."
         ) from error

@@ -37,8 +37,15 @@ class EvaluateConfig(Section):
     resamples: Positive = Field(default=1000, description="of the images, for the intervals")
     overlays: Annotated[int, Field(ge=0)] = Field(default=3, description="pictures each of the best, median and worst")
     confusions: Annotated[int, Field(ge=0)] = Field(default=6, description="pairs of classes shown with a crop")
-    strategy: Literal["auto", "one_device", "mirrored"] = Field(
-        default="auto", description="auto: every GPU, or the CPU", json_schema_extra=PACE
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
+        default="auto",
+        description="auto: every worker that the environment names; there every GPU, or the CPU",
+        json_schema_extra=PACE,
+    )
+    timeout_s: Annotated[float, Field(gt=0)] = Field(
+        default=600.0,
+        description="time that a worker waits for another one's image before all of them end",
+        json_schema_extra=PACE,
     )
 
     @property

@@ -8,16 +8,22 @@ from typing import Any
 import numpy as np
 
 from datasets.spec import IGNORE
+from pipeline.evaluation import sums
+from pipeline.evaluation.sums import Sums
 
 BINS = 15
 
 
 class Calibration:
-    """Collects how sure a model was, and how often it was right, over the pixels that count."""
+    """Collects how sure a model was, and how often it was right, over the pixels that count.
+
+    Attributes:
+        sums: Of each bin: pixels, those of them that are right, and the sum of their confidences, exact over images.
+    """
 
     def __init__(self) -> None:
-        self._pixels, self._right = np.zeros(BINS, np.int64), np.zeros(BINS, np.int64)
-        self._confidence = np.zeros(BINS)
+        nothing = np.zeros(BINS, np.int64)
+        self.sums: Sums = {"pixels": nothing, "right": nothing.copy(), "confidence": sums.exact(nothing)}
 
     def add(self, truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray) -> None:
         """Count an image: truth and prediction uint8 [H,W], confidence float32 [H,W] in 0..1."""
@@ -25,22 +31,23 @@ class Calibration:
         sure = confidence[counts].astype(np.float64)
         # (0, 1/15], ..., (14/15, 1]: as in the paper, a bin holds its upper end.
         bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        self._pixels += np.bincount(bins, minlength=BINS)
-        self._right += np.bincount(bins[(truth == prediction)[counts]], minlength=BINS)
-        self._confidence += np.bincount(bins, weights=sure, minlength=BINS)
+        self.sums["pixels"] += np.bincount(bins, minlength=BINS)
+        self.sums["right"] += np.bincount(bins[(truth == prediction)[counts]], minlength=BINS)
+        self.sums["confidence"] += sums.exact(np.bincount(bins, weights=sure, minlength=BINS))
 
     def result(self) -> dict[str, Any]:
         """Plain values: {"ece": mean |accuracy - confidence| over the pixels, "bins": [{low, high, pixels, ...}]}."""
-        total = self._pixels.sum()
-        ece = np.abs(self._right - self._confidence).sum() / total if total else None
+        pixels_of, right, confidence = self.sums["pixels"], self.sums["right"], sums.value(self.sums["confidence"])
+        total = pixels_of.sum()
+        ece = np.abs(right - confidence).sum() / total if total else None
         bins = [
             {
                 "low": index / BINS,
                 "high": (index + 1) / BINS,
                 "pixels": int(pixels),
-                "confidence": float(self._confidence[index] / pixels) if pixels else None,
-                "accuracy": float(self._right[index] / pixels) if pixels else None,
+                "confidence": float(confidence[index] / pixels) if pixels else None,
+                "accuracy": float(right[index] / pixels) if pixels else None,
             }
-            for index, pixels in enumerate(self._pixels)
+            for index, pixels in enumerate(pixels_of)
         ]
         return {"ece": None if ece is None else float(ece), "bins": bins}

@@ -1,18 +1,25 @@
-"""Everything that an evaluation measures, image by image; of each image only a few counts are kept."""
+"""Everything that an evaluation measures, image by image; of each image only a few counts are kept.
 
-from collections.abc import Mapping
+Several workers measure a part of the split each. What they found is joined so that every figure is, to the last digit,
+the one that a single worker would have found: images stand in the order of the split, and sums are exact.
+"""
+
+import io
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from datasets.spec import DatasetSpec
 from models import inference
-from pipeline.evaluation import bootstrap, figures
+from pipeline.evaluation import bootstrap, figures, sums
 from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.figures import plain
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.protocols.protocol import Protocol, Scored
 from pipeline.evaluation.scoring import Batch
+
+NOWHERE = np.iinfo(np.int64).max
 
 
 class Measurement:
@@ -25,13 +32,11 @@ class Measurement:
 
     def __init__(self, spec: DatasetSpec, protocols: Mapping[str, Protocol]) -> None:
         self._spec, self._protocols = spec, protocols
-        self._ids: list[str] = []
-        self._groups: list[str] = []
-        self._parts: list[tuple[np.ndarray, ...]] = []
-        classes = spec.num_classes
-        self._confusion = np.zeros((classes, classes), np.int64)
-        self._most = np.zeros((classes, classes), np.int64)
-        self._where = np.zeros((classes, classes), np.int64)
+        # By an image's place in the split: id, group, and int64 [3,C], pixels that are right, of truth, of prediction.
+        self._images: dict[int, tuple[str, str, np.ndarray]] = {}
+        square = (spec.num_classes, spec.num_classes)
+        self._confusion, self._most = np.zeros(square, np.int64), np.zeros(square, np.int64)
+        self._where = np.full(square, NOWHERE)
         self._calibration = Calibration()
 
     def add(self, batch: Batch) -> None:
@@ -47,23 +52,55 @@ class Measurement:
                 positive=answers[..., inference.POSITIVE],
                 confusion=confusion,
             )
-            self._remember(image)
+            self._remember(image, batch.places[row])
             self._calibration.add(image.truth, image.prediction, answers[..., inference.CONFIDENCE])
             for protocol in self._protocols.values():
                 protocol.add(image)
 
-    def _remember(self, image: Scored) -> None:
-        more = image.confusion > self._most
-        self._most[more], self._where[more] = image.confusion[more], len(self._ids)
-        self._ids.append(image.id)
-        self._groups.append(image.group)
-        self._parts.append((np.diag(image.confusion).copy(), image.confusion.sum(axis=1), image.confusion.sum(axis=0)))
-        self._confusion += image.confusion
+    def _remember(self, image: Scored, place: int) -> None:
+        found = image.confusion
+        self._images[place] = image.id, image.group, np.stack([np.diag(found), found.sum(axis=1), found.sum(axis=0)])
+        self._confusion += found
+        self._compare(found, np.full_like(self._where, place))
+
+    def _compare(self, most: np.ndarray, where: np.ndarray) -> None:
+        """Note by pair of classes which image shows it most; of equal ones the first of the split."""
+        more = (most > self._most) | ((most == self._most) & (where < self._where))
+        self._most[more], self._where[more] = most[more], where[more]
+
+    def to_bytes(self) -> bytes:
+        """Pack what was counted, for another worker's `join`."""
+        counts, packed = self.counts(), io.BytesIO()
+        arrays = {"confusion": self._confusion, "most": self._most, "where": self._where}
+        parts = {"hits": counts.hits, "truth": counts.truth, "predicted": counts.predicted}
+        texts = {"ids": counts.ids, "groups": counts.groups}
+        added = {f"sums/{name}": sums.to_json(found) for name, found in self._sums().items()}
+        places = np.array(sorted(self._images), np.int64)
+        strings = {name: np.array(text, np.str_) for name, text in (texts | added).items()}
+        np.savez(packed, allow_pickle=False, places=places, **arrays, **parts, **strings)
+        return packed.getvalue()
+
+    def join(self, others: Iterable[bytes]) -> None:
+        """Add what other workers packed: of the same split, and no image that is counted here."""
+        for packed in others:
+            with np.load(io.BytesIO(packed), allow_pickle=False) as found:
+                parts = np.stack([found[name] for name in ("hits", "truth", "predicted")], axis=1)
+                names = zip(map(str, found["ids"]), map(str, found["groups"]), parts, strict=True)
+                self._images |= dict(zip(found["places"].tolist(), names, strict=True))
+                self._confusion += found["confusion"]
+                self._compare(found["most"], found["where"])
+                for name, own in self._sums().items():
+                    sums.add(own, sums.from_json(str(found[f"sums/{name}"])))
+
+    def _sums(self) -> dict[str, sums.Sums]:
+        return {"calibration": self._calibration.sums} | {name: each.sums for name, each in self._protocols.items()}
 
     def counts(self) -> ImageCounts:
-        """What every image contributed."""
-        hits, truth, predicted = (np.array(part, np.int64) for part in zip(*self._parts, strict=True))
-        return ImageCounts(tuple(self._ids), tuple(self._groups), hits, truth, predicted)
+        """What every image contributed, in the order of the split."""
+        rows = [self._images[place] for place in sorted(self._images)]
+        parts = np.array([part for *_, part in rows], np.int64).reshape(-1, 3, self._spec.num_classes)
+        ids, groups = tuple(name for name, *_ in rows), tuple(group for _, group, _ in rows)
+        return ImageCounts(ids, groups, *np.moveaxis(parts, 1, 0))
 
     def metrics(self, *, resamples: int, confidence: float, pairs: int) -> dict[str, Any]:
         """Sum up: what metrics.json holds, but for what was measured and how.
@@ -81,7 +118,8 @@ class Measurement:
         index = {name: number for number, name in enumerate(classes)}
         confused = figures.confused(self._confusion, classes, pairs)
         for pair in confused:
-            pair["image"] = self._ids[self._where[index[pair["truth"]], index[pair["prediction"]]]]
+            place = int(self._where[index[pair["truth"]], index[pair["prediction"]]])
+            pair["image"] = self._images[place][0]
         return {
             **figures.summarise(self._confusion, classes),
             "image_mean_iou": plain(float(miou[shown].mean())) if shown.any() else None,

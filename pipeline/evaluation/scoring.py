@@ -37,6 +37,7 @@ class Batch:
 
     Attributes:
         ids, groups: Text, one an image.
+        places: Where each image stands in the split, from 0.
         images: uint8 [B,H,W,3].
         labels, predictions: uint8 [B,H,W] of train ids; 255 in labels = ignored.
         confusion: int64 [B,C,C], rows truth, columns prediction.
@@ -45,6 +46,7 @@ class Batch:
 
     ids: list[str]
     groups: list[str]
+    places: list[int]
     images: np.ndarray
     labels: np.ndarray
     predictions: np.ndarray
@@ -115,6 +117,7 @@ class Scorer:
             yield Batch(
                 ids=[name.decode() for name in batch["id"].numpy()],
                 groups=[name.decode() for name in batch["group"].numpy()],
+                places=batch["place"].numpy().tolist(),
                 images=images,
                 labels=labels,
                 predictions=predictions,

@@ -115,15 +115,16 @@ def eval_dataset(
     The parts of the workers follow each other, and differ by one example at most.
 
     Returns:
-        Dataset of image uint8 [B,H,W,3], label uint8 [B,H,W], id and group string [B], with 1 <= B <= batch_size. The
-        images of a batch have one size; two or more have at most `max_pixels` pixels together.
+        Dataset of image uint8 [B,H,W,3], label uint8 [B,H,W], id and group string [B] and place int64 [B], where it
+        stands in the split, from 0; 1 <= B <= batch_size. The images of a batch have one size; two or more have at most
+        `max_pixels` pixels together.
     """
 
     def images_at_once(key: tf.Tensor) -> tf.Tensor:
         fitting = batch_size if max_pixels is None else max_pixels // ((key // 2**31) * (key % 2**31))
         return tf.clip_by_value(tf.cast(fitting, tf.int64), 1, batch_size)
 
-    examples = record_dataset.encoded(folder, split)
+    examples = record_dataset.encoded(folder, split).enumerate().map(_placed)
     number, workers = part
     first, end = (records.splits(folder)[split] * bound // workers for bound in (number, number + 1))
     return (
@@ -160,6 +161,10 @@ def take(epoch: tf.Tensor, index: tf.Tensor, examples: Examples, config: Augment
     return {**taken, **parts, "kind": plan.kind}
 
 
+def _placed(place: tf.Tensor, record: decoded.Example) -> decoded.Example:
+    return {**record, "place": place}
+
+
 def _size(record: decoded.Example) -> tf.Tensor:
     """One number for each height and width."""
     return record["height"] * 2**31 + record["width"]
@@ -171,4 +176,4 @@ def _decoded(batch: decoded.Example) -> decoded.Example:
 
     kinds = (tf.uint8, tf.uint8)
     image, label = tf.map_fn(one, (batch["image"], batch["label"]), fn_output_signature=kinds)
-    return {"image": image, "label": label, "id": batch["id"], "group": batch["group"]}
+    return {"image": image, "label": label, **{name: batch[name] for name in ("id", "group", "place")}}

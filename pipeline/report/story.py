@@ -89,10 +89,10 @@ def training(material: Material) -> str:
 def speed(material: Material) -> str:
     """How fast the evaluation was, how large the model is, and every exported format."""
     found = material.speed
-    rate = found["images_per_second"]
+    rate, workers = found["images_per_second"], found.get("workers", 1)
     rows = {
         "Evaluation": f"{rate:,.1f} images a second" if rate else "too few images to tell",
-        "Device": found["device"],
+        "Device": f"{workers} workers of {found['device']}" if workers > 1 else found["device"],
         "Weights": f"{found['parameters'] / 1e6:,.2f} million",
         **{f"Size of {name}": html.size(count) for name, count in material.sizes.items()},
     }

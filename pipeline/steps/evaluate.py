@@ -3,20 +3,22 @@
 metrics.json    every figure                        per_image.npz   what each image contributed to the counts
 verdict.json    what the gate found                 speed.json      how fast it was, and on what
 pictures/       for the report, overlays/ the same as strips
+
+Several workers share the images; the chief alone sums up, judges and draws.
 """
 
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from datasets.spec import DatasetSpec
 from models.inference import Inference
 from pipeline import json_file
-from pipeline.cluster import devices
+from pipeline.cluster import devices, pulse, worker_lost
+from pipeline.cluster.team import Team
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.drawing import overlays, pictures
@@ -33,11 +35,9 @@ from pipeline.export import facts
 from pipeline.input import examples, records
 from pipeline.training import trained
 
-if TYPE_CHECKING:
-    import keras
-
-BATCH_SIZE = 4
-"""Images scored at once on each device, fewer where they are large (scoring.MAX_PIXELS)."""
+BATCH_SIZE = 1
+"""Images scored at once on each device. The last digits of a convolution depend on how many images it is given, and a
+pixel on the border between two classes on them: alone, an image is answered alike whoever shares the split with it."""
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
@@ -45,28 +45,47 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 
     Raises:
         UserError: The split is not there or is empty, or a protocol does not fit the dataset.
+        WorkerLost: Another worker has gone, or did not answer in time.
     """
     spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
     data, settings = inputs["ingest"] / "records", config.evaluate
     records.require(data, settings.split)
     names = protocols.chosen(settings.protocols, spec)
-    strategy = devices.of(settings.strategy)
-    with strategy.scope():
-        model = trained.load(inputs["train"], config.model, spec.num_classes)
-    plan = plan_of(settings)
-    scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
-    measurement = Measurement(spec, {name: protocols.build(name, spec, data, settings.split) for name in names})
-    json_file.write(out / "speed.json", _measure(scorer, measurement, data, settings.split, strategy, model))
+    strategy, plan = devices.for_evaluation(settings), plan_of(settings)
+    with worker_lost.told(Team(strategy), again="begins the step again", key="evaluate.timeout_s"):
+        with strategy.scope():
+            model = trained.load(inputs["train"], config.model, spec.num_classes)
+        scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
+        measurement = Measurement(spec, {name: protocols.build(name, spec, data, settings.split) for name in names})
+        speed = _measure(scorer, measurement, data, settings.split)
+        pulse.end()
+        if scorer.team.is_chief:
+            weights = int(sum(np.prod(weight.shape) for weight in model.weights))
+            json_file.write(out / "speed.json", {**speed, "parameters": weights})
+            _conclude(settings, measurement, scorer, spec, data, inputs.get("served"), out)
+        scorer.team.wait()  # to the chief, a worker that ended before would be one that died
+
+
+def _conclude(
+    settings: EvaluateConfig,
+    measurement: Measurement,
+    scorer: Scorer,
+    spec: DatasetSpec,
+    data: Path,
+    served: Path | None,
+    out: Path,
+) -> None:
+    """Sum up, judge and draw what was measured."""
     metrics = {
         "dataset": spec.name,
         "split": settings.split,
         "images": records.splits(data)[settings.split],
         "classes": list(spec.classes),
-        "inference": _told(settings, plan),
+        "inference": _told(settings),
         **measurement.metrics(resamples=settings.resamples, confidence=settings.confidence, pairs=settings.confusions),
     }
     counts = measurement.counts()
-    verdict = _judge(settings, metrics, counts, inputs.get("served"))
+    verdict = _judge(settings, metrics, counts, served)
     json_file.write(out / "metrics.json", metrics)
     json_file.write(out / "verdict.json", verdict)
     counts.write(out / COUNTS)
@@ -85,39 +104,40 @@ def plan_of(settings: EvaluateConfig) -> Inference:
     )
 
 
-def _told(settings: EvaluateConfig, plan: Inference) -> dict[str, Any]:
+def _told(settings: EvaluateConfig) -> dict[str, Any]:
     """Say how images were looked at; nothing where it is as the exported model does."""
-    if plan.plain:
+    if plan_of(settings).plain:
         return {}
     told = settings.model_dump(mode="json", include={"inference", "window", "overlap", "scales", "flip"})
     return told if settings.window else {key: told[key] for key in ("inference", "scales", "flip")}
 
 
-def _measure(
-    scorer: Scorer,
-    measurement: Measurement,
-    data: Path,
-    split: str,
-    strategy: tf.distribute.Strategy,
-    model: "keras.Model",
-) -> dict[str, Any]:
-    """Score and count every image; say how long it took. The first batch of each size compiles and is not timed."""
-    replicas = strategy.num_replicas_in_sync
+def _measure(scorer: Scorer, measurement: Measurement, data: Path, split: str) -> dict[str, Any]:
+    """Score and count every image; say how long it took. The first batch of each size compiles and is not timed.
+
+    Of several workers each counts a part, and the chief's measurement is that of the whole split.
+    """
+    team = scorer.team
     timed, seconds, seen = 0, 0.0, set()
     began = mark = time.monotonic()
-    for batch in scorer.batches(data, split, batch_size=BATCH_SIZE * replicas):
+    for batch in team.in_step(scorer.batches(data, split, batch_size=BATCH_SIZE * team.local_replicas)):
         took, size = time.monotonic() - mark, batch.images.shape[:3]
         if size in seen:
             timed, seconds = timed + len(batch.ids), seconds + took
         seen.add(size)
         measurement.add(batch)
+        pulse.beat()
         mark = time.monotonic()
+    found = team.collect(measurement.to_bytes() if not team.is_chief else b"")
+    if team.is_chief:
+        measurement.join(found[1:])
+    rate = float(team.sum(np.array(timed / seconds if seconds else 0.0)))
     return {
         "device": devices.describe(),
-        "replicas": replicas,
+        "workers": team.size,
+        "replicas": team.size * team.local_replicas,
         "seconds": time.monotonic() - began,
-        "images_per_second": timed / seconds if seconds else None,
-        "parameters": int(sum(np.prod(weight.shape) for weight in model.weights)),
+        "images_per_second": rate or None,
     }
 
 

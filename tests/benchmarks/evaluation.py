@@ -105,7 +105,7 @@ def evaluating(images: int) -> None:
     from models import metrics
 
     confusion = metrics.confusion_matrix(truth, prediction, CLASSES)[None]
-    batch = Batch(["a"], ["g"], picture, truth[None], prediction[None], confusion, answers)
+    batch = Batch(["a"], ["g"], [0], picture, truth[None], prediction[None], confusion, answers)
     plain, full = Measurement(spec, {}), Measurement(spec, {"boundary": BoundaryF1(spec.classes)})
     rows = {
         "network, answers": lambda: network(picture, truth[None]).numpy(),

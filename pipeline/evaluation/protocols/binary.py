@@ -9,6 +9,7 @@ import numpy as np
 
 from datasets.spec import IGNORE
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 LEVELS = 1024
 
@@ -17,19 +18,19 @@ class Binary:
     """See the module."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros((2, LEVELS), np.int64)
+        self.sums: Sums = {"counts": np.zeros((2, LEVELS), np.int64)}
 
     def add(self, image: Scored) -> None:
         """Count an image."""
         counts = image.truth != IGNORE
         levels = np.minimum((image.positive[counts] * LEVELS).astype(np.int64), LEVELS - 1)
         cells = image.truth[counts].astype(np.int64) * LEVELS + levels
-        self._counts += np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
+        self.sums["counts"] += np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
 
     def findings(self) -> Findings:
         """Give iou_at_half, best_iou, best_threshold and average_precision, and IoU at each tenth."""
         # At threshold k: every pixel of level k or above is answered with the second class.
-        false, true = (np.cumsum(counts[::-1])[::-1].astype(np.float64) for counts in self._counts)
+        false, true = (np.cumsum(counts[::-1])[::-1].astype(np.float64) for counts in self.sums["counts"])
         positives = true[0]
         if not positives:
             names = ("iou_at_half", "best_iou", "best_threshold", "average_precision")

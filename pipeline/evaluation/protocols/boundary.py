@@ -15,10 +15,14 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from datasets.spec import IGNORE
+from pipeline.evaluation import sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 TOLERANCE = 0.0075
 """Share of the diagonal; section 3.2 of the paper."""
+
+COLUMNS = ("F1", "precision", "recall")
 
 
 class BoundaryF1:
@@ -26,8 +30,8 @@ class BoundaryF1:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = tuple(classes)
-        self._sums, self._images = np.zeros(len(classes)), np.zeros(len(classes), np.int64)
-        self._precision, self._recall = np.zeros(len(classes)), np.zeros(len(classes))
+        nothing = np.zeros(len(classes))
+        self.sums: Sums = {"images": nothing.astype(np.int64), **{name: sums.exact(nothing) for name in COLUMNS}}
 
     def add(self, image: Scored) -> None:
         """Count an image."""
@@ -38,22 +42,20 @@ class BoundaryF1:
             ours, theirs = predicted.get(index), truth.get(index)
             if ours is None and theirs is None:
                 continue
-            self._images[index] += 1
+            self.sums["images"][index] += 1
             if ours is None or theirs is None:
                 continue
             precision, recall = _near(ours, theirs, radius), _near(theirs, ours, radius)
-            self._precision[index] += precision
-            self._recall[index] += recall
-            self._sums[index] += 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+            f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+            for name, share in zip(COLUMNS, sums.exact(np.array([f1, precision, recall])), strict=True):
+                self.sums[name][index] += share
 
     def findings(self) -> Findings:
         """Give the mean over the classes, and each class's mean F1, precision and recall."""
-        rows = {}
+        rows, totals = {}, {column: sums.value(self.sums[column]) for column in COLUMNS}
         for index, name in enumerate(self._classes):
-            count = self._images[index]
-            values = (self._sums[index], self._precision[index], self._recall[index])
-            columns = zip(("F1", "precision", "recall"), values, strict=True)
-            rows[name] = {column: float(value / count) if count else None for column, value in columns}
+            count = self.sums["images"][index]
+            rows[name] = {column: float(total[index] / count) if count else None for column, total in totals.items()}
         scores = [row["F1"] for row in rows.values() if row["F1"] is not None]
         note = f"An outline within {TOLERANCE:.2%} of the diagonal counts as met; means over images."
         return Findings({"f1": float(np.mean(scores)) if scores else None}, {"Boundaries": rows}, note)

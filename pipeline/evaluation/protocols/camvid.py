@@ -8,23 +8,25 @@ import numpy as np
 
 from models import metrics
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 
 class CamVid:
     """See the module."""
 
     def __init__(self, num_classes: int) -> None:
-        self._confusion = np.zeros((num_classes, num_classes), np.int64)
+        self.sums: Sums = {"confusion": np.zeros((num_classes, num_classes), np.int64)}
 
     def add(self, image: Scored) -> None:
         """Count an image."""
-        self._confusion += image.confusion
+        self.sums["confusion"] += image.confusion
 
     def findings(self) -> Findings:
         """Give global_accuracy, class_average and miou."""
+        confusion = self.sums["confusion"]
         figures = {
-            "global_accuracy": metrics.pixel_accuracy(self._confusion),
-            "class_average": metrics.mean_class_accuracy(self._confusion),
-            "miou": metrics.mean_iou(self._confusion),
+            "global_accuracy": metrics.pixel_accuracy(confusion),
+            "class_average": metrics.mean_class_accuracy(confusion),
+            "miou": metrics.mean_iou(confusion),
         }
         return Findings({name: None if np.isnan(value) else value for name, value in figures.items()})

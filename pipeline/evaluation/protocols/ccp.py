@@ -11,6 +11,7 @@ import numpy as np
 
 from models.metrics import Margins
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 NULL = "null"
 
@@ -20,15 +21,15 @@ class ClothingCoParsing:
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._garments = [index for index, name in enumerate(classes) if name != NULL]
-        self._confusion = np.zeros((len(classes), len(classes)), np.int64)
+        self.sums: Sums = {"confusion": np.zeros((len(classes), len(classes)), np.int64)}
 
     def add(self, image: Scored) -> None:
         """Count an image."""
-        self._confusion += image.confusion
+        self.sums["confusion"] += image.confusion
 
     def findings(self) -> Findings:
         """Give accuracy, mean recall and mIoU, each with `null` and without."""
-        every = Margins.of(self._confusion)
+        every = Margins.of(self.sums["confusion"])
         garments = Margins(*(part[self._garments] for part in (every.hits, every.truth, every.predicted)))
         figures = {
             "pixel_accuracy": every.pixel_accuracy(),

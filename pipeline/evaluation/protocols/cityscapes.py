@@ -16,7 +16,9 @@ from PIL import Image
 
 from datasets.spec import IGNORE
 from pipeline.errors import UserError
+from pipeline.evaluation import sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -62,9 +64,10 @@ class Cityscapes:
     def __init__(self, classes: Sequence[str], instances: Path | None) -> None:
         self._classes = tuple(classes)
         count = len(classes)
-        self._confusion = np.zeros((count, count + 1), np.int64)  # the last column: answered with an ignored id
         self._instances = instances
-        self._weighted = {name: np.zeros(2) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
+        weighted = {name: sums.exact(np.zeros(2)) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
+        # The last column of the matrix: answered with an ignored id.
+        self.sums: Sums = {"confusion": np.zeros((count, count + 1), np.int64), **weighted}
 
     def add(self, image: Scored) -> None:
         """Count an image.
@@ -76,7 +79,7 @@ class Cityscapes:
         count = len(self._classes)
         answered = np.minimum(image.prediction[counts], count).astype(np.int64)
         cells = image.truth[counts].astype(np.int64) * (count + 1) + answered
-        self._confusion += np.bincount(cells, minlength=count * (count + 1)).reshape(count, count + 1)
+        self.sums["confusion"] += np.bincount(cells, minlength=count * (count + 1)).reshape(count, count + 1)
         if self._instances:
             self._add_instances(image, _read(self._instances / f"{image.id}.png", image.truth.shape))
 
@@ -97,8 +100,8 @@ class Cityscapes:
                 for place in np.flatnonzero(ids // 1000 == LABEL_IDS[name]):
                     size = float(sizes[place])
                     weight = AVERAGE_SIZES[names[int(ids[place]) // 1000]] / size
-                    self._weighted[name] += np.array([right[place], size - right[place]]) * weight
-                    self._weighted[category] += np.array([in_category[place], size - in_category[place]]) * weight
+                    for total, hit in ((name, right[place]), (category, in_category[place])):
+                        self.sums[total] += sums.exact(np.array([hit, size - hit]) * weight)
 
     def findings(self) -> Findings:
         """Give the four means of the official table, and IoU and iIoU of each class and category."""
@@ -119,12 +122,13 @@ class Cityscapes:
 
     def _row(self, name: str, members: Sequence[int]) -> dict[str, float | None]:
         """IoU and iIoU of some classes taken as one."""
-        hits = self._confusion[np.ix_(members, members)].sum()
-        truth, answered = self._confusion[members].sum(), self._confusion[:, members].sum()
+        confusion = self.sums["confusion"]
+        hits = confusion[np.ix_(members, members)].sum()
+        truth, answered = confusion[members].sum(), confusion[:, members].sum()
         false = answered - hits
         found = {"IoU": float(hits / (truth + false)) if truth + false else None}
-        if self._instances and name in self._weighted:
-            right, missed = self._weighted[name]
+        if self._instances and name in self.sums:
+            right, missed = sums.value(self.sums[name])
             total = right + missed + false
             found["iIoU"] = float(right / total) if total else None
         return found

@@ -15,7 +15,9 @@ import numpy as np
 
 from datasets.spec import IGNORE
 from pipeline.errors import UserError
+from pipeline.evaluation import sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.sums import Sums
 
 LEVELS = 256
 SIDE, AHEAD, RESOLUTION = (-10.0, 10.0), (6.0, 46.0), 0.05
@@ -38,7 +40,7 @@ class KittiRoad:
 
     def __init__(self, calibration: Path | None) -> None:
         self._calibration = json.loads(calibration.read_text(encoding="utf-8")) if calibration else None
-        self._counts: dict[str, dict[str, np.ndarray]] = {"perspective": {}, "bird's-eye view": {}}
+        self.sums: Sums = {}
 
     def add(self, image: Scored) -> None:
         """Count an image.
@@ -61,14 +63,15 @@ class KittiRoad:
         counts = truth != IGNORE
         cells = (truth[counts] == 1).astype(np.int64) * LEVELS + levels[counts]
         found = np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
-        self._counts[view][group] = self._counts[view].get(group, np.zeros((2, LEVELS), np.int64)) + found
+        sums.add(self.sums, {f"{view}/{group}": found})
 
     def findings(self) -> Findings:
         """Give URBAN's six figures (prefixed `bev_` for the bird's-eye view), and a table of each view."""
         figures: dict[str, float | None] = {}
         tables = {}
         for view, prefix in (("perspective", ""), ("bird's-eye view", "bev_")):
-            groups = self._counts[view]
+            there = {name.partition("/"): counts for name, counts in self.sums.items()}
+            groups = {group: counts for (of, _, group), counts in there.items() if of == view}
             if groups:
                 pooled = {**dict(sorted(groups.items())), URBAN: np.sum(list(groups.values()), axis=0)}
                 tables[view.capitalize()] = {name: measures(counts) for name, counts in pooled.items()}

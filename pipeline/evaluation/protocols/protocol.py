@@ -6,6 +6,8 @@ from typing import Protocol as Interface
 
 import numpy as np
 
+from pipeline.evaluation.sums import Sums
+
 Table = Mapping[str, Mapping[str, float | None]]
 """{row: {column: value}}; None where a figure does not exist."""
 
@@ -46,7 +48,13 @@ class Findings:
 
 
 class Protocol(Interface):
-    """Collects image by image; memory does not grow with the number of images."""
+    """Collects image by image; memory does not grow with the number of images.
+
+    Attributes:
+        sums: All that it keeps of the images so far. Where several workers share a split, theirs are added up.
+    """
+
+    sums: Sums
 
     def add(self, image: Scored) -> None:
         """Count an image."""

@@ -35,6 +35,7 @@ def start(
     monkeypatch.setattr(launch.sys, "executable", str(program))
     monkeypatch.setattr(launch, "visible_gpus", lambda environment: [])
     monkeypatch.setattr(launch, "GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(launch, "KILL_SECONDS", 1.0)
     monkeypatch.delenv("SEGLINE_LOG_JSON", raising=False)
     code = launch.launch(2, ["recipe"], Workspace(tmp_path), max_restarts=restarts)
     return code, capfd.readouterr().out.splitlines()

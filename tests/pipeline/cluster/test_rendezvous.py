@@ -82,7 +82,7 @@ def test_a_worker_helps_where_it_is_called_and_ends_as_the_chief_does(workspace:
 def test_what_an_earlier_job_left_is_not_taken_for_an_answer(workspace: Workspace, helped: list[str]) -> None:
     folder = workspace.cluster(KEY)
     folder.mkdir(parents=True)
-    call = {"number": 1, "run": "r", "step": "old", "workers": ["me"]}
+    call = {"number": 1, "run": "r", "step": "old", "again": False, "workers": ["me"]}
     (folder / "chief.json").write_text(json.dumps({"name": "old", "beat": 9, "call": call, "over": 0}))
     (folder / "worker-1.json").write_text(json.dumps({"name": "me", "beat": 9, "job": "old", "failed": None}))
     with (

@@ -22,7 +22,7 @@ def batch(wrong: tuple[slice, slice], sure: float) -> Batch:
     truth[0][wrong] = 2
     of_truth = np.where(truth == prediction, sure, (1 - sure) / 2)
     answers = np.stack([prediction, np.full(truth.shape, sure), of_truth, of_truth], axis=-1).astype(np.float32)
-    return Batch(["a/b"], ["g"], np.zeros((1, 120, 160, 3), np.uint8), truth, prediction, np.zeros(0), answers)
+    return Batch(["a/b"], ["g"], [0], np.zeros((1, 120, 160, 3), np.uint8), truth, prediction, np.zeros(0), answers)
 
 
 def found(one: Batch) -> list:

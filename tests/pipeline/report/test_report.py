@@ -51,9 +51,9 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-def batch(name: str, group: str, seed: int) -> Batch:
+def batch(name: str, group: str, place: int) -> Batch:
     """One image of 24 x 32 whose left half is road and right half the class with the bad name; car is absent."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(place)
     labels = np.zeros((1, 24, 32), np.uint8)
     labels[:, :, 16:] = 1
     labels[:, :2] = 255
@@ -62,7 +62,7 @@ def batch(name: str, group: str, seed: int) -> Batch:
     confusion = np.zeros((1, 3, 3), np.int64)
     np.add.at(confusion[0], (labels[labels < 255], predictions[labels < 255]), 1)
     images = rng.integers(0, 256, (1, 24, 32, 3)).astype(np.uint8)
-    return Batch([name], [group], images, labels, predictions, confusion, answers)
+    return Batch([name], [group], [place], images, labels, predictions, confusion, answers)
 
 
 @pytest.fixture(scope="module")

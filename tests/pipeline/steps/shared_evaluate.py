@@ -1,0 +1,27 @@
+"""Run by test_shared_evaluate.py in processes of their own: the evaluate step, by one worker or by several."""
+
+import os
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipeline import recipe
+from pipeline.cluster import devices
+from pipeline.steps import evaluate
+from tests.pipeline.cluster import loopback
+
+
+def main(path: str, ingest: str, train: str, out: str, count: str, *settings: str) -> None:
+    """Evaluate on `count` devices of this process, with the other workers that TF_CONFIG names."""
+    if int(count) > 1:
+        loopback.replicas(int(count))
+    if int(count) > 1 and "TF_CONFIG" not in os.environ:
+        names = [f"/cpu:{index}" for index in range(int(count))]
+        devices.for_evaluation = lambda config: tf.distribute.MirroredStrategy(names)
+    config = recipe.load(path, ["data.manual_dir=unused", *settings]).only(("input", "model", "evaluate"))
+    evaluate.run(config, {"ingest": Path(ingest), "train": Path(train)}, Path(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

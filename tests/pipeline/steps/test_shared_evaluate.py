@@ -1,0 +1,60 @@
+"""The evaluate step by several workers and devices: every figure is that of one device, to the last digit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from datasets.camvid import sample
+from datasets.spec import DatasetSpec
+from models import catalog
+from pipeline import recipe
+from pipeline.config.recipe import Recipe
+from pipeline.steps import evaluate, ingest
+from pipeline.training import trained
+from tests.pipeline.cluster import loopback
+
+PROJECT = Path(__file__).parents[3]
+SCRIPT = Path(__file__).with_name("shared_evaluate.py")
+FILES = ("metrics.json", "verdict.json", "pictures/index.json")
+SETTINGS = ("evaluate.min_miou=0.1", "evaluate.resamples=200")
+
+
+def tiny(*settings: str) -> Recipe:
+    return recipe.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=unused", *settings])
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Five images of val, and a network that has learnt nothing: its answers are close calls."""
+    folder = tmp_path_factory.mktemp("inputs")
+    sample.write(folder / "raw", count=20, seed=1, size=(72, 96))
+    config, found = tiny(), {name: folder / name for name in ("ingest", "train")}
+    for path in found.values():
+        path.mkdir()
+    ingest.run(config.only(("data", "ingest")), {"raw": folder / "raw"}, found["ingest"])
+    spec = DatasetSpec.read(found["ingest"] / "spec.json")
+    trained.save(found["train"], catalog.build(config.model.name, spec.num_classes, config.model.options))
+    return found
+
+
+@pytest.fixture(scope="module")
+def alone(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("alone")
+    evaluate.run(tiny(*SETTINGS).only(("input", "model", "evaluate")), inputs, out)
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "devices"), [(1, 2), (2, 1), (2, 2)])
+def test_the_figures_are_those_of_one_device(
+    inputs: dict[str, Path], alone: Path, tmp_path: Path, workers: int, devices: int
+) -> None:
+    folders = [str(PROJECT / "tests/tiny.yaml"), str(inputs["ingest"]), str(inputs["train"]), str(tmp_path)]
+    shown = loopback.together(SCRIPT, [*folders, str(devices), *SETTINGS], workers)
+    assert [text.count("on 5 images of val") for text in shown] == [1, 0][:workers]
+    for name in FILES:
+        assert (tmp_path / name).read_text() == (alone / name).read_text(), name
+    assert (tmp_path / "per_image.npz").read_bytes() == (alone / "per_image.npz").read_bytes()
+    speed = json.loads((tmp_path / "speed.json").read_text())
+    assert (speed["workers"], speed["replicas"]) == (workers, workers * devices)
