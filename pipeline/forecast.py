@@ -48,8 +48,9 @@ def forecast(
         UserError: The raw folder is not there, or the shared storage cannot be asked.
     """
     with TemporaryDirectory() as scratch:
-        place = workspace if workspace.store.is_file() else replace(workspace, root=Path(scratch, "workspace"))
-        store = Store(place.store)
+        # Without a store finished results count all the same: their seals say what they are. Nothing is made here.
+        place = workspace if workspace.holds_results else replace(workspace, root=Path(scratch, "workspace"))
+        store = Store(place.store if place.store.is_file() else Path(scratch, "store.sqlite"))
         runner = Runner(place, recipe, RunFolder(Path(scratch)), store, wait=False)
         said: list[Forecast] = []
         anew: set[str] = set()

@@ -10,6 +10,8 @@ from pipeline.workspace import Workspace
 
 def lines(workspace: Workspace, limit: int) -> list[str]:
     """Say in lines of at most 80 columns what the newest `limit` runs did; the newest run comes first."""
+    if not workspace.store.is_file() and workspace.holds_results:
+        return [f"The store of {workspace.root} is gone: what ran is not known. `segline run` writes a new one."]
     if not workspace.store.is_file():
         return [f"Nothing has run in {workspace.root} yet. Begin with: segline run RECIPE"]
     store = Store(workspace.store)

@@ -56,6 +56,11 @@ class Workspace:
         """Folder whose subfolders TensorFlow Serving can watch."""
         return self.root / "serving"
 
+    @property
+    def holds_results(self) -> bool:
+        """Whether anything was ever made here, also where the store was lost since."""
+        return self.store.is_file() or (self.root / "artifacts").is_dir()
+
     def complete(self, step: str, key: str) -> Path | None:
         """Newest complete artifact of a step with this fingerprint: <key>, or <key>-2, <key>-3 ... after --rerun."""
         attempts = [path for path in self._attempts(step, key) if (path / SEAL).is_file()]

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.lineage.history import open_store
 from pipeline.lineage.store import Row, Store
 from pipeline.workspace import Workspace
 
@@ -18,9 +19,7 @@ def lines(workspace: Workspace, path: Path) -> list[str]:
     Raises:
         UserError: The store does not know the path.
     """
-    if not workspace.store.is_file():
-        raise UserError(f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR.")
-    store = Store(workspace.store)
+    store = open_store(workspace)
     found = _known(workspace, store, path)
     said: list[str] = []
     _trace(store, found, said, "", set())

@@ -122,12 +122,12 @@ def _store_facts(workspace: Workspace, run: Run) -> dict[str, dict[str, Any]]:
 
 
 def _modules(one: Mapping[str, dict[str, str]], two: Mapping[str, dict[str, str]]) -> list[Change]:
-    """Modules whose code differs in a step of both runs."""
-    both = [
-        {f"module {module}": code for step in one if step in two for module, code in run[step].items()}
-        for run in (one, two)
-    ]
-    return _changes(*both)
+    """Modules whose code differs in a step of both runs: it may have changed while a run was at work."""
+    found: dict[str, Change] = {}
+    for step in (step for step in one if step in two):
+        for module, before, now in _changes(one[step], two[step]):
+            found.setdefault(module, (f"module {module}", before, now))
+    return list(found.values())
 
 
 def _recipe(folder: Path) -> dict[str, Any]:

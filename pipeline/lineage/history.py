@@ -59,8 +59,18 @@ def open_store(workspace: Workspace) -> Store:
         UserError: There is none; it is not made.
     """
     if not workspace.store.is_file():
-        raise UserError(f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR.")
+        raise UserError(missing(workspace))
     return Store(workspace.store)
+
+
+def missing(workspace: Workspace) -> str:
+    """Say that there is no store, and what to do."""
+    if workspace.holds_results:
+        return (
+            f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or give `segline run` again: "
+            "it writes a new store, and reuses what is finished."
+        )
+    return f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR."
 
 
 def find(workspace: Workspace, name: str) -> Run:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import fingerprint, forecast
+from pipeline import fingerprint, forecast, status
 from pipeline import recipe as recipes
 from pipeline.graph import STEPS
 from pipeline.lineage.store import Store
@@ -272,6 +272,15 @@ def test_trial_steps_are_foreseen(bench: Bench) -> None:
     found = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
     assert found["train"].action == "run" and found["train"].reason.endswith("(train.batch_size auto)")
     assert not any("auto" in found[name].reason for name in found if name != "train")
+
+
+def test_a_lost_store_is_foreseen_to_cost_nothing(bench: Bench) -> None:
+    for path in bench.workspace.root.glob("store.sqlite*"):
+        path.unlink()
+    found = forecast.forecast(bench.workspace, recipes.load(str(bench.recipe)))
+    assert [one.action for one in found] == ["reuse"] * 5
+    assert not bench.workspace.store.exists()
+    assert "is gone" in status.lines(bench.workspace, 5)[0]
 
 
 def test_rerun_is_foreseen(bench: Bench) -> None:

@@ -17,7 +17,7 @@ from pipeline import commands
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.graph import RAW, Step
-from pipeline.lineage import diff, history, openlineage, reproduce
+from pipeline.lineage import ancestry, diff, history, openlineage, reproduce
 from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
@@ -124,6 +124,14 @@ def test_an_empty_workspace_is_said_and_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nothing").exists()
 
 
+def test_a_lost_store_is_told_from_an_empty_workspace(bench: Bench) -> None:
+    for path in bench.workspace.root.glob("store.sqlite*"):
+        path.unlink()
+    for ask in (lambda: history.runs(bench.workspace), lambda: ancestry.lines(bench.workspace, bench.raw)):
+        with pytest.raises(UserError, match=r"holds results, but its store\.sqlite is gone"):
+            ask()
+
+
 def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
     (bench.raw / "train/b").write_text("beta" * 1000)
     commands.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
@@ -142,6 +150,13 @@ def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
     assert diff.diff(bench.workspace, "one", "two").unknown == [
         "one: its folder was removed; recipe and libraries are not known"
     ]
+
+
+def test_diff_names_a_module_that_differed_in_one_step_alone() -> None:
+    """As where the code is changed while the first run is at work."""
+    one = {"train": {"models.fast": "1"}, "export": {"models.fast": "2"}}
+    two = {"train": {"models.fast": "2"}, "export": {"models.fast": "2"}, "ingest": {"datasets.spec": "3"}}
+    assert diff._modules(one, two) == [("module models.fast", "1", "2")]
 
 
 def test_a_run_is_made_anew_and_compared(bench: Bench) -> None:
