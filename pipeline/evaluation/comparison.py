@@ -99,9 +99,9 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
         figures = f"{_figure(found.ours)} {_figure(found.theirs)} {found.ours - found.theirs:>+8.4f}"
         lines.append(f"{title:<25} {figures}  {interval:<20} {verdict}")
     lines += ["", "A, B: better by more than noise. noise: other images could turn it round."]
-    total = len(comparison.differences)
-    if chance := round((1 - comparison.confidence) * total):
-        lines.append(f"By chance alone, some {chance} of {total} figures would seem better or worse.")
+    total, chance = len(comparison.differences), (1 - comparison.confidence) * len(comparison.differences)
+    if chance >= 0.5 and any(found.beyond_noise for found in comparison.differences.values()):
+        lines.append(f"By chance alone, about {chance:.0f} of {total} figures would seem better or worse.")
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
     return lines

@@ -68,6 +68,25 @@ def test_windows_are_averaged_as_a_plain_loop_does(data):
     np.testing.assert_allclose(ask(model, data, plan)[..., inference.CONFIDENCE], (total / count).max(-1), atol=1e-5)
 
 
+def test_a_pixel_of_tiles_is_answered_by_the_one_in_which_it_lies_most_centrally(data):
+    model, plan = network(5), WINDOWS[2]
+    tops, lefts = np.array([0, 12, 21]), np.array([0, 15, 30, 33])
+    # The distance to each tile's centre; of two that are as far, the later one answers.
+    down = np.abs(np.arange(37)[:, None] + 0.5 - (tops + 8))[:, ::-1].argmin(1)
+    across = np.abs(np.arange(53)[:, None] + 0.5 - (lefts + 10))[:, ::-1].argmin(1)
+    expected = np.zeros((2, 37, 53, CLASSES))
+    for row, top in enumerate(tops[::-1]):
+        for column, left in enumerate(lefts[::-1]):
+            seen = np.s_[:, top : top + 16, left : left + 20]
+            whole = np.zeros_like(expected)
+            whole[seen] = tf.nn.softmax(model(tf.cast(data[0][seen], tf.float32))).numpy()
+            mine = (down == row)[:, None] & (across == column)
+            expected[:, mine] = whole[:, mine]
+    found = ask(model, data, plan)
+    np.testing.assert_allclose(found[..., inference.CONFIDENCE], expected.max(-1), atol=1e-5)
+    np.testing.assert_array_equal(found[..., inference.PREDICTION], expected.argmax(-1))
+
+
 def test_scales_and_mirror_images_are_averaged_as_a_plain_loop_does(data):
     model, plan = network(5), Inference(scales=(1.0, 0.5), flip=True)
     images, total = tf.cast(data[0], tf.float32), 0.0
