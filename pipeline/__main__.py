@@ -106,8 +106,6 @@ def check(options: argparse.Namespace) -> int:
 
 def list_recipes(_: argparse.Namespace) -> None:
     """Name the recipes that come with Segline."""
-    import textwrap
-
     from pipeline import recipe as recipes
 
     widest = max(map(len, recipes.names()))

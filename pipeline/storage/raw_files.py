@@ -28,9 +28,13 @@ def local(data: DataConfig) -> Path:
 
 def missing(data: DataConfig) -> str:
     """Say that there is no raw folder, and what it should hold."""
+    if data.layout_file:
+        wanted = f"the images and masks that {data.layout_file} describes"
+    else:
+        wanted = f"the raw files of {data.name}: {', '.join(data.spec().sources)}"
     return (
         f"data.manual_dir: there is no folder {str(data.manual_dir)!r} (looked from {Path.cwd()}). "
-        f"It should hold the raw files of {data.name}: {', '.join(data.spec().sources)}."
+        f"It should hold {wanted}."
     )
 
 

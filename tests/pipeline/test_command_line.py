@@ -9,6 +9,8 @@ import pytest
 import pipeline
 from pipeline.__main__ import _parser, main
 from pipeline.cli.headings import HEADINGS
+from pipeline.config.recipe import DataConfig
+from pipeline.storage import raw_files
 
 RECIPE = """
 data: {name: camvid, manual_dir: nowhere}
@@ -93,3 +95,11 @@ def test_the_list_of_recipes_fits_a_terminal(capsys: pytest.CaptureFixture[str])
     assert main(["recipes"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) > 10 and max(map(len, shown)) <= 80
+
+
+def test_a_folder_that_is_not_there_is_told_with_what_it_should_hold(tmp_path: Path) -> None:
+    told = raw_files.missing(DataConfig(name="camvid", manual_dir=tmp_path / "nope"))
+    assert "there is no folder" in told and "the raw files of camvid: train, trainannot" in told
+    layout = tmp_path / "segline.yaml"
+    told = raw_files.missing(DataConfig(name="image_folder", manual_dir=tmp_path / "nope", layout=layout))
+    assert told.endswith(f"It should hold the images and masks that {layout} describes.")
