@@ -1,6 +1,6 @@
 """Raw masks -> train ids, and train ids -> the PNG that a record holds."""
 
-import io
+import struct
 import zlib
 from collections.abc import Mapping
 
@@ -12,6 +12,11 @@ from datasets.spec import IGNORE
 
 INVALID = 254
 """Marks raw values that no mask may hold. So train ids are 0..253, or IGNORE."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+FILTER_UP = 2
+"""PNG's number of the filter that subtracts the row above, modulo 256."""
 
 SHOWN_VALUES = 20
 """Values that a message lists; the others are counted."""
@@ -77,11 +82,22 @@ def lookup(raw: np.ndarray, table: np.ndarray) -> np.ndarray:
 def encode(train_ids: np.ndarray) -> bytes:
     """Encode train ids, uint8 [H, W], as an 8-bit grey PNG.
 
-    Run-length matching suits masks: a third smaller than zlib's own way at its fastest, in the same 1.4 ms of 360x480.
+    Every row is written as its difference from the one above (filter Up). Pillow chooses a filter row by row: a third
+    smaller, but 1.1 ms of 360x480 instead of 0.4, and every training that decodes it anew takes 0.6 ms instead of 0.4.
     """
-    file = io.BytesIO()
-    Image.fromarray(train_ids).save(file, "PNG", compress_level=1, compress_type=zlib.Z_RLE)
-    return file.getvalue()
+    height, width = train_ids.shape
+    rows = np.empty((height, 1 + width), np.uint8)
+    rows[:, 0] = FILTER_UP
+    rows[:1, 1:] = train_ids[:1]
+    np.subtract(train_ids[1:], train_ids[:-1], out=rows[1:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey, and what PNG has but one kind of
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    return PNG_SIGNATURE + b"".join(_chunk(kind, content) for kind, content in parts)
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """A part of a PNG file (W3C, PNG specification, section 5.3)."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def decode(content: bytes) -> np.ndarray:

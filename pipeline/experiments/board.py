@@ -12,12 +12,22 @@ from typing import Any
 from pipeline import recipe as recipes
 from pipeline.config.recipe import settings
 from pipeline.errors import UserError
+from pipeline.fingerprint import PROJECT
 from pipeline.lineage.store import Store
 from pipeline.quiet import ENVIRONMENT, quiet
 from pipeline.workspace import SEAL, Workspace, read_seal
 
 REFRESH_SECONDS = 5.0
 """Time between two looks for new trainings."""
+
+PROGRAM = """
+from pipeline.quiet import quiet
+with quiet():
+    import tensorflow
+from tensorboard.main import run_main
+run_main()
+"""
+"""TensorBoard, whose greeting holds the address, without TensorFlow's."""
 
 METRICS = ("final/miou", "final/pixel_accuracy", "final/val_loss", "final/epoch", "epoch/loss", "train/images_per_s")
 """What the page HParams shows of each training."""
@@ -34,12 +44,12 @@ def serve(workspace: Workspace, port: int | None) -> int:
     found = refresh(workspace, view)
     if not found:
         raise UserError(f"No training has begun in {workspace.root} yet. Begin with: segline run RECIPE")
-    print(f"tensorboard of {len(found)} trainings; Ctrl-C ends it", flush=True)
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(view), "--host", "localhost"]
+    print(f"tensorboard of {len(found)} training{'s' * (len(found) > 1)}; Ctrl-C ends it", flush=True)
+    command = [sys.executable, "-P", "-c", PROGRAM, "--logdir", str(view), "--host", "localhost"]
     command += [] if port is None else ["--port", str(port)]
     command += ["--reload_interval", str(round(REFRESH_SECONDS))]
-    # Its greeting holds the address; TensorFlow's own is dropped.
-    child = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT})
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    child = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT, "PYTHONPATH": path})
     try:
         while True:
             with suppress(subprocess.TimeoutExpired):

@@ -77,7 +77,10 @@ class Logbook(AbstractContextManager["Logbook"]):
 
     def epoch(self, done: int, entry: Entry, found: Validation | None) -> None:
         """Tell of a finished epoch, after `done` steps of the training."""
-        self._scalars(done, {"epoch/loss": entry["loss"], "epoch/seconds": entry["seconds"]})
+        seconds = (
+            {"epoch/seconds": entry["seconds"]} if entry["seconds"] else {}
+        )  # of one step, which compiles: unknown
+        self._scalars(done, {"epoch/loss": entry["loss"], **seconds})
         if found:
             self._scalars(done, {f"val/{name}": value for name, value in found.scalars().items()})
             for name, picture in found.pictures.items():

@@ -80,8 +80,12 @@ def test_a_table_refuses_what_a_byte_cannot_hold(train_ids: dict[int, int]) -> N
         labels.id_table(train_ids)
 
 
-def test_encoding_is_lossless() -> None:
-    train_ids = np.random.default_rng(0).choice(np.array([0, 5, 10, IGNORE], np.uint8), (37, 53))
-    with Image.open(io.BytesIO(labels.encode(train_ids))) as image:
+@pytest.mark.parametrize("size", [(37, 53), (1, 1), (1, 9), (9, 1)])
+def test_encoding_is_lossless(size: tuple[int, int]) -> None:
+    train_ids = np.random.default_rng(0).choice(np.array([0, 5, 253, IGNORE], np.uint8), size)
+    content = labels.encode(train_ids)
+    with Image.open(io.BytesIO(content)) as image:
+        image.verify()  # checksums
+    with Image.open(io.BytesIO(content)) as image:
         assert image.mode == "L"
         np.testing.assert_array_equal(np.asarray(image), train_ids)
