@@ -1,6 +1,7 @@
 """`segline tensorboard`: every training of a workspace side by side, under the name of the run that made it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,9 @@ from pipeline.workspace import SEAL, Workspace, read_seal
 
 REFRESH_SECONDS = 5.0
 """Time between two looks for new trainings."""
+
+SHOWN = ("events.out.*", "plugins/profile/*")
+"""What of a training's events TensorBoard reads."""
 
 PROGRAM = """
 from pipeline.quiet import quiet
@@ -62,18 +66,31 @@ def serve(workspace: Workspace, port: int | None) -> int:
 
 
 def refresh(workspace: Workspace, view: Path) -> dict[str, Path]:
-    """Make `view` a folder with one link for each training, {run that made it: its events}."""
+    """Make `view` hold a folder for each training, under the name of the run that made it; give {run: its events}."""
     view.mkdir(parents=True, exist_ok=True)
     found = trainings(workspace)
-    for link in view.iterdir():
-        if link.is_symlink() and (link.name not in found or link.readlink() != found[link.name]):
-            link.unlink()
-    new = [name for name in found if not (view / name).is_symlink()]
-    for name in new:
-        (view / name).symlink_to(found[name])
+    for place in view.iterdir():
+        if place.is_symlink() or (place.is_dir() and place.name not in found):
+            place.unlink() if place.is_symlink() else shutil.rmtree(place)
+    new = [run for run in found if not (view / run).is_dir()]
+    for run, events in found.items():
+        _link(events, view / run)
     if new:
         _write_columns(workspace, view, list(found))
     return found
+
+
+def _link(events: Path, place: Path) -> None:
+    """Link each file and each profile of a training: the page Profile follows no links to the folders above them."""
+    wanted = {place / path.relative_to(events): path for part in SHOWN for path in events.glob(part)}
+    for path in place.rglob("*"):
+        if path.is_symlink() and (path not in wanted or path.readlink() != wanted[path]):
+            path.unlink()
+    place.mkdir(exist_ok=True)
+    for path, target in wanted.items():
+        if not path.is_symlink():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(target)
 
 
 def trainings(workspace: Workspace) -> dict[str, Path]:

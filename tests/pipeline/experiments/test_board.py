@@ -30,9 +30,12 @@ def workspace(tmp_path: Path) -> Workspace:
     begin(made, "first", "1e-3")
     events = tmp_path / "artifacts/train/abc/events"
     events.mkdir(parents=True)
+    (events / "events.out.tfevents.1").write_bytes(b"")
+    (events / "plugins/profile/now").mkdir(parents=True)
     (events.parent / "artifact.json").write_text(json.dumps({"run": "first"}))
     begin(made, "second", "3e-3")
     (made.partial("train", "def") / "events").mkdir(parents=True)
+    (made.partial("train", "def") / "events/events.out.tfevents.2").write_bytes(b"")
     store = Store(made.store)
     store.begin_run("second", "tiny", "segline run tiny", "git", "running")
     store.begin("second", "train", "for the first time", "def", "{}")
@@ -43,11 +46,15 @@ def workspace(tmp_path: Path) -> Workspace:
 def test_trainings_done_and_going_on_are_found_by_their_run(workspace: Workspace, tmp_path: Path) -> None:
     view = tmp_path / "view"
     assert set(board.refresh(workspace, view)) == {"first", "second"}
-    assert (view / "first").resolve() == tmp_path / "artifacts/train/abc/events"
+    events = tmp_path / "artifacts/train/abc/events"
+    for name in ("events.out.tfevents.1", "plugins/profile/now"):
+        assert (view / "first" / name).resolve() == events / name
+    assert not (view / "first").is_symlink() and not (view / "first/plugins/profile").is_symlink()
     workspace.partial("train", "def").rename(tmp_path / "artifacts/train/def")
     (tmp_path / "artifacts/train/def/artifact.json").write_text(json.dumps({"run": "second"}))
     board.refresh(workspace, view)
-    assert (view / "second").resolve() == tmp_path / "artifacts/train/def/events"
+    name = "events.out.tfevents.2"
+    assert (view / "second" / name).resolve() == tmp_path / "artifacts/train/def/events" / name
     assert len(list(view.iterdir())) == 3  # and what HParams shows
 
 
