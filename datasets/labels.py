@@ -91,7 +91,7 @@ def encode(train_ids: np.ndarray) -> bytes:
     rows[:1, 1:] = train_ids[:1]
     np.subtract(train_ids[1:], train_ids[:-1], out=rows[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)  # 8 bits, grey, and what PNG has but one kind of
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b""))
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
     return PNG_SIGNATURE + b"".join(_chunk(kind, content) for kind, content in parts)
 
 
