@@ -13,7 +13,7 @@ class Watch:
 
     A child that has beaten once must beat again within the time. Before, it may take as long as it needs to load,
     connect and compile: there the collective operations of the others run into their own timeout.
-    After its end mark it may take as long as it needs, too: it publishes alone.
+    After its end mark it may take as long as it needs, too, whatever becomes of the others: it ends alone.
 
     Args:
         timeout_s: Seconds without a beat after which the child hangs.
@@ -23,6 +23,7 @@ class Watch:
     def __init__(self, timeout_s: float, trouble: Callable[[], str | None]) -> None:
         self._timeout, self._trouble = timeout_s, trouble
         self._beaten: float | None = None
+        self._ends = False
         self._listening, self._speaking = os.pipe()
         for end in (self._listening, self._speaking):
             os.set_blocking(end, False)
@@ -41,7 +42,9 @@ class Watch:
         """Say why the child must be ended now; None: all is well."""
         with suppress(BlockingIOError):
             while heard := os.read(self._listening, 4096):
-                self._beaten = None if heard.endswith(END) else time.monotonic()
+                self._beaten, self._ends = time.monotonic(), heard.endswith(END)
+        if self._ends:
+            return None
         if self._beaten is not None and time.monotonic() - self._beaten > self._timeout:
             return (
                 f"no step was done for {self._timeout:g} s (train.timeout_s): this worker hangs, or waits for one that "

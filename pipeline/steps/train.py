@@ -21,6 +21,7 @@ from pipeline import json_file
 from pipeline.cluster import devices, pulse, worker_lost
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import Recipe, TrainConfig
+from pipeline.errors import Interrupted
 from pipeline.input import input_check, records
 from pipeline.training import batch_size, not_finite, trained
 from pipeline.training.checkpoints import Checkpoints
@@ -61,7 +62,11 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         job = make_job(config, inputs, images // config.train.images, strategy)
         if team.is_chief:
             _begin(config, job, team)
-        state = Trainer(job, checkpoints, out).run()
+        try:
+            state = Trainer(job, checkpoints, out).run()
+        except Interrupted:
+            pulse.end()
+            raise
         if team.is_chief:
             (out / not_finite.FILE).unlink(missing_ok=True)
             _write(out, job.model, state)

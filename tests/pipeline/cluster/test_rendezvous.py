@@ -142,7 +142,8 @@ def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
 def test_a_child_that_beats_no_more_is_ended() -> None:
     import os
 
-    watch = Watch(0.05, lambda: None)
+    elsewhere: list[str] = []
+    watch = Watch(0.05, lambda: elsewhere[0] if elsewhere else None)
     time.sleep(0.1)
     assert watch.reason() is None  # it has not begun
     os.write(watch.pipe, b"..")
@@ -152,5 +153,6 @@ def test_a_child_that_beats_no_more_is_ended() -> None:
     os.write(watch.pipe, b".!")
     assert watch.reason() is None
     time.sleep(0.1)
+    elsewhere.append("worker 1 has ended")
     assert watch.reason() is None  # it publishes, alone
     watch.close()
