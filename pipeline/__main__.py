@@ -25,7 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UserError.exit_code
     from pipeline import json_lines
 
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and (told := headings.unknown(given[0])):
+        print(told, file=sys.stderr)
+        return UserError.exit_code
+    options = _parser().parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text; standard error does so by itself
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.

@@ -1,6 +1,7 @@
 """The headings under which `segline --help` lists the commands, the most used first."""
 
 import argparse
+import difflib
 
 HEADINGS = {
     "day to day": ("run", "explain", "status", "runs", "tensorboard"),
@@ -15,6 +16,16 @@ HEADINGS = {
 
 FIRST = next(iter(HEADINGS))
 """Heading of the parser's own list of commands; the others are put in between."""
+
+
+def unknown(word: str) -> str:
+    """Say that `word` is no command, and which is nearest; nothing where it is one, or an option."""
+    names = [name for heading in HEADINGS.values() for name in heading]
+    if word in names or word.startswith("-"):
+        return ""
+    near = difflib.get_close_matches(word, names, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    return f"segline: there is no command {word!r}.{guess} `segline --help` lists all."
 
 
 class Formatter(argparse.HelpFormatter):

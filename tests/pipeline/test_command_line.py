@@ -103,3 +103,10 @@ def test_a_folder_that_is_not_there_is_told_with_what_it_should_hold(tmp_path: P
     layout = tmp_path / "segline.yaml"
     told = raw_files.missing(DataConfig(name="image_folder", manual_dir=tmp_path / "nope", layout=layout))
     assert told.endswith(f"It should hold the images and masks that {layout} describes.")
+
+
+def test_a_command_that_does_not_exist_is_one_line_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runn", "demo"]) == 2
+    assert capsys.readouterr().err == (
+        "segline: there is no command 'runn'. Did you mean 'run'? `segline --help` lists all.\n"
+    )
