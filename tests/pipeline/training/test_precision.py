@@ -1,0 +1,106 @@
+"""mixed_bfloat16 and mixed_float16: computed in 16 bits, kept in 32, and resumed to the same bits."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import recipe
+from pipeline.training.calls import Call
+from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.job import Job
+from pipeline.training.recipe_job import make_job
+from pipeline.training.trainer import Trainer
+
+TINY = str(Path(__file__).parents[2] / "tiny.yaml")
+STEPS = 2
+PRECISIONS = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
+
+
+@pytest.fixture(scope="module")
+def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
+    return {"ingest": ingested, "validate": validated}
+
+
+def make(inputs: dict[str, Path], precision: str) -> Job:
+    keras.utils.set_random_seed(0)
+    settings = ["data.manual_dir=unused", f"train.precision={precision}", "train.samples=0"]
+    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    job = make_job(config, inputs, STEPS, tf.distribute.OneDeviceStrategy("/cpu:0"))
+    return replace(job, validate=None, checkpoint_seconds=1e-9)
+
+
+def variables(job: Job) -> dict[str, np.ndarray]:
+    """Weights, the optimiser's state, and the loss scale with its counter."""
+    found = (*job.model.variables, *job.optimizer.variables)
+    # Keras numbers what has no name anew in each model: "seed_generator_3".
+    return {f"{place} {variable.path.split('/')[-1]}": variable.numpy() for place, variable in enumerate(found)}
+
+
+class Killed(Exception):
+    pass
+
+
+def dies_after(job: Job, calls: int) -> Job:
+    """The same training, whose process dies after so many steps."""
+    made, left = job.take(0), [calls]
+
+    def take(batches: Iterator[Any], count: int) -> Call:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return made(batches, count)
+
+    return replace(job, take=lambda epoch: take)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_it_trains_finite_float32_weights_and_resumes_to_the_same_bits(
+    inputs: dict[str, Path], tmp_path: Path, precision: str
+) -> None:
+    def train(folder: Path, job: Job) -> Job:
+        folder.mkdir(exist_ok=True)
+        state = Trainer(job, Checkpoints(folder / "checkpoints"), folder).run()
+        assert len(state.history) == 2 and all(np.isfinite(entry["loss"]) for entry in state.history)
+        return job
+
+    job = make(inputs, precision)
+    before = variables(job)
+    assert (
+        job.model.output.dtype == "float32"
+        and job.model.get_layer("stem_a_conv").compute_dtype == (PRECISIONS[precision])
+    )
+    assert isinstance(job.optimizer, keras.optimizers.LossScaleOptimizer) == (precision == "mixed_float16")
+    whole = variables(train(tmp_path / "whole", job))
+    kernel = next(iter(whole))
+    assert kernel == "0 kernel" and np.abs(whole[kernel] - before[kernel]).max() > 1e-3
+    for path, array in whole.items():
+        assert array.dtype != np.float16 and np.isfinite(array.astype(np.float64)).all(), path
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(Killed):
+        train(tmp_path / "cut", dies_after(make(inputs, precision), 3))
+    resumed = variables(train(tmp_path / "cut", make(inputs, precision)))
+    assert [path for path, array in whole.items() if not np.array_equal(resumed[path], array)] == []
+
+
+def test_a_gradient_that_overflows_lowers_the_scale_and_changes_no_weight(inputs: dict[str, Path]) -> None:
+    job = make(inputs, "mixed_float16")
+    take, batches = job.take(0), job.batches(0, 0)
+    assert float(job.optimizer.dynamic_scale.numpy()) == 2**15
+    job.optimizer.dynamic_scale.assign(2.0**40)
+    weights = [variable.numpy() for variable in job.model.trainable_variables]
+    (overflown,) = take(batches, 1).figures
+    assert overflown["finite"] == 1 and not np.isfinite(overflown["gradient_norm"])
+    assert float(job.optimizer.dynamic_scale.numpy()) == 2.0**39
+    for variable, array in zip(job.model.trainable_variables, weights, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), array)
+    job.optimizer.dynamic_scale.assign(2.0**10)
+    (fine,) = take(batches, 1).figures
+    assert np.isfinite(fine["gradient_norm"]) and fine["gradient_norm"] < 100  # unscaled again
+    assert np.abs(job.model.trainable_variables[0].numpy() - weights[0]).max() > 0
