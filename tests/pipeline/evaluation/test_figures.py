@@ -58,8 +58,18 @@ def test_slices_add_up_and_the_weakest_comes_first():
     assert (night["group"], night["images"], night["pixels"]) == ("night", 1, 5)
     assert day["iou"] == {"road": pytest.approx(4 / 6), "sky": pytest.approx(2 / 4)}
     assert night["miou"] == pytest.approx((1 / 5 + 1 / 3) / 2) and night["miou"] < day["miou"]
+
+
+def test_a_group_of_few_images_has_no_interval():
+    rng = np.random.default_rng(0)
+    days, nights = bootstrap.FEWEST, bootstrap.FEWEST - 1
+    truth = rng.integers(10, 20, (days + nights, 2))
+    hits, groups = truth - rng.integers(0, 9, truth.shape), ("day",) * days + ("night",) * nights
+    predicted = hits + (truth - hits)[:, ::-1]  # what one class loses, the other is given
+    counts = ImageCounts(tuple(map(str, range(len(groups)))), groups, hits, truth, predicted)
     ranges = bootstrap.of_slices(counts, CLASSES[:2], replicates=200, confidence=0.9)
-    assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]  # one image has no spread
+    day = next(slice_ for slice_ in figures.slices(counts, CLASSES[:2]) if slice_["group"] == "day")
+    assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]
 
 
 def test_the_pairs_that_cost_most_pixels():
