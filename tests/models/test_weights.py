@@ -32,7 +32,7 @@ def test_a_file_is_read_by_name_without_segline(file) -> None:
 def test_a_file_that_does_not_fit_is_refused_in_one_line(file) -> None:
     with pytest.raises(ModelError, match=r"weights\.h5 cannot be loaded into model 'fast': it is of") as caught:
         catalog.restore("fast", 6, SMALL, file)
-    assert "logits/kernel is [1, 1, 8, 5] there and [1, 1, 8, 6] here" in str(caught.value)
+    assert "logits/kernel is [1, 1, 4, 5] there and [1, 1, 4, 6] here" in str(caught.value)
     with pytest.raises(ModelError, match=r"and \d+ more\)\.$") as caught:
         catalog.restore("unet", 5, {"width": 4}, file)
     assert "it lacks bottom_a_conv/kernel" in str(caught.value) and "\n" not in str(caught.value)

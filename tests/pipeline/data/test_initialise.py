@@ -155,7 +155,7 @@ def test_the_recipe_that_is_written_is_one(tmp_path: Path, monkeypatch: pytest.M
     assert recipe.data.spec().classes == ("background", "object")
     before = (tmp_path / "my_set.yaml").read_text()
     assert cli.main(["init", 'my "set"']) == 2
-    assert "there already. --force writes anew" in capsys.readouterr().err
+    assert "there already. --force writes anew" in " ".join(capsys.readouterr().err.split())
     assert cli.main(["init", 'my "set"', "--force"]) == 0
     assert (tmp_path / "my_set.yaml").read_text() == before
 

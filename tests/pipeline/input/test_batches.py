@@ -288,7 +288,7 @@ def test_settings_that_contradict_each_other_are_refused(settings: dict, told: s
 def test_two_devices_augment_their_shares_as_the_host_does(folder: Path) -> None:
     """Mixing included: whom an example is mixed with depends on the example alone."""
     script = Path(__file__).with_name("mirrored_input.py")
-    project = script.parents[2]
+    project = script.parents[3]
     told = subprocess.run(
         [sys.executable, script, folder],
         env={**os.environ, "PYTHONPATH": str(project)},

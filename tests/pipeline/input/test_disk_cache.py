@@ -56,7 +56,7 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys, numpy as np
 from pathlib import Path
-from pipeline import disk_cache
+from pipeline.input import disk_cache
 def half():
     yield np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), 0
     os.kill(os.getpid(), signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_killed_process_leaves_neither_a_lock_nor_half_a_cache(tmp_path: Path)
 SLOW = """
 import sys, time, numpy as np
 from pathlib import Path
-from pipeline import disk_cache
+from pipeline.input import disk_cache
 def one():
     time.sleep(0.5)
     print("made", flush=True)
