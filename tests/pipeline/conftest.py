@@ -1,6 +1,6 @@
 """Storages for the tests of pipeline/: servers on loopback that speak S3 and Google Cloud Storage."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -100,19 +100,30 @@ class Google(Storage):
         return {"STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{self.port}", "NO_GCE_CHECK": "true"}
 
 
-@pytest.fixture(scope="session", params=[S3, Google], ids=lambda kind: kind.scheme)
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[type[Storage]], Storage]]:
+    """One server of each kind for all tests. Not a parameter: pytest would end a server as often as it changes."""
+    made: dict[type[Storage], Storage] = {}
+
+    def start(kind: type[Storage]) -> Storage:
+        if kind not in made:
+            made[kind] = kind(tmp_path_factory.mktemp("storage"))
+        return made[kind]
+
+    yield start
+    for server in made.values():
+        server.stop()
+
+
+@pytest.fixture(params=[S3, Google], ids=lambda kind: kind.scheme)
+def storage(
+    request: pytest.FixtureRequest, servers: Callable[[type[Storage]], Storage], monkeypatch: pytest.MonkeyPatch
+) -> Storage:
+    """A server with an empty bucket; the environment names it."""
     library, emulator = {"s3": ("s3fs", "moto.server"), "gs": ("gcsfs", "gcp_storage_emulator")}[request.param.scheme]
     pytest.importorskip(emulator, reason=f"the extra `test` brings {emulator}")
     pytest.importorskip(library, reason=f"the extra `test` brings {library}")
-    made = request.param(tmp_path_factory.mktemp("storage"))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def storage(server: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    """One server of each kind for all tests, with an empty bucket; the environment names it."""
+    server = servers(request.param)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     if server.scheme == "gs":
