@@ -61,7 +61,7 @@ def builder_class(name: str) -> Any:
 def sample(name: str) -> ModuleType:
     """Give the module that writes sample data in the dataset's own on-disk layout.
 
-    It holds `write(out, *, count, seed, size=..., config=None, dry_run=False)`.
+    It holds `write`, that of a datasets.sample_folder.Sampler.
     """
     return _module(name, "sample")
 

@@ -4,8 +4,9 @@ import glob
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -18,17 +19,106 @@ STAMP = "sample.json"
 PARTIAL = ".partial"
 """Ends the name of a folder that is being drawn: ".<name>.<host>-<process>.partial"."""
 
-Draw = Callable[[Path], Iterator[None]]
-"""Writes the files into the folder that it is given, and yields after each scene."""
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be drawn.
+
+    Attributes:
+        config: Name of the configuration.
+        splits: {split: number of scenes}.
+        folders: {folder below the sample's: number of files in it}, to tell a whole sample from one that lost files.
+        draw: Writes the files into the folder that it is given, and yields after each scene.
+    """
+
+    config: str
+    splits: Mapping[str, int]
+    folders: Mapping[str, int]
+    draw: Callable[[Path], Iterator[None]]
 
 
-def check(*, count: int, seed: int, size: tuple[int, int]) -> None:
-    """Raise DatasetError where a setting makes no sense. `size` is height and width in pixels."""
-    if count < 1 or min(size) < 16 or seed < 0:
-        raise DatasetError(
-            "Sample data needs count >= 1, seed >= 0 and a size of at least 16 x 16 pixels. "
-            f"Received: count {count}, seed {seed}, size {size[0]} x {size[1]}."
-        )
+class Planner(Protocol):
+    """Says what to draw."""
+
+    def __call__(self, config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+        """Plan `count` scenes of [height, width] `size`, each a function of (seed, its number) alone.
+
+        Raises:
+            DatasetError: There is no such configuration (None is the first), or it cannot have so many scenes.
+        """
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Writes sample data of one dataset.
+
+    Attributes:
+        dataset: Its name.
+        layout: Whose layout it is, as in "CamVid's".
+        version: Raise it with every change of what is drawn, so that older samples are not taken for today's.
+        size: Height and width of a scene where none is given, pixels.
+        plan: Says what to draw.
+    """
+
+    dataset: str
+    layout: str
+    version: int
+    size: tuple[int, int]
+    plan: Planner
+
+    def write(
+        self,
+        out: Path,
+        *,
+        count: int,
+        seed: int,
+        size: tuple[int, int] | None = None,
+        config: str | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, int]:
+        """Write sample data; what is there already from the same settings is left alone.
+
+        The data appears whole or not at all: it is drawn in a hidden folder beside `out`, which is renamed at the end.
+
+        Args:
+            out: Folder to make.
+            count: Number of scenes over all splits.
+            seed: Scene i is a function of (seed, i) alone.
+            size: Height and width, pixels; None: the dataset's own choice.
+            config: Configuration whose layout it is; None: the first.
+            dry_run: Say what would be drawn and draw nothing.
+
+        Returns:
+            Number of scenes of each split.
+
+        Raises:
+            DatasetError: A setting makes no sense, or `out` holds something else or cannot be written.
+        """
+        size = size or self.size
+        if count < 1 or min(size) < 16 or seed < 0:
+            raise DatasetError(
+                "Sample data needs count >= 1, seed >= 0 and a size of at least 16 x 16 pixels. "
+                f"Received: count {count}, seed {seed}, size {size[0]} x {size[1]}."
+            )
+        plan = self.plan(config, count=count, seed=seed, size=size)
+        stamp = {
+            "dataset": self.dataset,
+            "config": plan.config,
+            "version": self.version,
+            "count": count,
+            "seed": seed,
+            "size": list(size),
+        }
+        out = Path(out)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            _check_same(out, stamp, plan.folders)
+            print(f"{out} holds this sample already: left as it is")
+        else:
+            scenes = f"{count} scene{'s' * (count > 1)} in {self.layout} layout"
+            print(f"{'Would draw' if dry_run else 'Drawing'} {scenes} ...", flush=True)
+            if not dry_run:
+                _draw(out, plan, stamp)
+        return dict(plan.splits)
 
 
 def share(count: int) -> dict[str, int]:
@@ -39,46 +129,14 @@ def share(count: int) -> dict[str, int]:
     return {split: number for split, number in sizes.items() if number}
 
 
-def write(
-    out: Path,
-    draw: Draw,
-    *,
-    stamp: Mapping[str, Any],
-    folders: Mapping[str, int],
-    layout: str,
-    dry_run: bool = False,
-) -> None:
-    """Write sample data; what is there already from the same settings is left alone.
-
-    The data appears whole or not at all: it is drawn in a hidden folder beside `out`, which is renamed at the end.
-
-    Args:
-        out: Folder to make.
-        draw: Writes the files.
-        stamp: All settings that decide what is drawn: dataset, configuration, version, count, seed, size.
-        folders: {folder below `out`: number of files in it}, to tell a whole sample from one that lost files.
-        layout: Whose layout it is, as in "CamVid's".
-        dry_run: Check everything, write nothing.
-
-    Raises:
-        DatasetError: `out` holds something else, or cannot be written.
-    """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        _check_same(out, stamp, folders)
-        print(f"{out} holds this sample already: left as it is")
-        return
-    count = stamp["count"]
-    print(
-        f"{'Would draw' if dry_run else 'Drawing'} {count} scene{'s' * (count > 1)} in {layout} layout ...", flush=True
-    )
-    if dry_run:
-        return
+def _draw(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> None:
+    """Draw into a folder beside `out`, stamp it and give it its name."""
     _sweep(out)
     partial = out.with_name(f".{out.name}.{signature()}{PARTIAL}")
     try:
         partial.mkdir(parents=True)
-        for _ in tqdm(draw(partial), total=count, desc="sample", unit=" scenes", leave=False, disable=None):
+        scenes = plan.draw(partial)
+        for _ in tqdm(scenes, total=stamp["count"], desc="sample", unit=" scenes", leave=False, disable=None):
             pass
         (partial / STAMP).write_text(json.dumps(stamp, indent=2) + "\n", encoding="utf-8")
         partial.rename(out)

@@ -12,11 +12,9 @@ from datasets.camvid import layouts
 from datasets.camvid.classes import FULL, GROUPS, VOID
 from datasets.camvid.splits import IDS
 from datasets.errors import DatasetError
+from datasets.sample_folder import Plan, Sampler
 from datasets.scenes import Surface
 from datasets.spec import DatasetSpec
-
-VERSION = 1
-"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
 """The real set's drives. Each has a light of its own here, and all are in every split."""
@@ -42,51 +40,13 @@ CLASS_OF = {
 """Which of the 32 classes a surface is; the others are Void."""
 
 
-def write(
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    size: tuple[int, int] = (360, 480),
-    config: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, int]:
-    """Write sample data; see datasets.sample_folder.
-
-    Args:
-        out: Folder to make.
-        count: Number of scenes over all splits.
-        seed: Scene i is a function of (seed, i) alone.
-        size: Height and width, pixels.
-        config: Configuration whose layout it is; None: the first.
-        dry_run: Say what would be drawn and draw nothing.
-
-    Returns:
-        Number of scenes of each split.
-
-    Raises:
-        DatasetError: A setting makes no sense, or `out` holds something else.
-    """
+def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+    """Plan scenes of every split in turn; see datasets.sample_folder.Planner."""
     spec = catalog.spec("camvid", config)
-    sample_folder.check(count=count, seed=seed, size=size)
     splits = _splits(spec.config, count)
     _check_count(spec, splits)
-    sample_folder.write(
-        out,
-        partial(_draw, config=spec.config, splits=splits, seed=seed, size=size),
-        stamp={
-            "dataset": spec.name,
-            "config": spec.config,
-            "version": VERSION,
-            "count": count,
-            "seed": seed,
-            "size": list(size),
-        },
-        folders=_folders(spec.config, splits),
-        layout="CamVid's",
-        dry_run=dry_run,
-    )
-    return splits
+    draw = partial(_draw, config=spec.config, splits=splits, seed=seed, size=size)
+    return Plan(spec.config, splits, _folders(spec.config, splits), draw)
 
 
 def _check_count(spec: DatasetSpec, splits: dict[str, int]) -> None:
@@ -176,3 +136,6 @@ def _save_full(folder: Path, split: str, place: Place, image: Image.Image, mask:
     image.save(folder / layouts.STILLS / f"{id_}.png", compress_level=1)
     coloured = Image.fromarray(np.array(FULL.colours, np.uint8)[mask])
     coloured.save(folder / layouts.LABELS / f"{id_}{layouts.ENDING}")
+
+
+write = Sampler("camvid", layout="CamVid's", version=1, size=(360, 480), plan=plan).write

@@ -11,58 +11,19 @@ from PIL import Image
 from datasets import catalog, sample_folder, scenes
 from datasets.ccp import scene
 from datasets.ccp.classes import CLASSES, split_of
-
-VERSION = 1
-"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
+from datasets.sample_folder import Plan, Sampler
 
 QUALITY = 92
 """Of the JPEG files."""
 
 
-def write(
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    size: tuple[int, int] = (412, 275),
-    config: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, int]:
-    """Write sample data; see datasets.sample_folder.
-
-    Args:
-        out: Folder to make.
-        count: Number of photographs over all splits; which is in which is CCP's own rule.
-        seed: Photograph i is a function of (seed, i) alone.
-        size: Height and width, pixels; CCP's are about 825 x 550.
-        config: Configuration whose layout it is; None: the first.
-        dry_run: Say what would be drawn and draw nothing.
-
-    Returns:
-        Number of photographs of each split.
-
-    Raises:
-        DatasetError: A setting makes no sense, or `out` holds something else.
-    """
+def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+    """Plan photographs; CCP's own rule says which is in which split, and its own are about 825 x 550."""
     spec = catalog.spec("ccp", config)
-    sample_folder.check(count=count, seed=seed, size=size)
     drawn = numbers(count)
-    sample_folder.write(
-        out,
-        partial(_draw, drawn=drawn, seed=seed, size=size),
-        stamp={
-            "dataset": spec.name,
-            "config": spec.config,
-            "version": VERSION,
-            "count": count,
-            "seed": seed,
-            "size": list(size),
-        },
-        folders={"photos": count, "annotations/pixel-level": count},
-        layout="CCP's",
-        dry_run=dry_run,
-    )
-    return {split: sum(split_of(n) == split for n in drawn) for split in sample_folder.share(count)}
+    splits = {split: sum(split_of(n) == split for n in drawn) for split in sample_folder.share(count)}
+    folders = {"photos": count, "annotations/pixel-level": count}
+    return Plan(spec.config, splits, folders, partial(_draw, drawn=drawn, seed=seed, size=size))
 
 
 def numbers(count: int) -> list[int]:
@@ -91,3 +52,6 @@ def _draw(folder: Path, *, drawn: list[int], seed: int, size: tuple[int, int]) -
         Image.fromarray(image).save(folder / "photos" / f"{number:04d}.jpg", quality=QUALITY)
         scipy.io.savemat(masks / f"{number:04d}.mat", {"groundtruth": mask}, do_compression=True)
         yield
+
+
+write = Sampler("ccp", layout="CCP's", version=1, size=(412, 275), plan=plan).write

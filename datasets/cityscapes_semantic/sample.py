@@ -11,10 +11,8 @@ from PIL import Image, ImageFilter
 from datasets import catalog, sample_folder, scenes
 from datasets.cityscapes_semantic.classes import CITIES
 from datasets.cityscapes_semantic.label_table import LABELS
+from datasets.sample_folder import Plan, Sampler
 from datasets.scenes import Surface
-
-VERSION = 1
-"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
 
 FOLDER_CITIES = {
     **{split: tuple(cities)[:4] for split, cities in CITIES.items()},
@@ -57,52 +55,15 @@ LABEL_OF = {
 }
 
 
-def write(
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    size: tuple[int, int] = (256, 512),
-    config: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, int]:
-    """Write sample data; see datasets.sample_folder.
-
-    Args:
-        out: Folder to make.
-        count: Number of scenes over all splits.
-        seed: Scene i is a function of (seed, i) alone.
-        size: Height and width of a scene, pixels. Cityscapes' own is (1024, 2048). Image pairs squeeze it to 256 x 256.
-        config: Configuration whose layout it is; None: the first.
-        dry_run: Say what would be drawn and draw nothing.
-
-    Returns:
-        Number of scenes of each split.
-
-    Raises:
-        DatasetError: A setting makes no sense, or `out` holds something else.
-    """
+def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+    """Plan scenes; see datasets.sample_folder.Planner. Cityscapes' own are (1024, 2048); pairs squeeze to 256 x 256."""
     spec = catalog.spec("cityscapes_semantic", config)
-    sample_folder.check(count=count, seed=seed, size=size)
     folders = _share(spec.config, count)
     save = {"fine": _save_fine, "coarse": _save_coarse}.get(spec.config, _save_pair)
-    sample_folder.write(
-        out,
-        partial(_draw, save=save, folders=folders, seed=seed, size=size),
-        stamp={
-            "dataset": spec.name,
-            "config": spec.config,
-            "version": VERSION,
-            "count": count,
-            "seed": seed,
-            "size": list(size),
-        },
-        folders=_files(spec.config, folders),
-        layout="Cityscapes'",
-        dry_run=dry_run,
-    )
-    extra = folders.pop("train_extra", 0)
-    return {**folders, "train": folders["train"] + extra}
+    splits = {name: number for name, number in folders.items() if name != "train_extra"}
+    splits["train"] += folders.get("train_extra", 0)
+    draw = partial(_draw, save=save, folders=folders, seed=seed, size=size)
+    return Plan(spec.config, splits, _files(spec.config, folders), draw)
 
 
 def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -231,3 +192,6 @@ def _coloured(mask: np.ndarray) -> np.ndarray:
         if label.id >= 0:
             table[label.id] = label.colour
     return table[mask]
+
+
+write = Sampler("cityscapes_semantic", layout="Cityscapes'", version=1, size=(256, 512), plan=plan).write

@@ -9,10 +9,8 @@ from PIL import Image
 
 from datasets import sample_folder
 from datasets.errors import DatasetError
+from datasets.sample_folder import Plan, Sampler
 from datasets.scenes.noise import Noise
-
-VERSION = 1
-"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
 
 CONFIGS = ("salt",)
 
@@ -29,51 +27,13 @@ licence: Drawn by Segline, which is Apache-2.0.
 """
 
 
-def write(
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    size: tuple[int, int] = (101, 101),
-    config: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, int]:
-    """Write sample data with its layout; see datasets.sample_folder.
-
-    Args:
-        out: Folder to make.
-        count: Number of pictures over all splits.
-        seed: Picture i is a function of (seed, i) alone.
-        size: Height and width, pixels.
-        config: What is drawn: "salt", as in the well-known competition: 8-bit grey images, 16-bit masks of 0 and 65535.
-        dry_run: Say what would be drawn and draw nothing.
-
-    Returns:
-        Number of pictures of each split.
-
-    Raises:
-        DatasetError: A setting makes no sense, or `out` holds something else.
-    """
+def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+    """Plan pictures as in the well-known salt competition: 8-bit grey images, 16-bit masks of 0 and 65535."""
     if config not in (None, *CONFIGS):
         raise DatasetError(f"image_folder has no sample {config!r} (--config). Allowed: {', '.join(CONFIGS)}.")
-    sample_folder.check(count=count, seed=seed, size=size)
     splits = sample_folder.share(count)
-    sample_folder.write(
-        out,
-        partial(_draw, splits=splits, seed=seed, size=size),
-        stamp={
-            "dataset": "image_folder",
-            "config": CONFIGS[0],
-            "version": VERSION,
-            "count": count,
-            "seed": seed,
-            "size": list(size),
-        },
-        folders={"images": count, "masks": count},
-        layout="a folder's own",
-        dry_run=dry_run,
-    )
-    return splits
+    draw = partial(_draw, splits=splits, seed=seed, size=size)
+    return Plan(CONFIGS[0], splits, {"images": count, "masks": count}, draw)
 
 
 def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -122,3 +82,6 @@ def _draw(folder: Path, *, splits: dict[str, int], seed: int, size: tuple[int, i
         first += number
     lists = ", ".join(f"{split}: {split}.txt" for split in splits)
     (folder / "segline.yaml").write_text(LAYOUT.format(lists=lists), encoding="utf-8")
+
+
+write = Sampler("image_folder", layout="a folder's own", version=1, size=(101, 101), plan=plan).write

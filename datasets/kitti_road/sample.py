@@ -10,10 +10,8 @@ from PIL import Image
 
 from datasets import catalog, sample_folder, scenes
 from datasets.kitti_road.classes import HELD_OUT, TRAINING
+from datasets.sample_folder import Plan, Sampler
 from datasets.scenes import Surface, ground
-
-VERSION = 1
-"""Raise it with every change of what is drawn, so that older samples are not taken for today's."""
 
 CATEGORIES = {
     "um": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=1),
@@ -25,56 +23,23 @@ CATEGORIES = {
 ROAD, OTHER, UNKNOWN = (255, 0, 255), (255, 0, 0), (0, 0, 0)
 
 
-def write(
-    out: Path,
-    *,
-    count: int,
-    seed: int,
-    size: tuple[int, int] = (188, 621),
-    config: str | None = None,
-    dry_run: bool = False,
-) -> dict[str, int]:
-    """Write sample data, for both configurations at once as in the benchmark; see datasets.sample_folder.
+def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
+    """Plan scenes for both configurations at once, as in the benchmark, whose own are 375 x 1242.
 
-    Args:
-        out: Folder to make.
-        count: Number of scenes over all splits; the categories take turns.
-        seed: Scene i is a function of (seed, i) alone.
-        size: Height and width, pixels; KITTI's are 375 x 1242.
-        config: Configuration that it is for: `lane` needs scenes of `um` alone. None: the first.
-        dry_run: Say what would be drawn and draw nothing.
-
-    Returns:
-        Number of scenes of each split.
-
-    Raises:
-        DatasetError: A setting makes no sense, or `out` holds something else.
+    The categories take turns; `lane` needs scenes of `um` alone.
     """
     spec = catalog.spec("kitti_road", config)
-    sample_folder.check(count=count, seed=seed, size=size)
     splits = sample_folder.share(count)
-    names = plan(splits, ("um",) if spec.config == "lane" else tuple(CATEGORIES))
-    labelled, marked = names["train"] + names["val"], sum(n.startswith("um_") for n in names["train"] + names["val"])
+    names = named(splits, ("um",) if spec.config == "lane" else tuple(CATEGORIES))
+    labelled = names["train"] + names["val"]
+    marked = sum(name.startswith("um_") for name in labelled)
     folders = {"training/image_2": len(labelled), "training/gt_image_2": len(labelled) + marked}
-    sample_folder.write(
-        out,
-        partial(_draw, names=names, seed=seed, size=size),
-        stamp={
-            "dataset": spec.name,
-            "config": spec.config,
-            "version": VERSION,
-            "count": count,
-            "seed": seed,
-            "size": list(size),
-        },
-        folders={**folders, **({"testing/image_2": len(names["test"])} if names["test"] else {})},
-        layout="KITTI Road's",
-        dry_run=dry_run,
-    )
-    return splits
+    if names["test"]:
+        folders["testing/image_2"] = len(names["test"])
+    return Plan(spec.config, splits, folders, partial(_draw, names=names, seed=seed, size=size))
 
 
-def plan(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
+def named(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
     """Name the scenes of each split as the benchmark would, so that its held-out pictures are val."""
     first = {"train": dict.fromkeys(TRAINING, 0), "test": dict.fromkeys(TRAINING, 0)}
     first["val"] = {category: number - HELD_OUT for category, number in TRAINING.items()}
@@ -144,3 +109,6 @@ def _draw(folder: Path, *, names: dict[str, list[str]], seed: int, size: tuple[i
                     Image.fromarray(mask).save(part / "gt_image_2" / f"{name.replace('_', f'_{target}_')}.png")
             index += 1
             yield
+
+
+write = Sampler("kitti_road", layout="KITTI Road's", version=1, size=(188, 621), plan=plan).write
