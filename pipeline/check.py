@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from datasets import catalog
 from datasets.errors import DatasetError
 from models import catalog as models_catalog
 from models import inspect, libraries
@@ -11,6 +10,7 @@ from models.errors import ModelError
 from pipeline import digest
 from pipeline.cluster import devices
 from pipeline.config.recipe import Recipe
+from pipeline.data import building
 from pipeline.errors import UserError
 from pipeline.input import records
 from pipeline.storage import raw_files
@@ -48,15 +48,7 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
         if not folder.is_dir():
             problems.append(raw_files.missing(recipe.data))
             return 0
-        counts = catalog.builder(
-            recipe.data.name,
-            recipe.data.layout_file,
-            config=recipe.data.config,
-            data_dir=folder,
-            allow_partial=recipe.data.allow_partial,
-            on_bad_input=recipe.ingest.on_bad_input,
-            holdout_groups=recipe.data.holdout_groups,
-        ).survey(folder)
+        counts = building.builder(recipe, folder).survey(folder)
     except DatasetError as error:
         problems.append(str(error))
     else:

@@ -16,12 +16,13 @@ from typing import Any
 
 import tensorflow_datasets as tfds
 
-from datasets import beam_runner, catalog
+from datasets import beam_runner
 from datasets.audit import listed
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.shard_cache import ShardCache, sweep
 from pipeline import digest, json_file
 from pipeline.config.recipe import Recipe
+from pipeline.data import building
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
@@ -37,18 +38,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     began = time.monotonic()
     scratch = out / "tfds"
     with _quiet():
-        builder = catalog.builder(
-            config.data.name,
-            config.data.layout_file,
-            config=config.data.config,
-            data_dir=scratch,
-            on_bad_input=config.ingest.on_bad_input,
-            allow_partial=config.data.allow_partial,
-            holdout_groups=config.data.holdout_groups,
-            max_pixels=config.data.max_pixels,
-            min_shards=config.ingest.min_shards,
-            **_kept(inputs),
-        )
+        builder = building.builder(config, scratch, **_kept(inputs))
         runner, options = beam_runner.choose(
             config.ingest.runner, workers=config.ingest.workers, options=config.ingest.beam_options
         )
