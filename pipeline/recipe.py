@@ -1,13 +1,14 @@
 """Find a recipe, read its YAML, apply --set, and report every mistake at once, each with its key."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from datasets.errors import DatasetError
 from pipeline.config.recipe import Recipe
@@ -16,6 +17,9 @@ from pipeline.evaluation import evaluation_check
 from pipeline.yaml_loader import Loader
 
 RECIPES = Path(__file__).with_name("recipes")
+
+MANY = 3
+"""A key that more sections have is nobody's guess."""
 
 
 def names() -> list[str]:
@@ -125,9 +129,9 @@ def _problem(entry: Any) -> str:
     location = [str(part) for part in entry["loc"]]
     key = ".".join(location)
     if entry["type"] == "extra_forbidden":
-        allowed = _keys(location[:-1])
-        near = difflib.get_close_matches(location[-1], allowed, n=1)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
+        allowed = list(_fields(location[:-1]))
+        near = _near(location[-1], allowed)
+        guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return f"{key}: there is no such key.{guess} Keys here: {', '.join(allowed)}."
     if entry["type"] == "missing":
         return f"{key}: is required and not set."
@@ -137,17 +141,40 @@ def _problem(entry: Any) -> str:
     return f"{key}: {text}. Received: {entry['input']!r}."
 
 
-def _keys(location: list[str]) -> list[str]:
-    """Allowed keys of the section at `location`, as a recipe file writes them."""
-    section: Any = Recipe
+def _near(key: str, allowed: Sequence[str]) -> list[str]:
+    """Guess what was meant by a key that a section does not have: the same in other sections, or one like it."""
+    every = list(_paths([]))
+    same = [path for path in every if path.rpartition(".")[2] == key]
+    near = difflib.get_close_matches(key, allowed, n=1)
+    if near or same:
+        return same if 0 < len(same) <= MANY else near
+    ends = {path.rpartition(".")[2]: path for path in every}
+    return [ends[end] for end in difflib.get_close_matches(key, ends, n=1)]
+
+
+def _paths(location: list[str]) -> Iterator[str]:
+    """Every key of the section at `location` and of those in it, as --set writes them."""
+    for name, field in _fields(location).items():
+        path = [*location, name]
+        yield ".".join(path)
+        if _section(field.annotation) is not None:
+            yield from _paths(path)
+
+
+def _fields(location: list[str]) -> dict[str, FieldInfo]:
+    """Fields of the section at `location`, by the keys of a recipe file."""
+    section: type[BaseModel] | None = Recipe
     for part in location:
-        fields = {field.alias or name: field for name, field in section.model_fields.items()}
-        section = _section(fields[part].annotation)
-    return [field.alias or name for name, field in section.model_fields.items()]
+        section = section and _section(_named(section)[part].annotation)
+    return _named(section) if section else {}
 
 
-def _section(annotation: Any) -> type[BaseModel]:
+def _named(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Give the section that a field holds, which may be null; None where it holds a plain value."""
     if get_origin(annotation) in (Union, UnionType):
-        return next(_section(part) for part in get_args(annotation) if part is not type(None))
-    section: type[BaseModel] = annotation
-    return section
+        return next((found for part in get_args(annotation) if (found := _section(part))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -71,6 +71,12 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
     ("override", "expected"),
     [
         ("model.name=fst", "Did you mean 'fast'?"),
+        ("seed=1", "seed: there is no such key. Did you mean 'train.seed'?"),
+        ("augment.flip=true", "augment: there is no such key. Did you mean 'input.augment'?"),
+        ("input.crop=[64, 64]", "input.crop: there is no such key. Did you mean 'input.augment.crop'?"),
+        ("url=x", "Did you mean 'data.url' or 'export.url'?"),
+        ("learning_rat=1", "Did you mean 'train.learning_rate'?"),
+        ("train.name=x", "train.name: there is no such key. Keys here: epochs, "),
         ("model.options.widht=3", "width"),
         ("train", "--set must be KEY=VALUE"),
         ("train.epochs.x=1", "holds a value"),
