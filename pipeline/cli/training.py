@@ -34,6 +34,7 @@ def sweep(options: argparse.Namespace) -> int:
 
     members = grid.members(options.recipe, options.set, options.grid)
     if options.dry_run:
+        grid.require_figure(members, options.by)
         print("\n".join(member.name for member in members))
         return 0
     return grid.run(open_workspace(options.workspace), members, by=options.by)

@@ -1,5 +1,6 @@
 """What can be known of an evaluation before anything is trained: an hour later would be late to learn it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.spec import DatasetSpec
@@ -29,6 +30,14 @@ def require(ingest: Path, settings: EvaluateConfig) -> None:
 def problems(settings: EvaluateConfig, spec: DatasetSpec) -> list[str]:
     """Say what of the evaluate section does not go with a dataset: protocols, and figures that the gate asks for."""
     found = protocols.problems(settings.protocols or (), spec)
-    used = (settings.protocols or ()) if found else protocols.chosen(settings.protocols, spec)
+    return found + figure_problems(list(settings.gate), settings, spec)
+
+
+def figure_problems(
+    names: Sequence[str], settings: EvaluateConfig, spec: DatasetSpec, *, key: str = "evaluate.gate"
+) -> list[str]:
+    """Say which figures an evaluation can never have; `key` asked for them. See figure_names.problems."""
+    fitting = not protocols.problems(settings.protocols or (), spec)
+    used = protocols.chosen(settings.protocols, spec) if fitting else settings.protocols or ()
     figures = {name: protocols.FIGURES[name] for name in used}
-    return found + figure_names.problems(list(settings.gate), spec.classes, figures)
+    return figure_names.problems(names, spec.classes, figures, key=key)

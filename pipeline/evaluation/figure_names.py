@@ -43,13 +43,20 @@ def flat(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     return found
 
 
-def problems(names: Sequence[str], classes: Sequence[str], protocols: Mapping[str, Sequence[str]]) -> list[str]:
+def problems(
+    names: Sequence[str],
+    classes: Sequence[str],
+    protocols: Mapping[str, Sequence[str]],
+    *,
+    key: str = "evaluate.gate",
+) -> list[str]:
     """Say which names can be no figure of an evaluation, whatever it finds; the last line says which there are.
 
     Args:
         names: As the recipe's gate writes them.
         classes: Class names of the dataset.
         protocols: {protocol that will be used: its figures}. Its tables, and the groups, are known when measured.
+        key: What asked for them.
     """
     of_class = [f"{measure}/{name}" for measure in OF_CLASS for name in classes]
     of_protocol = [f"{protocol}/{figure}" for protocol, figures in protocols.items() for figure in figures]
@@ -60,7 +67,7 @@ def problems(names: Sequence[str], classes: Sequence[str], protocols: Mapping[st
             continue
         near = difflib.get_close_matches(name, known, n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
-        found.append(f"evaluate.gate: there is no figure {name!r}.{guess}")
+        found.append(f"{key}: there is no figure {name!r}.{guess}")
     if found:
         parts = [*WHOLE, *(f"{measure}/<class>" for measure in OF_CLASS), "slice/<group>/miou"]
         found.append(f"Figures: {', '.join([*parts, 'slice/<group>/iou/<class>', *of_protocol])}.")

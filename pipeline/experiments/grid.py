@@ -18,7 +18,7 @@ from pipeline import recipe as recipes
 from pipeline.commands import bring_up_to_date
 from pipeline.config.recipe import Recipe
 from pipeline.errors import Interrupted, UserError
-from pipeline.evaluation import figure_names
+from pipeline.evaluation import evaluation_check, figure_names
 from pipeline.experiments import sweep_table
 from pipeline.run_folder import RunFolder
 from pipeline.workspace import Workspace
@@ -79,6 +79,17 @@ def members(recipe: str, overrides: Sequence[str], grids: Sequence[str]) -> list
     return found
 
 
+def require_figure(chosen: Sequence[Member], by: str) -> None:
+    """Raise UserError where a member's evaluation can never have the figure `by`: to train first would be late."""
+    for member in chosen:
+        try:
+            spec = member.recipe.data.spec()
+        except DatasetError:
+            continue  # its ingest says what is wrong with the layout
+        if problems := evaluation_check.figure_problems([by], member.recipe.evaluate, spec, key="--by"):
+            raise UserError("\n".join(problems))
+
+
 def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
     """Run the members one after the other; one that fails does not stop the others.
 
@@ -91,7 +102,11 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
 
     Returns:
         0, or 1 if a member failed.
+
+    Raises:
+        UserError: `by` is no figure of an evaluation.
     """
+    require_figure(chosen, by)
     folder = workspace.root / "sweeps" / _identity(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     results = [Result(member.settings, None, "waiting", {}) for member in chosen]

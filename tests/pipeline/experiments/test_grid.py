@@ -93,8 +93,11 @@ def test_ctrl_c_ends_the_sweep(tmp_path: Path, ran: list[dict[str, Any]]) -> Non
 
 
 def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path: Path, ran: list[dict[str, Any]]) -> None:
-    with pytest.raises(UserError, match="miou, pixel_accuracy"):
+    with pytest.raises(UserError, match=r"--by: there is no figure 'mious'\. Did you mean 'miou'\?") as error:
         sweep(tmp_path, "0.1", by="mious")
+    assert "miou, pixel_accuracy" in str(error.value) and ran == []
+    with pytest.raises(UserError, match="Received: 'slice/nowhere/miou'"):  # groups are known when measured
+        sweep(tmp_path, "0.1", by="slice/nowhere/miou")
 
 
 def test_of_errors_the_least_comes_first() -> None:
