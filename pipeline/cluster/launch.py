@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import TextIO
 
 from pipeline import json_lines
 from pipeline.child import end_with_parent
-from pipeline.cluster.members import of
+from pipeline.cluster.members import PORTS, of
 from pipeline.digest import text_digest
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.fingerprint import PROJECT
@@ -171,15 +172,19 @@ class _Job:
 
 
 def free_addresses(count: int) -> list[str]:
-    """Give so many addresses of this host that nothing listens on, for now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Give so many addresses of this host that nothing listens on, for now.
+
+    Raises:
+        UserError: There are not so many.
+    """
+    found: list[str] = []
+    for port in secrets.SystemRandom().sample(range(*PORTS), PORTS[1] - PORTS[0]):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(f"127.0.0.1:{port}")
+        if len(found) == count:
+            return found
+    raise UserError(f"{count} workers need a free port each, from {PORTS[0]} on. Found: {len(found)}.")
 
 
 def _forward(stream: TextIO, index: int, printing: threading.Lock) -> None:

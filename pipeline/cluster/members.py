@@ -14,8 +14,9 @@ from pipeline.errors import UserError
 CLUSTERED = ("auto", "multi_worker")
 """Strategies that use the workers that the environment names."""
 
-SLURM_PORTS = (12000, 32000)
-"""Range of ports under SLURM, below those that Linux gives to outgoing connections (ip_local_port_range, 32768 on)."""
+PORTS = (12000, 32000)
+"""Ports of workers, where nobody has named any: below those that Linux gives to outgoing connections (32768 on, see
+ip_local_port_range), one of which could take a port before its worker does."""
 
 LOOKED_FOR = (
     "TF_CONFIG (a cluster of workers and a task), SEGLINE_WORKERS with JOB_COMPLETION_INDEX (an indexed Job of "
@@ -131,7 +132,7 @@ def _slurm(environment: Mapping[str, str]) -> tuple[list[str], int]:
     if missing := [name for name in names if not environment.get(name)]:
         raise UserError(f"SLURM_STEP_NUM_TASKS is set and {', '.join(missing)} not: start the workers by srun.")
     rank, job, nodes, tasks = (environment[name] for name in names)
-    first, end = SLURM_PORTS
+    first, end = PORTS
     # Jobs may share a node; the same job may be restarted while its old port still lingers, but not the same step.
     offset = (int(job) * 64 + int(environment.get("SLURM_STEP_ID") or 0) * 16) % (end - first - 256)
     counts = tasks_per_node(tasks)

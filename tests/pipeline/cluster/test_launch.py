@@ -1,5 +1,6 @@
 """Several workers on one host: who gets which GPU, whose end is whose, and what is started again."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def test_only_visible_gpus_count(value: str, gpus: list[str]) -> None:
 
 def test_addresses_differ() -> None:
     assert len(set(launch.free_addresses(4))) == 4
+
+
+def test_a_port_is_one_that_no_outgoing_connection_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds pass before a worker listens on it."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(launch, "PORTS", (port, port + 1))
+        with pytest.raises(UserError, match="2 workers need a free port each"):
+            launch.free_addresses(2)
+    monkeypatch.undo()
+    assert all(12000 <= int(address.rpartition(":")[2]) < 32000 for address in launch.free_addresses(8))
 
 
 def start(
