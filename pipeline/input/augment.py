@@ -10,12 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config.recipe import AugmentConfig
-from pipeline.input.changes import colour, geometry, mixing, texture
+from pipeline.input.changes import colour, geometry, mixing, rare, texture
 from pipeline.input.changes.draws import uniform
 
 Example = Mapping[str, tf.Tensor]
-
-IDS = 256
 
 
 def augment(
@@ -32,7 +30,7 @@ def augment(
         label: uint8 [H,W], 255 ignored.
         config: What may be changed, and how far.
         seed: int [2]; the same seed changes the same example in the same way.
-        rarity: Weight of each label for `rare_crops`, float32 [256], as rare.rarity gives it; None: all alike.
+        rarity: Weight of each label for `rare_crops`, float32 [256], as rare.rarity gives it; None: all classes alike.
 
     Returns:
         image uint8 [h,w,3], label uint8 [h,w], of the size config.crop, or H and W as they were.
@@ -41,7 +39,7 @@ def augment(
         return image, label
     draws, shown, surround = uniform(8, seed), tf.cast(image, tf.float32), None
     if geometry.asked(config):
-        weights = tf.ones([IDS]) if rarity is None else tf.constant(rarity)
+        weights = tf.constant(rare.alike() if rarity is None else rarity)
         shown, label, surround = geometry.change(image, label, config, draws[:4], seed, weights)
     if colour.asked(config):
         shown = colour.change(shown, image, config, draws[4:], seed)

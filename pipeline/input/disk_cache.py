@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -92,13 +93,20 @@ def _make(folder: Path, examples: Iterable[Decoded]) -> None:
                 for pixels in (image, label):
                     content = pixels.tobytes()
                     file.write(content + bytes(_room(len(content)) - len(content)))
-            file.flush()
-            os.fsync(file.fileno())
-        np.save(partial / "index.npy", np.array(index, np.int64).reshape(-1, 4))
+            _sync(file)
+        with (partial / "index.npy").open("wb") as file:
+            np.save(file, np.array(index, np.int64).reshape(-1, 4))
+            _sync(file)
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _sync(file: BinaryIO) -> None:
+    """Bring a file to disk: a host that loses its power after the rename must not find it empty."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _room(length: int) -> int:

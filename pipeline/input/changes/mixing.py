@@ -10,11 +10,10 @@ import tensorflow as tf
 from datasets.spec import IGNORE
 from pipeline.config.recipe import AugmentConfig
 from pipeline.input.changes.draws import Kind, uniform
+from pipeline.input.changes.rare import IDS
 from pipeline.input.changes.texture import inside
 
 NONE, CUTMIX, CLASSMIX = 0, 1, 2
-
-IDS = 256
 
 
 class Plan(NamedTuple):

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from datasets.spec import IGNORE
 from pipeline.input.changes.draws import Kind, uniform
 
 TEMPERATURE = 0.01
 """DAFormer's T for Cityscapes (section 4.1)."""
 
 IDS = 256
+"""How many labels a uint8 mask can hold, IGNORE among them."""
 
 STEP = 2
 """Every so many rows and columns are looked at."""
@@ -35,6 +37,13 @@ def rarity(pixels: Sequence[int]) -> np.ndarray:
     if occurs.any():
         shares = counts / counts.sum()
         weights[: len(counts)][occurs] = np.exp((shares[occurs].min() - shares[occurs]) / TEMPERATURE)
+    return weights
+
+
+def alike() -> np.ndarray:
+    """Weigh all classes the same: float32 [256], 0 for what is ignored."""
+    weights = np.ones(IDS, np.float32)
+    weights[IGNORE] = 0
     return weights
 
 

@@ -1,4 +1,4 @@
-"""Run by test_input.py in a process of its own, as logical devices can be made only before TensorFlow's first use.
+"""Run by test_batches.py in a process of its own, as logical devices can be made only before TensorFlow's first use.
 
 Augments a batch on two devices, and prints how far that is from what the host makes of it.
 """

@@ -170,8 +170,8 @@ def test_rare_crops_show_the_rare_class(image: np.ndarray) -> None:
 
 def test_where_no_class_is_rare_the_crop_is_as_ever(image: np.ndarray) -> None:
     void = np.full((72, 96), IGNORE, np.uint8)
-    weights = rare.rarity([100, 1])
-    for config in (AugmentConfig(crop=(16, 16), rare_crops=1.0), AugmentConfig(crop=(16, 16))):
+    for weights in (rare.rarity([100, 1]), None):
+        config = AugmentConfig(crop=(16, 16), rare_crops=1.0)
         pixels, _ = augment(tf.constant(image), tf.constant(void), config, tf.constant([4, 1]), weights)
         np.testing.assert_array_equal(pixels, change(image, void, 4, crop=(16, 16))[0])
 

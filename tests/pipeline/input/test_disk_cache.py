@@ -53,6 +53,13 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
     assert disk_cache.open_or_make(tmp_path, "a", examples).number == 3
 
 
+def test_all_of_it_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: dict[int, bool] = {}
+    monkeypatch.setattr(os, "fsync", lambda file: synced.update({os.fstat(file).st_ino: (tmp_path / "a").exists()}))
+    disk_cache.open_or_make(tmp_path, "a", examples)
+    assert synced == {(tmp_path / "a" / name).stat().st_ino: False for name in ("examples.bin", "index.npy")}
+
+
 KILLED = """
 import os, signal, sys, numpy as np
 from pathlib import Path
