@@ -61,7 +61,12 @@ class Checkpoints:
         return _read(self.folder / name).arrays
 
     def latest(self) -> Checkpoint | None:
-        """Read the newest checkpoint that is whole, with the best weights it names; None where there is none."""
+        """Read the newest checkpoint that is whole, with the best weights it names; None where there is none.
+
+        Best weights of later steps are removed: no checkpoint names them, and those steps are done again.
+        """
+        whole: Checkpoint | None = None
+        number = 0
         for path in reversed(self._all("step")):
             try:
                 found = _read(path)
@@ -71,13 +76,17 @@ class Checkpoints:
                 print(f"train     passes over the damaged checkpoint {path.name}: {error}")
                 path.rename(path.with_suffix(".damaged"))  # else its number would outrank the next ones
             else:
-                return found
-        return None
+                whole, number = found, _number(path)
+                break
+        for path in self._all("best"):
+            if _number(path) > number:  # would outrank the ones to come, too
+                path.unlink()
+        return whole
 
     def peek(self) -> tuple[int, Checkpoint] | None:
         """Read the newest checkpoint and its number, and change nothing; None where there is none."""
         files = self._all("step")
-        return (int(files[-1].stem.removeprefix("step-")), _read(files[-1])) if files else None
+        return (_number(files[-1]), _read(files[-1])) if files else None
 
     def at(self, number: int) -> Checkpoint:
         """Read checkpoint `number`, which another worker found whole."""
@@ -99,6 +108,11 @@ class Checkpoints:
 def best_name(number: int) -> str:
     """Name under which the weights after step `number` are kept."""
     return f"best-{number:09d}.npz"
+
+
+def _number(path: Path) -> int:
+    """The step after which a file was saved, as its name says."""
+    return int(path.stem.rpartition("-")[2])
 
 
 def _write(path: Path, arrays: Arrays, state: Mapping[str, Any]) -> None:

@@ -84,6 +84,18 @@ def test_a_checkpoint_is_not_whole_without_the_best_weights_it_names(checkpoints
     np.testing.assert_array_equal(checkpoints.best(found.state["best"]["file"])["model/0"], ARRAYS["model/0"])
 
 
+def test_best_weights_that_no_checkpoint_names_displace_none_that_one_does(tmp_path: Path) -> None:
+    """Killed after new best weights were written and before the checkpoint that names them, with keep=1."""
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(10, ARRAYS, {"best": {"file": checkpoints.save_best(10, ARRAYS)}})
+    checkpoints.save_best(20, ARRAYS)
+    found = checkpoints.latest()
+    assert found
+    checkpoints.save(15, ARRAYS, found.state)
+    again = checkpoints.latest()
+    assert again and again.state["best"]["file"] == "best-000000010.npz"
+
+
 def test_what_was_half_written_is_no_checkpoint(checkpoints: Checkpoints) -> None:
     checkpoints.save(1, ARRAYS, {"number": 1})
     whole = (checkpoints.folder / "step-000000001.npz").read_bytes()
