@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 def learning_rate(config: TrainConfig, steps: int) -> schedules.Schedule:
     """Make the schedule of a training whose epochs have so many steps, scaled where the recipe asks for it."""
+    total = config.epochs * steps
     return schedules.learning_rate(
         config.schedule,
         peak_rate(config),
-        config.epochs * steps,
-        round(config.warmup_epochs * steps),
+        total,
+        min(round(config.warmup_epochs * steps), total - 1),  # few steps must not round it up to the whole training
         decay_steps=[epoch * steps for epoch in config.decay_epochs],
         decay_factor=config.decay_factor,
     )

@@ -109,3 +109,9 @@ def test_the_rate_grows_with_the_batch_only_where_it_is_asked_to() -> None:
     assert optimisation.peak_rate(config(batch_size=64, learning_rate_batch=16)) == pytest.approx(0.4)
     rate = optimisation.learning_rate(config(batch_size=64, learning_rate_batch=16), STEPS)
     assert float(rate(0)) == pytest.approx(0.4)
+
+
+def test_a_warm_up_is_shorter_than_the_training_however_few_steps_there_are() -> None:
+    """As in the trial steps of `batch_size: auto`, which foresee one step an epoch."""
+    rate = optimisation.learning_rate(config(epochs=1, warmup_epochs=0.6), 1)
+    assert float(rate(0)) == pytest.approx(0.1)
