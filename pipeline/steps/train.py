@@ -124,4 +124,6 @@ def _kept(state: State, folder: Path) -> str:
         return f"the weights of epoch {best['epoch']}, val {name} {best['value']:.4f}"
     if not records.splits(folder).get(records.VAL):
         return "the last weights: there is no validation split to choose by"
+    if state.miou is not None:
+        return "the last weights: no validation gave a loss to choose by that is a number"
     return "the last weights: no pixel of the validation split counts"

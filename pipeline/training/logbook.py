@@ -29,6 +29,11 @@ DATA_WAIT_WARNING = (
     "input.augment_on 'device', less in input.augment, a smaller input.size or input.augment.crop, more CPU cores."
 )
 
+NO_LOSS_WARNING = (
+    "warning: the validation loss is no number, as some logits are not. It is left out. What helps: a lower "
+    "train.learning_rate, a longer train.warmup_epochs, train.precision 'mixed_bfloat16' or 'float32'."
+)
+
 
 class Logbook(AbstractContextManager["Logbook"]):
     """Tells of one sitting of a training.
@@ -77,10 +82,8 @@ class Logbook(AbstractContextManager["Logbook"]):
 
     def epoch(self, done: int, entry: Entry, found: Validation | None) -> None:
         """Tell of a finished epoch, after `done` steps of the training."""
-        seconds = (
-            {"epoch/seconds": entry["seconds"]} if entry["seconds"] else {}
-        )  # of one step, which compiles: unknown
-        self._scalars(done, {"epoch/loss": entry["loss"], **seconds})
+        timed = {"epoch/seconds": entry["seconds"]} if entry["seconds"] else {}  # none where every step compiled
+        self._scalars(done, {"epoch/loss": entry["loss"], **timed})
         if found:
             self._scalars(done, {f"val/{name}": value for name, value in found.scalars().items()})
             for name, picture in found.pictures.items():
@@ -89,6 +92,8 @@ class Logbook(AbstractContextManager["Logbook"]):
         if (entry["data_wait"] or 0) > MAX_DATA_WAIT and entry["seconds"] > TELLING_SECONDS and not self._warned:
             self._warned = True
             self._progress.say(textwrap.fill(DATA_WAIT_WARNING.format(entry["data_wait"]), width=80))
+        if found and found.loss is None and found.miou is not None:
+            self._progress.say(textwrap.fill(NO_LOSS_WARNING, width=80))
 
     def histograms(self, done: int, arrays: Mapping[str, np.ndarray]) -> None:
         """Tell how the numbers of each array are spread."""

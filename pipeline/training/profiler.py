@@ -1,9 +1,13 @@
 """TensorFlow's profiler around chosen steps of a training."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import tensorflow as tf
+
+MARKER = "train"
+"""Name of the mark by which TensorBoard's page Profile knows where a step begins and ends."""
 
 
 class Profiler(AbstractContextManager["Profiler"]):
@@ -20,16 +24,24 @@ class Profiler(AbstractContextManager["Profiler"]):
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def before(self, step: int, count: int) -> None:
-        """Note that the next call begins with `step` and does `count` steps."""
-        if self._steps and not self._running and self._steps[0] < step + count and step <= self._steps[1]:
+    @contextmanager
+    def call(self, step: int, count: int) -> Iterator[None]:
+        """Surround a call that begins with `step` and does `count` steps, which count as one where they are fused."""
+        if self._steps is None or not (self._running or self._begins(step, count, *self._steps)):
+            yield
+            return
+        if not self._running:
             tf.profiler.experimental.start(str(self._folder))
             self._running = True
-
-    def after(self, step: int) -> None:
-        """Note that `step` was the last of a call."""
-        if self._steps and step >= self._steps[1]:
+        with tf.profiler.experimental.Trace(MARKER, step_num=step, _r=1):
+            yield
+        if step + count > self._steps[1]:
             self._stop()
+
+    @staticmethod
+    def _begins(step: int, count: int, first: int, last: int) -> bool:
+        """Whether a call holds one of the steps first..last."""
+        return first < step + count and step <= last
 
     def _stop(self) -> None:
         if self._running:

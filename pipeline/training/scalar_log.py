@@ -16,15 +16,21 @@ class ScalarLog:
     """
 
     def __init__(self, path: Path, *, done: int) -> None:
-        kept = [line for line in _lines(path) if _step(line) <= done]
+        kept = [(line, told) for line in _lines(path) if (told := json.loads(line))["step"] <= done]
+        self._told = {(done, name) for _, told in kept if told["step"] == done for name in told}
         partial = path.with_name(f"partial.{path.name}")
-        partial.write_text("".join(kept), encoding="utf-8")
+        partial.write_text("".join(line for line, _ in kept), encoding="utf-8")
         partial.replace(path)
         self._file = path.open("a", encoding="utf-8")
 
     def add(self, step: int, values: Mapping[str, float]) -> None:
-        """Write a line. Every value must be finite."""
-        self._file.write(json.dumps({"step": step, **values}, allow_nan=False) + "\n")
+        """Write a line; every value must be finite.
+
+        A sitting may have ended after it had told of a validation and before its checkpoint: what is found again, after
+        the last step that it had done, stands there already.
+        """
+        if new := {name: value for name, value in values.items() if (step, name) not in self._told}:
+            self._file.write(json.dumps({"step": step, **new}, allow_nan=False) + "\n")
 
     def flush(self) -> None:
         """Bring to disk what was written."""
@@ -45,8 +51,3 @@ def _lines(path: Path) -> Iterator[str]:
     if path.exists():
         with path.open(encoding="utf-8") as file:
             yield from (line for line in file if line.endswith("\n"))
-
-
-def _step(line: str) -> int:
-    step: int = json.loads(line)["step"]
-    return step

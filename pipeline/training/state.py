@@ -6,9 +6,8 @@ from typing import Any
 from pipeline.training.validation import Validation
 
 Entry = dict[str, Any]
-"""One epoch of history.json: epoch (from 1), step (of the whole training), loss (mean over its steps), lr (of its last
-step), seconds, images_per_s, data_wait (share of the time, 0..1), miou, pixel_accuracy, val_loss, per_class_iou; None
-where not measured."""
+"""One epoch of history.json: epoch (from 1), loss (mean over its steps), lr (of its last step), seconds, images_per_s,
+data_wait (share of the time, 0..1), miou, pixel_accuracy, val_loss, per_class_iou; None where not measured."""
 
 
 @dataclass
@@ -18,8 +17,8 @@ class State:
     Attributes:
         epoch, step: Epochs done, and steps done of the next one. All steps of it: only its validation is outstanding.
         losses: Sum of the losses of these steps.
-        counted, images, seconds, waited: How many of them, of how many images, and what they took; the first call of
-            a sitting, which compiles, is left out.
+        counted, images, seconds, waited: How many of them, of how many images, and what they took; a call that
+            compiles, the first of a sitting or of a backbone that begins to learn, is left out.
         history: One entry for each epoch done.
         best: {"epoch", "by", "value", "file"} of the best weights; {} before the first validation.
         stopped: Whether the training ended early, as nothing became better.

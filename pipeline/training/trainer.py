@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.errors import Interrupted
 from pipeline.interruption import Interruption
 from pipeline.training import not_finite
-from pipeline.training.calls import Call
+from pipeline.training.calls import Call, Take
 from pipeline.training.checkpoints import Checkpoint, Checkpoints, best_name
 from pipeline.training.job import Job
 from pipeline.training.logbook import Logbook, NoLogbook
@@ -44,13 +44,15 @@ class Trainer:
     def __init__(self, job: Job, checkpoints: Checkpoints, folder: Path) -> None:
         self.job, self.checkpoints, self.folder = job, checkpoints, folder
         self.state = self._restore()
+        if self._writes and self._done:
+            print(f"train     goes on after {self._place}", flush=True)
         self._interruption = Interruption()
         self._logbook: Logbook | NoLogbook = NoLogbook()
         if self._writes:
             self._logbook = Logbook(folder, epochs=job.epochs, steps=job.steps, done=self._done)
         self._profiler = Profiler(folder / "events", job.profile if self._writes else None)
         self._saved = time.monotonic()
-        self._warm = False
+        self._warm: Take | None = None  # what has done steps in this sitting, and so is compiled
 
     def run(self) -> State:
         """Train to the end, and leave the model with its best weights, or with the last ones if none were measured.
@@ -88,15 +90,14 @@ class Trainer:
         take = job.take(state.epoch)
         while state.step < job.steps:
             count = min(job.steps_per_call, job.steps - state.step)
-            self._profiler.before(self._done + 1, count)
-            began = time.monotonic()
-            call = take(batches, count)
-            seconds = time.monotonic() - began
+            with self._profiler.call(self._done + 1, count):
+                began = time.monotonic()
+                call = take(batches, count)
+                seconds = time.monotonic() - began
             self._note(call)
-            self._profiler.after(self._done)
-            if self._warm:
+            if take is self._warm:
                 state.count(count, count * job.batch_size, seconds=seconds, waited=call.waited)
-            self._warm = True
+            self._warm = take
             self._tell(call)
             job.beat()
             if time.monotonic() - self._saved > job.checkpoint_seconds:
@@ -154,15 +155,17 @@ class Trainer:
         return found
 
     def _keep_best(self) -> None:
-        state = self.state
-        if not state.best:
-            if self.job.average:
-                self.job.average.assign()
-            return
-        _assign(self._weights(), self.checkpoints.best(state.best["file"]))
-        entry = state.history[state.best["epoch"] - 1]
-        measured = {name: entry[name] for name in ("miou", "pixel_accuracy", "val_loss") if entry[name] is not None}
-        self._logbook.end(self._done, {**measured, "epoch": state.best["epoch"]})
+        state, kept = self.state, dict[str, float]()
+        if state.best:
+            _assign(self._weights(), self.checkpoints.best(state.best["file"]))
+            entry = state.history[state.best["epoch"] - 1]
+            kept = {name: entry[name] for name in ("miou", "pixel_accuracy", "val_loss") if entry[name] is not None}
+            kept["epoch"] = state.best["epoch"]
+        elif self.job.average:
+            self.job.average.assign()
+        self._logbook.end(self._done, kept)
+        if self.job.team:
+            self.job.team.wait()  # the chief removes the checkpoints next: by now all have read theirs
 
     def _leave_if_asked(self) -> None:
         self.job.beat()
@@ -189,6 +192,7 @@ class Trainer:
         self.job.beat()
 
     def _restore(self) -> State:
+        """Give every worker the variables and the state of the newest checkpoint that the chief finds whole."""
         found = self.checkpoints.latest() if self._writes else None
         if self.job.team:
             number = self.job.team.first(_number(found, self.job.steps))
@@ -196,10 +200,7 @@ class Trainer:
         if found is None:
             return State()
         _assign(self._variables(), found.arrays)
-        self.state = State(**found.state)
-        if self._writes:
-            print(f"train     goes on after {self._place}", flush=True)
-        return self.state
+        return State(**found.state)
 
     def _weights(self) -> Variables:
         return {f"model/{index}": variable for index, variable in enumerate(self.job.model.variables)}

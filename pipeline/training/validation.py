@@ -1,5 +1,6 @@
 """What a training measures between epochs: the whole validation split, and pictures of a few fixed images of it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,8 @@ class Validation:
 
     Attributes:
         miou, pixel_accuracy: In 0..1; None if no pixel of the split counts.
-        loss: Mean cross-entropy of the pixels that count, at their original size, in nats; None if there are none.
+        loss: Mean cross-entropy of the pixels that count, at their original size, in nats; None if there are none, or
+            if it is no number, as where a network in float16 leaves its range.
         per_class_iou: {class: IoU in 0..1}; None for a class that the split does not show.
         pictures: {name: uint8 [H,W,3]}: the confusion matrix; input, truth and prediction of images side by side.
     """
@@ -95,7 +97,7 @@ class Validator:
         return Validation(
             miou=plain(metrics.mean_iou(confusion)),
             pixel_accuracy=plain(metrics.pixel_accuracy(confusion)),
-            loss=loss / pixels if pixels else None,
+            loss=loss / pixels if pixels and math.isfinite(loss) else None,
             per_class_iou={name: plain(iou) for name, iou in ious},
             pictures={"confusion": confusion_picture.draw(confusion, self._spec.classes), **pictures, **layers},
         )

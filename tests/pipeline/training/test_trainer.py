@@ -8,78 +8,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from pipeline.errors import Interrupted, UserError
-from pipeline.training import calls, scalar_log
+from pipeline.training import calls
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.job import Job
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.state import State
-from pipeline.training.trainer import Trainer
 from pipeline.training.validation import Validation
-
-EPOCHS, STEPS = 4, 5
-
-
-class Fake:
-    """A training whose batches are numbers, whose update adds them up, and whose losses and mIoUs are given."""
-
-    def __init__(self, folder: Path, mious: list[float] | None = None, losses: dict[int, float] | None = None) -> None:
-        self.folder, self.mious, self.losses = folder, mious or [0.1, 0.4, 0.3, 0.2], losses or {}
-        self.on_step: dict[int, Callable[[], None]] = {}
-        self.on_validation: dict[int, Callable[[], None]] = {}
-        images = keras.Input((1,))
-        self.model = keras.Model(images, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(images))
-        self.optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
-        self.optimizer.build(self.model.trainable_variables)
-
-    @property
-    def weight(self) -> float:
-        return float(self.model.weights[0].numpy()[0, 0])
-
-    def batches(self, epoch: int, step: int) -> Iterator[Any]:
-        number = epoch * STEPS + step
-        while True:
-            number += 1
-            yield number
-
-    def update(self, number: int) -> dict[str, tf.Tensor]:
-        self.optimizer.apply([tf.constant([[float(number)]])])
-        self.on_step.get(number, lambda: None)()
-        loss = self.losses.get(number, 1 / number)
-        return {"loss": tf.constant(loss), "finite": tf.constant(float(np.isfinite(loss)))}
-
-    def validate(self, between: Callable[[], None]) -> Validation:
-        epoch = int(self.optimizer.iterations.numpy()) // STEPS
-        self.on_validation.get(epoch, lambda: None)()
-        between()
-        miou = self.mious[epoch - 1]
-        picture = np.full((4, 8, 3), epoch, np.uint8)
-        return Validation(miou, 1 - miou, None, {"Sky": miou, "Car": None}, {"first": picture})
-
-    def train(self, **settings: Any) -> State:
-        job = Job(
-            model=self.model,
-            optimizer=self.optimizer,
-            take=lambda epoch: calls.one_by_one(self.update),
-            batches=self.batches,
-            learning_rate=lambda step: 0.1 / (step + 1),
-            **{
-                "validate": self.validate,
-                "epochs": EPOCHS,
-                "steps": STEPS,
-                "batch_size": 2,
-                "validate_every": 1,
-                "checkpoint_seconds": 1e9,
-                **settings,
-            },
-        )
-        return Trainer(job, Checkpoints(self.folder / "checkpoints"), self.folder).run()
+from tests.pipeline.training.fake import EPOCHS, STEPS, Fake
 
 
 def figures(state: State) -> list[dict[str, Any]]:
@@ -215,23 +154,6 @@ def test_lines_of_epochs_fit_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     assert lines[1].startswith("epoch 2/4  loss 0.129  val mIoU 0.400  ") and lines[-1].endswith("left 0 s")
 
 
-def test_events_hold_every_step_once_after_a_resume(tmp_path: Path) -> None:
-    """The dead sitting got three steps further than its last checkpoint."""
-    fake = Fake(tmp_path)
-    fake.on_step[9] = lambda: (_ for _ in ()).throw(RuntimeError)
-    with pytest.raises(RuntimeError):
-        fake.train(validate_every=1)
-    resumed = Fake(tmp_path)
-    resumed.train()
-    events = EventAccumulator(str(tmp_path / "events")).Reload()
-    assert [event.step for event in events.Scalars("train/loss")] == list(range(1, EPOCHS * STEPS + 1))
-    assert [event.value for event in events.Scalars("val/miou")] == pytest.approx([0.1, 0.4, 0.3, 0.2])
-    assert [event.step for event in events.Scalars("val/iou/Sky")] == [5, 10, 15, 20]
-    assert "val/iou/Car" not in events.Tags()["scalars"]
-    assert [event.step for event in events.Images("val/first")] == [5, 10, 15, 20]
-    assert {"train/learning_rate", "train/images_per_s", "train/data_wait", "epoch/loss"} <= {*events.Tags()["scalars"]}
-
-
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake = Fake(tmp_path, mious=[0.1, 0.4, 0.3, 0.2])
     state = fake.train(patience=1)
@@ -240,6 +162,15 @@ def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, capsys: py
     again = Fake(tmp_path)
     again.on_step = dict.fromkeys(range(100), pytest.fail)
     assert len(again.train(patience=1).history) == 3 and again.weight == fake.weight
+
+
+def test_stopped_while_nothing_gets_better_it_ends_as_early_as_if_nothing_had_been(tmp_path: Path) -> None:
+    cut = Fake(tmp_path, mious=[0.4, 0.3, 0.2, 0.1])
+    cut.on_step[2 * STEPS + 1] = lambda: os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(Interrupted):
+        cut.train(patience=2)
+    state = Fake(tmp_path, mious=[0.4, 0.3, 0.2, 0.1]).train(patience=2)
+    assert state.stopped and len(state.history) == 3
 
 
 def test_the_best_can_be_told_by_another_measure(tmp_path: Path) -> None:
@@ -267,20 +198,45 @@ def test_a_step_that_went_wrong_is_the_last_and_its_images_are_told(tmp_path: Pa
     assert (told["epoch"], told["step"], told["images"]) == (2, 3, ["8", "100"])
 
 
-def test_numbers_lie_in_a_file_too_once_after_a_resume(tmp_path: Path) -> None:
+def test_steps_that_compile_are_no_measure_of_speed(tmp_path: Path) -> None:
+    """The first of a sitting, and the first of a backbone that begins to learn."""
     fake = Fake(tmp_path)
-    fake.on_step[9] = lambda: (_ for _ in ()).throw(RuntimeError)
-    with pytest.raises(RuntimeError):
-        fake.train()
-    with (tmp_path / "scalars.jsonl").open("a") as file:
-        file.write('{"step": 7, "train/lo')  # as a kill leaves it
-    Fake(tmp_path).train()
-    lines = scalar_log.read(tmp_path / "scalars.jsonl")
-    losses = {line["step"]: line["train/loss"] for line in lines if "train/loss" in line}
-    assert [line["step"] for line in lines if "train/loss" in line] == list(range(1, EPOCHS * STEPS + 1))
-    assert losses[7] == pytest.approx(1 / 7)
-    assert [line["val/miou"] for line in lines if "val/miou" in line] == [0.1, 0.4, 0.3, 0.2]
-    assert lines[-1]["final/miou"] == 0.4 and lines[-1]["final/epoch"] == 2
+    phases = [calls.one_by_one(fake.update) for _ in range(2)]
+    state = fake.train(take=lambda epoch: phases[epoch // 2])
+    images = [round(entry["images_per_s"] * entry["seconds"]) for entry in state.history]
+    assert images == [2 * (STEPS - 1), 2 * STEPS, 2 * (STEPS - 1), 2 * STEPS]
+
+
+class OneOfTwo:
+    """The chief of two workers; notes when they wait for each other."""
+
+    alone, is_chief = False, True
+
+    def __init__(self, told: list[str]) -> None:
+        self.told = told
+
+    def first(self, number: int) -> int:
+        return number
+
+    def any(self, flag: object) -> bool:
+        return bool(flag)
+
+    def wait(self) -> None:
+        self.told.append("all here")
+
+
+def test_nobody_goes_on_while_another_reads_the_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chief removes the checkpoints when it has trained: a slower worker would look for them in vain."""
+    told: list[str] = []
+    read = Checkpoints.best
+
+    def best(self: Checkpoints, name: str) -> dict[str, np.ndarray]:
+        told.append("reads")
+        return read(self, name)
+
+    monkeypatch.setattr(Checkpoints, "best", best)
+    Fake(tmp_path).train(team=OneOfTwo(told))
+    assert told == ["reads", "all here"]
 
 
 class Averaged(Fake):

@@ -1,0 +1,42 @@
+"""The job that a recipe makes: what it calls its images, its settings, and its graph."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import recipe
+from pipeline.input import record_dataset
+from pipeline.training.job import Job
+from pipeline.training.recipe_job import make_job
+
+TINY = str(Path(__file__).parents[2] / "tiny.yaml")
+
+
+@pytest.fixture(scope="module")
+def job(ingested: Path, validated: Path) -> Job:
+    settings = ["data.manual_dir=unused", "input.copies=[gamma, flip_up_down]", "train.tensorboard.graph=true"]
+    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    inputs = {"ingest": ingested, "validate": validated}
+    return make_job(config, inputs, 2, tf.distribute.OneDeviceStrategy("/cpu:0"))
+
+
+def test_keys_of_a_batch_lead_back_to_the_images_copies_too(job: Job, ingested: Path) -> None:
+    batches = job.batches(0, 0)
+    keys = np.concatenate([next(batches)["key"].numpy() for _ in range(6)])  # an epoch: 8 images and 16 copies
+    found = job.names(keys)
+    records = record_dataset.encoded(ingested / "records", "train").as_numpy_iterator()
+    every = [record["id"].decode() for record in records]
+    assert sorted(found) == sorted(3 * every) and len(set(keys.tolist())) == 24
+
+
+def test_the_graph_holds_the_network_and_none_of_its_weights(job: Job) -> None:
+    assert job.graph
+    graph = tf.compat.v1.GraphDef.FromString(job.graph())
+    assert any("Conv2D" in node.op for node in graph.node) and graph.ByteSize() < 1_000_000
+
+
+def test_settings_are_those_that_change_the_result(job: Job) -> None:
+    assert job.settings["train.learning_rate"] == 1e-2 and job.settings["input.augment.crop"] == [64, 64]
+    assert "train.checkpoint_seconds" not in job.settings and not any(key.startswith("data") for key in job.settings)
