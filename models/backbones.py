@@ -39,7 +39,7 @@ class CaffeNormalise(keras.layers.Layer):
         """Normalise."""
         return tf.reverse(tf.cast(images, tf.float32), [-1]) - tf.constant(CAFFE_MEAN)
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: blocks.Shape) -> blocks.Shape:
         """Give the same shape."""
         return shape
 
@@ -229,9 +229,10 @@ def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) 
         except Exception as error:  # Keras raises bare Exception when it cannot download
             raise ModelError(
                 f"The ImageNet weights of backbone {name!r} cannot be had ({reason(error)}). Go online once, or "
-                "put that file into ~/.keras/models, or set `weights` to a file of yours or to `random`."
+                "put that file into ~/.keras/models; delete one that lies there damaged; or set `weights` to a file of "
+                "yours or to `random`."
             ) from error
-        check_finite(network, "from Keras's cache")
+        check_finite(network, "in ~/.keras/models")
         return network
     network = backbone.make(weights=None, **settings)
     if weights != "random":

@@ -4,7 +4,6 @@ Everything but `build` and `restore` reads the source of a model file and import
 """
 
 import ast
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,14 @@ from models.errors import ModelError
 if TYPE_CHECKING:
     import keras
 
-RESERVED = ("num_classes", "synchronized")
-"""Parameters of a model's `build` that the pipeline sets; the others are the recipe's `model.options`."""
+RESERVED = {
+    "num_classes": "the dataset says how many classes there are",
+    "synchronized": "it follows from the number of devices",
+}
+"""Parameters of a model's `build` that the pipeline sets, and by what; the others are the recipe's `model.options`."""
+
+HASH = "_sha256"
+"""Ends the name of the parameter that holds a weights file's SHA-256; it begins with that of the file's."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +46,55 @@ def parameters(name: str) -> dict[str, Any]:
 
 
 def check(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ModelError, listing every problem, unless `name` is a model that takes these options."""
+    """Raise ModelError, listing every problem, unless `name` is a model that takes these options.
+
+    Whether a weights file is there is for `require_weights`: what was trained is rebuilt without it.
+    """
     signature = {parameter.name: parameter for parameter in _signature(name)}
     problems = []
     for key, value in options.items():
         parameter = signature.get(key)
-        if parameter is None:
-            problems.append(f"Model {name!r} takes no parameter {key!r}.{_guess(key, list(signature))}")
+        if key in RESERVED:
+            problems.append(f"Model {name!r} takes no parameter {key!r}: {RESERVED[key]}. Remove it.")
+        elif parameter is None:
+            problems.append(f"Model {name!r} takes no parameter {key!r}.{kinds.near(key, list(signature))}")
         elif not kinds.admits(parameter.annotation, value):
-            allowed = kinds.allowed(parameter.annotation)
-            near = kinds.guess(parameter.annotation, value)
-            problems.append(
-                f"Parameter {key!r} of model {name!r} must be {allowed}. Received: {value!r}."
-                + (f" Did you mean {near!r}?" if near else "")
-            )
-    if options.keys() - signature.keys():
+            problems.append(_wrong(name, parameter, value))
+    problems += _hashes_of_nothing(name, options, signature)
+    if options.keys() - signature.keys() - RESERVED.keys():
         known = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in signature.values())
         problems.append(f"Its parameters and their defaults: {known or 'none'}.")
     if problems:
         raise ModelError(" ".join(problems))
 
 
+def require_weights(name: str, options: Mapping[str, Any]) -> None:
+    """Raise ModelError unless every weights file that these options name is there."""
+    begun = begins_with(name, options)
+    problems = [
+        _wrong(name, parameter, value, but=", and there is no file of that name")
+        for parameter, value in zip(_weights(name), begun, strict=True)
+        if kinds.is_file(value) and not Path(value).is_file()
+    ]
+    if problems:
+        raise ModelError(" ".join(problems))
+
+
+def begins_with(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Give the weights that the parts of a model begin with: each `random`, `imagenet` or the path of a file."""
+    return [options.get(parameter.name, parameter.default) for parameter in _weights(name)]
+
+
 def untrained(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Give a model's options with random weights in place of those that it would begin with: nothing is fetched."""
-    begun = [p.name for p in _signature(name) if isinstance(p.annotation, ast.Name) and p.annotation.id == "Weights"]
-    return {**options, **dict.fromkeys(begun, "random")}
+    begun = [parameter.name for parameter in _weights(name)]
+    kept = {key: value for key, value in options.items() if key.removesuffix(HASH) not in begun}
+    return {**kept, **dict.fromkeys(begun, "random")}
+
+
+def has_backbone(name: str) -> bool:
+    """Whether a model is built over a backbone, which can be frozen and can begin with weights of its own."""
+    return bool(_weights(name))
 
 
 def build(
@@ -87,6 +116,7 @@ def build(
     """
     options = dict(options or {})
     check(name, options)
+    require_weights(name, options)
     if num_classes < 1:
         raise ModelError(f"Model {name!r} needs at least one class. Received: num_classes={num_classes}.")
     model: keras.Model = importlib.import_module(f"models.{name}").build(
@@ -96,7 +126,7 @@ def build(
 
 
 def stride(name: str, options: Mapping[str, Any]) -> int:
-    """Give the stride of a model's coarsest features, as its file says.
+    """Give the stride to a multiple of which a model pads its images, as its file says.
 
     That is its parameter `output_stride`, or 2 to the power of its parameter `depth`, or else the constant STRIDE.
     """
@@ -141,7 +171,7 @@ def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Pa
 def _signature(name: str) -> list[Parameter]:
     known = names()
     if name not in known:
-        raise ModelError(f"There is no model {name!r}.{_guess(name, known)} Known models: {', '.join(known)}.")
+        raise ModelError(f"There is no model {name!r}.{kinds.near(name, known)} Known models: {', '.join(known)}.")
     function = _build_function(_file(name))
     assert function is not None
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
@@ -149,6 +179,27 @@ def _signature(name: str) -> list[Parameter]:
         Parameter(argument.arg, argument.annotation or ast.Constant(None), ast.literal_eval(default))
         for argument, default in pairs
         if argument.arg not in RESERVED and default is not None
+    ]
+
+
+def _weights(name: str) -> list[Parameter]:
+    """Give the parameters that say which weights something begins with."""
+    return [p for p in _signature(name) if isinstance(p.annotation, ast.Name) and p.annotation.id == "Weights"]
+
+
+def _wrong(name: str, parameter: Parameter, value: Any, but: str = "") -> str:
+    allowed, near = kinds.allowed(parameter.annotation), kinds.guess(parameter.annotation, value)
+    return f"Parameter {parameter.name!r} of model {name!r} must be {allowed}{but}. Received: {value!r}.{near}"
+
+
+def _hashes_of_nothing(name: str, options: Mapping[str, Any], signature: Mapping[str, Parameter]) -> list[str]:
+    """Find hashes that would be compared with no file."""
+    values = {key: parameter.default for key, parameter in signature.items()} | dict(options)
+    return [
+        f"Parameter {key!r} of model {name!r} is of a weights file, and {key.removesuffix(HASH)!r} names none. "
+        f"Received: {values[key.removesuffix(HASH)]!r}."
+        for key in signature
+        if key.endswith(HASH) and values[key] is not None and not kinds.is_file(values[key.removesuffix(HASH)])
     ]
 
 
@@ -162,8 +213,3 @@ def _build_function(path: Path) -> ast.FunctionDef | None:
             first = node.args.args[:1]
             return node if first and first[0].arg == "num_classes" else None
     return None
-
-
-def _guess(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,8 +1,9 @@
 """DDRNet-23-slim: a fine branch at 1/8 and a coarse one down to 1/64 that exchange features; for real time.
 
 Hong, Pan, Sun, Jia: Deep dual-resolution networks, arXiv:2101.06085 (IEEE T-ITS 2022). With 19 classes and without the
-auxiliary head it has 5,695,923 trainable weights; the paper's table for Cityscapes says 5.7M, and 36.3 G multiply-adds
-at 1024x2048.
+auxiliary head it has 5,695,923 trainable weights, 64 fewer than the authors' definition (ydhongHIT/DDRNet), which gives
+the stem's convolutions a bias before their normalisation; the paper's table for Cityscapes says 5.7M, and 36.3 G
+multiply-adds at 1024x2048.
 """
 
 import keras
@@ -11,7 +12,10 @@ from models import auxiliary, blocks
 from models.parameters import Positive
 
 STRIDE = 32
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones.
+
+The context at 1/64 need not lie on whole pixels: it is resized to the fine branch.
+"""
 
 HEAD = "auxiliary"
 """Name of the head that learns at 1/8 beside the network's own, from the fine branch after its first exchange."""

@@ -9,14 +9,14 @@ the first convolution's answers, for poles and signs: at 1/4 they are a pixel wi
 import keras
 
 from models import blocks
-from models.parameters import Fraction, Positive
+from models.parameters import DropRate, Positive
 
 STRIDE = 16
 """Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
 
 
 def build(
-    num_classes: int, *, synchronized: bool = False, width: Positive = 48, dropout: Fraction = 0.1
+    num_classes: int, *, synchronized: bool = False, width: Positive = 48, dropout: DropRate = 0.1
 ) -> keras.Model:
     """Build the net.
 

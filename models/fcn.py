@@ -1,7 +1,8 @@
 """FCN: fully convolutional networks (Long, Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038).
 
-FCN-8s with the defaults and 21 classes has 134,489,759 weights; the paper's table 1 says 134M. Its features see 404
-pixels of the image, as that table says: the receptive field of VGG16's fc6.
+FCN-8s with the defaults and 21 classes has 134,489,759 weights, those of the authors' definition
+(shelhamer/fcn.berkeleyvision.org, voc-fcn8s/net.py); the paper's table 1 says 134M. Its features see 404 pixels of the
+image, as that table says: the receptive field of VGG16's fc6.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from models import backbones, blocks
 from models.errors import ModelError
-from models.parameters import Backbone, Fraction, NotNegative, Positive, Sha256, Weights
+from models.parameters import Backbone, DropRate, NotNegative, Positive, Sha256, Weights
 
 STRIDE = 32
 """Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
@@ -29,7 +30,7 @@ def build(
     head_weights: Weights = "random",
     head_weights_sha256: Sha256 | None = None,
     head_width: Positive = 4096,
-    dropout: Fraction = 0.5,
+    dropout: DropRate = 0.5,
     score_fc7: bool = True,
     rectify_scores: bool = False,
     fusion: Literal["sequential", "parallel"] = "sequential",
@@ -59,8 +60,9 @@ def build(
         fusion: `sequential` doubles the deepest scores and adds the next finer ones, step by step. `parallel` enlarges
             all of them to `stride` at once.
         upscore: Kernel of the enlargements, and what it begins with. `bilinear`: twice the stride, bilinear, and the
-            last one stays so (one that goes straight from fc7 begins as `double`). `double`: twice the stride,
-            N(0, 0.01). `stride`: the stride, Glorot's initialisation.
+            last one stays so, as in the paper; in the definition that its authors published later all of them do (one
+            that goes straight from fc7 begins as `double`). `double`: twice the stride, N(0, 0.01). `stride`: the
+            stride, Glorot's initialisation.
         upscore_bias: Give the enlargements a bias.
         l2: Weight in the loss of half the sum of squares of the kernels of scores and enlargements, which is how
             TensorFlow 1 counted.

@@ -10,9 +10,7 @@ import tensorflow as tf
 
 from models import segmenter
 from models.errors import ModelError
-from models.fit import Fit
-
-Size = tuple[int, int]
+from models.fit import Fit, Size
 
 
 @dataclass(frozen=True)

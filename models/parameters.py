@@ -7,7 +7,7 @@ The catalogue reads them from the source, so that a recipe is checked without im
 import ast
 import difflib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from types import EllipsisType
@@ -22,11 +22,17 @@ NotNegative = float
 Fraction = float
 """A number from 0 to 1."""
 
+DropRate = float
+"""Share that is left out in training, below 1: of 1 nothing is left to learn from."""
+
 Backbone = str
 """One of models/backbones.py."""
 
 Weights = str
-"""What a backbone begins with: `random`, `imagenet`, or a weights file that is there."""
+"""What a backbone begins with: `random`, `imagenet`, or the path of a weights file, which need not be there."""
+
+GIVEN_WEIGHTS = ("random", "imagenet")
+"""Values of the kind Weights that are no files."""
 
 Sha256 = str
 """A SHA-256 in hexadecimal."""
@@ -38,8 +44,9 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "float": ("a number", lambda value: _is_number(value)),
     "NotNegative": ("a number of 0 or more", lambda value: _is_number(value) and 0 <= value < math.inf),
     "Fraction": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+    "DropRate": ("a number from 0 to below 1", lambda value: _is_number(value) and 0 <= value < 1),
     "str": ("a text", lambda value: isinstance(value, str)),
-    "Weights": ("'random', 'imagenet' or the path of a weights file", lambda value: _is_weights(value)),
+    "Weights": ("'random', 'imagenet' or the path of a weights file", lambda value: isinstance(value, str)),
     "Sha256": ("64 hexadecimal digits", lambda value: _is_sha256(value)),
 }
 
@@ -92,15 +99,26 @@ def admits(annotation: ast.expr, value: Any) -> bool:
 
 
 def guess(annotation: ast.expr, value: Any) -> str:
-    """Give the allowed value that is nearest to a wrong one, or "" where none is near."""
+    """Say which allowed value a wrong one may have meant, as ` Did you mean 'vgg16'?`, or "" where none is near."""
     match annotation:
         case ast.Name(id="Backbone"):
-            known = list(backbones())
+            return near(str(value), backbones())
+        case ast.Name(id="Weights"):
+            return near(str(value), GIVEN_WEIGHTS)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            known = [choice for choice in _values(choices) if isinstance(choice, str)]
-        case _:
-            return ""
-    return next(iter(difflib.get_close_matches(str(value), known, n=1)), "")
+            return near(str(value), [choice for choice in _values(choices) if isinstance(choice, str)])
+    return ""
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """Say which known word is nearest, as ` Did you mean 'vgg16'?`, or "" where none is near."""
+    found = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def is_file(value: str) -> bool:
+    """Whether a value of the kind Weights names a file, which may be missing."""
+    return value not in GIVEN_WEIGHTS
 
 
 @cache
@@ -129,10 +147,6 @@ def _is_int(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_weights(value: Any) -> bool:
-    return isinstance(value, str) and (value in ("random", "imagenet") or Path(value).is_file())
 
 
 def _is_sha256(value: Any) -> bool:

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from models import blocks
 from models.blocks import Shape
-from models.parameters import Fraction, Positive
+from models.parameters import DropRate, Positive
 
 STRIDE = 32
 """Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
@@ -33,8 +33,8 @@ def build(
     *,
     synchronized: bool = False,
     decoder_width: Positive = 256,
-    dropout: Fraction = 0.1,
-    drop_path: Fraction = 0.1,
+    dropout: DropRate = 0.1,
+    drop_path: DropRate = 0.1,
 ) -> keras.Model:
     """Build the net.
 

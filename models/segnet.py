@@ -1,7 +1,8 @@
 """SegNet: an encoder of VGG16's convolutions, and a decoder that puts each maximum back to where it was.
 
-Badrinarayanan, Kendall, Cipolla, TPAMI 2017, arXiv:1511.00561. With 12 classes it has 29,449,932 trainable weights; the
-ENet paper (arXiv:1606.02147, table II) counts 29.46M, timosaemann/enet, the same comparison in Caffe, 29.4M.
+Badrinarayanan, Kendall, Cipolla, TPAMI 2017, arXiv:1511.00561. With 12 classes it has 29,449,932 trainable weights,
+those of the authors' definition (alexgkendall/SegNet-Tutorial, Models/segnet_inference.prototxt, which is for 11); the
+ENet paper (arXiv:1606.02147, table II) counts 29.46M.
 """
 
 from typing import Any

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from models import blocks
-from models.parameters import Fraction, Positive
+from models.parameters import DropRate, Positive
 
 LUMA = (0.299, 0.587, 0.114)
 """Share of red, green and blue in the luminance (ITU-R BT.601)."""
@@ -24,7 +24,7 @@ class Luminance(keras.layers.Layer):
         """Weigh the three channels."""
         return tf.reduce_sum(images * tf.constant(LUMA, images.dtype), axis=-1, keepdims=True)
 
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(self, shape: blocks.Shape) -> blocks.Shape:
         """Give the shape with one channel."""
         return (*shape[:3], 1)
 
@@ -36,7 +36,7 @@ def build(
     depth: Positive = 4,
     width: Positive = 64,
     batch_norm: bool = True,
-    dropout: Fraction = 0.0,
+    dropout: DropRate = 0.0,
     channels: Literal[1, 3] = 3,
 ) -> keras.Model:
     """Build the net.

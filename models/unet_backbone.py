@@ -8,7 +8,7 @@ arXiv:1611.07004), then the backbone's features of that size beside it. Over Den
 import keras
 
 from models import backbones, blocks
-from models.parameters import Backbone, Fraction, Positive, Sha256, Weights
+from models.parameters import Backbone, DropRate, Positive, Sha256, Weights
 
 STRIDE = 32
 """Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
@@ -25,7 +25,7 @@ def build(
     weights: Weights = "random",
     weights_sha256: Sha256 | None = None,
     widths: tuple[Positive, Positive, Positive, Positive] = (512, 256, 128, 64),
-    dropout: Fraction = 0.0,
+    dropout: DropRate = 0.0,
 ) -> keras.Model:
     """Build the net.
 

@@ -4,10 +4,9 @@ import shutil
 from pathlib import Path
 
 from datasets.errors import DatasetError
-from models import catalog as models_catalog
-from models import inspect, libraries
+from models import libraries
 from models.errors import ModelError
-from pipeline import digest
+from pipeline import digest, network_check
 from pipeline.cluster import devices
 from pipeline.config.recipe import Recipe
 from pipeline.data import building
@@ -94,17 +93,11 @@ def _devices(recipe: Recipe, problems: list[str]) -> None:
 def _model(recipe: Recipe, problems: list[str]) -> None:
     """Build the network: its weights are fetched or read."""
     try:
-        classes = recipe.data.spec().num_classes
-    except DatasetError:
-        return  # a layout that is missing or wrong is told with the raw files
-    try:
-        model = models_catalog.build(recipe.model.name, classes, recipe.model.options)
-        for layer in recipe.train.tensorboard.inspect:
-            inspect.find(model, layer)
+        network_check.look(recipe)
     except ModelError as error:
         problems.append(f"model: {error}")
-    else:
-        print(f"model     {recipe.model.name}: {model.count_params() / 1e6:.1f} million weights")
+    except DatasetError:
+        pass  # a layout that is missing or wrong is told with the raw files
 
 
 def _formats(recipe: Recipe, problems: list[str]) -> None:

@@ -1,10 +1,11 @@
-"""A step in a process of its own: its memory, the GPU's too, is free again when it ends."""
+"""A step, or another module, in a process of its own: its memory, the GPU's too, is free again when it ends."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from pipeline.cluster.watch import Watch
 from pipeline.errors import WorkerLost
@@ -29,6 +30,20 @@ def run_child(
 ) -> None:
     """Run `segline step` and wait for its end, or end it when `watch` has a reason.
 
+    Raises:
+        ChildError: The child's exit code was not 0.
+    """
+    command = ["step", step, "--run", run.id, "--workspace", str(workspace.root)]
+    command += ["--rerun"] * again + ["--no-wait"] * (not wait)
+    # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
+    reason = run_module("pipeline", *command, environment={SHARED: ""}, watch=watch)
+    if reason:
+        raise ChildError(WorkerLost.exit_code, f"step {step} was ended: {reason}")
+
+
+def run_module(module: str, *arguments: str, environment: Mapping[str, str], watch: Watch | None = None) -> str | None:
+    """Run one of our modules as a program and wait for its end, or end it when `watch` has a reason, which is given.
+
     Ctrl-C reaches the child too (it is in our process group): we let it stop at its safe point and report that.
     SIGTERM reaches us alone, so we pass it on.
 
@@ -36,14 +51,16 @@ def run_child(
         ChildError: The child's exit code was not 0.
     """
     # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
-    python = [sys.executable, "-P", "-m", "pipeline"]
-    command = [*python, "step", step, "--run", run.id, "--workspace", str(workspace.root)]
-    command += ["--rerun"] * again + ["--no-wait"] * (not wait)
+    command = [sys.executable, "-P", "-m", module, *arguments]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-    # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
-    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": path, SHARED: "", **(watch.environment if watch else {})}
+    ours = {**environment, **(watch.environment if watch else {})}
     pipes = [watch.pipe] if watch else []
-    child = subprocess.Popen(command, env=environment, pass_fds=pipes, preexec_fn=end_with_parent)
+    child = subprocess.Popen(
+        command,
+        env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path, **ours},
+        pass_fds=pipes,
+        preexec_fn=end_with_parent,
+    )
     terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
     try:
         while True:
@@ -56,10 +73,9 @@ def run_child(
         signal.signal(signal.SIGTERM, terminate)
         if watch:
             watch.close()
-    if reason:
-        raise ChildError(WorkerLost.exit_code, f"step {step} was ended: {reason}")
-    if code:
+    if code and not reason:
         raise ChildError(128 - code if code < 0 else code)
+    return reason
 
 
 def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int, str | None]:

@@ -15,7 +15,8 @@ from datasets.spec import DatasetSpec
 from models import catalog, image_file
 from models import inspect as looking
 from models.auxiliary import without_heads
-from models.fit import Fit
+from models.errors import ModelError
+from models.fit import Fit, Size
 from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
 from pipeline.export import facts
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 VARIABLE = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 """Name of a variable in a SavedModel, by its place in the model's list; see models.servable."""
+
+SIZE = (360, 480)
+"""Of the image that the summary is for, where neither --size nor the model says one; never below the model's stride."""
 
 WIDTH = 80
 """Columns of the table."""
@@ -46,16 +50,20 @@ class Subject:
         model: It.
         name: What to call it in the names of files.
         fit: How images come to the size that it sees; None: as they are.
+        size: (height, width) of the image that its summary is for.
         weights: Where its weights come from, in words.
     """
 
     model: "keras.Model"
     name: str
     fit: Fit | None
+    size: Size
     weights: str
 
 
-def load(model: str, workspace: Workspace, *, options: Mapping[str, Any], num_classes: int) -> Subject:
+def load(
+    model: str, workspace: Workspace, *, options: Mapping[str, Any], num_classes: int, size: Size | None = None
+) -> Subject:
     """Find and rebuild a model.
 
     Args:
@@ -64,24 +72,39 @@ def load(model: str, workspace: Workspace, *, options: Mapping[str, Any], num_cl
         workspace: Where runs are looked for.
         options: For a model of the catalogue, its parameters.
         num_classes: For a model of the catalogue.
+        size: Of the image that the summary is for; None: what the model sees, or SIZE. Looked at before the model is
+            built.
 
     Raises:
-        UserError: The run has no trained model, or the SavedModel is none of Segline's.
+        UserError: The run has no trained model, the SavedModel is none of Segline's, or `size` is below the stride.
         ModelError: There is no such model, or it takes other options.
     """
     path = Path(model)
     if (path / SEAL).is_file():
         path = _run_of(path) if read_seal(path)["step"] != "export" else path / "saved_model"
     if (path / "recipe.yaml").is_file():
-        return _of_run(RunFolder(path))
+        return _of_run(RunFolder(path), size)
     if path.is_dir():
-        return _of_saved_model(newest_version(path))
+        return _of_saved_model(newest_version(path), size)
     if (workspace.run(model) / "recipe.yaml").is_file():
-        return _of_run(RunFolder(workspace.run(model)))
+        return _of_run(RunFolder(workspace.run(model)), size)
     if path.exists() or len(path.parts) > 1:
         raise UserError(f"{model!r} is no folder. Give a SavedModel, a run, what a train step left, or a model's name.")
-    built = catalog.build(model, num_classes, options)
-    return Subject(built, model, None, "random")
+    seen = _size(model, options, None, size)
+    return Subject(catalog.build(model, num_classes, options), model, None, seen, "random")
+
+
+def _size(name: str, options: Mapping[str, Any], fit: Fit | None, asked: Size | None) -> Size:
+    """Give the size that the summary is for."""
+    catalog.check(name, options)
+    if asked is None:
+        least = catalog.stride(name, options)
+        return fit.size if fit else (max(SIZE[0], least), max(SIZE[1], least))
+    try:
+        catalog.check_size(name, options, asked)
+    except ModelError as error:
+        raise UserError(f"--size: {error}") from None
+    return asked
 
 
 def _run_of(artifact: Path) -> Path:
@@ -89,9 +112,10 @@ def _run_of(artifact: Path) -> Path:
     return artifact.resolve().parents[2] / "runs" / str(read_seal(artifact)["run"])
 
 
-def _of_run(run: RunFolder) -> Subject:
+def _of_run(run: RunFolder, size: Size | None) -> Subject:
     """Rebuild what a run trained or, where it has not ended yet, what it trains."""
     recipe, weights = run.recipe(), f"run {run.id}"
+    seen = _size(recipe.model.name, recipe.model.options, recipe.input.fitting, size)
     spec = DatasetSpec.read(run.artifact("ingest") / "spec.json")
     if (run.path / "train").is_dir():
         model = trained.load(run.artifact("train"), recipe.model, spec.num_classes)
@@ -99,14 +123,16 @@ def _of_run(run: RunFolder) -> Subject:
         workspace = Workspace(run.path.resolve().parents[1])
         model, step = unfinished.load(run, workspace, recipe.model, spec.num_classes)
         weights += f", as they were after step {step}"
-    return Subject(model, recipe.model.name, recipe.input.fitting, weights)
+    return Subject(model, recipe.model.name, recipe.input.fitting, seen, weights)
 
 
-def _of_saved_model(folder: Path) -> Subject:
+def _of_saved_model(folder: Path, size: Size | None) -> Subject:
     """Rebuild the network that segline.json names, and give it the SavedModel's weights."""
     told = facts.read(folder)
-    name, options = told["model"]["name"], told["model"]["options"]
-    model = without_heads(catalog.build(name, len(told["classes"]), catalog.untrained(name, options)))
+    name = told["model"]["name"]
+    options = catalog.untrained(name, told["model"]["options"])
+    seen = _size(name, options, facts.fit(told), size)
+    model = without_heads(catalog.build(name, len(told["classes"]), options))
     stored = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
     for place, variable in enumerate(model.variables):
         key = VARIABLE.format(place)
@@ -116,10 +142,10 @@ def _of_saved_model(folder: Path) -> Subject:
                 "version of Segline. Look at it with that one, or export it again."
             )
         variable.assign(stored.get_tensor(key))
-    return Subject(model, name, facts.fit(told), str(folder))
+    return Subject(model, name, facts.fit(told), seen, str(folder))
 
 
-def table(model: "keras.Model", size: tuple[int, int]) -> list[str]:
+def table(model: "keras.Model", size: Size) -> list[str]:
     """Lay out a model's layers in lines of at most WIDTH columns, and their sums.
 
     A name is never cut, as it is what --filters takes: one that is too long has a line of its own.

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from datasets.errors import DatasetError
+from models import catalog as models_catalog
+from models.errors import ModelError
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.evaluation import evaluation_check
@@ -58,17 +60,18 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and apply overrides of the form "a.b=value", the value written as in YAML.
 
     Raises:
-        UserError: The recipe is not found, is no YAML, holds settings that are not allowed, or its evaluation does not
-            fit the dataset's classes; all are listed.
+        UserError: The recipe is not found, is no YAML, holds settings that are not allowed, names weights that are not
+            there, or its evaluation does not fit the dataset's classes; all are listed.
     """
     path = find(recipe)
     found = read(path, overrides)
+    _require_weights(path, found)
     _require_fitting_evaluation(path, found)
     return found
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Do as `load` with a file, without a look at the data that it names: it may have moved since a run was made."""
+    """Do as `load` with a file, without a look at data and weights that it names: they may have moved since a run."""
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), Loader)  # nosec B506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -84,6 +87,14 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         problems = [f"  {_problem(entry)}" for entry in error.errors()]
         many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
+
+
+def _require_weights(path: Path, recipe: Recipe) -> None:
+    """Look for the weights files that the network is to begin with."""
+    try:
+        models_catalog.require_weights(recipe.model.name, recipe.model.options)
+    except ModelError as error:
+        raise UserError(f"{path}: model: {error}") from None
 
 
 def _require_fitting_evaluation(path: Path, recipe: Recipe) -> None:

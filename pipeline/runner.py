@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline import digest, lock
+from pipeline import digest, lock, network_check
 from pipeline.child import run_child
 from pipeline.cluster.rendezvous import Crew
 from pipeline.cluster.watch import Watch
@@ -69,6 +69,8 @@ class Runner:
             if plan.found:
                 self._reuse(plan, plan.found)
             elif uploads.cut or not self._fetched(plan, again=again):
+                if step.name == "ingest" and until not in ("ingest", "validate"):
+                    network_check.require(self.recipe, self.run)
                 print(f"{step.name:<9} runs     {plan.reason}")
                 with self._called(step, again=again) as watch:
                     run_child(self.run, self.workspace, step.name, again=again, wait=self.wait, watch=watch)

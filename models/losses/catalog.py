@@ -4,7 +4,6 @@ Only the source is read, and TensorFlow not imported: a recipe is checked at onc
 """
 
 import ast
-import difflib
 import math
 from collections.abc import Mapping
 from functools import cache
@@ -45,7 +44,9 @@ def check(terms: Terms) -> None:
     problems = []
     for name, term in terms.items():
         if name not in _functions():
-            problems.append(f"There is no loss {name!r}.{_guess(name, names())} Known losses: {', '.join(names())}.")
+            problems.append(
+                f"There is no loss {name!r}.{kinds.near(name, names())} Known losses: {', '.join(names())}."
+            )
             continue
         weight, options = split(term)
         if not _is_weight(weight):
@@ -64,7 +65,7 @@ def _wrong_options(name: str, options: Mapping[str, Any]) -> list[str]:
         if key not in signature:
             known = ", ".join([WEIGHT, *signature])
             problems.append(
-                f"Loss {name!r} takes no parameter {key!r}.{_guess(key, [WEIGHT, *signature])} Parameters: {known}."
+                f"Loss {name!r} takes no parameter {key!r}.{kinds.near(key, [WEIGHT, *signature])} Parameters: {known}."
             )
         elif not kinds.admits(signature[key][0], value):
             allowed = kinds.allowed(signature[key][0])
@@ -95,8 +96,3 @@ def _signature(name: str) -> dict[str, tuple[ast.expr, Any]]:
         for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
         if default is not None
     }
-
-
-def _guess(word: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

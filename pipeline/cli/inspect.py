@@ -37,10 +37,12 @@ def run(options: argparse.Namespace) -> None:
         from pipeline import inspect as inspection
     from pipeline.workspace import Workspace
 
-    subject = inspection.load(options.model, Workspace(options.workspace), options=chosen, num_classes=options.classes)
+    subject = inspection.load(
+        options.model, Workspace(options.workspace), options=chosen, num_classes=options.classes, size=size
+    )
     print(f"{subject.name}, weights: {subject.weights}")
     if options.summary or not (options.filters or options.activations):
-        print("\n".join(inspection.table(subject.model, size or (subject.fit.size if subject.fit else (360, 480)))))
+        print("\n".join(inspection.table(subject.model, subject.size)))
     if options.filters or options.activations:
         drawn = inspection.draw(
             subject,

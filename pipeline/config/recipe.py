@@ -19,6 +19,7 @@ from pipeline.config.input import AugmentConfig as AugmentConfig
 from pipeline.config.input import InputConfig as InputConfig
 from pipeline.config.input import Size as Size
 from pipeline.config.section import PACE, PLACE, Section
+from pipeline.config.train import BackboneTraining
 from pipeline.config.train import TrainConfig as TrainConfig
 from pipeline.schedule.config import ScheduleConfig
 
@@ -224,6 +225,15 @@ class Recipe(Section):
             raise ValueError(
                 f"`evaluate.inference` {self.evaluate.inference} looks at windows of the image as it is, and "
                 "`input.size` has every image resized. Set `input.size` to null, or inference to whole."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _backbone_is_there(self) -> "Recipe":
+        if self.train.backbone != BackboneTraining() and not models_catalog.has_backbone(self.model.name):
+            raise ValueError(
+                f"`train.backbone` is set, and model {self.model.name!r} has no backbone: its layers all learn alike. "
+                "Remove `train.backbone`, or choose a model with a backbone."
             )
         return self
 

@@ -7,7 +7,6 @@ import keras
 
 from models import backbones, optimizers, schedules
 from pipeline.config.recipe import TrainConfig
-from pipeline.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline.training.calls import Take
@@ -34,18 +33,9 @@ def peak_rate(config: TrainConfig) -> float:
 def optimizer(
     config: TrainConfig, model: keras.Model, rate: schedules.Schedule, steps: int
 ) -> "keras.optimizers.Optimizer | optimizers.Groups":
-    """Make and build the optimiser, under the strategy's scope. Freezes the backbone where it never learns.
-
-    Raises:
-        UserError: The recipe treats the backbone in a way of its own, and the model has none.
-    """
+    """Make and build the optimiser, under the strategy's scope. Freezes the backbone where it never learns."""
     backbone, frozen = config.backbone, config.backbone.frozen_epochs
     apart = backbone.learning_rate_factor != 1 or frozen != 0
-    if apart and not backbones.layers(model):
-        raise UserError(
-            f"train.backbone is set, and model {model.name!r} has no backbone: its layers all learn alike. "
-            "Remove train.backbone, or choose a model with a backbone."
-        )
     made: keras.optimizers.Optimizer | optimizers.Groups
     if frozen == "all":
         backbones.set_trainable(model, trainable=False)

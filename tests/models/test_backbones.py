@@ -74,7 +74,8 @@ def test_a_pyramid_is_named_by_stride_and_its_layers_by_their_own_names(
     theirs = [layer.name for layer in ours.layers[1:]]
     assert set(theirs) >= {layer.name for layer in model.layers[1:]} - {"pad"}
     assert all(layer.startswith(backbones.PREFIX) for layer in theirs if layer != "normalise")
-    accidental = ("re_lu", "zero_padding2d", "activation_", "multiply", "input_layer")
+    accidental = ("re_lu", "zero_padding2d", "activation_", "multiply", "input_layer", "add", "concatenate", "conv2d")
+    accidental += ("batch_normalization", "depthwise_conv2d", "dropout", "global_average", "normalization", "rescaling")
     assert not [layer for layer in theirs if layer.removeprefix(backbones.PREFIX).startswith(accidental)]
     assert all(isinstance(operation, keras.layers.Layer) for operation in ours.operations)
 
@@ -208,3 +209,22 @@ def test_what_cannot_be_fetched_is_one_sentence_with_the_way_out(monkeypatch: py
     monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": broken})
     with pytest.raises(ModelError, match=r"ImageNet weights.*cannot be had.*URL fetch failure.*`random`"):
         backbones.pyramid("vgg16", blocks.image_input(), weights="imagenet")
+
+
+def test_damaged_weights_in_kerass_cache_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(**settings: object) -> keras.Model:
+        network = keras.applications.VGG16(**{**settings, "weights": None})
+        network.get_layer("block1_conv1").bias.assign(np.full(64, np.nan))
+        return network
+
+    def truncated(**_: object) -> keras.Model:
+        raise OSError("Unable to synchronously open file (truncated file: eof = 4096)")
+
+    for make, told in (
+        (damaged, r"weights in ~/\.keras/models are damaged: not every number in block1_conv1/bias is finite"),
+        (truncated, r"cannot be had \(Unable .*truncated file.*\)\. .* delete one that lies there damaged"),
+    ):
+        broken = dataclasses.replace(backbones.BACKBONES["vgg16"], make=make)
+        monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": broken})
+        with pytest.raises(ModelError, match=told):
+            backbones.pyramid("vgg16", blocks.image_input(), weights="imagenet")

@@ -8,10 +8,12 @@ import tensorflow as tf
 from models import blocks
 
 
-def test_batch_norm_equals_keras_in_training_and_after() -> None:
+@pytest.mark.parametrize("parts", [{}, {"scale": False}, {"center": False}], ids=str)
+def test_batch_norm_equals_keras_in_training_and_after(parts: dict[str, bool]) -> None:
+    """Networks of keras.applications leave out the scale, such as InceptionV3."""
     images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2), mean=2.0, stddev=3.0)
-    ours = blocks.BatchNorm(momentum=0.8, epsilon=1e-3)
-    theirs = keras.layers.BatchNormalization(momentum=0.8, epsilon=1e-3)
+    ours = blocks.BatchNorm(momentum=0.8, epsilon=1e-3, **parts)
+    theirs = keras.layers.BatchNormalization(momentum=0.8, epsilon=1e-3, **parts)
     for _ in range(3):
         np.testing.assert_allclose(ours(images, training=True), theirs(images, training=True), atol=1e-5)
     for mine, other in zip(ours.variables, theirs.variables, strict=True):

@@ -32,6 +32,18 @@ def test_unknown_model_gets_a_guess_and_the_list() -> None:
         catalog.check("fats", {})
 
 
+def test_unknown_backbone_gets_a_guess_and_the_list() -> None:
+    with pytest.raises(ModelError, match=r"'backbone' .* one of 'vgg16', .*'vgg_16'\. Did you mean 'vgg16'\?$"):
+        catalog.check("fcn", {"backbone": "vgg_16"})
+    with pytest.raises(ModelError, match=r"one of 'resnet50', 'mobilenet_v2'\. .*Did you mean 'resnet50'\?$"):
+        catalog.check("deeplabv3plus", {"backbone": "resnet"})
+
+
+def test_the_number_of_classes_is_the_datasets() -> None:
+    with pytest.raises(ModelError, match=r"takes no parameter 'num_classes': the dataset says .* Remove it\.$"):
+        catalog.check("fast", {"num_classes": 12})
+
+
 def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
     with pytest.raises(ModelError) as caught:
         catalog.check("fcn", {"dropuot": 0.1, "stride": 4, "head_width": True, "dropout": 1.5})
@@ -40,7 +52,7 @@ def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
         "'dropuot'. Did you mean 'dropout'?",
         "'stride' of model 'fcn' must be one of 8, 16, 32. Received: 4.",
         "'head_width' of model 'fcn' must be a whole number above 0. Received: True.",
-        "'dropout' of model 'fcn' must be a number from 0 to 1. Received: 1.5.",
+        "'dropout' of model 'fcn' must be a number from 0 to below 1. Received: 1.5.",
         "head_width=4096",
     ):
         assert part in message
@@ -55,6 +67,26 @@ def test_what_a_network_began_with_is_left_out_when_it_is_rebuilt() -> None:
     options = {"weights": "gone.h5", "head_weights": "imagenet", "stride": 16}
     assert catalog.untrained("fcn", options) == {"weights": "random", "head_weights": "random", "stride": 16}
     assert catalog.untrained("fast", {"width": 8}) == {"width": 8}
+    hashed = {"weights": "gone.h5", "weights_sha256": "0" * 64}
+    catalog.check("fcn", catalog.untrained("fcn", hashed))
+
+
+def test_weights_that_are_not_there_are_told_where_they_are_needed(tmp_path: Path) -> None:
+    gone = {"weights": str(tmp_path / "gone.h5"), "head_weights": "imagnet"}
+    catalog.check("fcn", gone)
+    with pytest.raises(
+        ModelError, match=r"'weights' .* and there is no file of that name\. Received: '.*gone"
+    ) as error:
+        catalog.require_weights("fcn", gone)
+    assert str(error.value).endswith("Received: 'imagnet'. Did you mean 'imagenet'?")
+    with pytest.raises(ModelError, match="no file of that name"):
+        catalog.build("fcn", 2, gone)
+
+
+@pytest.mark.parametrize("weights", ["random", "imagenet"])
+def test_a_hash_of_no_file_is_refused(weights: str) -> None:
+    with pytest.raises(ModelError, match=rf"'weights_sha256' .* is of a weights file, .* Received: '{weights}'"):
+        catalog.check("segnet", {"weights": weights, "weights_sha256": "0" * 64})
 
 
 def test_build_needs_a_class() -> None:
@@ -78,6 +110,7 @@ def test_checking_imports_nothing_heavy() -> None:
         ("bool", [True], [1, "yes"], "true or false"),
         ("int | None", [3, None, -1], [3.0, True, "3"], "a whole number or null"),
         ("Fraction", [0, 1, 0.5], [-0.1, 1.1, float("nan"), False], "a number from 0 to 1"),
+        ("DropRate", [0, 0.5], [-0.1, 1, 1.0, float("nan")], "a number from 0 to below 1"),
         ("Literal['a', 'b']", ["a"], ["c", 1], "one of 'a', 'b'"),
         ("Literal[1]", [1], [True, 1.0], "1"),
         ("tuple[int, int]", [[1, -2]], [[1], [1, 2, 3], [1, "2"], 2], "a list of 2, each item a whole number"),

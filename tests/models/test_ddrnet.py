@@ -17,6 +17,64 @@ def model() -> keras.Model:
     return catalog.build("ddrnet", 19)
 
 
+def conv(before: int, after: int, kernel: int) -> int:
+    """A convolution without bias and the normalisation beside it, of what comes out of it."""
+    return before * after * kernel**2 + 2 * after
+
+
+def preactivated(before: int, after: int, kernel: int) -> int:
+    """The normalisation of what goes in, then a convolution without bias."""
+    return 2 * before + before * after * kernel**2
+
+
+def basic(before: int, after: int) -> int:
+    """Two basic blocks; the first projects its shortcut where the channels change."""
+    projection = conv(before, after, 1) if before != after else 0
+    return conv(before, after, 3) + 3 * conv(after, after, 3) + projection
+
+
+def bottleneck(before: int, inside: int) -> int:
+    return (
+        conv(before, inside, 1)
+        + conv(inside, inside, 3)
+        + conv(inside, 2 * inside, 1)
+        + conv(before, 2 * inside, 1)  # the shortcut
+    )
+
+
+PUBLISHED = {
+    "stem": conv(3, 32, 3) + conv(32, 32, 3),
+    "layer1": basic(32, 32),
+    "layer2": basic(32, 64),
+    "coarse3": basic(64, 128),
+    "fine3": basic(64, 64),
+    "exchange3": conv(64, 128, 3) + conv(128, 64, 1),
+    "coarse4": basic(128, 256),
+    "fine4": basic(64, 64),
+    "exchange4": conv(64, 128, 3) + conv(128, 256, 3) + conv(256, 64, 1),
+    "fine5": bottleneck(64, 64),
+    "coarse5": bottleneck(256, 256),
+    "context": 5 * preactivated(512, 128, 1)
+    + 4 * preactivated(128, 128, 3)
+    + preactivated(5 * 128, 128, 1)
+    + preactivated(512, 128, 1),
+    "logits": preactivated(128, 64, 3) + preactivated(64, 19, 1) + 19,
+}
+"""Layer by layer, from the authors' own definition: ydhongHIT/DDRNet, segmentation/DDRNet_23_slim.py.
+
+There the two convolutions of the stem have a bias before their normalisation, 2 * 32 weights that change nothing.
+"""
+
+
+def test_every_part_has_the_weights_of_the_authors_definition(model: keras.Model) -> None:
+    alone = auxiliary.without_heads(model)
+    parts = dict.fromkeys(PUBLISHED, 0)
+    for weight in alone.trainable_weights:
+        parts[next(part for part in parts if weight.path.startswith(part))] += math.prod(weight.shape)
+    assert parts == PUBLISHED
+    assert sum(PUBLISHED.values()) + 2 * 32 == 5_695_987
+
+
 def test_the_number_of_weights_is_that_of_the_paper(model: keras.Model) -> None:
     alone = auxiliary.without_heads(model)
     assert count(alone) == 5_695_923 == pytest.approx(5.7e6, rel=0.01)

@@ -1,5 +1,9 @@
 """Every layer of the project's own under both mixed precisions: what it gives is finite and of its compute type."""
 
+import ast
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -31,6 +35,26 @@ def test_every_layer_is_here() -> None:
         if isinstance(value, type) and issubclass(value, keras.layers.Layer) and value.__module__.startswith("models.")
     }
     assert found == set(LAYERS)
+
+
+def unnamed(code: str) -> list[str]:
+    """The layers that a module makes and leaves to Keras's counter, as source."""
+    own = {kind.__name__ for kind in LAYERS}
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
+    made = [call for call in calls if isinstance(call.func, ast.Name | ast.Attribute)]
+    found = [ast.unparse(call) for call in made if "name" not in {keyword.arg for keyword in call.keywords}]
+    return [call for call in found if re.match(rf"keras\.layers\.|(\w+\.)?({'|'.join(own)})\(", call)]
+
+
+@pytest.mark.parametrize("path", sorted(Path(blocks.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+def test_every_layer_is_given_its_name(path: Path) -> None:
+    """Names that Keras counts differ between two networks of one process, and so between a file and its network."""
+    assert not unnamed(path.read_text())
+
+
+def test_a_layer_without_a_name_is_found() -> None:
+    assert unnamed("keras.layers.ReLU()(blocks.Upsample(2)(x))") == ["keras.layers.ReLU()", "blocks.Upsample(2)"]
+    assert not unnamed("keras.layers.ReLU(name=f'{name}_relu')(x)")
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

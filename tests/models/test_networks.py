@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import auxiliary, blocks, catalog, segmenter, weights
+from models import auxiliary, backbones, blocks, catalog, segmenter, weights
 from models.losses.total import Total, combine
 
 SMALL_BACKBONE = {"backbone": "mobilenet_v2", "widths": (16, 16, 8, 8)}
@@ -66,6 +66,10 @@ def test_symbolic_sizes_are_open(network: keras.Model) -> None:
 def test_the_catalogue_knows_its_stride_from_the_source(network: keras.Model) -> None:
     padded = {layer.multiple for layer in network.layers if isinstance(layer, blocks.PadToMultiple)}
     assert padded == {catalog.stride(network.name, SMALL.get(network.name, {}))}
+
+
+def test_the_catalogue_knows_from_the_source_whether_it_has_a_backbone(network: keras.Model) -> None:
+    assert catalog.has_backbone(network.name) == bool(backbones.layers(network))
 
 
 def test_padding_moves_no_pixel(network: keras.Model) -> None:

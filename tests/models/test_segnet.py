@@ -10,10 +10,28 @@ import tensorflow as tf
 from models import backbones, catalog
 from models.segnet import PoolingIndices, Unpool
 
+ENCODER = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+DECODER = (512, 512, 512, 512, 512, 256, 256, 256, 128, 128, 64, 64)
+"""Channels of the 3x3 convolutions in the authors' definition, each with a bias, a scale and a shift.
+
+alexgkendall/SegNet-Tutorial, Models/segnet_inference.prototxt; then a 3x3 convolution to the classes, with a bias.
+"""
+
+
+def published(classes: int) -> int:
+    """Number of weights of that definition."""
+    total, before = 0, 3
+    for channels in (*ENCODER, *DECODER):
+        total += 9 * before * channels + 3 * channels
+        before = channels
+    return total + (9 * before + 1) * classes
+
 
 def test_the_number_of_weights_is_that_of_the_source() -> None:
     model = catalog.build("segnet", 12)
-    assert sum(math.prod(weight.shape) for weight in model.trainable_variables) == 29_449_932
+    widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert widths == [*ENCODER, *DECODER, 12]
+    assert sum(math.prod(weight.shape) for weight in model.trainable_variables) == published(12) == 29_449_932
     assert model.count_params() == pytest.approx(29.46e6, rel=0.001)  # ENet's table II
     convolutions = [layer for layer in backbones.layers(model) if isinstance(layer, keras.layers.Conv2D)]
     assert sum(layer.count_params() for layer in convolutions) == 14_714_688  # VGG16's, "14.7M" in the paper

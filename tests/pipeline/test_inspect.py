@@ -43,6 +43,7 @@ def test_a_saved_model_gives_back_the_weights_it_was_made_of(tmp_path: Path, ing
     facts.write(tmp_path / "1", spec=spec, model=config, fit=Fit((64, 96)), metrics={}, signatures={})
     found = find(str(tmp_path), tmp_path)
     assert (found.name, found.fit, found.weights) == ("ddrnet", Fit((64, 96)), str(tmp_path / "1"))
+    assert found.size == (64, 96)
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), np.uint8)
     np.testing.assert_array_equal(segmenter.logits(found.model, image), segmenter.logits(model, image))
     config = ModelConfig(name="ddrnet", options={**DDRNET, "width": 16})
@@ -97,6 +98,33 @@ def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_r
     assert all(Image.open(line).width >= 96 for line in written)
     assert main([*command, "--filters", "stem_b_conv", "--filter", "3", "--out", str(tmp_path / "out")]) == 0
     assert Path(capfd.readouterr().out.splitlines()[1]).name == "fast-stem_b_conv-filter3.png"
+
+
+def test_a_size_below_the_stride_is_refused_before_anything_is_built(
+    tmp_path: Path, tiny_recipe, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.setattr(catalog, "build", None)
+    command = ["inspect", "fast", "--workspace", str(tmp_path), "--size"]
+    assert main([*command, "8x96"]) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert told == (
+        "segline: --size: Images of 8x96 are smaller than the stride 16 of model 'fast'. Give it at least 16x96, or "
+        "another model."
+    )
+    RunFolder.create(Workspace(tmp_path), tiny_recipe, ["segline"], "monday")
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    facts.write(
+        tmp_path / "1", spec=tiny_recipe.data.spec(), model=tiny_recipe.model, fit=None, metrics={}, signatures={}
+    )
+    for model in ("monday", str(tmp_path / "1")):
+        with pytest.raises(UserError, match=r"--size: Images of 8x96 are smaller than the stride 16 of model 'fast'"):
+            inspect.load(model, Workspace(tmp_path), options={}, num_classes=5, size=(8, 96))
+
+
+def test_the_summary_is_for_an_image_that_the_network_can_see(tmp_path: Path) -> None:
+    assert find("fast", tmp_path, width=8).size == (360, 480)
+    assert find("unet", tmp_path, width=1, depth=9).size == (512, 512)
 
 
 def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:

@@ -151,6 +151,19 @@ def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key
     assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
 
 
+def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> None:
+    wrong = ["model.name=fcn", "model.options.weights=gone.h5"]
+    with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
+        recipes.load(str(file), wrong)
+    assert recipes.read(file, wrong).model.options == {"weights": "gone.h5"}
+
+
+def test_a_backbone_that_the_network_has_not_is_told_with_the_recipe(file: Path) -> None:
+    with pytest.raises(UserError, match=r"`train\.backbone` is set, and model 'fast' has no backbone"):
+        recipes.load(str(file), ["train.backbone.frozen_epochs=1"])
+    recipes.load(str(file), ["model.name=segnet", "train.backbone.frozen_epochs=1"])
+
+
 def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: Path) -> None:
     gate = "evaluate.gate={iou/Caar: 0.4, boundary/mean_f1: 0.1, slice/0001TP/iou/Car: 0.1}"
     with pytest.raises(UserError) as error:

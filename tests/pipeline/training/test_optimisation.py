@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from models import backbones
 from pipeline.config.train import TrainConfig
-from pipeline.errors import UserError
 from pipeline.training import calls, optimisation
 from pipeline.training.update import make_update
 
@@ -21,12 +20,14 @@ def config(**settings: Any) -> TrainConfig:
     return TrainConfig(**{**common, "momentum": 0.0, **settings})
 
 
-def network(prefix: str = backbones.PREFIX) -> keras.Model:
+def network() -> keras.Model:
     """A backbone of a convolution and a normalisation, and a head."""
     keras.utils.set_random_seed(0)
     images = keras.Input((None, None, 3))
-    x = keras.layers.Conv2D(4, 3, padding="same", name=f"{prefix}conv")(keras.layers.Rescaling(1 / 255)(images))
-    x = keras.layers.BatchNormalization(name=f"{prefix}norm")(x)
+    x = keras.layers.Conv2D(4, 3, padding="same", name=f"{backbones.PREFIX}conv")(
+        keras.layers.Rescaling(1 / 255)(images)
+    )
+    x = keras.layers.BatchNormalization(name=f"{backbones.PREFIX}norm")(x)
     return keras.Model(images, keras.layers.Conv2D(3, 1, name="head")(x), name="tiny")
 
 
@@ -96,12 +97,6 @@ def test_a_backbone_learns_at_its_own_rate(precision: str) -> None:
     conv, head = f"{backbones.PREFIX}conv/kernel", "head/kernel"
     assert kernels[0][conv] == pytest.approx(0.1, rel=1e-3) and kernels[1][conv] == pytest.approx(0.025, rel=1e-3)
     assert kernels[1][head] == pytest.approx(0.1, rel=1e-3)
-
-
-def test_a_network_without_a_backbone_is_refused() -> None:
-    settings = config(backbone={"frozen_epochs": 1})
-    with pytest.raises(UserError, match="model 'tiny' has no backbone"):
-        optimisation.optimizer(settings, network("stem_"), optimisation.learning_rate(settings, STEPS), STEPS)
 
 
 def test_the_rate_grows_with_the_batch_only_where_it_is_asked_to() -> None:

@@ -1,0 +1,60 @@
+"""Weights that do not fit the network are told before any data is read."""
+
+from pathlib import Path
+
+import keras
+import pytest
+
+from datasets.camvid import sample
+from models import catalog, weights
+from pipeline import network_check, recipe
+from pipeline.__main__ import main
+from pipeline.config.recipe import Recipe
+from pipeline.run_folder import RunFolder
+from pipeline.workspace import Workspace
+
+TINY = str(Path(__file__).parents[1] / "tiny.yaml")
+OVER_MOBILENET = ["model.name=deeplabv3plus", "model.options={backbone: mobilenet_v2, width: 8}"]
+
+
+def load(*overrides: str) -> Recipe:
+    return recipe.load(TINY, ["data.manual_dir=unused", *overrides])
+
+
+@pytest.fixture
+def of_another_network(tmp_path: Path) -> Path:
+    weights.save(catalog.build("fast", 3, {"width": 4}), tmp_path / "fast.h5")
+    return tmp_path / "fast.h5"
+
+
+def test_it_is_asked_only_where_the_recipe_cannot_tell(of_another_network: Path) -> None:
+    assert not network_check.needed(load())
+    assert not network_check.needed(load(*OVER_MOBILENET))
+    assert network_check.needed(load(*OVER_MOBILENET, "model.options.weights=imagenet"))
+    assert network_check.needed(load(*OVER_MOBILENET, f"model.options.weights={of_another_network}"))
+    assert network_check.needed(load("train.tensorboard.inspect=[stem_a_conv]"))
+
+
+def test_what_is_wrong_is_one_sentence_in_the_log_too(tmp_path: Path, of_another_network: Path, capfd) -> None:
+    keras.utils.set_random_seed(0)
+    workspace = Workspace(tmp_path / "work")
+    wrong = load(*OVER_MOBILENET, f"model.options.weights={of_another_network}")
+    folder = RunFolder.create(workspace, wrong, ["segline"], "wrong")
+    assert network_check.main(str(folder.path)) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert told.startswith("segline: model: The weights file") and "it is of another network" in told
+    assert "it is of another network" in folder.log_file.read_text()
+    right = RunFolder.create(workspace, load("train.tensorboard.inspect=[stem_a_conv]"), ["segline"], "right")
+    assert network_check.main(str(right.path)) == 0
+    assert capfd.readouterr().out.startswith("model     fast: ")
+
+
+@pytest.mark.slow
+def test_a_run_ends_before_it_reads_data(tmp_path: Path, of_another_network: Path, capfd) -> None:
+    sample.write(tmp_path / "raw", count=3, seed=0, size=(64, 96))
+    wrong = [*OVER_MOBILENET, f"model.options.weights={of_another_network}", f"data.manual_dir={tmp_path / 'raw'}"]
+    options = [part for override in wrong for part in ("--set", override)]
+    assert main(["run", TINY, *options, "--workspace", str(tmp_path / "work")]) == 2
+    printed = capfd.readouterr()
+    assert "it is of another network" in " ".join(printed.err.split()) and "ingest" not in printed.out
+    assert not (tmp_path / "work" / "artifacts").exists()
