@@ -1,5 +1,6 @@
 """The loss of a training: the weighted sum of several losses, over a network's own logits and its auxiliary heads."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -21,6 +22,11 @@ class Total:
     Args:
         terms: The losses, their weights and parameters.
         class_weights: [C] weights >= 0; None: all 1.
+        logit_adjustment: Share, in 0..1, of log(class weight) that is added to the logits before any loss sees them.
+            What is learned under weights w is proportional to w times the data's own frequencies; with the whole
+            logarithm in the loss, the network's own logits are those of the frequencies again. So weights quicken the
+            learning of rare classes without answering them too often (cf. Menon et al. 2021, "Long-tail learning via
+            logit adjustment", which goes the other way). A class of weight 0 is not shifted.
         label_smoothing: See target.make.
     """
 
@@ -29,6 +35,7 @@ class Total:
         terms: catalog.Terms = DEFAULT,
         *,
         class_weights: Sequence[float] | None = None,
+        logit_adjustment: float = 0.0,
         label_smoothing: float = 0.0,
     ) -> None:
         catalog.check(terms)
@@ -38,6 +45,9 @@ class Total:
             loss = getattr(pixels, name, None) or getattr(regions, name)
             self._terms[name] = weight, partial(loss, **options)
         self._class_weights, self._label_smoothing = class_weights, label_smoothing
+        self._shift = None
+        if class_weights is not None and logit_adjustment:
+            self._shift = [logit_adjustment * math.log(weight) if weight else 0.0 for weight in class_weights]
 
     def __call__(self, outputs: auxiliary.Outputs, labels: tf.Tensor, pixel_weights: tf.Tensor | None = None) -> Parts:
         """Compute the parts.
@@ -55,11 +65,16 @@ class Total:
             pixel_weights=pixel_weights,
             label_smoothing=self._label_smoothing,
         )
-        parts = {name: (weight, loss(logits, truth)) for name, (weight, loss) in self._terms.items()}
+        seen = self._shifted(logits)
+        parts = {name: (weight, loss(seen, truth)) for name, (weight, loss) in self._terms.items()}
         for head, found in auxiliary.heads(outputs).items():
+            seen = self._shifted(found)
             for name, (weight, loss) in self._terms.items():
-                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, loss(found, truth)
+                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, loss(seen, truth)
         return parts
+
+    def _shifted(self, logits: tf.Tensor) -> tf.Tensor:
+        return logits if self._shift is None else tf.cast(logits, tf.float32) + tf.constant(self._shift, tf.float32)
 
 
 def combine(parts: Parts, weights: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -83,6 +83,11 @@ class TrainConfig(Section):
         default={"cross_entropy": 1.0}, description="losses that are added up: {name: weight or {weight, parameters}}"
     )
     class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = "none"
+    logit_adjustment: Fraction = Field(
+        default=0.0,
+        description="share of log(class weight) added to the logits that the loss sees: at 1 the weights quicken the "
+        "learning of rare classes, and the answers keep the data's own frequencies",
+    )
     label_smoothing: Fraction = 0.0
     validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
     best_by: Literal["miou", "pixel_accuracy", "loss"] = Field(
@@ -139,6 +144,11 @@ class TrainConfig(Section):
             problems.append(
                 f"`backbone.frozen_epochs` must be less than `epochs`, or 'all'. "
                 f"Received: {self.backbone.frozen_epochs} of {self.epochs}."
+            )
+        if self.logit_adjustment and self.class_weights == "none":
+            problems.append(
+                "`logit_adjustment` makes up for `class_weights`; set those too, or leave it out. "
+                f"Received: {self.logit_adjustment:g} with class_weights 'none'."
             )
         if self.batch_size != "auto" and self.batch_size % self.accumulate:
             problems.append(

@@ -5,12 +5,12 @@ from typing import Any
 
 from pipeline.terminal import cut, wrapped
 
-BAR = 24
+BAR = 20
 NAME = 22
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """Write per-class IoU and the totals as text.
+    """Write IoU, precision and recall of each class, and the totals, as text.
 
     Args:
         metrics: What metrics.json holds.
@@ -22,7 +22,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     lines = [
         f"{metrics['split']} of {metrics['dataset']}: {metrics['images']:,} images, {total:,} labelled pixels",
         "",
-        f"{'class':<{NAME}} {'IoU':>7} {'accuracy':>9} {'pixels':>8}",
+        f"{'class':<{NAME}} {'IoU':>7} {'precision':>9} {'recall':>7} {'pixels':>8}",
     ]
     lines += [_row(row, total) for row in metrics["per_class"]]
     lines += ["", *_totals(metrics)]
@@ -35,7 +35,8 @@ def _row(row: Mapping[str, Any], total: int) -> str:
     share = f"{row['pixels'] / total:.1%}" if total else "n/a"
     bar = "#" * round(BAR * (row["iou"] or 0))
     name = cut(row["name"], NAME)
-    return f"{name:<{NAME}} {_figure(row['iou']):>7} {_figure(row['accuracy']):>9} {share:>8}  {bar}".rstrip()
+    figures = f"{_figure(row['iou']):>7} {_figure(row['precision']):>9} {_figure(row['accuracy']):>7}"
+    return f"{name:<{NAME}} {figures} {share:>8}  {bar}".rstrip()
 
 
 def _totals(metrics: Mapping[str, Any]) -> list[str]:

@@ -56,6 +56,7 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
             strategy,
             loss=train.loss,
             class_weights=_class_weights(train, inputs["validate"]),
+            logit_adjustment=train.logit_adjustment,
             label_smoothing=train.label_smoothing,
             accumulate=train.accumulate,
             clip_norm=train.clip_norm,

@@ -32,6 +32,7 @@ def make_update(
     *,
     loss: "Terms" = DEFAULT,
     class_weights: Sequence[float] | None = None,
+    logit_adjustment: float = 0.0,
     label_smoothing: float = 0.0,
     accumulate: int = 1,
     clip_norm: float | None = None,
@@ -49,6 +50,7 @@ def make_update(
         strategy: Devices; what the step is called with is distributed over them.
         loss: Which losses are added up; see models.losses.
         class_weights: Weight of each class in all of them.
+        logit_adjustment: How far they steer learning only, and not the answers; see models.losses.total.
         label_smoothing: Share of the truth that is spread over all classes.
         accumulate: Parts that a replica's share of the batch is cut into; their gradients are added up before the
             weights change. The loss is that of the whole batch; batch normalisation sees each part for itself.
@@ -57,7 +59,9 @@ def make_update(
         prepare: What is done on each device to its share of a batch before anything else; see input.on_device.
     """
     replicas = strategy.num_replicas_in_sync
-    compute = Total(loss, class_weights=class_weights, label_smoothing=label_smoothing)
+    compute = Total(
+        loss, class_weights=class_weights, logit_adjustment=logit_adjustment, label_smoothing=label_smoothing
+    )
     gradients = Gradients(model, compute, optimizer.scale_loss, replicas=replicas, parts=accumulate)
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     for inner in _alone(optimizer):
