@@ -35,6 +35,9 @@ VARIABLE = "_variables/{}/.ATTRIBUTES/VARIABLE_VALUE"
 SIZE = (360, 480)
 """Of the image that the summary is for, where neither --size nor the model says one; never below the model's stride."""
 
+CLASSES = 19
+"""Of a model given by its name, where nothing else is said: those of Cityscapes."""
+
 WIDTH = 80
 """Columns of the table."""
 
@@ -62,7 +65,12 @@ class Subject:
 
 
 def load(
-    model: str, workspace: Workspace, *, options: Mapping[str, Any], num_classes: int, size: Size | None = None
+    model: str,
+    workspace: Workspace,
+    *,
+    options: Mapping[str, Any] | None = None,
+    num_classes: int | None = None,
+    size: Size | None = None,
 ) -> Subject:
     """Find and rebuild a model.
 
@@ -70,28 +78,43 @@ def load(
         model: A SavedModel that Segline exported, or a folder of its versions; a run, by its name or folder, also one
             whose training goes on; what a train step left; or a model of models.catalog, with random weights.
         workspace: Where runs are looked for.
-        options: For a model of the catalogue, its parameters.
-        num_classes: For a model of the catalogue.
+        options: For a model of the catalogue alone: its parameters.
+        num_classes: For a model of the catalogue alone; None: CLASSES.
         size: Of the image that the summary is for; None: what the model sees, or SIZE. Looked at before the model is
             built.
 
     Raises:
-        UserError: The run has no trained model, the SavedModel is none of Segline's, or `size` is below the stride.
+        UserError: The run has no trained model, the SavedModel is none of Segline's, `size` is below the stride, or a
+            model that has options and classes of its own is given others.
         ModelError: There is no such model, or it takes other options.
     """
+    folder = _folder(model, workspace)
+    if folder is None:
+        seen = _size(model, options or {}, None, size)
+        built = catalog.build(model, CLASSES if num_classes is None else num_classes, options)
+        return Subject(built, model, None, seen, "random")
+    if options or num_classes is not None:
+        raise UserError(
+            f"--option and --classes are of a model given by name. {model!r} is the folder {folder}, and has its own: "
+            "leave them out."
+        )
+    if (folder / "recipe.yaml").is_file():
+        return _of_run(RunFolder(folder), size)
+    return _of_saved_model(newest_version(folder), size)
+
+
+def _folder(model: str, workspace: Workspace) -> Path | None:
+    """Give the folder of the run or the SavedModel that is meant; None: it is a model of the catalogue."""
     path = Path(model)
     if (path / SEAL).is_file():
-        path = _run_of(path) if read_seal(path)["step"] != "export" else path / "saved_model"
-    if (path / "recipe.yaml").is_file():
-        return _of_run(RunFolder(path), size)
+        return path / "saved_model" if read_seal(path)["step"] == "export" else _run_of(path)
     if path.is_dir():
-        return _of_saved_model(newest_version(path), size)
+        return path
     if (workspace.run(model) / "recipe.yaml").is_file():
-        return _of_run(RunFolder(workspace.run(model)), size)
+        return workspace.run(model)
     if path.exists() or len(path.parts) > 1:
         raise UserError(f"{model!r} is no folder. Give a SavedModel, a run, what a train step left, or a model's name.")
-    seen = _size(model, options, None, size)
-    return Subject(catalog.build(model, num_classes, options), model, None, seen, "random")
+    return None
 
 
 def _size(name: str, options: Mapping[str, Any], fit: Fit | None, asked: Size | None) -> Size:

@@ -21,7 +21,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", *, work
     add.add_argument(
         "--option", metavar="KEY=VALUE", action="append", default=[], help="of a model given by name: a parameter"
     )
-    add.add_argument("--classes", metavar="N", type=int, default=19, help="of a model given by name (default: 19)")
+    add.add_argument("--classes", metavar="N", type=int, help="of a model given by name (default: 19)")
     add.set_defaults(command=run)
 
 
@@ -29,6 +29,8 @@ def run(options: argparse.Namespace) -> None:
     """Print the table, write the pictures, or both."""
     size = _size(options.size) if options.size else None
     chosen = dict(_option(text) for text in options.option)
+    if options.image and not options.activations:
+        raise UserError(f"--image {options.image} needs the layer that answers to it: --activations LAYER.")
     if options.filter is not None and not options.filters:
         raise UserError(f"--filter {options.filter} needs the layer whose filter it is: --filters LAYER.")
     from pipeline.quiet import quiet
