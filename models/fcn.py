@@ -70,6 +70,7 @@ def build(
     Returns:
         Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
     """
+    _require_vgg16(backbone, head_width, head_weights)
     images = blocks.image_input()
     features = backbones.pyramid(
         backbone,
@@ -100,6 +101,15 @@ def _head(x: keras.KerasTensor, width: int, dropout: float) -> keras.KerasTensor
         )(x)
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
+
+
+def _require_vgg16(backbone: str, head_width: int, head_weights: str) -> None:
+    """Raise ModelError where VGG16's head cannot fit, before half a gigabyte of it is fetched."""
+    if head_weights == "imagenet" and (backbone, head_width) != ("vgg16", 4096):
+        raise ModelError(
+            "Parameter 'head_weights' of model 'fcn' is 'imagenet' and needs backbone 'vgg16' and head_width 4096. "
+            f"Received: backbone {backbone!r}, head_width {head_width}."
+        )
 
 
 def _start_head(model: keras.Model, found: dict[str, list[np.ndarray]]) -> None:

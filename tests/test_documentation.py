@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from datasets.image_folder.layout import Layout
+from models import catalog as models_catalog
+from models.parameters import backbones
 from pipeline import __main__ as cli
 from pipeline import recipe as recipes
 from pipeline.config.recipe import Recipe
@@ -58,6 +60,13 @@ def anchors(page: Path) -> set[str]:
 def test_every_page_of_docs_is_in_the_table_of_readme() -> None:
     linked = {target for target, _ in re.findall(LINK, (PROJECT / "README.md").read_text())}
     assert {f"docs/{page.name}" for page in (PROJECT / "docs").glob("*.md")} <= linked
+
+
+def test_the_page_of_networks_has_every_option_and_backbone() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", (PROJECT / "docs" / "networks.md").read_text(), re.M)
+    found = {name: re.findall(r"`(\w+)`", row.rsplit("|", 1)[-1]) for name, row in rows}
+    expected = {name: list(models_catalog.parameters(name)) for name in models_catalog.names()}
+    assert found == expected | {name: [] for name in backbones()}
 
 
 def test_readme_is_for_a_first_reader() -> None:

@@ -123,6 +123,12 @@ def test_scores_begin_small_and_carry_the_penalty_of_tensorflow_1() -> None:
     assert not catalog.build("fcn", 2, {"head_width": 4}).losses
 
 
+def test_a_head_that_cannot_be_vgg16s_is_told_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backbones, "BACKBONES", {})
+    with pytest.raises(ModelError, match=r"needs backbone 'vgg16' .*\. Received: backbone 'resnet50', head_width 8\.$"):
+        catalog.build("fcn", 2, {"head_weights": "imagenet", "backbone": "resnet50", "head_width": 8})
+
+
 def test_the_head_begins_with_vgg16s_fully_connected_layers(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """VGG16 with its top has 138 million weights: here, one with layers 8 wide in place of 4096."""
 
