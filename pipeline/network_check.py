@@ -5,12 +5,14 @@
 asks in a process of its own, so that nothing of TensorFlow is left when the data is read.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
 from datasets.errors import DatasetError
 from models import catalog
 from models.errors import ModelError
+from pipeline import json_lines
 from pipeline.child import run_module
 from pipeline.config.recipe import Recipe
 from pipeline.errors import Interrupted, UserError
@@ -55,8 +57,13 @@ def look(recipe: Recipe) -> None:
 
 
 def main(run: str) -> int:
-    """Look at the network of a run; give the exit code."""
+    """Look at the network of a run, and say what is wrong with it as `segline run` would; give the exit code."""
     folder = RunFolder(Path(run))
+    with json_lines.where_asked(argparse.Namespace(log_json=False, command_name="run", run=folder.id)):
+        return _code(folder)
+
+
+def _code(folder: RunFolder) -> int:
     try:
         with folder.logging():
             look(folder.recipe())

@@ -16,7 +16,6 @@ from models.fit import Fit
 from pipeline import inspect, recipe
 from pipeline.__main__ import main
 from pipeline.config.recipe import ModelConfig
-from pipeline.drawing import channel_grid
 from pipeline.errors import UserError
 from pipeline.export import facts
 from pipeline.lineage.store import Store
@@ -156,24 +155,6 @@ def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:
 def test_mistakes_are_told_in_a_sentence(arguments: list[str], told: str, tmp_path: Path, capfd) -> None:
     assert main(["inspect", "fast", "--out", str(tmp_path), *arguments]) == 2
     assert told in " ".join(capfd.readouterr().err.split())
-
-
-def test_a_grid_holds_every_picture_scaled_and_numbered() -> None:
-    pictures = np.linspace(0, 1, 10)[:, None, None, None] * np.ones((1, 5, 6, 1))
-    drawn = channel_grid.grid(pictures, "layer")
-    shades = {round(255 * value) for value in np.linspace(0, 1, 10)}
-    assert drawn.dtype == np.uint8 and shades <= set(np.unique(drawn))
-    wide = channel_grid.grid(np.zeros((2, 100, 700, 3)), "layer")
-    assert wide.shape[1] <= 2 * channel_grid.WIDEST + 2
-
-
-def test_pictures_for_tensorboard(tmp_path: Path) -> None:
-    model = catalog.build("fast", 3, {"width": 8})
-    found = channel_grid.training_pictures(model, ["stem_a_conv", "stem_a_relu"], None, np.zeros((32, 48, 3), np.uint8))
-    assert list(found) == [
-        "inspect/stem_a_conv/activations", "inspect/stem_a_conv/filters", "inspect/stem_a_relu/activations"
-    ]  # fmt: skip
-    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in found.values())
 
 
 def test_training_shows_the_layers_that_the_recipe_names(ingested: Path, validated: Path) -> None:

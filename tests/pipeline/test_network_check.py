@@ -1,5 +1,6 @@
 """Weights that do not fit the network are told before any data is read."""
 
+import json
 from pathlib import Path
 
 import keras
@@ -7,7 +8,7 @@ import pytest
 
 from datasets.camvid import sample
 from models import catalog, weights
-from pipeline import network_check, recipe
+from pipeline import json_lines, network_check, recipe
 from pipeline.__main__ import main
 from pipeline.config.recipe import Recipe
 from pipeline.run_folder import RunFolder
@@ -35,7 +36,10 @@ def test_it_is_asked_only_where_the_recipe_cannot_tell(of_another_network: Path)
     assert network_check.needed(load("train.tensorboard.inspect=[stem_a_conv]"))
 
 
-def test_what_is_wrong_is_one_sentence_in_the_log_too(tmp_path: Path, of_another_network: Path, capfd) -> None:
+def test_what_is_wrong_is_one_sentence_in_the_log_too(
+    tmp_path: Path, of_another_network: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.delenv(json_lines.VARIABLE, raising=False)
     keras.utils.set_random_seed(0)
     workspace = Workspace(tmp_path / "work")
     wrong = load(*OVER_MOBILENET, f"model.options.weights={of_another_network}")
@@ -47,6 +51,9 @@ def test_what_is_wrong_is_one_sentence_in_the_log_too(tmp_path: Path, of_another
     right = RunFolder.create(workspace, load("train.tensorboard.inspect=[stem_a_conv]"), ["segline"], "right")
     assert network_check.main(str(right.path)) == 0
     assert capfd.readouterr().out.startswith("model     fast: ")
+    monkeypatch.setenv(json_lines.VARIABLE, "1")
+    assert network_check.main(str(right.path)) == 0
+    assert json.loads(capfd.readouterr().out)["message"].startswith("model     fast: ")
 
 
 @pytest.mark.slow
