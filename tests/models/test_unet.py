@@ -12,6 +12,28 @@ def learned(model: keras.Model) -> int:
     return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
 
 
+def published(channels: int, classes: int, per_channel: int) -> int:
+    """Layer by layer, from the paper's figure 1; each 3x3 convolution has so many weights a channel besides its kernel.
+
+    That is 1, its bias, or 2 where a normalisation takes its place.
+    """
+    widths = (64, 128, 256, 512, 1024)
+    total, before = 0, channels
+    for width in widths:
+        total += 9 * (before + width) * width + 2 * per_channel * width
+        before = width
+    for width in widths[-2::-1]:
+        total += (2 * 2 * 2 * width + 1) * width  # the 2x2 enlargement, with its bias
+        total += 9 * (2 * width + width) * width + 2 * per_channel * width
+    return total + (64 + 1) * classes
+
+
+def test_the_plain_net_has_the_weights_of_the_papers_figure() -> None:
+    assert learned(catalog.build("unet", 1)) == published(3, 1, per_channel=2)
+    plain = catalog.build("unet", 2, {"channels": 1, "batch_norm": False})
+    assert plain.count_params() == published(1, 2, per_channel=1)
+
+
 def test_the_plain_net_has_the_weights_that_others_print() -> None:
     """31,037,633: Pytorch-UNet for 3 channels and 1 class. 31,031,685: zhixuhao/unet for 1 channel.
 
