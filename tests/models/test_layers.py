@@ -37,24 +37,37 @@ def test_every_layer_is_here() -> None:
     assert found == set(LAYERS)
 
 
-def unnamed(code: str) -> list[str]:
-    """The layers that a module makes and leaves to Keras's counter, as source."""
-    own = {kind.__name__ for kind in LAYERS}
+def calls_without(keyword: str, code: str, pattern: str) -> list[str]:
+    """The calls, as source, that begin with the pattern and do not give the keyword."""
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     made = [call for call in calls if isinstance(call.func, ast.Name | ast.Attribute)]
-    found = [ast.unparse(call) for call in made if "name" not in {keyword.arg for keyword in call.keywords}]
-    return [call for call in found if re.match(rf"keras\.layers\.|(\w+\.)?({'|'.join(own)})\(", call)]
+    found = [ast.unparse(call) for call in made if keyword not in {given.arg for given in call.keywords}]
+    return [call for call in found if re.match(pattern, call)]
 
 
-@pytest.mark.parametrize("path", sorted(Path(blocks.__file__).parent.glob("*.py")), ids=lambda path: path.stem)
+MADE = rf"keras\.layers\.|(\w+\.)?({'|'.join(kind.__name__ for kind in LAYERS)})\("
+NORMALISES = r"(blocks\.)?(convolution|residual|BatchNorm)\(|keras\.layers\.BatchNormalization\("
+
+each_module = pytest.mark.parametrize(
+    "path", sorted(Path(blocks.__file__).parent.glob("*.py")), ids=lambda path: path.stem
+)
+
+
+@each_module
 def test_every_layer_is_given_its_name(path: Path) -> None:
     """Names that Keras counts differ between two networks of one process, and so between a file and its network."""
-    assert not unnamed(path.read_text())
+    assert not calls_without("name", path.read_text(), MADE)
 
 
-def test_a_layer_without_a_name_is_found() -> None:
-    assert unnamed("keras.layers.ReLU()(blocks.Upsample(2)(x))") == ["keras.layers.ReLU()", "blocks.Upsample(2)"]
-    assert not unnamed("keras.layers.ReLU(name=f'{name}_relu')(x)")
+@each_module
+def test_every_normalisation_is_told_whether_replicas_share_it(path: Path) -> None:
+    assert not calls_without("synchronized", path.read_text(), NORMALISES)
+
+
+def test_a_layer_without_its_name_or_its_replicas_is_found() -> None:
+    code = "keras.layers.ReLU()(blocks.Upsample(2)(blocks.convolution(x, 8, 3, name='a')))"
+    assert calls_without("name", code, MADE) == ["keras.layers.ReLU()", "blocks.Upsample(2)"]
+    assert calls_without("synchronized", code, NORMALISES) == ["blocks.convolution(x, 8, 3, name='a')"]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
