@@ -36,7 +36,7 @@ def build(strategy: tf.distribute.Strategy, *, normalised: bool) -> keras.Model:
         if normalised:
             x = keras.layers.BatchNormalization(synchronized=strategy.num_replicas_in_sync > 1)(x)
         x = keras.layers.ReLU()(x)
-        logits = {name: keras.layers.Conv2D(CLASSES, 1)(x) for name in ("logits", "head")}
+        logits = {name: keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x) for name in ("logits", "head")}
         return keras.Model(images, logits)
 
 
@@ -53,12 +53,20 @@ def batches() -> tf.data.Dataset:
 
 
 def train(
-    strategy: tf.distribute.Strategy, *, fused: bool = False, normalised: bool = True, **settings: Any
+    strategy: tf.distribute.Strategy,
+    *,
+    fused: bool = False,
+    normalised: bool = True,
+    precision: str = "float32",
+    **settings: Any,
 ) -> tuple[keras.Model, dict[str, Any]]:
     """Train for 20 steps; give the model and what was found."""
+    keras.config.set_dtype_policy(precision)
     model = build(strategy, normalised=normalised)
     with strategy.scope():
         optimizer = optimizers.build("sgd", 0.1)
+        if precision == "mixed_float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(model.trainable_variables)
     average = MovingAverage(model, 0.9, strategy)
     update = make_update(
@@ -93,6 +101,7 @@ def main(folder: Path) -> None:
         }
         results[f"{name}, fused"] = train(strategy, loss=TWO, clip_norm=0.05, fused=True)[1]
         results[f"{name}, clipped"] = train(strategy, loss=TWO, clip_norm=0.05)[1]
+        results[f"{name}, float16"] = train(strategy, loss=TWO, clip_norm=0.05, precision="mixed_float16")[1]
         results[f"{name}, in parts"] = train(strategy, loss=TWO, accumulate=2, normalised=False)[1]
     results["one, whole"] = train(strategies["one"], loss=TWO, normalised=False)[1]
     print(json.dumps(results))

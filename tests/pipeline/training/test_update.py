@@ -60,6 +60,16 @@ def test_fused_steps_are_the_same_steps(results: dict[str, Any]) -> None:
         np.testing.assert_allclose(other, mine, atol=1e-6)
 
 
+def test_devices_change_no_more_in_16_bits_than_these_can_tell(results: dict[str, Any]) -> None:
+    """The loss is scaled and the gradient clipped at its true length, on each device alike."""
+    one, two, whole = (results[name] for name in ("one, float16", "two, float16", "one, clipped"))
+    for mine, other, exact in zip(one["losses"], two["losses"], whole["losses"], strict=True):
+        assert other == pytest.approx(mine, rel=1e-2, abs=1e-3)
+        assert mine["gradient_norm"] == pytest.approx(exact["gradient_norm"], rel=0.05)
+    for mine, other in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(other, mine, atol=2e-3)
+
+
 def test_clipping_takes_effect(results: dict[str, Any]) -> None:
     whole, clipped = (np.array(results[name]["weights"][0]) for name in ("one", "one, clipped"))
     norms = [figures["gradient_norm"] for figures in results["one, clipped"]["losses"]]
