@@ -84,7 +84,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     try:
         return Recipe.model_validate(tree)
     except ValidationError as error:
-        problems = [f"  {_problem(entry)}" for entry in error.errors()]
+        every = [*_paths([]), *_options(tree)]
+        problems = [f"  {_problem(entry, every)}" for entry in error.errors()]
         many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
 
@@ -135,13 +136,13 @@ def _override(tree: dict[str, Any], override: str) -> None:
     node[parts[-1]] = value
 
 
-def _problem(entry: Any) -> str:
-    """One line for one pydantic error: key, what is wrong, what was received, what is allowed."""
+def _problem(entry: Any, every: Sequence[str]) -> str:
+    """One line for one pydantic error: key, what is wrong, what was received, what is allowed; `every` key there is."""
     location = [str(part) for part in entry["loc"]]
     key = ".".join(location)
     if entry["type"] == "extra_forbidden":
         allowed = list(_fields(location[:-1]))
-        near = _near(location[-1], allowed)
+        near = _near(location[-1], allowed, every)
         guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         return f"{key}: there is no such key.{guess} Keys here: {', '.join(allowed)}."
     if entry["type"] == "missing":
@@ -152,15 +153,22 @@ def _problem(entry: Any) -> str:
     return f"{key}: {text}. Received: {entry['input']!r}."
 
 
-def _near(key: str, allowed: Sequence[str]) -> list[str]:
+def _near(key: str, allowed: Sequence[str], every: Sequence[str]) -> list[str]:
     """Guess what was meant by a key that a section does not have: the same in other sections, or one like it."""
-    every = list(_paths([]))
     same = [path for path in every if path.rpartition(".")[2] == key]
     near = difflib.get_close_matches(key, allowed, n=1)
     if near or same:
         return same if 0 < len(same) <= MANY else near
     ends = {path.rpartition(".")[2]: path for path in every}
     return [ends[end] for end in difflib.get_close_matches(key, ends, n=1)]
+
+
+def _options(tree: dict[str, Any]) -> list[str]:
+    """The chosen model's own parameters, as --set writes them."""
+    try:
+        return [f"model.options.{name}" for name in models_catalog.parameters(str(tree["model"]["name"]))]
+    except (KeyError, TypeError, ModelError):  # no model, or none of that name: told by itself
+        return []
 
 
 def _paths(location: list[str]) -> Iterator[str]:

@@ -75,6 +75,7 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
         ("augment.flip=true", "augment: there is no such key. Did you mean 'input.augment'?"),
         ("input.crop=[64, 64]", "input.crop: there is no such key. Did you mean 'input.augment.crop'?"),
         ("url=x", "Did you mean 'data.url' or 'export.url'?"),
+        ("model.width=32", "model.width: there is no such key. Did you mean 'model.options.width'?"),
         ("learning_rat=1", "Did you mean 'train.learning_rate'?"),
         ("train.name=x", "train.name: there is no such key. Keys here: epochs, "),
         ("model.options.widht=3", "width"),
