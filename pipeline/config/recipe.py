@@ -3,6 +3,7 @@
 Lengths are pixels, sizes are (height, width), times are seconds unless a name says otherwise.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -149,6 +150,15 @@ class ModelConfig(Section):
 
     name: str = Field(description="a model: one of the files under models/")
     options: dict[str, Any] = Field(default_factory=dict, description="parameters of the model's `build`")
+
+    @field_validator("options")
+    @classmethod
+    def _home_is_found(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """A path, of weights, may begin with `~` like that of the data."""
+        return {
+            key: os.path.expanduser(value) if isinstance(value, str) else value  # noqa: PTH111, `random` is no path
+            for key, value in options.items()
+        }
 
     @model_validator(mode="after")
     def _is_a_model(self) -> "ModelConfig":

@@ -156,6 +156,13 @@ def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key
     assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
 
 
+def test_a_file_of_weights_may_lie_at_home(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "vgg.h5").write_text("weights")
+    section = recipes.load(str(file), ["model.name=fcn", "model.options.weights=~/vgg.h5"]).model
+    assert section.options["weights"] == str(tmp_path / "vgg.h5")
+
+
 def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> None:
     wrong = ["model.name=fcn", "model.options.weights=gone.h5"]
     with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
