@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import UserError
+
 Arrays = Mapping[str, np.ndarray]
 
 STATE = "state.json"
@@ -57,8 +59,18 @@ class Checkpoints:
         return name
 
     def best(self, name: str) -> dict[str, np.ndarray]:
-        """Read what `save_best` wrote."""
-        return _read(self.folder / name).arrays
+        """Read what `save_best` wrote.
+
+        Raises:
+            UserError: It is damaged. `latest` then passes over the checkpoints that name it.
+        """
+        try:
+            return _read(self.folder / name).arrays
+        except Exception as error:  # whatever zipfile and NumPy make of damaged bytes
+            raise UserError(
+                f"{self.folder / name} holds the best weights and cannot be read any more: {error}. The same command "
+                "goes on from an older checkpoint."
+            ) from error
 
     def latest(self) -> Checkpoint | None:
         """Read the newest checkpoint that is whole, with the best weights it names; None where there is none.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.training.checkpoints import Checkpoints
 
 PROJECT = Path(__file__).parents[3]
@@ -82,6 +83,13 @@ def test_a_checkpoint_is_not_whole_without_the_best_weights_it_names(checkpoints
     found = checkpoints.latest()
     assert found and found.state["number"] == 1
     np.testing.assert_array_equal(checkpoints.best(found.state["best"]["file"])["model/0"], ARRAYS["model/0"])
+
+
+def test_best_weights_that_rot_before_the_end_are_told(checkpoints: Checkpoints) -> None:
+    path = checkpoints.folder / checkpoints.save_best(1, ARRAYS)
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(UserError, match=rf"{path.name} .*cannot be read any more.* goes on from an older checkpoint"):
+        checkpoints.best(path.name)
 
 
 def test_best_weights_that_no_checkpoint_names_displace_none_that_one_does(tmp_path: Path) -> None:
