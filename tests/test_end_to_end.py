@@ -140,6 +140,8 @@ def test_status_and_lineage_tell_the_way_back(segline: Segline) -> None:
         "tensorflow 2",
     ):
         assert word in shown
+    digests = [line for line in shown.splitlines() if "sha256" in line]
+    assert digests and max(map(len, digests)) <= 80
     log = next((segline.workspace / "runs").iterdir()) / "log.txt"
     assert "train" in log.read_text()
 

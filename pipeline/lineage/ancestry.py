@@ -48,7 +48,7 @@ def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[
         return
     seen.add(f"artifact {artifact['id']}")
     indent += "  "
-    said.append(f"{indent}contents  sha256 {artifact['digest']}")
+    said.append(f"{indent}sha256 {artifact['digest']}")
     producer = store.producer(artifact["id"])
     if producer is None:
         return
