@@ -112,6 +112,28 @@ class Bilinear(keras.initializers.Initializer):
         return tf.cast(np.einsum("h,w,oi->hwoi", ramp, ramp, np.eye(outputs, inputs)), dtype or tf.float32)
 
 
+class Dropout(keras.layers.Dropout):
+    """Keras's dropout, drawn anew by each replica.
+
+    Keras gives the replicas of a strategy one seed: on eight GPUs with an image each, all of a batch would lose the
+    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
+        """Leave out a share of the values in training, and scale up what stays."""
+        if not training or not self.rate:
+            return inputs
+        context = tf.distribute.get_replica_context()
+        replica = tf.cast(context.replica_id_in_sync_group, tf.int64) if context else tf.zeros([], tf.int64)
+        seed = tf.cast(self.seed_generator.next(), tf.int64) + tf.stack([replica, tf.zeros_like(replica)])
+        shape = tf.shape(inputs)
+        noise = self.noise_shape or [None] * inputs.shape.rank
+        noise = [shape[axis] if length is None else length for axis, length in enumerate(noise)]
+        return tf.nn.experimental.stateless_dropout(
+            inputs, self.rate, tf.cast(seed % (tf.int32.max - 1), tf.int32), noise_shape=noise
+        )
+
+
 class BatchNorm(keras.layers.BatchNormalization):
     """Keras's batch normalisation with TensorFlow's fused kernel where it trains, scale and shift too, on one device.
 

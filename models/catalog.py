@@ -135,10 +135,18 @@ def stride(name: str, options: Mapping[str, Any]) -> int:
         return int(values["output_stride"])
     if "depth" in values:
         return int(2 ** values["depth"])
-    for node in ast.parse(_file(name).read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "STRIDE":
-            return int(ast.literal_eval(node.value))
-    raise TypeError(f"models/{name}.py must hold STRIDE, or a parameter `output_stride` or `depth`.")
+    found = _constant(name, "STRIDE")
+    if found is None:
+        raise TypeError(f"models/{name}.py must hold STRIDE, or a parameter `output_stride` or `depth`.")
+    return found
+
+
+def least_batch(name: str) -> int:
+    """Give how many images a model must see together in training: its constant LEAST_BATCH, else 1.
+
+    Normalised by itself, a single pixel is always 0, and the variance that is kept for inference falls to nothing.
+    """
+    return _constant(name, "LEAST_BATCH") or 1
 
 
 def check_size(name: str, options: Mapping[str, Any], size: tuple[int, int]) -> None:
@@ -166,6 +174,14 @@ def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Pa
     model = build(name, num_classes, untrained(name, options))
     load(model, weights)
     return without_heads(model)
+
+
+def _constant(name: str, constant: str) -> int | None:
+    """Read a constant of a model's file."""
+    for node in ast.parse(_file(name).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
+            return int(ast.literal_eval(node.value))
+    return None
 
 
 def _signature(name: str) -> list[Parameter]:

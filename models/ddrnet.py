@@ -17,6 +17,9 @@ STRIDE = 32
 The context at 1/64 need not lie on whole pixels: it is resized to the fine branch.
 """
 
+LEAST_BATCH = 2
+"""Images that must be normalised together in training: the context pools each to one pixel (the catalogue reads it)."""
+
 HEAD = "auxiliary"
 """Name of the head that learns at 1/8 beside the network's own, from the fine branch after its first exchange."""
 

@@ -16,6 +16,9 @@ from models.parameters import DropRate, Positive, Sha256, Weights
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """Atrous rates of ASPP for each output stride (Chen et al. 2017, arXiv:1706.05587)."""
 
+LEAST_BATCH = 2
+"""Images that must be normalised together in training: ASPP pools each to one pixel (the catalogue reads it)."""
+
 LOW_LEVEL = 48
 """Channels that the features at 1/4 are reduced to (the paper's table 1)."""
 
@@ -59,7 +62,7 @@ def build(
         synchronized=synchronized,
     )
     x = net.aspp(features[output_stride], RATES[output_stride])
-    x = keras.layers.Dropout(dropout, name="aspp_dropout")(x)
+    x = blocks.Dropout(dropout, name="aspp_dropout")(x)
     x = blocks.Upsample(output_stride // 4, name="decoder_upsample")(x)
     low = blocks.convolution(features[4], LOW_LEVEL, 1, name="decoder_low", synchronized=synchronized)
     x = keras.layers.Concatenate(name="decoder")([x, low])

@@ -99,7 +99,7 @@ def _head(x: keras.KerasTensor, width: int, dropout: float) -> keras.KerasTensor
         x = keras.layers.Conv2D(
             width, size, padding="same", activation="relu", kernel_initializer="he_normal", name=name
         )(x)
-        x = keras.layers.Dropout(dropout, name=f"{name}_dropout")(x)
+        x = blocks.Dropout(dropout, name=f"{name}_dropout")(x)
     return x
 
 

@@ -120,7 +120,7 @@ def _block(
 def _add(x: keras.KerasTensor, y: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
     """Add `y` to the shortcut, except for a share of the images in training (stochastic depth, Huang et al. 2016)."""
     if rate:
-        y = keras.layers.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
+        y = blocks.Dropout(rate, noise_shape=(None, 1, 1, 1), name=f"{name}_drop_path")(y)
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
@@ -132,7 +132,7 @@ def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, sy
         scaled.append(blocks.Upsample(2 ** (stage - 1), name=f"decoder{stage}_upsample")(x) if stage > 1 else x)
     x = keras.layers.Concatenate(name="decoder")(scaled[::-1])
     x = blocks.convolution(x, width, 1, name="decoder_fuse", synchronized=synchronized)
-    return keras.layers.Dropout(dropout, name="decoder_dropout")(x)
+    return blocks.Dropout(dropout, name="decoder_dropout")(x)
 
 
 def _linear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:

@@ -1,8 +1,8 @@
 """Rebuild a network of keras.applications on top of a tensor, as a part of a larger model.
 
 What it computes stays, and so do its weights. What changes: names, which are the same in every process and carry a
-prefix; batch normalisation, which is blocks.BatchNorm; strides, which may give way to dilation; and 1x1 convolutions
-that stride, whose gradient TensorFlow 2.21 gets wrong on a CPU.
+prefix; batch normalisation and dropout, which are those of blocks; strides, which may give way to dilation; and 1x1
+convolutions that stride, whose gradient TensorFlow 2.21 gets wrong on a CPU.
 """
 
 import math
@@ -101,6 +101,8 @@ def _rebuild(layer: keras.layers.Layer, name: str, *, output_stride: int, synchr
     config, kind = {**layer.get_config(), "name": name}, type(layer)
     if kind is keras.layers.BatchNormalization:
         return blocks.BatchNorm.from_config(config | {"synchronized": synchronized})
+    if kind is keras.layers.Dropout:
+        kind = blocks.Dropout
     if hasattr(layer, "strides"):
         config |= _strides(layer, output_stride)
         if kind is keras.layers.Conv2D and layer.kernel_size == (1, 1) and max(config["strides"]) > 1:

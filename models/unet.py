@@ -84,7 +84,7 @@ class _Levels:
     def convolve(self, x: keras.KerasTensor, number: int, *, name: str) -> keras.KerasTensor:
         """Convolve twice, to the channels of level `number`, 0 being at full size."""
         if self.dropout and name != "down0":
-            x = keras.layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+            x = blocks.Dropout(self.dropout, name=f"{name}_dropout")(x)
         filters = self.width * 2**number
         for part in (f"{name}_a", f"{name}_b"):
             if self.batch_norm:

@@ -54,7 +54,7 @@ def build(
     for stride, width in zip(STRIDES, widths, strict=True):
         x = _enlarge(x, width, name=f"up{stride}", synchronized=synchronized)
         if dropout:
-            x = keras.layers.Dropout(dropout, name=f"up{stride}_dropout")(x)
+            x = blocks.Dropout(dropout, name=f"up{stride}_dropout")(x)
         x = keras.layers.Concatenate(name=f"up{stride}_join")([x, features[stride]])
     x = keras.layers.Conv2DTranspose(num_classes, 3, strides=2, padding="same", name="logits", dtype="float32")(x)
     return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="unet_backbone")

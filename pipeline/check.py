@@ -11,7 +11,7 @@ from pipeline.cluster import devices
 from pipeline.config.recipe import Recipe
 from pipeline.data import building
 from pipeline.errors import UserError
-from pipeline.input import records
+from pipeline.input import input_check, records
 from pipeline.storage import raw_files
 from pipeline.workspace import Workspace
 
@@ -62,10 +62,12 @@ def _counts(recipe: Recipe, counts: dict[str, int]) -> list[str]:
     problems = []
     if not counts.get(recipe.evaluate.split):
         problems.append(f"evaluate.split: there is no split {recipe.evaluate.split!r}. Splits: {', '.join(counts)}.")
-    if counts.get(records.TRAIN, 0) < recipe.train.images:
+    images = input_check.number(recipe.input, {"any": counts.get(records.TRAIN, 0)})
+    if images < recipe.train.images:
+        copies = ", copies included" if recipe.input.copies else ""
         problems.append(
-            f"train.batch_size: {recipe.train.images} is more than the {counts.get(records.TRAIN, 0)} images of "
-            f"split {records.TRAIN!r}."
+            f"train.batch_size: {recipe.train.images} is more than the {images} images of split "
+            f"{records.TRAIN!r}{copies}."
         )
     return problems
 

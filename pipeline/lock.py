@@ -83,6 +83,14 @@ def is_held(path: Path) -> bool:
     return False
 
 
+def last_run(path: Path) -> str | None:
+    """Run that took the lock last, whether it still holds it or not; None: nobody ever did."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["run"])
+    except (OSError, ValueError):
+        return None
+
+
 def holder(path: Path) -> str:
     """Say in words who wrote the lock last."""
     try:

@@ -204,6 +204,9 @@ def test_a_split_that_is_not_there_is_told_before_training(segline: Segline) -> 
     shown = segline.run("--set", "evaluate.split=tset", "--set", "train.epochs=7", code=2)
     assert "split 'tset' is not there" in shown and "train     runs" not in shown
     assert "evaluate.split" in segline("check", *segline.recipe(), "--set", "evaluate.split=tset", code=2)
+    many = ("--set", "train.batch_size=40", "--set", "train.accumulate=1")
+    assert "more than the" in segline("check", *segline.recipe(), *many, code=2)
+    segline("check", *segline.recipe(), *many, "--set", "input.copies=[gamma, hue, flip_left_right, brightness]")
 
 
 def test_a_reader_that_goes_away_does_not_stop_the_work(segline: Segline) -> None:

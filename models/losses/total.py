@@ -22,11 +22,12 @@ class Total:
     Args:
         terms: The losses, their weights and parameters.
         class_weights: [C] weights >= 0; None: all 1.
-        logit_adjustment: Share, in 0..1, of log(class weight) that is added to the logits before any loss sees them.
-            What is learned under weights w is proportional to w times the data's own frequencies; with the whole
-            logarithm in the loss, the network's own logits are those of the frequencies again. So weights quicken the
-            learning of rare classes without answering them too often (cf. Menon et al. 2021, "Long-tail learning via
-            logit adjustment", which goes the other way). A class of weight 0 is not shifted.
+        logit_adjustment: Share, in 0..1, of log(class weight) that is added to the logits before a loss over pixels
+            sees them. What cross-entropy learns under weights w is proportional to w times the data's own frequencies;
+            with the whole logarithm in the loss, the network's own logits are those of the frequencies again. So
+            weights quicken the learning of rare classes without answering them too often (cf. Menon et al. 2021,
+            "Long-tail learning via logit adjustment", which goes the other way). A loss over regions weighs each class
+            as a whole and moves no border: it sees the logits as they are. A class of weight 0 is not shifted.
         label_smoothing: See target.make.
     """
 
@@ -65,16 +66,17 @@ class Total:
             pixel_weights=pixel_weights,
             label_smoothing=self._label_smoothing,
         )
-        seen = self._shifted(logits)
-        parts = {name: (weight, loss(seen, truth)) for name, (weight, loss) in self._terms.items()}
+        parts = {name: (weight, self._sums(name, logits, truth)) for name, (weight, _) in self._terms.items()}
         for head, found in auxiliary.heads(outputs).items():
-            seen = self._shifted(found)
-            for name, (weight, loss) in self._terms.items():
-                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, loss(seen, truth)
+            for name, (weight, _) in self._terms.items():
+                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, self._sums(name, found, truth)
         return parts
 
-    def _shifted(self, logits: tf.Tensor) -> tf.Tensor:
-        return logits if self._shift is None else tf.cast(logits, tf.float32) + tf.constant(self._shift, tf.float32)
+    def _sums(self, name: str, logits: tf.Tensor, truth: Target) -> Sums:
+        _, loss = self._terms[name]
+        if self._shift is not None and hasattr(pixels, name):
+            logits = tf.cast(logits, tf.float32) + tf.constant(self._shift, tf.float32)
+        return loss(logits, truth)
 
 
 def combine(parts: Parts, weights: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -1,6 +1,7 @@
 """The command browse. Imports what it needs inside its function."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ def browse(options: argparse.Namespace) -> int:
     """Bring the records up to date and draw what is in them."""
     from functools import partial
 
+    from pipeline.cluster.members import helps
     from pipeline.commands import bring_up_to_date, open_workspace
     from pipeline.data import browse as browsing
     from pipeline.errors import UserError
@@ -35,7 +37,7 @@ def browse(options: argparse.Namespace) -> int:
     recipe, workspace = _recipe(options), open_workspace(options.workspace)
     run = workspace.new_run_id(recipe.name)
     code = bring_up_to_date(workspace, recipe, until="ingest", run_id=run)
-    if code:
+    if code or helps(recipe.train.strategy, os.environ):
         return code
     ingest = RunFolder.open(workspace, run).artifact("ingest")
     augmented = None

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from pipeline import lock
 from pipeline.child import ChildError, run_child
 from pipeline.cluster.members import Cluster
 from pipeline.cluster.rendezvous import CHIEF, GRACE_SECONDS, LOOK_SECONDS, Facts, Look, Notice, worker
@@ -50,11 +51,15 @@ def assist(runner: Runner, step: Step, *, again: bool) -> None:
         WorkerLost: The chief did not begin, or with other code or libraries than those of this host.
     """
     plan, limit = runner.plan(step, again=again), runner.recipe.train.timeout_s
-    partial = runner.workspace.partial(step.name, plan.fingerprint.key)
+    key = plan.fingerprint.key
+    partial, slot = runner.workspace.partial(step.name, key), runner.workspace.lock(step.name, key)
     began = time.monotonic()
-    while not partial.is_dir():
-        if plan.found:  # it was there when the chief looked, too
+    # What another run has begun is not the chief's: it waits for that one's end, and then uses the result.
+    while not (lock.last_run(slot) == runner.run.id and partial.is_dir()):
+        if not again and runner.workspace.complete(step.name, key):
             return
+        if lock.last_run(slot) != runner.run.id and lock.is_held(slot):
+            began = time.monotonic()
         if time.monotonic() - began > limit:
             old = runner.store.last_fingerprint(step.name, runner.recipe.name)
             differences = "; ".join(plan.fingerprint.changes(old)) if old else ""

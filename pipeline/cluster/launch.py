@@ -46,6 +46,8 @@ def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_
     Raises:
         UserError: Fewer than two workers, GPUs that cannot be shared out evenly, or a job inside a job.
     """
+    if max_restarts < 0:
+        raise UserError(f"--max-restarts must be 0 or more. Received: {max_restarts}.")
     if workers < 2:
         raise UserError(f"--workers must be 2 or more. Received: {workers}. For one, use `segline run`.")
     if found := of(os.environ):

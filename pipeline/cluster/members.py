@@ -65,6 +65,12 @@ def joined(strategy: str, environment: Mapping[str, str], *, key: str = "train.s
     return found
 
 
+def helps(strategy: str, environment: Mapping[str, str]) -> bool:
+    """Whether this process helps a chief, who alone has the results."""
+    workers = joined(strategy, environment)
+    return workers is not None and not workers.is_chief
+
+
 def of(environment: Mapping[str, str]) -> Cluster | None:
     """Read the workers from environment variables; None where there are not at least two.
 

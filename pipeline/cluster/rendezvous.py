@@ -28,6 +28,9 @@ LOOK_SECONDS = 0.2
 GRACE_SECONDS = 20.0
 """Time for a step to end by itself, where another worker's has ended."""
 
+DISMISS_SECONDS = 5.0
+"""Time for a worker to see that a job is over; one that is stopped or gone does not hold up the chief."""
+
 CHIEF = "chief.json"
 
 Facts = dict[str, Any]
@@ -141,6 +144,12 @@ class Crew:
         finally:
             self._notice.post(call=None)
 
+    def dismiss(self) -> None:
+        """Wait until every worker has seen that this job is over: in the chief's next one it is to begin anew."""
+        began = time.monotonic()
+        while any(map(self._follows, self._looks)) and time.monotonic() - began < DISMISS_SECONDS:
+            time.sleep(LOOK_SECONDS / 4)
+
     def _follows(self, index: int) -> bool:
         look = self._looks[index]
         return look().get("job") == self._notice.facts["name"] and look.silent < 3 * BEAT_SECONDS
@@ -177,12 +186,13 @@ def lead(workspace: Workspace, cluster: Cluster, timeout_s: float) -> Iterator[t
             nonlocal code
             code = found
 
+        crew = Crew(cluster, notice, folder, timeout_s)
         try:
-            crew = Crew(cluster, notice, folder, timeout_s)
             crew.gather()
             yield crew, end
         finally:
             notice.post(over=code)
+            crew.dismiss()
 
 
 def worker(index: int) -> str:

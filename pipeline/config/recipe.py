@@ -265,6 +265,17 @@ class Recipe(Section):
             raise ValueError(" ".join(problems))
         return self
 
+    @model_validator(mode="after")
+    def _normalisation_sees_enough(self) -> "Recipe":
+        least, train = models_catalog.least_batch(self.model.name), self.train
+        if train.batch_size != "auto" and train.batch_size < least * train.accumulate:
+            raise ValueError(
+                f"`train.batch_size`: model {self.model.name!r} normalises one pixel of each image together with those "
+                f"of others, and needs at least {least} images at once (train.batch_size / train.accumulate). "
+                f"Received: {train.batch_size}{f' / {train.accumulate}' if train.accumulate > 1 else ''}."
+            )
+        return self
+
     def section(self, name: str) -> Section:
         """Give the section that the recipe file calls `name`."""
         section: Section = getattr(self, "validate_" if name == "validate" else name)

@@ -6,6 +6,7 @@ with evaluate and promotes nothing; the same command goes on where it was stoppe
 
 import hashlib
 import itertools
+import os
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,9 +16,10 @@ from datasets.errors import ConversionError, DatasetError
 from models.errors import ModelError
 from pipeline import json_file
 from pipeline import recipe as recipes
+from pipeline.cluster.members import helps
 from pipeline.commands import bring_up_to_date
 from pipeline.config.recipe import Recipe
-from pipeline.errors import Interrupted, UserError
+from pipeline.errors import Interrupted, UserError, WorkerLost
 from pipeline.evaluation import evaluation_check, figure_names
 from pipeline.experiments import sweep_table
 from pipeline.run_folder import RunFolder
@@ -93,6 +95,8 @@ def require_figure(chosen: Sequence[Member], by: str) -> None:
 def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
     """Run the members one after the other; one that fails does not stop the others.
 
+    Of several workers the chief writes and prints, and the others help it with each member.
+
     Writes results.json and results.csv to sweeps/<id>/ after each member, and prints them, the best first.
 
     Args:
@@ -107,6 +111,8 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
         UserError: `by` is no figure of an evaluation.
     """
     require_figure(chosen, by)
+    if any(helps(member.recipe.train.strategy, os.environ) for member in chosen):
+        return max(_help(workspace, member) for member in chosen)
     folder = workspace.root / "sweeps" / _identity(chosen)
     folder.mkdir(parents=True, exist_ok=True)
     results = [Result(member.settings, None, "waiting", {}) for member in chosen]
@@ -117,6 +123,18 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
     print("\n" + "\n".join(sweep_table.lines([asdict(result) for result in results], by)))
     print(f"\nresults   {folder / 'results.csv'}\ncompare   segline tensorboard --workspace {workspace.root}")
     return 1 if any(result.state == "failed" for result in results) else 0
+
+
+def _help(workspace: Workspace, member: Member) -> int:
+    """Do this worker's part of a member; give 0, or 1 if it failed."""
+    try:
+        code = bring_up_to_date(workspace, member.recipe, until=LAST_STEP)
+    except WorkerLost as error:
+        print(f"segline: {error}", flush=True)
+        return 1
+    if code == Interrupted.exit_code:
+        raise KeyboardInterrupt
+    return 1 if code else 0
 
 
 def _run_one(workspace: Workspace, member: Member, by: str) -> Result:

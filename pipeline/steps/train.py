@@ -57,7 +57,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     images = input_check.number(config.input, sizes)
     with worker_lost.told(team):
         if auto:
-            number = batch_size.agree(found, team, strategy, parts=config.train.accumulate, most=images, out=out)
+            unit = batch_size.smallest(config)
+            number = batch_size.agree(found, team, strategy, unit=unit, most=images, out=out)
             config = config.model_copy(update={"train": config.train.of_size(number)})
         job = make_job(config, inputs, images // config.train.images, strategy)
         if team.is_chief:

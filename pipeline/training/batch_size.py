@@ -1,6 +1,6 @@
 """`train.batch_size: auto`: as many images as the memory holds, found before the training begins.
 
-A device's share of a batch is the parts of `accumulate` times 1, 2, 4, 8 ... images. Trial steps in a process of their
+A device's share of a batch is the smallest that there can be, times 1, 2, 4, 8 .... Trial steps in a process of their
 own tell what a share takes (see trial.py). On a GPU shares grow until one does not fit. On a CPU, where the kernel
 would end some process of the host, the growth from one small share to the next tells how far one may go.
 
@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from models import catalog
 from pipeline import digest, json_file
-from pipeline.cluster import devices, members
+from pipeline.cluster import members
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import InputConfig, Recipe
 from pipeline.errors import UserError
@@ -55,6 +56,11 @@ def begun(out: Path) -> int | None:
     return int(json_file.read(out / FILE)["batch_size"]) if (out / FILE).is_file() else None
 
 
+def smallest(config: Recipe) -> int:
+    """Give the least share of a device: in each part of `accumulate` the images that the model must see together."""
+    return config.train.accumulate * catalog.least_batch(config.model.name)
+
+
 def find(config: Recipe, inputs: dict[str, Path], sizes: Mapping[str, int]) -> Found:
     """Find the largest share. Before this process uses a GPU: the trial steps want all of its memory.
 
@@ -66,7 +72,7 @@ def find(config: Recipe, inputs: dict[str, Path], sizes: Mapping[str, int]) -> F
     Raises:
         UserError: Not even the smallest share fits, or nothing says how much memory there is.
     """
-    unit, most = config.train.accumulate, input_check.number(config.input, sizes)
+    unit, most = smallest(config), input_check.number(config.input, sizes)
     free = machine.memory_available()
     with Trial(config, inputs, most=most) as trial:
         limit = None if trial.on_gpu else _limit(free, config.input, sizes)
@@ -102,34 +108,38 @@ def largest(peak: Callable[[int], int | None], *, unit: int, most: int, limit: i
     return found
 
 
-def agree(
-    found: Found | None, team: Team, strategy: tf.distribute.Strategy, *, parts: int, most: int, out: Path
-) -> int:
+def agree(found: Found | None, team: Team, strategy: tf.distribute.Strategy, *, unit: int, most: int, out: Path) -> int:
     """Give every worker the same number: images of a step over all devices. The chief says it, and notes it in `out`.
 
     Args:
         found: The share of this worker's devices; the smallest of all workers counts. None: the training has begun.
         team: The workers.
         strategy: The devices of all of them.
-        parts: What a device's share is cut into.
+        unit: See `smallest`.
         most: Images that there are.
         out: Folder of the train step.
 
     Raises:
-        UserError: There are fewer images than parts of all devices, or the number with which the training began cannot
-            be shared out to them.
+        UserError: There are fewer images than the smallest shares of all devices, or the number with which the training
+            began cannot be shared out to them.
     """
     replicas = strategy.num_replicas_in_sync
     if before := team.first(begun(out) or 0):
-        devices.check_batch(before, strategy, parts=parts)
+        if before % (replicas * unit):
+            then = int(json_file.read(out / FILE)["devices"])
+            raise UserError(
+                f"train.batch_size is auto, and this training began with {before} images on {then} device"
+                f"{'s' * (then > 1)}, which {replicas} cannot share evenly. Give it {then} again; or set "
+                "train.batch_size to a number, with which it begins anew."
+            )
         _say(team, f"{before} images, with which this training began")
         return before
     share = int(team.gather(np.array([found.images if found else 0])).min())
-    while share >= parts and share * replicas > most:
+    while share >= unit and share * replicas > most:
         share //= 2
-    if share < parts:
+    if share < unit:
         raise UserError(
-            f"Split 'train' has {most} images, fewer than {parts} for each of {replicas} devices (train.accumulate). "
+            f"Split 'train' has {most} images, fewer than {unit} for each of {replicas} devices (train.accumulate). "
             "Add images, or set train.strategy to 'one_device'."
         )
     if team.is_chief:

@@ -50,16 +50,16 @@ class Gradients:
         return share, self._gradient(tape, scaled)
 
     def _in_parts(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Sum]:
-        # Undivided, the gradient of a sum over pixels would leave float16's range: it is divided by their number.
-        pixels = tf.cast(tf.size(batch["label"]), tf.float32)
         sums: Parts = {}
         gradients: dict[str, Sum] = {}
         for part in _cut(batch, self._parts):
             with tf.GradientTape(persistent=True) as tape:
                 parts = self._forward(part)
-                scaled = {name: self._scale(total / pixels) for name, (_, (total, _)) in parts.items()}
+                scaled = {name: self._scale(_mean(*found)) for name, (_, found) in parts.items()}
             for name, found in parts.items():
-                gradients[name] = _add(gradients.get(name), self._gradient(tape, scaled[name]))
+                _, (_, weight) = found
+                own = [one * weight for one in self._gradient(tape, scaled[name])]
+                gradients[name] = _add(gradients.get(name), own)
                 sums[name] = _add_sums(sums.get(name), found)
             del tape
         weights = _weights(sums)
@@ -68,7 +68,7 @@ class Gradients:
             penalty = self._scale(share.get("loss/l2", tf.zeros([])))
         gradient = self._gradient(tape, penalty)
         for (name, (factor, _)), weight in zip(sums.items(), weights, strict=True):
-            gradient = _add(gradient, [one * tf.math.divide_no_nan(factor * pixels, weight) for one in gradients[name]])
+            gradient = _add(gradient, [one * tf.math.divide_no_nan(factor, weight) for one in gradients[name]])
         return share, gradient
 
     def _forward(self, batch: Mapping[str, tf.Tensor]) -> Parts:
@@ -88,6 +88,11 @@ class Gradients:
         penalty = tf.add_n(self._model.losses) / self._replicas
         parts = share if len(share) > 1 else {"loss": share["loss"], "loss/data": share["loss"]}
         return {**parts, "loss": share["loss"] + penalty, "loss/l2": penalty}
+
+
+def _mean(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """Bring a part's sum into float16's range, whether it counts pixels or regions, for the way back."""
+    return tf.math.divide_no_nan(total, tf.stop_gradient(weight))
 
 
 def _weights(parts: Parts) -> Sequence[tf.Tensor]:

@@ -72,3 +72,12 @@ def test_normalise_gives_mean_0_and_deviation_1_of_imagenet() -> None:
     model = keras.Model(inputs, blocks.normalise(inputs))
     values = np.array([blocks.IMAGENET_MEAN, np.add(blocks.IMAGENET_MEAN, blocks.IMAGENET_STD)], np.float32)
     np.testing.assert_allclose(model(values[None, None])[0, 0], [[0, 0, 0], [1, 1, 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("noise_shape", [None, (None, 1, 1, None), (None, 1, 1, 1)], ids=str)
+def test_dropout_on_one_device_is_that_of_keras(noise_shape: tuple[int | None, ...] | None) -> None:
+    images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2))
+    ours, theirs = (kind(0.5, noise_shape=noise_shape, seed=7) for kind in (blocks.Dropout, keras.layers.Dropout))
+    for _ in range(2):
+        np.testing.assert_array_equal(ours(images, training=True), theirs(images, training=True))
+    np.testing.assert_array_equal(ours(images), images)

@@ -15,6 +15,7 @@ LAYERS = {
     backbones.CaffeNormalise: ({}, 1),
     blocks.BatchNorm: ({}, 1),
     blocks.CropLike: ({}, 2),
+    blocks.Dropout: ({"rate": 0.5}, 1),
     blocks.PadToMultiple: ({"multiple": 8}, 1),
     blocks.ResizeLike: ({}, 2),
     blocks.Upsample: ({"factor": 2}, 1),

@@ -189,3 +189,11 @@ def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: 
 def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
     with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
         recipes.load(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
+
+
+def test_a_network_that_pools_to_a_pixel_needs_two_images_at_once(file: Path) -> None:
+    alone = ["model.name=ddrnet", "model.options={}", "train.batch_size=4", "train.accumulate=4"]
+    with pytest.raises(UserError, match=r"needs at least 2 images at once .* Received: 4 / 4"):
+        recipes.load(str(file), alone)
+    assert recipes.load(str(file), [*alone[:3], "train.accumulate=2"]).train.accumulate == 2
+    assert recipes.load(str(file), ["model.options={}", "train.batch_size=1"]).train.batch_size == 1

@@ -10,7 +10,7 @@ import tensorflow as tf
 from datasets.spec import IGNORE
 from pipeline.config.recipe import AugmentConfig
 from pipeline.input.changes.draws import Kind, uniform
-from pipeline.input.changes.rare import IDS
+from pipeline.input.changes.rare import IDS, occurring
 from pipeline.input.changes.texture import inside
 
 NONE, CUTMIX, CLASSMIX = 0, 1, 2
@@ -60,7 +60,7 @@ def _rectangle(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 def _half_of_the_classes(label: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Choose half of the classes of a label, rounded down, and mark their pixels: bool [h,w]."""
-    there = tf.math.bincount(tf.reshape(tf.cast(label, tf.int32), [-1]), minlength=IDS, maxlength=IDS) > 0
+    there = occurring(tf.cast(label, tf.int32))
     there &= tf.range(IDS) != IGNORE
     draws = tf.where(there, uniform(IDS, seed, Kind.MIX), 2.0)
     half = tf.reduce_sum(tf.cast(there, tf.int32)) // 2

@@ -22,6 +22,15 @@ STEP = 2
 """Every so many rows and columns are looked at."""
 
 
+def occurring(label: tf.Tensor) -> tf.Tensor:
+    """Say of each label whether a mask int32 [h,w] has a pixel of it: bool [256].
+
+    A maximum is the same in any order: bincount would not run on a GPU where every operation must be deterministic.
+    """
+    labels = tf.reshape(label, [-1])
+    return tf.math.unsorted_segment_max(tf.ones_like(labels), labels, IDS) > 0
+
+
 def rarity(pixels: Sequence[int]) -> np.ndarray:
     """Weigh classes by how rare they are.
 
@@ -72,7 +81,7 @@ def place(
     """
     drawn = uniform(3, seed, Kind.RARE)
     seen = tf.cast(label[::STEP, ::STEP], tf.int32)
-    there = tf.math.bincount(tf.reshape(seen, [-1]), minlength=IDS, maxlength=IDS) > 0
+    there = occurring(seen)
     reach = tf.cumsum(tf.where(there, weights, 0.0))
 
     def around() -> tf.Tensor:

@@ -94,3 +94,5 @@ def test_a_job_in_a_job_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         launch.launch(2, [], Workspace(tmp_path))
     with pytest.raises(UserError, match=r"must be 2 or more. Received: 1"):
         launch.launch(1, [], Workspace(tmp_path))
+    with pytest.raises(UserError, match=r"--max-restarts must be 0 or more. Received: -1"):
+        launch.launch(2, [], Workspace(tmp_path), max_restarts=-1)

@@ -4,10 +4,12 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeline import lock
 from pipeline.child import ChildError
 from pipeline.cluster import attend as attendance
 from pipeline.cluster import rendezvous
@@ -17,7 +19,7 @@ from pipeline.cluster.rendezvous import Look, Notice
 from pipeline.cluster.watch import Watch
 from pipeline.digest import text_digest
 from pipeline.errors import WorkerLost
-from pipeline.workspace import Workspace
+from pipeline.workspace import SEAL, Workspace
 
 WORKERS = ("localhost:1", "localhost:2")
 KEY = text_digest("\n".join(WORKERS))
@@ -156,3 +158,53 @@ def test_a_child_that_beats_no_more_is_ended() -> None:
     elsewhere.append("worker 1 has ended")
     assert watch.reason() is None  # it publishes, alone
     watch.close()
+
+
+def test_jobs_that_follow_each_other_at_once_are_told_apart(workspace: Workspace, helped: list[str]) -> None:
+    """As in a sweep: a worker that missed the end of one would wait for one more in the end."""
+    for code in (0, 3, 0):
+        other = Other(workspace)
+        with lead(workspace) as (_, end):
+            end(code)
+        assert other.result() == code
+
+
+class Chiefs:
+    """A chief's run, as far as who helps it looks at it."""
+
+    def __init__(self, workspace: Workspace, helped: list[str]) -> None:
+        self.workspace, self.helped = workspace, helped
+        self.run = SimpleNamespace(id="mine", log_file=workspace.root / "log.txt")
+        self.recipe = SimpleNamespace(name="tiny", train=SimpleNamespace(timeout_s=0.5), only=lambda sections: None)
+        self.store = SimpleNamespace(last_fingerprint=lambda step, recipe: None)
+        self.step: Any = SimpleNamespace(name="train", sections=(), run=lambda *_: helped.append("train"))
+
+    def plan(self, step: Any, *, again: bool) -> Any:
+        return SimpleNamespace(fingerprint=SimpleNamespace(key="k"), inputs={})
+
+    def aids(self, plan: Any, *, again: bool) -> dict[str, Path]:
+        return {}
+
+
+def test_what_another_run_makes_is_waited_for_and_used(workspace: Workspace, helped: list[str]) -> None:
+    chiefs: Any = Chiefs(workspace, helped)
+    workspace.partial("train", "k").mkdir(parents=True)
+    helper = threading.Thread(target=attendance.assist, args=(chiefs, chiefs.step), kwargs={"again": False})
+    with lock.hold(workspace.lock("train", "k"), "another", wait=False, on_wait=print):
+        helper.start()
+        time.sleep(1)  # longer than timeout_s: it is the chief that waits, and lives
+        assert helper.is_alive() and helped == []
+        made = workspace.partial("train", "k").rename(workspace.next_attempt("train", "k"))
+        (made / SEAL).write_text("{}")
+    helper.join(10)
+    assert not helper.is_alive() and helped == []
+
+
+def test_what_the_chief_begins_is_helped_with(workspace: Workspace, helped: list[str]) -> None:
+    chiefs: Any = Chiefs(workspace, helped)
+    with pytest.raises(WorkerLost, match="did not begin step train"):
+        attendance.assist(chiefs, chiefs.step, again=False)
+    workspace.partial("train", "k").mkdir(parents=True)
+    with lock.hold(workspace.lock("train", "k"), "mine", wait=False, on_wait=print):
+        attendance.assist(chiefs, chiefs.step, again=False)
+    assert helped == ["train"]

@@ -46,12 +46,14 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """What was run; a run writes its learning rate as its mIoU, and 1 fails, 2 raises, 3 is interrupted."""
     calls: list[dict[str, Any]] = []
 
-    def run(workspace: Workspace, recipe: Any, *, until: str, run_id: str) -> int:
+    def run(workspace: Workspace, recipe: Any, *, until: str, run_id: str | None = None) -> int:
         calls.append({"rate": recipe.train.learning_rate, "until": until})
         if recipe.train.learning_rate == 2:
             raise UserError("The loss became nan.")
         if recipe.train.learning_rate in (1, 3):
             return 1 if recipe.train.learning_rate == 1 else 130
+        if run_id is None:
+            return 0
         folder = workspace.run(run_id)
         (folder / "evaluate").mkdir(parents=True)
         (folder / "recipe.yaml").touch()
@@ -111,3 +113,14 @@ def test_lines_fit_a_terminal() -> None:
     results.append({**results[0], "state": "failed", "figures": {}, "error": "word " * 100})
     found = sweep_table.lines(results, "miou")
     assert max(map(len, found)) <= 80 and found[1].startswith("   0.5000  model.options")
+
+
+@pytest.mark.parametrize(("index", "written"), [(0, True), (1, False)])
+def test_of_several_workers_the_chief_alone_writes(
+    index: int, written: bool, tmp_path: Path, ran: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    assert sweep(tmp_path, "0.1,1,0.3") == 1
+    assert [call["rate"] for call in ran] == [0.1, 1, 0.3]
+    assert (tmp_path / "sweeps").is_dir() == written

@@ -168,6 +168,11 @@ def test_rare_crops_show_the_rare_class(image: np.ndarray) -> None:
     assert shown(1.0) == 20 and shown(0.0) < 8
 
 
+def test_the_labels_that_occur_are_found() -> None:
+    label = np.random.default_rng(0).choice([0, 3, 200, IGNORE], (7, 9)).astype(np.int32)
+    assert np.flatnonzero(rare.occurring(tf.constant(label))).tolist() == sorted(set(label.ravel()))
+
+
 def test_where_no_class_is_rare_the_crop_is_as_ever(image: np.ndarray) -> None:
     void = np.full((72, 96), IGNORE, np.uint8)
     for weights in (rare.rarity([100, 1]), None):

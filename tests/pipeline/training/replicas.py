@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models import optimizers
+from models import blocks, optimizers
 from models.losses import catalog
 from pipeline.evaluation.scoring import Scorer
 from pipeline.training import calls
@@ -83,6 +83,15 @@ def train(
     }
 
 
+def dropped(strategy: tf.distribute.Strategy) -> list[list[float]]:
+    """What each device leaves of the same ones, in two steps."""
+    with strategy.scope():
+        layer = blocks.Dropout(0.5, seed=3)
+        layer.build((1, 64))
+    step = tf.function(lambda: tf.concat([layer(tf.ones([1, 64]), training=True) for _ in range(2)], 1))
+    return [found.numpy()[0].tolist() for found in strategy.experimental_local_results(strategy.run(step))]
+
+
 def main(folder: Path) -> None:
     """Print {"one": {...}, "two": {...}, ...} with losses, weights, their average and confusion matrices."""
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -99,6 +108,7 @@ def main(folder: Path) -> None:
             "confusion": scorer(folder, "val", batch_size=2).tolist(),
             "odd": scorer(folder, "val", batch_size=3).tolist(),
         }
+        results[f"{name}, dropped"] = dropped(strategy)
         results[f"{name}, fused"] = train(strategy, loss=TWO, clip_norm=0.05, fused=True)[1]
         results[f"{name}, clipped"] = train(strategy, loss=TWO, clip_norm=0.05)[1]
         results[f"{name}, float16"] = train(strategy, loss=TWO, clip_norm=0.05, precision="mixed_float16")[1]

@@ -83,8 +83,8 @@ class Devices:
         self.num_replicas_in_sync = number
 
 
-def number(found: Found | None, team: Any, replicas: int, out: Path, parts: int = 1, most: int = 100) -> int:
-    return agree(found, team, Devices(replicas), parts=parts, most=most, out=out)  # type: ignore[arg-type]
+def number(found: Found | None, team: Any, replicas: int, out: Path, unit: int = 1, most: int = 100) -> int:
+    return agree(found, team, Devices(replicas), unit=unit, most=most, out=out)  # type: ignore[arg-type]
 
 
 def test_the_worker_with_the_least_memory_decides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_the_worker_with_the_least_memory_decides(tmp_path: Path, capsys: pytest
 def test_devices_together_have_no_more_than_there_are_images(tmp_path: Path) -> None:
     assert number(Found(64, 3 * GB, None), Team(), 4, tmp_path) == 64  # 16 each of 100 images
     with pytest.raises(UserError, match="3 images, fewer than 2 for each of 4 devices"):
-        number(Found(2, GB, None), Team(), 4, tmp_path / "few", parts=2, most=3)
+        number(Found(2, GB, None), Team(), 4, tmp_path / "few", unit=2, most=3)
 
 
 def test_a_resume_goes_on_with_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,7 +105,9 @@ def test_a_resume_goes_on_with_its_number(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out == "train     batch_size auto: 16 images, 3.0 of 4.0 GB\n"
     assert number(None, Team(), 2, tmp_path) == 16
     assert capsys.readouterr().out == "train     batch_size auto: 16 images, with which this training began\n"
-    with pytest.raises(UserError, match="batch_size is 16, which 3 devices cannot share evenly"):
+    with pytest.raises(
+        UserError, match="began with 16 images on 1 device, which 3 cannot share evenly. Give it 1 again"
+    ):
         number(None, Team(), 3, tmp_path)
 
 
@@ -125,6 +127,11 @@ def test_what_is_kept_in_memory_lies_beside_the_step() -> None:
 def tiny(*settings: str) -> Recipe:
     path = str(PROJECT / "tests/tiny.yaml")
     return recipe.load(path, ["data.manual_dir=unused", "train.batch_size=auto", "train.epochs=1", *settings])
+
+
+def test_the_least_share_is_what_accumulation_and_the_network_ask_for() -> None:
+    shares = [["model.name=fast"], ["model.name=ddrnet"], ["model.name=ddrnet", "train.accumulate=3"]]
+    assert [batch_size.smallest(tiny("model.options={}", *settings)) for settings in shares] == [1, 2, 6]
 
 
 @pytest.mark.slow

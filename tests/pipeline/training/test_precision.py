@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.losses.total import Total
 from pipeline import recipe
 from pipeline.training.calls import Call
 from pipeline.training.checkpoints import Checkpoints
+from pipeline.training.gradients import Gradients
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
 from pipeline.training.trainer import Trainer
@@ -104,3 +106,23 @@ def test_a_gradient_that_overflows_lowers_the_scale_and_changes_no_weight(inputs
     (fine,) = take(batches, 1).figures
     assert np.isfinite(fine["gradient_norm"]) and fine["gradient_norm"] < 100  # unscaled again
     assert np.abs(job.model.trainable_variables[0].numpy() - weights[0]).max() > 0
+
+
+def test_in_parts_a_loss_over_regions_keeps_its_gradient_in_16_bits() -> None:
+    """Of a million pixels and a pair of classes: divided by the pixels, it would fall below float16."""
+    labels = np.zeros((2, 512, 512), np.uint8)
+    labels[:, :, 256:] = 1
+    images = np.where(labels[..., None] == 1, 200, 60).astype(np.uint8).repeat(3, -1)
+    batch = {"image": tf.constant(images), "label": tf.constant(labels)}
+    found = {}
+    for precision in ("float32", "mixed_float16"):
+        keras.config.set_dtype_policy(precision)
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((None, None, 3))
+        x = keras.layers.Conv2D(4, 1)(keras.layers.Rescaling(1 / 128, -1)(inputs))
+        model = keras.Model(inputs, keras.layers.Conv2D(2, 1, dtype="float32")(x))
+        gradients = Gradients(model, Total({"dice": 1.0}), lambda loss: loss * 1024, replicas=1, parts=2)
+        found[precision] = gradients(batch)[1]
+    keras.config.set_dtype_policy("float32")
+    for exact, half in zip(found["float32"], found["mixed_float16"], strict=True):
+        assert float(tf.norm(half - exact)) < 0.1 * float(tf.norm(exact))

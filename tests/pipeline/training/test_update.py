@@ -70,6 +70,12 @@ def test_devices_change_no_more_in_16_bits_than_these_can_tell(results: dict[str
         np.testing.assert_allclose(other, mine, atol=2e-3)
 
 
+def test_each_device_drops_what_it_drew_itself(results: dict[str, Any]) -> None:
+    (alone,), (first, second) = results["one, dropped"], results["two, dropped"]
+    assert first == alone and alone[:64] != alone[64:] and set(alone) == {0.0, 2.0}
+    assert sum(mine != other for mine, other in zip(first, second, strict=True)) > 30
+
+
 def test_clipping_takes_effect(results: dict[str, Any]) -> None:
     whole, clipped = (np.array(results[name]["weights"][0]) for name in ("one", "one, clipped"))
     norms = [figures["gradient_norm"] for figures in results["one, clipped"]["losses"]]
