@@ -44,8 +44,8 @@ class EvaluateConfig(Section):
     )
     timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=600.0,
-        description="time that a worker waits for another one's image, or for the first one to sum up and draw, before all "
-        "of them end",
+        description="time that a worker waits for another one's image, or for the first one to sum up and draw, "
+        "before all of them end",
         json_schema_extra=PACE,
     )
 
