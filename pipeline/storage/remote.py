@@ -21,6 +21,9 @@ INDEX, LOCK = ".fetched.json", ".fetch.lock"
 MARK = "saved_model.pb"
 """Uploaded last: TensorFlow Serving can load no version without it."""
 
+ORIGIN = "assets.extra/origin.json"
+"""What tells one served version from another: the run and the export that made it, and the digests of its files."""
+
 
 def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
     """Bring a local copy up to date: fetch what is new or has changed, remove what is no longer there.
@@ -64,7 +67,10 @@ def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
 
 
 def publish(served: Path, url: str) -> str | None:
-    """Upload a served version to <url>/<name>/<version>, its saved_model.pb last. A whole one is left as it is.
+    """Upload a served version to <url>/<name>/<version>, its saved_model.pb last.
+
+    What is whole there is never touched. Where another workspace has taken the number, as it is where one begins anew,
+    the version goes above all that are there: TensorFlow Serving takes the highest.
 
     Args:
         served: serving/<name>/<version>.
@@ -76,11 +82,13 @@ def publish(served: Path, url: str) -> str | None:
     Raises:
         Unreachable, UserError: As `fetch`. The same call finishes what was begun.
     """
-    target = f"{url.rstrip('/')}/{served.parent.name}/{served.name}"
-    with access.reaching(target):
-        system, root = access.connect(target)
-        if system.exists(f"{root}/{MARK}"):
+    place = f"{url.rstrip('/')}/{served.parent.name}"
+    with access.reaching(place):
+        system, root = access.connect(place)
+        version = _version(system, root, served)
+        if version is None:
             return None
+        root = f"{root}/{version}"
         files = [path for path in sorted(served.rglob("*")) if path.is_file()]
 
         def one(path: Path) -> Path:
@@ -90,7 +98,26 @@ def publish(served: Path, url: str) -> str | None:
         for _ in access.side_by_side(one, [path for path in files if path != served / MARK]):
             pass
         one(served / MARK)
-    return target
+    return f"{place}/{version}"
+
+
+def _version(system: Any, root: str, served: Path) -> int | None:
+    """Give the number under which a served version is uploaded, or goes on being so; None: it is there."""
+    own = int(served.name)
+    if not system.exists(f"{root}/{own}/{MARK}"):
+        return own
+    mine = (served / ORIGIN).read_bytes() if (served / ORIGIN).is_file() else b""
+    names = (PurePosixPath(str(path)).name for path in system.ls(root, detail=False))
+    there = sorted(int(name) for name in names if name.isdecimal())
+    for version in (own, *there):
+        if _read(system, f"{root}/{version}/{ORIGIN}") == mine:
+            return None if system.exists(f"{root}/{version}/{MARK}") else version
+    return there[-1] + 1
+
+
+def _read(system: Any, path: str) -> bytes:
+    """Read a small file; nothing where there is none."""
+    return bytes(system.cat_file(path)) if system.exists(path) else b""
 
 
 def _listed(system: Any, root: str, patterns: list[str]) -> Iterator[tuple[str, list[Any]]]:

@@ -111,6 +111,17 @@ def test_a_served_version_is_uploaded_once(storage: Any, served: Path) -> None:
     assert remote.publish(served, storage.at("models")) is None
 
 
+def test_a_number_that_another_workspace_took_is_left_alone(storage: Any, served: Path) -> None:
+    """A workspace that begins anew counts from 1, and what is promoted is served all the same."""
+
+    def published(run: str) -> str | None:
+        (served / remote.ORIGIN).write_text(run)
+        return remote.publish(served, storage.at("models"))
+
+    places = [published(run) for run in ("one", "two", "three", "two", "one")]
+    assert places == [*(storage.at(f"models/net/{number}") for number in (3, 4, 5)), None, None]
+
+
 def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
     storage: Any, served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
