@@ -249,6 +249,8 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
 
     def _finish(self, raw: RawFolder, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
         """Refuse bad files, or write the audit and tell TFDS what was written."""
+        if self._cache:
+            self._cache.require_steady(report for of_split in reports.values() for report in of_split)
         problems = _problems_of_names(raw, found)
         problems += [problem for of_split in reports.values() for report in of_split for problem in report.problems]
         written = {name: sum(report.records for report in of_split) for name, of_split in reports.items()}

@@ -9,13 +9,15 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from datasets import tfrecord
+from datasets.audit import Kind
+from datasets.errors import ConversionError
 from datasets.raw import RawFolder
 from datasets.shards import INCOMPLETE, REPORT, Shard, ShardReport, report_path
 from datasets.writers import SIGNATURE, has_died
@@ -50,6 +52,17 @@ class ShardCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         return [replace(shard, path=self.folder / f"{self._key(shard, raw, settings)}.tfrecord") for shard in shards]
 
+    def require_steady(self, reports: Iterable[ShardReport]) -> None:
+        """Raise ConversionError where a file that once could be read could not be: a result without it would stay."""
+        found = (problem for report in reports for problem in report.problems)
+        lost = [one for one in found if one.kind is Kind.UNREADABLE and one.file in self.digests]
+        if lost:
+            named = ", ".join(f"{one.file} ({one.detail})" for one in lost[:3]) + ", ..." * (len(lost) > 3)
+            raise ConversionError(
+                f"{len(lost)} files could be read before and cannot be now, as if the disk or the network had failed: "
+                f"{named}. Nothing was written without them. Give the same command again."
+            )
+
     def _key(self, shard: Shard, raw: RawFolder, settings: Sequence[object]) -> str:
         names = {name for pair in shard.pairs for name in (pair.image, pair.mask) if name}
         # A file without a digest (a dangling link, one that came a moment ago) keeps its shard from being used again.
@@ -59,9 +72,11 @@ class ShardCache:
 
 
 def finished(shard: Shard) -> bool:
-    """Whether a shard and its report lie there, and the shard is as it was written."""
+    """Whether a shard and its report lie there, every file could be read, and the shard is as it was written."""
     try:
         report = ShardReport.read(report_path(shard.path))
+        if any(problem.kind is Kind.UNREADABLE for problem in report.problems):
+            return False  # it may be readable now
         return shard.path.stat().st_size == report.bytes and tfrecord.checksum(shard.path) == report.checksum
     except (FileNotFoundError, ValueError, TypeError):  # absent, no JSON, or a report of another form
         return False

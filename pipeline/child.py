@@ -6,9 +6,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from types import FrameType
 
 from pipeline.cluster.watch import Watch
-from pipeline.errors import WorkerLost
+from pipeline.errors import Interrupted, WorkerLost
 from pipeline.fingerprint import PROJECT
 from pipeline.quiet import ENVIRONMENT
 from pipeline.run_folder import RunFolder
@@ -45,10 +46,11 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
     """Run one of our modules as a program and wait for its end, or end it when `watch` has a reason, which is given.
 
     Ctrl-C reaches the child too (it is in our process group): we let it stop at its safe point and report that.
-    SIGTERM reaches us alone, so we pass it on.
+    SIGTERM reaches us alone, so we pass it on. A child that did not listen yet, or no longer, was interrupted all the
+    same: nothing is begun after it.
 
     Raises:
-        ChildError: The child's exit code was not 0.
+        ChildError: The child's exit code was not 0, or we were asked to stop.
     """
     # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
     command = [sys.executable, "-P", "-m", module, *arguments]
@@ -61,18 +63,27 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
         pass_fds=pipes,
         preexec_fn=end_with_parent,
     )
-    terminate = signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))
+    asked = False
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        child.send_signal(number)
+
+    terminate = signal.signal(signal.SIGTERM, pass_on)
     try:
         while True:
             try:
                 code, reason = _end_of(child, watch)
                 break
             except KeyboardInterrupt:
-                continue
+                asked = True
     finally:
         signal.signal(signal.SIGTERM, terminate)
         if watch:
             watch.close()
+    if asked and code <= 0 and not reason:
+        raise ChildError(Interrupted.exit_code, "interrupted")
     if code and not reason:
         raise ChildError(128 - code if code < 0 else code)
     return reason

@@ -22,6 +22,10 @@ SHARED = "SEGLINE_ARTIFACTS"
 a host keeps things, so that every command and timer of the host means the same, and no recipe names it."""
 
 
+MAY_BE_LINKS = ("*", "artifacts/*", "serving/*")
+"""Folders of a workspace that may lie on another disk."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """Folder that holds everything that runs make. It may be moved: nothing inside depends on where it lies.
@@ -121,10 +125,17 @@ class Workspace:
         return self.root / "cache" / step / key
 
     def relative(self, path: Path) -> str:
-        """Name `path` relative to the workspace where it lies inside, else as an absolute path."""
-        path = path.resolve()
-        root = self.root.resolve()
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+        """Name `path` relative to the workspace where it lies inside, else as an absolute path.
+
+        Inside is also what lies in a folder that was moved to another disk, with a link to it left in its place.
+        """
+        path, root = path.resolve(), self.root.resolve()
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+        for folder in (folder for pattern in MAY_BE_LINKS for folder in sorted(root.glob(pattern))):
+            if folder.is_symlink() and path.is_relative_to(folder.resolve()):
+                return (folder.relative_to(root) / path.relative_to(folder.resolve())).as_posix()
+        return path.as_posix()
 
     def _folder(self, step: str) -> Path:
         return self.root / "artifacts" / step

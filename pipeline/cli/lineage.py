@@ -141,6 +141,7 @@ def verify(options: argparse.Namespace) -> None:
 
 def reproduce(options: argparse.Namespace) -> None:
     """Make a run anew and compare."""
+    from pipeline import lock
     from pipeline.lineage import reproduce as reproducer
     from pipeline.lineage.diff import figure_lines
     from pipeline.workspace import Workspace
@@ -154,7 +155,8 @@ def reproduce(options: argparse.Namespace) -> None:
         print(f"changed   and {len(changed) - 12} more; --dry-run lists them all")
     if options.dry_run:
         return
-    same, figures = reproducer.compare(workspace, attempt, reproducer.make(attempt))
+    with lock.share(workspace.in_use):  # `segline gc` would remove what is compared, and what is made
+        same, figures = reproducer.compare(workspace, attempt, reproducer.make(attempt))
     words = {True: "the same, bit by bit", False: "differs", None: "is no longer there to be compared"}
     print("\n".join(f"{name:<28} {words[found]}" for name, found in same.items()))
     if figures:

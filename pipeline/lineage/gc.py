@@ -77,7 +77,7 @@ def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
     origins = [serving.origin(version) for version in _versions(workspace)]
     kept = _newest(workspace, store)[:keep_last]
     kept += [origin["run"] for origin in origins if keep_promoted and "run" in origin and origin["run"] not in kept]
-    needed = {target for run in kept for target in _targets(workspace.run(run))}
+    needed = {workspace.root / workspace.relative(target) for run in kept for target in _targets(workspace.run(run))}
     needed |= {workspace.root / origin[key] for origin in origins for key in ("export", "train") if key in origin}
     needed = _with_ancestors(workspace, store, needed)
     resumable = {(row["step"], row["key"]) for run in kept for row in store.executions(run)}
@@ -193,8 +193,9 @@ def _partials(workspace: Workspace) -> Iterator[Path]:
             yield path
 
 
-def _links(run: Path, artifacts: tuple[Path, ...]) -> list[Path]:
-    return [link for link in run.glob("*") if link.is_symlink() and link.resolve() in artifacts]
+def _links(run: Path, artifacts: Iterable[Path]) -> list[Path]:
+    gone = {artifact.resolve() for artifact in artifacts}
+    return [link for link in run.glob("*") if link.is_symlink() and link.resolve() in gone]
 
 
 def _cached(workspace: Workspace, folders: Iterable[Path]) -> tuple[Path, ...]:

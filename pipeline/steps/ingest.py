@@ -66,7 +66,8 @@ def _kept(inputs: dict[str, Path]) -> dict[str, Any]:
         return {}
     sweep(inputs["cache"].parent)
     files: digest.Manifest = json_file.read(inputs["digests"])
-    cache = ShardCache(inputs["cache"], {name: content for name, (_, _, content) in files.items()})
+    contents = {name: content for name, (_, _, content) in files.items() if content != digest.UNREADABLE}
+    cache = ShardCache(inputs["cache"], contents)
     return {"cache": cache, "report": inputs["cache"] / "audit.json"}
 
 

@@ -1,5 +1,6 @@
 """Finished shards are used again: after a kill, and where raw files changed that they do not hold."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -16,7 +17,8 @@ from PIL import Image
 
 from datasets import shard_cache
 from datasets.camvid.camvid_dataset_builder import Builder
-from datasets.errors import DatasetError
+from datasets.errors import ConversionError, DatasetError
+from datasets.raw import RawFolder
 from datasets.shard_cache import ShardCache
 from datasets.shards import INCOMPLETE
 
@@ -73,6 +75,25 @@ def test_only_what_a_change_touches_is_written_again(raw: Path, tmp_path: Path, 
     changed = convert(raw, tmp_path / "changed", cache)
     assert 2 * SHARDS - changed.reused_shards in ({1, 2} if change == "rename" else {1})
     assert records(changed) == records(convert(raw, tmp_path / "without", None))
+
+
+@pytest.mark.parametrize("on_bad_input", ["error", "quarantine"])
+def test_a_file_that_cannot_be_read_for_a_moment_is_neither_left_out_nor_remembered(
+    raw: Path, tmp_path: Path, on_bad_input: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = RawFolder._read
+
+    def fail(folder: RawFolder, name: str) -> bytes:
+        if name == "train/A_train0.png":
+            raise OSError(errno.EIO, "Input/output error")
+        return read(folder, name)
+
+    with monkeypatch.context() as patch, pytest.raises(ConversionError, match=r"train/A_train0.png \(Input/output"):
+        patch.setattr(RawFolder, "_read", fail)
+        convert(raw, tmp_path / "failed", tmp_path / "cache", on_bad_input=on_bad_input)
+    again = convert(raw, tmp_path / "again", tmp_path / "cache", on_bad_input=on_bad_input)
+    assert again.reused_shards == 2 * SHARDS - 1
+    assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 
 def test_what_other_settings_make_is_not_taken(raw: Path, tmp_path: Path, cache: Path) -> None:

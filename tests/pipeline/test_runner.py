@@ -21,7 +21,7 @@ from pipeline.lineage import abandoned, ancestry, leftovers
 from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
-from pipeline.workspace import SEAL, Workspace
+from pipeline.workspace import SEAL, Workspace, read_seal
 
 PROJECT = Path(__file__).parents[2]
 
@@ -200,6 +200,20 @@ def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:
         with pytest.raises(UserError):
             bench.run(step)
     assert (bench.run(step).artifact("ingest") / "try2").is_file()
+
+
+def test_a_kill_between_seal_and_rename_leaves_no_seal_among_the_files(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    step = FakeStep("ingest", ("data",), (RAW,), ("records",), resumes=True, work=copy_raw)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", die)
+        bench.run(step)
+    assert list(bench.workspace.root.glob("artifacts/ingest/*.partial/artifact.json"))
+    assert list(read_seal(bench.run(step).artifact("ingest"))["files"]) == ["records"]
 
 
 def test_a_kill_between_rename_and_record_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,11 @@ class Bench:
         digest.write_atomically(folder / SEAL, json.dumps(seal))
         self.store.finish(execution, step, self.uri(folder), seal["digest"])
 
+    def move(self, folder: str, to: Path) -> None:
+        """Put a folder of the workspace on another disk, and a link in its place."""
+        shutil.move(self.workspace.root / folder, to)
+        (self.workspace.root / folder).symlink_to(to)
+
     def uri(self, path: Path) -> str:
         return self.workspace.relative(path)
 
@@ -222,3 +227,17 @@ def test_damage_is_named(bench: Bench) -> None:
         "runs/a/ingest: points to what is not there",
     ):
         assert line in str(error.value)
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "artifacts/train", "serving"])
+def test_a_folder_on_another_disk_is_the_workspaces_own(bench: Bench, tmp_path: Path, folder: str) -> None:
+    bench.run("a", promote=True)
+    bench.move(folder, tmp_path / "big")
+    bench.run("b")
+    bench.run("c")
+    bench.gc()
+    kept = {f"artifacts/{step}/{run}" for step in CHAIN for run in ("a", "c")}
+    assert {
+        path.relative_to(bench.workspace.root).as_posix() for path in bench.workspace.root.glob("artifacts/*/*")
+    } == kept
+    assert bench.there() == kept and not any(finding.problems for finding in verify.verify(bench.workspace))
