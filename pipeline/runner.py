@@ -145,9 +145,7 @@ class Runner:
         if not step.resumes:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, exist_ok=True)
-        (partial / SEAL).unlink(
-            missing_ok=True
-        )  # of one that was killed before its rename: it is no file of the result
+        (partial / SEAL).unlink(missing_ok=True)  # of one that was killed before its rename
         execution = self.store.begin(self.run.id, step.name, plan.reason, key, plan.fingerprint.to_json())
         for name, found in plan.inputs.items():
             self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
