@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from pipeline.config.recipe import Recipe
-from pipeline.graph import SERVED, STEPS, Step
+from pipeline.graph import RAW, SERVED, STEPS, Step
 from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
@@ -38,6 +38,8 @@ def forecast(
 ) -> list[Forecast]:
     """Work out what `segline run` would do. Writes nothing but the remembered digests of the raw files.
 
+    Nothing is fetched: raw files of a URL count as they were fetched last.
+
     Args:
         workspace: Where; it need not exist, and is not made.
         recipe: What.
@@ -51,11 +53,12 @@ def forecast(
         # Without a store finished results count all the same: their seals say what they are. Nothing is made here.
         place = workspace if workspace.holds_results else replace(workspace, root=Path(scratch, "workspace"))
         store = Store(place.store if place.store.is_file() else Path(scratch, "store.sqlite"))
-        runner = Runner(place, recipe, RunFolder(Path(scratch)), store, wait=False)
+        runner = Runner(place, _here(recipe), RunFolder(Path(scratch)), store, wait=False)
         said: list[Forecast] = []
         anew: set[str] = set()
         for step in STEPS:
-            said.append(_with_trial(_step(runner, step, anew, again=step.name in rerun), recipe))
+            found = _not_fetched(step, recipe) or _step(runner, step, anew, again=step.name in rerun)
+            said.append(_with_trial(found, recipe))
             if said[-1].action not in ("reuse", "fetch"):
                 anew.add(step.name)
             if step.name == until:
@@ -78,6 +81,18 @@ def lines(found: Sequence[Forecast]) -> list[str]:
             break_on_hyphens=False,
         )
     ]
+
+
+def _here(recipe: Recipe) -> Recipe:
+    """The recipe whose raw files are its local copy, as it is."""
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"url": None})})
+
+
+def _not_fetched(step: Step, recipe: Recipe) -> Forecast | None:
+    """What is said of a step that reads a local copy which is not there yet."""
+    if RAW not in step.reads or not recipe.data.url or recipe.data.manual_dir.expanduser().is_dir():
+        return None
+    return Forecast(step.name, "run", f"{recipe.data.url}: not fetched yet")
 
 
 def _with_trial(found: Forecast, recipe: Recipe) -> Forecast:

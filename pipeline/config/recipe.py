@@ -16,9 +16,11 @@ from models import catalog as models_catalog
 from models.errors import ModelError
 from pipeline.config.drift import DriftConfig
 from pipeline.config.evaluate import EvaluateConfig
+from pipeline.config.export import ExportConfig as ExportConfig
 from pipeline.config.input import AugmentConfig as AugmentConfig
 from pipeline.config.input import InputConfig as InputConfig
 from pipeline.config.input import Size as Size
+from pipeline.config.section import NAME as NAME
 from pipeline.config.section import PACE, PLACE, Section
 from pipeline.config.train import BackboneTraining
 from pipeline.config.train import TrainConfig as TrainConfig
@@ -27,9 +29,6 @@ from pipeline.schedule.config import ScheduleConfig
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Severity = Literal["error", "warning", "ignore"]
-
-NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
-"""What may name a recipe, a run, a served model: it becomes the name of a folder."""
 
 
 class DataConfig(Section):
@@ -176,41 +175,6 @@ class ModelConfig(Section):
         """See Section. A file of weights is one, for a model that takes such."""
         paths = {key: Path(value) for key, value in self.options.items() if isinstance(value, str)}
         return {f"model.options.{key}": path for key, path in paths.items() if path.is_file()}
-
-
-class ExportConfig(Section):
-    """What is served."""
-
-    name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
-        default=None, description="folder under serving/; null: the recipe's name"
-    )
-    url: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9]+://.+",
-        description="upload what is served to here too, such as s3://bucket/models",
-        json_schema_extra=PLACE,
-    )
-    parity_images: Positive = Field(default=8, description="images on which the export must repeat the evaluation")
-    outputs: tuple[Literal["argmax", "probabilities", "confidence"], ...] = Field(
-        default=("argmax", "probabilities"), description="what the SavedModel answers; argmax is always there"
-    )
-    formats: tuple[Literal["litert_float32", "litert_float16", "litert_int8", "onnx"], ...] = Field(
-        default=(), description="further files: the network alone, for one image of one size"
-    )
-    max_drop: Fraction = Field(default=0.02, description="mIoU that one of `formats` may lose")
-    format_images: Positive | None = Field(default=None, description="images that measure `formats`; null: the split")
-    max_pixels: Positive = Field(default=1 << 24, description="an image file of more pixels is refused when served")
-    intended_use: str | None = Field(default=None, description="for the model card, in your own words")
-
-    @model_validator(mode="after")
-    def _outputs_are_told_apart(self) -> "ExportConfig":
-        for key in ("outputs", "formats"):
-            values = getattr(self, key)
-            if len(set(values)) < len(values):
-                raise ValueError(f"`{key}` must name each once. Received: {list(values)}.")
-        if "argmax" not in self.outputs:
-            raise ValueError(f"`outputs` must hold argmax, the class map. Received: {list(self.outputs)}.")
-        return self
 
 
 class Recipe(Section):

@@ -5,6 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+"""What may name a recipe, a run, a served model: it becomes the name of a folder."""
+
 PLACE: dict[str, Any] = {"fingerprinted": "contents"}
 """Marks a field that says where something lies. What lies there is fingerprinted, the place itself is not."""
 

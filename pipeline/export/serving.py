@@ -21,7 +21,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.workspace import SEAL, Workspace, read_seal
 
 ORIGIN = facts.FILE.with_name("origin.json")
-"""Where a served model came from: artifact, run, training, its data's statistics, the digest of each of its files."""
+"""Where a served model came from: artifact, run, training, its data's statistics; its number, its files' digests."""
 
 
 def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
@@ -263,7 +263,8 @@ def _copy(saved_model: Path, came_from: dict[str, Any], served: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
     files = {name: found for name, (_, _, found) in _files(partial).items()}
-    digest.write_atomically(partial / ORIGIN, json.dumps({**came_from, "files": files}, indent=2))
+    said = {**came_from, "version": int(served.name), "files": files}
+    digest.write_atomically(partial / ORIGIN, json.dumps(said, indent=2))
     partial.rename(served)
 
 

@@ -85,11 +85,14 @@ class Turn:
         return said if due.run else [*said, self._nothing()]
 
     def backfill(self, wanted: list[float]) -> int:
-        """Run these slots, oldest first, but for those that ended well before. What is settled stays as it is."""
+        """Run these slots, oldest first, but for those that ended well before. What is settled stays as it is.
+
+        Somebody wishes it, so each slot has all its attempts, however many it had before.
+        """
         try:
             with self._lock():
                 self.ledger.mark_killed(self.clock.now())
-                codes = [self._slot(slot) for slot in wanted if not self._passed(slot)]
+                codes = [self._slot(slot, forgiven=self._tried(slot)) for slot in wanted if not self._passed(slot)]
         except lock.LockHeldError:
             return self._held()
         return next((code for code in codes if code), 0)
@@ -144,12 +147,12 @@ class Turn:
             return True
         return False
 
-    def _slot(self, slot: float) -> int:
-        """Try a slot until it ends well, cannot, or has had its attempts. Gives its exit code."""
+    def _slot(self, slot: float, forgiven: int = 0) -> int:
+        """Try a slot until it ends well, cannot, or has had its attempts, those forgiven apart. Gives its exit code."""
         print(f"slot      {self._told(slot)}")
         again = max((found["again"] or 0.0 for found in self.ledger.attempts(slot)), default=0.0)
         self.clock.wait_until(min(again, self.clock.now() + LONGEST_WAIT))  # it may come of a clock that was wrong
-        while (tried := self._tried(slot)) <= self.schedule.retries:
+        while (tried := self._tried(slot) - forgiven) <= self.schedule.retries:
             outcome = self._attempt(slot, tried)
             if outcome.again is None:
                 break

@@ -12,7 +12,7 @@ from models.errors import ModelError
 from pipeline import commands
 from pipeline import recipe as recipes
 from pipeline.config.recipe import Recipe
-from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.errors import GateError, Interrupted, Unreachable, UserError
 from pipeline.explain import explain
 from pipeline.export import serving
 from pipeline.graph import STEPS
@@ -22,7 +22,7 @@ from pipeline.runner import Runner, serving_name
 from pipeline.schedule import slots
 from pipeline.schedule.config import ScheduleConfig
 from pipeline.schedule.turn import Outcome
-from pipeline.storage import shared
+from pipeline.storage import remote, shared
 from pipeline.workspace import Workspace
 
 
@@ -99,7 +99,16 @@ def is_unchanged(workspace: Workspace, recipe: Recipe, until: str | None = None)
 
 def _is_served(workspace: Workspace, recipe: Recipe, artifact: Path) -> bool:
     served = serving.newest(workspace, serving_name(recipe))
-    return served is not None and serving.origin(served).get("export") == workspace.relative(artifact)
+    if served is None or serving.origin(served).get("export") != workspace.relative(artifact):
+        return False
+    return not recipe.export.url or _is_uploaded(served, recipe.export.url)
+
+
+def _is_uploaded(served: Path, url: str) -> bool:
+    try:
+        return remote.has(served, url)
+    except Unreachable:
+        return False  # nobody knows: the run uploads it, or says that it cannot
 
 
 def schedule_of(recipe: Recipe) -> ScheduleConfig:

@@ -4,6 +4,7 @@ Credentials and endpoints come from the environment, as the storage's own tools 
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS ...).
 """
 
+import errno
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,9 @@ from pipeline.errors import Unreachable, UserError
 
 AT_ONCE = 8
 """Files that are under way at a time."""
+
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""What write(2) says of the local disk; it names no file, as little as a connection does."""
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 """Segline's extra that brings the library for a scheme."""
@@ -75,8 +79,8 @@ def reaching(url: str) -> Iterator[None]:
             raise UserError(f"{url} may not be used: {told}. Credentials come from the environment.") from None
         if isinstance(error, ValueError) and str(error).startswith("Bad Request"):  # gcsfs: no name of a bucket
             raise UserError(f"{url} is not understood there: {error}.") from None
-        if isinstance(error, OSError) and error.filename and Path(str(error.filename)).is_absolute():
-            raise  # of a local file: a full disk
+        if isinstance(error, OSError) and (error.errno in OF_THE_DISK or _is_of_local_file(error)):
+            raise
         if isinstance(error, FileNotFoundError):
             raise UserError(f"There is nothing at {url}: {error}.") from None
         if not _is_of_network(error):
@@ -84,6 +88,10 @@ def reaching(url: str) -> Iterator[None]:
         raise Unreachable(
             f"{url} cannot be reached: {told}. What was done is kept; the same command goes on."
         ) from error
+
+
+def _is_of_local_file(error: OSError) -> bool:
+    return bool(error.filename) and Path(str(error.filename)).is_absolute()
 
 
 def _is_refusal(error: BaseException) -> bool:

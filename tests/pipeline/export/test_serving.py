@@ -8,6 +8,7 @@ import pytest
 
 from pipeline import digest
 from pipeline import recipe as recipes
+from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.export import facts, serving
 from pipeline.lineage.store import Store
@@ -136,6 +137,18 @@ def test_a_person_may_serve_the_withdrawn_model_again(exports: Exports, tiny_rec
         assert (served / "saved_model.pb").read_text() == "b"
     assert serving.withdrawn(served) == []
     assert serving.promote_by_hand(exports.workspace, export, exports.store).parent.name == "tiny"
+
+
+def test_no_two_versions_say_the_same_of_themselves(exports: Exports, tiny_recipe: Recipe) -> None:
+    """By its origin a version is known where it is uploaded to, whatever its number is there."""
+    for name in ("a", "b"):
+        exports.promote(name)
+        digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipes.dump(tiny_recipe))
+    for name in ("a", "b", "a", "b"):
+        export = exports.workspace.root / "artifacts/export" / name
+        served = serving.promote_by_hand(exports.workspace, export, exports.store, "net")
+    said = [(served.parent / str(version) / serving.ORIGIN).read_text() for version in range(1, 7)]
+    assert len(set(said)) == 6
 
 
 def test_a_rollback_that_cannot_be_says_what_there_is(exports: Exports) -> None:

@@ -249,6 +249,14 @@ def test_backfill_runs_oldest_first_what_did_not_end_well_and_settles_nothing(be
     assert bench.ran[-1][0] == FIRST
 
 
+def test_backfill_gives_a_slot_all_its_attempts_again(bench: Bench) -> None:
+    bench.now, bench.codes = FIRST, [1, 1, 1]
+    assert bench.turn().run_due() == 1
+    bench.codes = [1, 0]
+    assert bench.turn().backfill([FIRST]) == 0
+    assert bench.states() == [*["failed"] * 4, "done"] and len(bench.told) == 1
+
+
 HOST = """
 import socket, sys, time
 from pathlib import Path

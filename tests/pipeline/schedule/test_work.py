@@ -1,20 +1,24 @@
 """A slot's run: skipped where nothing has changed, recorded as it ended."""
 
+import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from pipeline import commands
 from pipeline.config.recipe import Recipe
+from pipeline.export import serving
 from pipeline.graph import RAW, Step
 from pipeline.lineage.store import Store
 from pipeline.run_folder import RunFolder
 from pipeline.runner import Runner
 from pipeline.schedule import work
+from pipeline.storage import remote
 from pipeline.workspace import Workspace
 
 
@@ -78,6 +82,26 @@ def test_a_slot_with_nothing_new_makes_no_run(nightly: Callable[..., work.Work],
     (tmp_path / "raw/train/b").write_text("new")
     found = nightly()(0, names.append)
     assert found.state == "done" and found.run and (runs / found.run).is_dir()
+
+
+def test_a_slot_whose_upload_failed_is_not_unchanged(
+    nightly: Callable[..., work.Work], storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = storage.at("models")
+    slot, names = nightly(f"export.url={url}"), list[str]()
+    assert slot(0, names.append).state == "done"
+    monkeypatch.setattr(work, "STEPS", (replace(work.STEPS[0], promotes=True),))
+    artifact = RunFolder.open(slot.workspace, names[0]).artifact("ingest")
+    origin = slot.workspace.serving / "nightly/1" / serving.ORIGIN
+    origin.parent.mkdir(parents=True)
+    origin.write_text(json.dumps({"export": slot.workspace.relative(artifact)}))
+    (origin.parents[1] / remote.MARK).write_text("graph")
+    assert slot(1, names.append).state == "done", "nothing is there"
+    storage.stop()
+    assert slot(2, names.append).state == "done", "nobody knows"
+    storage.start()
+    remote.publish(origin.parents[1], url)
+    assert slot(3, names.append).state == "unchanged"
 
 
 @pytest.mark.parametrize(("error", "code"), [(ValueError("a fault"), 1), (KeyboardInterrupt(), 130)])

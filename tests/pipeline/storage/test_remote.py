@@ -1,11 +1,15 @@
 """Shared storage, against servers on loopback that speak S3 and Google's."""
 
+import errno
+import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import forecast
 from pipeline import recipe as recipes
 from pipeline.errors import Unreachable, UserError
 from pipeline.lineage.store import Store
@@ -55,6 +59,35 @@ def test_the_copy_follows_what_changes_and_leaves_strangers_alone(storage: Any, 
     assert (copy / "train/01.png").read_text() == "train/XX.png"
 
 
+def test_two_recipes_with_one_copy_leave_each_other_what_they_fetched(storage: Any, raw: Path, tmp_path: Path) -> None:
+    (raw / "coarse").mkdir()
+    (raw / "coarse/00.png").write_text("coarse")
+    storage.put(raw, "raw")
+    fetched = [remote.fetch(storage.at("raw"), [name], tmp_path / "copy") for name in ("train", "coarse") * 2]
+    assert fetched == [12, 1, 0, 0]
+    storage.system.rm("bucket/raw/train/00.png")
+    remote.fetch(storage.at("raw"), ["coarse"], tmp_path / "copy")
+    assert len(list((tmp_path / "copy").glob("*/*.png"))) == 12, "what is no longer there goes, whoever fetched it"
+
+
+def test_kill_9_forgets_little_of_what_was_fetched(
+    storage: Any, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.put(raw, "raw")
+    copy, known, download = tmp_path / "copy", [], connection.download
+
+    def look(system: Any, path: str, target: Path) -> None:
+        index = copy / remote.INDEX
+        known.append(len(json.loads(index.read_text())) if index.is_file() else 0)
+        download(system, path, target)
+
+    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "download", look)
+    monkeypatch.setattr(remote, "NOTED_EVERY", 0)
+    remote.fetch(storage.at("raw"), PATTERNS, copy)
+    assert known[-1] > 0
+
+
 def test_a_network_that_goes_away_leaves_whole_files_and_the_next_call_goes_on(
     storage: Any, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,19 +129,20 @@ def test_what_is_not_there_is_said(storage: Any, tmp_path: Path) -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Path:
     folder = tmp_path / "serving/net/3"
-    for name in (remote.MARK, "variables/variables.index", "assets.extra/segline.json"):
+    for name in FILES:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
     return folder
 
 
-FILES = ["assets.extra/segline.json", remote.MARK, "variables/variables.index"]
+FILES = [remote.ORIGIN, "assets.extra/segline.json", remote.MARK, "variables/variables.index"]
 
 
 def test_a_served_version_is_uploaded_once(storage: Any, served: Path) -> None:
+    assert not remote.has(served, storage.at("models"))
     assert remote.publish(served, storage.at("models/")) == storage.at("models/net/3")
     assert storage.names("models/net/3") == FILES
-    assert remote.publish(served, storage.at("models")) is None
+    assert remote.publish(served, storage.at("models")) is None and remote.has(served, storage.at("models/"))
 
 
 def test_a_number_that_another_workspace_took_is_left_alone(storage: Any, served: Path) -> None:
@@ -122,23 +156,41 @@ def test_a_number_that_another_workspace_took_is_left_alone(storage: Any, served
     assert places == [*(storage.at(f"models/net/{number}") for number in (3, 4, 5)), None, None]
 
 
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"net/8/assets.extra/origin.json": "other", f"net/8/{remote.MARK}": ""},
+        {"net/8/assets.extra/origin.json": "other", "net/3/variables/variables.index": "half of another"},
+        {"net/8/variables/variables.index": "nobody knows whose"},
+    ],
+)
+def test_a_version_goes_above_all_that_are_there_whole_or_not(
+    there: dict[str, str], storage: Any, served: Path
+) -> None:
+    """TensorFlow Serving takes the highest, and two uploads to one place would mix."""
+    storage.system.pipe({f"bucket/models/{name}": text.encode() for name, text in there.items()})
+    assert remote.publish(served, storage.at("models")) == storage.at("models/net/9")
+    assert storage.names("models") == sorted([*there, *(f"net/9/{name}" for name in FILES)])
+    assert remote.has(served, storage.at("models"))
+
+
 def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
     storage: Any, served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = connection.upload
 
     def cut(system: Any, path: Path, target: str) -> None:
-        if target.endswith(".index"):
-            raise ConnectionResetError("the network went away")
         upload(system, path, target)
+        if target.endswith(remote.ORIGIN):
+            raise ConnectionResetError("the network went away")
 
     monkeypatch.setattr(connection, "AT_ONCE", 1)
     with monkeypatch.context() as patch, pytest.raises(Unreachable):
         patch.setattr(connection, "upload", cut)
         remote.publish(served, storage.at("models"))
-    assert remote.MARK not in storage.names("models/net/3")
+    assert storage.names("models/net") == [f"3/{remote.ORIGIN}"] and not remote.has(served, storage.at("models"))
     remote.publish(served, storage.at("models"))
-    assert storage.names("models/net/3") == FILES
+    assert storage.names("models/net") == [f"3/{name}" for name in FILES]
 
 
 def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tmp_path: Path) -> None:
@@ -159,6 +211,21 @@ def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tm
         runner = Runner(workspace, recipe, run, Store(workspace.store), wait=False)
         keys.append(runner.plan(STEPS[0], again=False).fingerprint.key)
     assert keys[0] == keys[1]
+
+
+def test_a_forecast_fetches_nothing(camvid_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def foresee(folder: Path) -> list[str]:
+        settings = [f"data.manual_dir={folder}", "data.url=s3://bucket/camvid"]
+        recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
+        return forecast.lines(forecast.forecast(Workspace(tmp_path / "work"), recipe, until="validate"))
+
+    monkeypatch.setattr(remote, "fetch", None)
+    assert foresee(camvid_raw)[0] == "ingest    run      for the first time"
+    assert foresee(tmp_path / "copy") == [
+        "ingest    run      s3://bucket/camvid: not fetched yet",
+        "validate  run      for the first time",
+    ]
+    assert not (tmp_path / "copy").exists()
 
 
 class HttpError(Exception):
@@ -187,6 +254,14 @@ def test_what_a_storage_answers_is_told_as_what_can_be_done(raised: Exception, c
     with pytest.raises(UserError, match=f"gs://x/y {says}") as told, connection.reaching("gs://x/y"):
         raise raised
     assert told.value.exit_code == code
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_fault_of_the_storage(number: int) -> None:
+    """Nothing to try again: write(2) names no file, and `segline run` tells it as a full disk."""
+    with pytest.raises(OSError, match=os.strerror(number)) as told, connection.reaching("gs://x/y"):
+        raise OSError(number, os.strerror(number))
+    assert type(told.value) is OSError
 
 
 def test_a_fault_of_our_own_is_no_fault_of_the_storage() -> None:
