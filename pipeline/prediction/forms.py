@@ -20,9 +20,21 @@ KINDS = ("ids", "colour", "overlay", "contours")
 
 FORMATS = ("cityscapes", "kitti_road")
 
-CITYSCAPES_NAME = re.compile(r"(?P<id>[A-Za-z-]+_\d{6}_\d{6})(_.*)?")
+CITYSCAPES_NAME = re.compile(r"(?P<id>[A-Za-z-]+_\d{6}_\d{6})(_leftImg8bit)?")
 KITTI_NAME = re.compile(r"(?P<category>um|umm|uu)_(?P<number>\d{6})")
 LISTED = 5
+
+OTHERS = {
+    "cityscapes": re.compile(r"[A-Za-z-]+_\d{6}_\d{6}_(?!leftImg8bit$).+"),
+    "kitti_road": re.compile(r"(um|umm|uu)_(road|lane)_\d{6}"),
+}
+"""What else lies in a benchmark's folders, by its name without suffix: masks, other cameras' images, results."""
+
+WRITTEN = re.compile(
+    rf"({'|'.join(KINDS)})/.+|\.partial-.+|[A-Za-z-]+_\d{{6}}_\d{{6}}_labelIds\.png|(um|umm|uu)_(road|lane)_\d{{6}}\.png",
+    re.DOTALL,
+)
+"""All that `segline predict` ever writes, by the path below its folder of results."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +44,13 @@ class Output:
     Attributes:
         folder: Below `out`; "" is `out` itself.
         draw: From the file, the image uint8 [H,W,3] and the model's answer to the picture, uint8 [H,W] or [H,W,3].
-        rename: From the name that a result has by itself, such as x/1.png, to the one that is wanted.
+        name: From the file to the path of its result below `folder`.
         probabilities: Whether the answer it draws is float32 [H,W,C] rather than the class map uint8 [H,W].
     """
 
     folder: str
     draw: Callable[[ImageFile, np.ndarray, np.ndarray], np.ndarray]
-    rename: Callable[[PurePath], PurePath] = lambda name: name
+    name: Callable[[ImageFile], PurePath] = lambda file: file.result
     probabilities: bool = False
 
 
@@ -62,6 +74,18 @@ def contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) -> np
     border[1:] |= down
     border[:-1] |= down
     return np.where(border[..., None], render.colour(mask, colours), image)
+
+
+def inputs(benchmark: str | None, files: Sequence[ImageFile]) -> Sequence[ImageFile]:
+    """Leave a benchmark's OTHERS, where they were met in a folder, out of its submission, and print how many."""
+    if benchmark is None:
+        return files
+    others = OTHERS[benchmark]
+    left = {file for file in files if not file.named and not file.is_video and others.fullmatch(file.path.stem)}
+    if not left or len(left) == len(files):
+        return files  # of which submission() refuses each
+    print(f"left out {len(left)} files in folders: by their names no images for {benchmark}")
+    return [file for file in files if file not in left]
 
 
 def submission(name: str, facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Path | None) -> list[Output]:
@@ -92,12 +116,12 @@ def _cityscapes(facts: Mapping[str, Any], files: Sequence[ImageFile]) -> Output:
     table = np.zeros(256, np.uint8)
     table[: len(facts["classes"])] = [ids[name] for name in facts["classes"]]
 
-    def rename(result: PurePath) -> PurePath:
-        found = CITYSCAPES_NAME.fullmatch(result.stem)
+    def name(file: ImageFile) -> PurePath:
+        found = CITYSCAPES_NAME.fullmatch(file.path.stem)
         assert found is not None
         return PurePath(f"{found['id']}_labelIds.png")
 
-    return Output("", lambda _, image, mask: table[mask], rename)
+    return Output("", lambda _, image, mask: table[mask], name)
 
 
 def _kitti_road(facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Path | None) -> Output:
@@ -109,8 +133,8 @@ def _kitti_road(facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Pat
     kind = "lane" if "lane" in classes[1] else "road"
     matrices = {} if calib is None else {file.path: _calibration(calib / f"{file.path.stem}.txt") for file in files}
 
-    def rename(result: PurePath) -> PurePath:
-        category, number = result.stem.split("_")
+    def name(file: ImageFile) -> PurePath:
+        category, number = file.path.stem.split("_")
         return PurePath(f"{category}_{kind}_{number}.png")
 
     def draw(file: ImageFile, image: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -122,7 +146,7 @@ def _kitti_road(facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Pat
         above[inside] = levels[rows, columns]
         return above
 
-    return Output("", draw, rename, probabilities=True)
+    return Output("", draw, name, probabilities=True)
 
 
 def _calibration(path: Path) -> Any:

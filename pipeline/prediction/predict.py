@@ -1,8 +1,9 @@
 """Segment images and videos with an exported model, and go on from there when it was stopped."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,7 @@ from pipeline.prediction import forms, image_files, video
 from pipeline.prediction.forms import Output
 from pipeline.prediction.image_files import ImageFile
 from pipeline.prediction.progress import Progress
-from pipeline.prediction.served_model import BadImageError, ServedModel
-
-BATCH_PIXELS = 4_000_000
-"""Pixels of a batch at most (a larger image goes alone), so that memory is bounded by the largest image."""
+from pipeline.prediction.served_model import BATCH_PIXELS, BadImageError, ServedModel
 
 HELD_PIXELS = 4 * BATCH_PIXELS
 """Pixels of all images that wait for others of their size."""
@@ -33,6 +31,9 @@ UNREADABLE = "unreadable.txt"
 """In the folder of results: all of them, where they are more."""
 
 Decoded = tuple[ImageFile, np.ndarray]
+
+Write = Callable[[ImageFile, np.ndarray, np.ndarray], None]
+"""Takes a file, its image and the model's answer to it; called in threads."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def predict(
     """Write <out>/<output>/<name>.png for each image and output; for a video, a video of each.
 
     Class maps have the size of the image file: an EXIF orientation is not applied, neither to them nor to the overlay.
-    A result that the same model made with the same settings is kept, unless its image changed since.
+    A result that the same model made of the same file with the same settings is kept, unless the file changed since.
 
     Args:
         model: A SavedModel that Segline exported, or a folder of numbered versions, of which the highest is taken.
@@ -85,11 +86,12 @@ def predict(
     """
     _require(alpha, batch_size, outputs)
     served = ServedModel(model, max_pixels=max_pixels)
-    files = image_files.find(paths, out)
+    files = forms.inputs(submission, image_files.find(paths, out, forms.WRITTEN))
     if submission:
         chosen = forms.submission(submission, served.facts, files, calib)
     else:
         chosen = forms.pictures(outputs, served.facts["colours"], alpha)
+    image_files.refuse_collisions((results(out, chosen, file)[0], file) for file in files)
     if any(file.is_video for file in files):
         video.require()
     if any(output.probabilities for output in chosen):
@@ -105,15 +107,8 @@ def predict(
         reused = len(files) - len(waiting)
         print(f"would make {len(waiting)} of {len(files)} with {served.folder}", *folders.values(), sep="\n  ")
         return Summary(reused, reused, folders)
-    bad: list[str] = []
-    with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", desc="predict", ascii=" #") as bar:
-        _images(served, [file for file in waiting if not file.is_video], chosen, out, batch_size, bad, bar)
-        for file in (file for file in waiting if file.is_video):
-            try:
-                video.convert(served, file, chosen, out, batch_size)
-            except BadImageError as error:
-                bad.append(f"  {file.path}: {error}")
-            bar.update()
+    with closing(progress):
+        bad = _make(served, files, waiting, chosen, out, batch_size, progress)
     done, reused = len(files) - len(bad), len(files) - len(waiting)
     kept = f" ({reused} were there already)" if reused else ""
     print(f"{done} files{kept} with {served.folder}", *folders.values(), sep="\n  ")
@@ -126,14 +121,43 @@ def results(out: Path, outputs: Sequence[Output], file: ImageFile) -> list[Path]
     """Name the files that a file's outputs are written to."""
     if file.is_video:
         return [video.result(out, output, file) for output in outputs]
-    return [out / output.folder / output.rename(file.result) for output in outputs]
+    return [out / output.folder / output.name(file) for output in outputs]
+
+
+def _make(
+    model: ServedModel,
+    files: Sequence[ImageFile],
+    waiting: Sequence[ImageFile],
+    outputs: Sequence[Output],
+    out: Path,
+    batch_size: int,
+    progress: Progress,
+) -> list[str]:
+    """Make the results of the files that wait; give a line for each that could not be read."""
+
+    def write(file: ImageFile, image: np.ndarray, answer: np.ndarray) -> None:
+        paths = results(out, outputs, file)
+        with progress.making(file.path, paths):
+            _write(paths, outputs, file, image, answer)
+
+    bad: list[str] = []
+    with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", desc="predict", ascii=" #") as bar:
+        _images(model, [file for file in waiting if not file.is_video], outputs, write, batch_size, bad, bar)
+        for file in (file for file in waiting if file.is_video):
+            try:
+                with progress.making(file.path, results(out, outputs, file)):
+                    video.convert(model, file, outputs, out, batch_size)
+            except BadImageError as error:
+                bad.append(f"  {file.path}: {error}")
+            bar.update()
+    return bad
 
 
 def _images(
     model: ServedModel,
     files: Sequence[ImageFile],
     outputs: Sequence[Output],
-    out: Path,
+    write: Write,
     batch_size: int,
     bad: list[str],
     bar: tqdm,
@@ -146,7 +170,7 @@ def _images(
         for batch in _batches(decoded, batch_size):
             answers = infer(np.stack([image for _, image in batch]))
             for (file, image), answer in zip(batch, answers, strict=True):
-                writing.append(pool.submit(_write, out, outputs, file, image, answer))
+                writing.append(pool.submit(write, file, image, answer))
             bar.update(len(batch))
             while len(writing) > batch_size:
                 writing.popleft().result()
@@ -185,8 +209,10 @@ def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
     yield from waiting.values()
 
 
-def _write(out: Path, outputs: Sequence[Output], file: ImageFile, image: np.ndarray, answer: np.ndarray) -> None:
-    for path, output in zip(results(out, outputs, file), outputs, strict=True):
+def _write(
+    paths: Sequence[Path], outputs: Sequence[Output], file: ImageFile, image: np.ndarray, answer: np.ndarray
+) -> None:
+    for path, output in zip(paths, outputs, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = image_files.partial(path)
         Image.fromarray(output.draw(file, image, answer)).save(partial, "PNG", compress_level=1)

@@ -10,6 +10,9 @@ from models import image_file
 from pipeline.errors import UserError
 from pipeline.export import facts
 
+BATCH_PIXELS = 4_000_000
+"""Pixels of a batch at most (a larger image goes alone), so that memory is bounded by the largest image."""
+
 
 class BadImageError(Exception):
     """A file that is no image, is damaged, or has too many pixels. The text says which, in one line."""

@@ -12,7 +12,7 @@ from pipeline.errors import UserError
 from pipeline.prediction import image_files
 from pipeline.prediction.forms import Output
 from pipeline.prediction.image_files import ImageFile
-from pipeline.prediction.served_model import BadImageError, ServedModel
+from pipeline.prediction.served_model import BATCH_PIXELS, BadImageError, ServedModel
 from pipeline.terminal import cut
 
 LOSSLESS = "ids"
@@ -31,7 +31,7 @@ def result(out: Path, output: Output, file: ImageFile) -> Path:
 
 
 def convert(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> int:
-    """Write the videos of one video, whole or not at all.
+    """Write the videos of one video, whole or not at all; `batch_size` frames at most are computed at once.
 
     Returns:
         Number of frames.
@@ -49,7 +49,8 @@ def convert(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out:
         if width * height > model.max_pixels:
             frames.close()
             raise BadImageError(f"It is {width} x {height} pixels. At most {model.max_pixels} are taken.")
-        return _write(model, file, outputs, out, _batches(frames, (height, width), batch_size), facts)
+        together = max(1, min(batch_size, BATCH_PIXELS // (width * height)))
+        return _write(model, file, outputs, out, _batches(frames, (height, width), together), facts)
     except (OSError, RuntimeError, StopIteration, KeyError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise BadImageError(f"ffmpeg cannot read it: {lines[-1].strip() if lines else 'no frame'}") from None

@@ -6,16 +6,11 @@ import shutil
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
-from datasets.spec import DatasetSpec
-from models.servable import SIGNATURES, Servable
 from pipeline.__main__ import main
-from pipeline.config.recipe import ModelConfig
 from pipeline.drawing import render
 from pipeline.errors import UserError
 from pipeline.export import facts
@@ -23,39 +18,7 @@ from pipeline.prediction.forms import contours
 from pipeline.prediction.predict import predict
 from pipeline.prediction.progress import FILE
 from pipeline.prediction.served_model import ServedModel, newest_version
-
-COLOURS = ((128, 64, 128), (0, 0, 255))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    """serving/<name> with the versions 2 and 10; class 1 where red is above 100."""
-    folder = tmp_path_factory.mktemp("serving")
-    images = keras.Input([None, None, 3])
-    convolution = keras.layers.Conv2D(2, 1)
-    net = keras.Model(images, convolution(images))
-    kernel = np.zeros((1, 1, 3, 2), np.float32)
-    kernel[0, 0, 0, 1] = 1
-    convolution.set_weights([kernel, np.array([100, 0], np.float32)])
-    module = Servable(net, None)
-    tf.saved_model.save(module, folder / "10", signatures=module.signatures())
-    spec = DatasetSpec("toy", ("dark", "red"), COLOURS, {}, (), "", "", "")
-    facts.write(folder / "10", spec=spec, model=ModelConfig(name="fast"), fit=None, metrics={}, signatures=SIGNATURES)
-    shutil.copytree(folder / "10", folder / "2")
-    return folder
-
-
-def draw(path: Path, height: int = 6, width: int = 8, red: int = 200) -> Path:
-    """Left half black, right half red."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = np.zeros((height, width, 3), np.uint8)
-    image[:, width // 2 :, 0] = red
-    Image.fromarray(image).save(path)
-    return path
-
-
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != FILE}
+from tests.pipeline.prediction.toy import COLOURS, draw, files
 
 
 def test_a_folder_at_any_depth_keeps_its_paths(model, tmp_path, capsys):
@@ -79,6 +42,31 @@ def test_the_second_run_does_not_take_results_for_images(model, tmp_path):
     draw(tmp_path / "a.png")
     for _ in range(2):
         assert predict(model, [tmp_path], tmp_path / "out").images == 1
+
+
+def test_results_may_go_beside_the_images_and_above_them(model, tmp_path):
+    draw(tmp_path / "street/a.png"), draw(tmp_path / "street/colours/b.png")
+    for out in (tmp_path / "street", tmp_path):
+        for reused in (0, 2):
+            summary = predict(model, [tmp_path / "street"], out, outputs=["ids", "contours"])
+            assert (summary.images, summary.reused) == (2, reused)
+        shutil.rmtree(out / "contours")
+        assert predict(model, [tmp_path / "street"], out, outputs=["colour"]).images == 2
+        assert {path.name for path in out.iterdir()} == {"ids", "colour", FILE} | (
+            {"a.png", "colours"} if out.name == "street" else {"street"}
+        )
+        for path in (out / "ids", out / "colour"):
+            shutil.rmtree(path)
+        (out / FILE).unlink()
+
+
+def test_images_where_results_would_go_are_refused(model, tmp_path):
+    image = draw(tmp_path / "data/colour/a.png")
+    draw(tmp_path / "data/b.png")
+    for paths in ([tmp_path / "data"], [image]):
+        with pytest.raises(UserError, match=r"results would go among images(?s:.*)data/colour/a\.png"):
+            predict(model, paths, tmp_path / "data")
+    assert files(tmp_path / "data") == {"colour/a.png", "b.png"}
 
 
 @pytest.mark.parametrize(
@@ -201,6 +189,19 @@ def test_a_second_run_goes_on_where_the_first_stopped(model, tmp_path, capsys):
     assert changed == {"1.png", "3.png", ".partial-2.png"}
 
 
+def test_a_result_of_another_image_of_the_name_is_made_anew(model, tmp_path):
+    out = tmp_path / "out"
+    for folder, red in (("cam1", 200), ("cam2", 0)):
+        os.utime(draw(tmp_path / folder / "a.png", red=red), (1e9, 1e9))
+    for folder, reused, highest in (("cam1", 0, 1), ("cam1", 1, 1), ("cam2", 0, 0), ("cam1", 0, 1)):
+        assert predict(model, [tmp_path / folder], out, outputs=["ids"]).reused == reused
+        assert np.asarray(Image.open(out / "ids/a.png")).max() == highest
+    draw(tmp_path / "cam1/a.png", red=0)
+    os.utime(tmp_path / "cam1/a.png", (1e8, 1e8))
+    assert predict(model, [tmp_path / "cam1"], out, outputs=["ids"]).reused == 0
+    assert np.asarray(Image.open(out / "ids/a.png")).max() == 0
+
+
 def test_another_model_or_another_setting_makes_all_anew(model, tmp_path):
     path, out = draw(tmp_path / "a.png"), tmp_path / "out"
     predict(model, [path], out)
@@ -238,76 +239,3 @@ def test_contours_are_the_borders_in_both_classes_colours(model, tmp_path):
     image = np.full((3, 3, 3), 9, np.uint8)
     mask = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
     assert (contours(image, mask, COLOURS) == 9).all(-1).tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
-
-
-def named(model: Path, folder: Path, classes: tuple[str, ...]) -> Path:
-    """The same model with other names for its two classes."""
-    shutil.copytree(model / "2", folder)
-    told = json.loads((folder / facts.FILE).read_text(encoding="utf-8"))
-    (folder / facts.FILE).write_text(json.dumps(told | {"classes": classes}), encoding="utf-8")
-    return folder
-
-
-def test_a_submission_to_cityscapes_holds_label_ids_under_official_names(model, tmp_path):
-    city = named(model, tmp_path / "city", ("sidewalk", "bicycle"))
-    draw(tmp_path / "val/ulm/ulm_000003_000019_leftImg8bit.png")
-    draw(tmp_path / "val/bad-tolz/bad-tolz_000000_000001.png")
-    predict(city, [tmp_path / "val"], tmp_path / "out", submission="cityscapes")
-    assert files(tmp_path / "out") == {"ulm_000003_000019_labelIds.png", "bad-tolz_000000_000001_labelIds.png"}
-    ids = np.asarray(Image.open(tmp_path / "out/ulm_000003_000019_labelIds.png"))
-    assert ids.dtype == np.uint8 and ids[0].tolist() == [8] * 4 + [33] * 4
-
-
-def test_a_submission_to_kitti_road_holds_probabilities_from_both_views(model, tmp_path):
-    road = named(model, tmp_path / "road_model", ("other", "road"))
-    draw(tmp_path / "um_000003.png", height=370, width=1224, red=101)
-    predict(road, [tmp_path / "um_000003.png"], tmp_path / "out", submission="kitti_road")
-    assert files(tmp_path / "out") == {"um_road_000003.png"}
-    levels = np.asarray(Image.open(tmp_path / "out/um_road_000003.png"))
-    assert levels.shape == (370, 1224) and set(np.unique(levels)) == {0, round(255 / (1 + np.exp(-1)))}
-    calib = tmp_path / "calib"
-    calib.mkdir()
-    with pytest.raises(UserError, match=r"--calib: .*um_000003.txt cannot be read"):
-        predict(road, [tmp_path / "um_000003.png"], tmp_path / "above", submission="kitti_road", calib=calib)
-    rows = {
-        "P2": "721.5 0 609.6 44.9 0 721.5 172.9 0.22 0 0 1 0.003",
-        "R0_rect": "1 0 0 0 1 0 0 0 1",
-        "Tr_cam_to_road": "1 0 0 0 0 1 0 -1.7 0 0 1 0",
-    }
-    (calib / "um_000003.txt").write_text("".join(f"{name}: {row}\n" for name, row in rows.items()))
-    predict(road, [tmp_path / "um_000003.png"], tmp_path / "above", submission="kitti_road", calib=calib)
-    above = np.asarray(Image.open(tmp_path / "above/um_road_000003.png"))
-    assert above.shape == (800, 400) and above[400, 100] == 0 and above[400, 300] == 186
-
-
-def test_a_video_comes_back_as_videos_of_exact_ids_and_of_overlays(model, tmp_path):
-    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
-    source = tmp_path / "in" / "file:drive -i.mp4"
-    source.parent.mkdir()
-    writer = ffmpeg.write_frames(str(source), (64, 48), fps=5, macro_block_size=1)
-    writer.send(None)
-    for shift in range(7):
-        frame = np.zeros((48, 64, 3), np.uint8)
-        frame[:, 16 + 2 * shift :, 0] = 250
-        writer.send(frame)
-    writer.close()
-    (tmp_path / "in" / "no.mkv").write_bytes(b"no video")
-    with pytest.raises(UserError, match="1 of 2 files could not be read") as error:
-        predict(model, [tmp_path / "in"], tmp_path / "out", outputs=["ids", "overlay"], batch_size=3)
-    assert "no.mkv: ffmpeg cannot read it" in str(error.value)
-    assert files(tmp_path / "out") == {"ids/file:drive -i.mkv", "overlay/file:drive -i.mp4"}
-    frames = ffmpeg.read_frames(str(tmp_path / "out/ids/file:drive -i.mkv"), pix_fmt="gray", bits_per_pixel=8)
-    assert next(frames)["size"] == (64, 48)
-    ids = [np.frombuffer(frame, np.uint8).reshape(48, 64) for frame in frames]
-    assert len(ids) == 7
-    for shift, mask in enumerate(ids):
-        assert set(np.unique(mask)) == {0, 1} and abs((mask[24] == 0).sum() - (16 + 2 * shift)) <= 1
-    (tmp_path / "in" / "no.mkv").unlink()
-    assert predict(model, [tmp_path / "in"], tmp_path / "out", outputs=["ids", "overlay"], batch_size=3).reused == 1
-
-
-def test_a_missing_ffmpeg_is_told(model, tmp_path, monkeypatch):
-    (tmp_path / "a.mp4").write_bytes(b"")
-    monkeypatch.setattr("pipeline.prediction.video.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'segline\[video\]'"):
-        predict(model, [tmp_path / "a.mp4"], tmp_path / "out")
