@@ -49,6 +49,7 @@ class Kind(StrEnum):
     NOT_AN_IMAGE = "not a PNG or JPEG image"
     DAMAGED = "truncated or damaged image"
     TOO_LARGE = "more pixels than data.max_pixels"
+    DEPTH = "16-bit colour"
     MASK_CHANNELS = "mask is not a single channel of 8-bit ids"
     MASK_DIMENSIONS = "mask is not two-dimensional"
     MASK_KEY = "mask file without the key"

@@ -79,6 +79,28 @@ def lookup(raw: np.ndarray, table: np.ndarray) -> np.ndarray:
     return train_ids
 
 
+def whole_numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Give numbers of any dtype as integers, as a mask may hold them in floating point.
+
+    Args:
+        values: Of any shape.
+        name: What the message calls them.
+
+    Raises:
+        BadFileError: They are no numbers, or not whole.
+    """
+    if values.dtype.kind in "iub":
+        return values
+    if values.dtype.kind != "f":
+        raise BadFileError(Kind.MASK_CHANNELS, f"{name} holds {values.dtype}; allowed are whole numbers")
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    broken = values[whole != values]
+    if broken.size:
+        raise BadFileError(Kind.LABEL_RANGE, f"{name} holds numbers that are not whole, such as {broken.flat[0]:g}")
+    return whole
+
+
 def encode(train_ids: np.ndarray) -> bytes:
     """Encode train ids, uint8 [H, W], as an 8-bit grey PNG.
 

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import scipy.io
 
+from datasets import labels
 from datasets.audit import BadFileError, Kind
 
 HEADER = 128
@@ -40,7 +41,11 @@ def read(content: bytes, key: str) -> np.ndarray:
         raise BadFileError(Kind.DAMAGED, f"as a .mat file: {error or type(error).__name__}") from error
     if key not in found:
         raise BadFileError(Kind.MASK_KEY, f"no {key!r}; it holds {', '.join(there) or 'nothing'}")
-    return _whole_numbers(found[key], key)
+    values: np.ndarray = found[key]
+    if values.ndim != 2:
+        shape = "x".join(map(str, values.shape))
+        raise BadFileError(Kind.MASK_DIMENSIONS, f"{key} is {shape}; allowed is height x width")
+    return labels.whole_numbers(values, key)
 
 
 def _check_tags(content: bytes) -> None:
@@ -64,24 +69,3 @@ def _check_tags(content: bytes) -> None:
         places.append((after, end))
         if kind == MATRIX:
             places.append((begin, min(begin + size, end)))
-
-
-def _whole_numbers(values: np.ndarray, key: str) -> np.ndarray:
-    shape = "x".join(map(str, values.shape))
-    if values.ndim != 2:
-        raise BadFileError(Kind.MASK_DIMENSIONS, f"{key} is {shape}; allowed is height x width")
-    if values.dtype.kind in "iub":
-        return values
-    if values.dtype.kind != "f":
-        raise BadFileError(Kind.MASK_CHANNELS, f"{key} holds {values.dtype}; allowed are whole numbers")
-    with np.errstate(invalid="ignore"):
-        whole = values.astype(np.int64)
-    if not (whole == values).all():
-        raise BadFileError(
-            Kind.LABEL_RANGE, f"{key} holds numbers that are not whole, such as {_broken(values, whole)}"
-        )
-    return whole
-
-
-def _broken(values: np.ndarray, whole: np.ndarray) -> str:
-    return f"{values[whole != values].flat[0]:g}"

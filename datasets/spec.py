@@ -23,6 +23,8 @@ class DatasetSpec:
         sources: Files and folders that the builder reads; `*` stands for any part of a name. They may lie in the raw
             folder, up to two levels below, or in a zip file there. What is not there counts as absent.
         homepage, licence, citation: Where it comes from, what one may do with it, what to cite (BibTeX).
+        image_range: Values of a 16-bit image that became 0 and 255 in the records, so that whoever reads such a file
+            for a model of this data does the same. None: its high bytes count.
     """
 
     name: str
@@ -34,6 +36,7 @@ class DatasetSpec:
     licence: str
     citation: str
     config: str = ""
+    image_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
@@ -63,4 +66,6 @@ class DatasetSpec:
         facts["classes"] = tuple(facts["classes"])
         facts["colours"] = tuple(tuple(colour) for colour in facts["colours"])
         facts["sources"] = tuple(facts["sources"])
+        if facts.get("image_range"):
+            facts["image_range"] = tuple(facts["image_range"])
         return cls(**facts)

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import tensorflow as tf
 
 MAX_PIXELS = 1 << 24
@@ -10,22 +11,35 @@ MAX_PIXELS = 1 << 24
 HEAD = 30
 """Bytes in which each format but JPEG says how large it is."""
 
+DEEP = 16
+"""Bits of a PNG's channel that a range brings to 8."""
+
 KINDS = "PNG, JPEG, BMP, or WebP without animation"
 """What `decode_within` takes."""
 
 
-def decode(image: tf.Tensor) -> tf.Tensor:
+def decode(image: tf.Tensor, image_range: tuple[float, float] | None = None) -> tf.Tensor:
     """Decode one image file that ingest has checked to uint8 [H,W,3] RGB, pixels as they are stored.
 
     Grey becomes RGB, alpha is dropped, 16 bits become 8. An EXIF orientation is not applied: the class map lies on the
     pixels of the file. What is no image raises InvalidArgumentError.
+
+    Args:
+        image: The file's bytes, a string.
+        image_range: Values of a 16-bit PNG that become 0 and 255; None: its high bytes count.
     """
-    pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
+    if image_range is None:
+        pixels = _of_8_bits(image)
+    else:
+        levels = _levels(*image_range)
+        head = _head(image)
+        deep = _is_png(head) & (head[24] == DEEP)
+        pixels = tf.cond(deep, lambda: _of_16_bits(image, levels), lambda: _of_8_bits(image))
     pixels.set_shape([None, None, 3])
     return pixels
 
 
-def decode_within(image: tf.Tensor, max_pixels: int) -> tf.Tensor:
+def decode_within(image: tf.Tensor, max_pixels: int, image_range: tuple[float, float] | None = None) -> tf.Tensor:
     """Do as `decode` with a file from anywhere: memory is bounded by `max_pixels`, whatever the file says.
 
     PNG, JPEG, BMP and still WebP. Not GIF: its decoder unpacks every frame, each of a size of its own, before one can
@@ -48,7 +62,7 @@ def decode_within(image: tf.Tensor, max_pixels: int) -> tf.Tensor:
     passed = tf.reduce_all([check for check, _ in checks])
     text = tf.where(checks[0][0], tf.where(checks[1][0], large, small), kind)
     with tf.control_dependencies([tf.debugging.Assert(passed, [text])]):
-        return decode(tf.identity(image))
+        return decode(tf.identity(image), image_range)
 
 
 def reason(error: Exception) -> str:
@@ -64,12 +78,25 @@ def reason(error: Exception) -> str:
     return told[0] if told else "damaged or truncated"
 
 
+def _of_8_bits(image: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_image(image, channels=3, expand_animations=False)
+
+
+def _of_16_bits(image: tf.Tensor, levels: np.ndarray) -> tf.Tensor:
+    """Bring a PNG of 16 bits to 8; while it does, a value takes 7 bytes."""
+    return tf.gather(levels, tf.cast(tf.io.decode_png(image, channels=3, dtype=tf.uint16), tf.int32))
+
+
+def _levels(low: float, high: float) -> np.ndarray:
+    """Give each value of 16 bits its value of 8, uint8 [65536], rounded as ingest rounds."""
+    scaled = np.rint((np.arange(1 << DEEP, dtype=np.float64) - low) * (255 / (high - low)))
+    return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
 def _header(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Read from the first bytes of a file: height and width int64, whether it is of a known kind, and animated."""
-    start = tf.io.decode_raw(tf.strings.substr(image, 0, HEAD), tf.uint8)
-    head = tf.cast(tf.pad(start, [[0, HEAD - tf.size(start)]]), tf.int64)
-    head.set_shape([HEAD])
-    png = _has(head, 0, b"\x89PNG\r\n\x1a\n") & _has(head, 12, b"IHDR")
+    head = _head(image)
+    png = _is_png(head)
     jpeg = _has(head, 0, b"\xff\xd8\xff")
     bmp = _has(head, 0, b"BM")
     webp = _has(head, 0, b"RIFF") & _has(head, 8, b"WEBP")
@@ -79,6 +106,18 @@ def _header(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tenso
     # Bit 1 of a VP8X header's flags says animation.
     animated = webp & _has(head, 12, b"VP8X") & (tf.bitwise.bitwise_and(head[20], 2) > 0)
     return high, wide, png | jpeg | bmp | webp, animated
+
+
+def _head(image: tf.Tensor) -> tf.Tensor:
+    """Give the first bytes of a file, int64 [HEAD]; zeros stand for those that it has not."""
+    start = tf.io.decode_raw(tf.strings.substr(image, 0, HEAD), tf.uint8)
+    head = tf.cast(tf.pad(start, [[0, HEAD - tf.size(start)]]), tf.int64)
+    head.set_shape([HEAD])
+    return head
+
+
+def _is_png(head: tf.Tensor) -> tf.Tensor:
+    return _has(head, 0, b"\x89PNG\r\n\x1a\n") & _has(head, 12, b"IHDR")
 
 
 def _has(head: tf.Tensor, at: int, expected: bytes) -> tf.Tensor:

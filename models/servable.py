@@ -57,6 +57,7 @@ class Servable(tf.Module):
         *,
         outputs: Sequence[str] = ("argmax", "probabilities"),
         max_pixels: int = image_file.MAX_PIXELS,
+        image_range: tuple[float, float] | None = None,
     ) -> None:
         """Take a model.
 
@@ -65,11 +66,13 @@ class Servable(tf.Module):
             fit: How images come to the size that the network sees; None: as they are.
             outputs: Some of OUTPUTS, argmax among them.
             max_pixels: An image file of more pixels is refused before it is unpacked.
+            image_range: Values of a 16-bit PNG that become 0 and 255; None: its high bytes count.
         """
         super().__init__(name="segline")
         self._variables = [variable.value for variable in model.variables]
         self._infer = lambda images: segmenter.logits(model, images, fit)
-        self._outputs, self._max_pixels = outputs, max_pixels
+        self._outputs = outputs
+        self._decode = lambda encoded: image_file.decode_within(encoded, max_pixels, image_range)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Trace every signature; the keys are those of `described`."""
@@ -128,7 +131,7 @@ class Servable(tf.Module):
         """
 
         def one(encoded: tf.Tensor) -> Outputs:
-            found = function(image_file.decode_within(encoded, self._max_pixels)[None])
+            found = function(self._decode(encoded)[None])
             classes = found["classes"][0]
             return {
                 "png_bytes": tf.io.encode_png(classes[..., None]),

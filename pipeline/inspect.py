@@ -55,6 +55,7 @@ class Subject:
         fit: How images come to the size that it sees; None: as they are.
         size: (height, width) of the image that its summary is for.
         weights: Where its weights come from, in words.
+        image_range: Values of a 16-bit image that become 0 and 255; None: its high bytes count.
     """
 
     model: "keras.Model"
@@ -62,6 +63,7 @@ class Subject:
     fit: Fit | None
     size: Size
     weights: str
+    image_range: tuple[float, float] | None = None
 
 
 def load(
@@ -146,7 +148,7 @@ def _of_run(run: RunFolder, size: Size | None) -> Subject:
         workspace = Workspace(run.path.resolve().parents[1])
         model, step = unfinished.load(run, workspace, recipe.model, spec.num_classes)
         weights += f", as they were after step {step}"
-    return Subject(model, recipe.model.name, recipe.input.fitting, seen, weights)
+    return Subject(model, recipe.model.name, recipe.input.fitting, seen, weights, spec.image_range)
 
 
 def _of_saved_model(folder: Path, size: Size | None) -> Subject:
@@ -165,7 +167,7 @@ def _of_saved_model(folder: Path, size: Size | None) -> Subject:
                 "version of Segline. Look at it with that one, or export it again."
             )
         variable.assign(stored.get_tensor(key))
-    return Subject(model, name, facts.fit(told), seen, str(folder))
+    return Subject(model, name, facts.fit(told), seen, str(folder), facts.image_range(told))
 
 
 def table(model: "keras.Model", size: Size) -> list[str]:
@@ -229,7 +231,7 @@ def draw(
     if activations:
         if image is None:
             raise UserError("--activations needs an image to answer to: --image FILE.")
-        seen = looking.activations(subject.model, activations, _read(image), subject.fit)
+        seen = looking.activations(subject.model, activations, _read(image, subject.image_range), subject.fit)
         pictures[f"{activations}-{image.stem}"] = grid(seen, f"{activations} {image.name}")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -239,9 +241,9 @@ def draw(
     return paths
 
 
-def _read(path: Path) -> np.ndarray:
+def _read(path: Path, image_range: tuple[float, float] | None) -> np.ndarray:
     try:
-        pixels: np.ndarray = image_file.decode(tf.constant(path.read_bytes())).numpy()
+        pixels: np.ndarray = image_file.decode(tf.constant(path.read_bytes()), image_range).numpy()
     except OSError as error:
         raise UserError(f"--image: {str(path)!r} cannot be read: {error.strerror}.") from None
     except tf.errors.InvalidArgumentError:

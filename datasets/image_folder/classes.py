@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.image_folder.layout import Layout, read
-from datasets.image_folder.sections import Class
+from datasets.image_folder.sections import ALL_16_BITS, Class
 from datasets.palette import pascal_voc
 from datasets.spec import DatasetSpec
 
@@ -32,6 +32,7 @@ def spec_of(layout: Layout) -> DatasetSpec:
         homepage=layout.homepage,
         licence=layout.licence,
         citation=layout.citation,
+        image_range=None if layout.image.range == ALL_16_BITS else layout.image.range,
     )
 
 

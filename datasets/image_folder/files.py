@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 
 from datasets import colour_labels, labels, mat_labels
 from datasets.audit import BadFileError, Kind, check_png
+from datasets.image_folder.sections import ALL_16_BITS
 from datasets.spec import IGNORE
 
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
@@ -17,6 +18,12 @@ AS_IT_IS = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "R
 
 ORIENTATION = 0x0112
 """The EXIF tag; 1 is upright."""
+
+TELLERS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
+"""What a PNG that says its orientation holds, before its pixels or after them."""
+
+BITS_PER_SAMPLE = 258
+"""The TIFF tag: a number for each channel."""
 
 
 def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
@@ -29,13 +36,16 @@ def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
         exif: "apply" turns the picture as its orientation says, "ignore" does not.
 
     Returns:
-        A PNG or JPEG of 8 bits; transparency is dropped.
+        A PNG or JPEG, of 8 bits unless it is a PNG of 16-bit colour, of which all who decode it see the high bytes;
+        transparency is dropped.
 
     Raises:
-        BadFileError: No image, or damaged.
+        BadFileError: No image, damaged, or of 16-bit colour where a range is to be applied.
     """
     with _opened(content) as image:
-        turned = exif == "apply" and image.getexif().get(ORIENTATION, 1) != 1
+        if (low, high) != ALL_16_BITS:
+            _refuse_16_bit_colour(image, content, "`image.range` cannot be applied to it")
+        turned = exif == "apply" and _orientation(image, content) != 1
         if image.mode in AS_IT_IS.get(image.format or "", ()) and not turned:
             return content
         upright = _loaded(image, exif)
@@ -62,8 +72,7 @@ def mask_of_mat(content: bytes, table: np.ndarray, key: str) -> np.ndarray:
 
 def mask_by_threshold(content: bytes, at: int, exif: str) -> np.ndarray:
     """Read a grey mask: 1 from `at` on, 0 below, uint8 [H, W]. Raises BadFileError."""
-    with _opened(content) as image:
-        upright = _loaded(image, exif)
+    upright = _mask(content, exif)
     if upright.mode.startswith("I"):
         return (np.asarray(upright) >= at * 257).astype(np.uint8)
     return (np.asarray(upright.convert("L")) >= at).astype(np.uint8)
@@ -80,23 +89,32 @@ def mask_of_colours(
 
 
 def raw_ids(content: bytes, exif: str) -> np.ndarray:
-    """Read a mask's raw ids, [H, W]: of grey, of a palette, or the same in each channel. Raises BadFileError."""
-    with _opened(content) as image:
-        pixels = np.asarray(_loaded(image, exif))
+    """Read a mask's raw ids, an integer dtype [H, W]: of grey, of a palette, or the same in each channel.
+
+    Raises:
+        BadFileError: No image, damaged, of 16-bit colour, of numbers that are not whole, or its channels differ.
+    """
+    pixels = np.asarray(_mask(content, exif))
     if pixels.ndim == 2:
-        return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
-    first = pixels[..., 0]
-    if not all((pixels[..., channel] == first).all() for channel in range(1, min(3, pixels.shape[2]))):
+        return pixels.astype(np.uint8) if pixels.dtype == bool else labels.whole_numbers(pixels, "it")
+    first, channels = pixels[..., 0], pixels.shape[2]
+    # Of two channels the second is transparency, as the fourth is.
+    if channels > 2 and not all((pixels[..., channel] == first).all() for channel in (1, 2)):
         raise BadFileError(
-            Kind.MASK_CHANNELS, f"its {pixels.shape[2]} channels differ; a mask of colours needs `read: colours`"
+            Kind.MASK_CHANNELS, f"its {channels} channels differ; a mask of colours needs `read: colours`"
         )
     return first
 
 
 def rgb_pixels(content: bytes, exif: str) -> np.ndarray:
     """Read colours, uint8 [H, W, 3]; transparency is dropped. Raises BadFileError."""
+    return np.asarray(_mask(content, exif).convert("RGB"))
+
+
+def _mask(content: bytes, exif: str) -> Image.Image:
     with _opened(content) as image:
-        return np.asarray(_loaded(image, exif).convert("RGB"))
+        _refuse_16_bit_colour(image, content, "its low bytes cannot be read")
+        return _loaded(image, exif)
 
 
 def _opened(content: bytes) -> Image.Image:
@@ -105,6 +123,28 @@ def _opened(content: bytes) -> Image.Image:
         return Image.open(io.BytesIO(content), formats=FORMATS)
     except Image.UnidentifiedImageError as error:
         raise BadFileError(Kind.NOT_AN_IMAGE, f"{len(content)} bytes, none of {', '.join(FORMATS)}") from error
+    except Exception as error:  # what Pillow raises depends on where the damage lies
+        raise BadFileError(Kind.DAMAGED, str(error)) from error
+
+
+def _refuse_16_bit_colour(image: Image.Image, content: bytes, why: str) -> None:
+    """Raise BadFileError where Pillow gives the high bytes alone: it has no mode for more than 8 bits of a colour."""
+    if image.format == "PNG":
+        deep = content[24] > 8 and content[25] != 0  # IHDR: bits, kind of colour; 0 is grey
+    else:
+        bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
+        deep = max(bits) > 8 and not image.mode.startswith(("I", "F"))
+    if deep:
+        advice = "convert it to 8 bits, or to grey without transparency"
+        raise BadFileError(Kind.DEPTH, f"{why}; {advice}")
+
+
+def _orientation(image: Image.Image, content: bytes) -> int:
+    """Give the EXIF orientation. Pillow decodes a PNG to look for it, so that is done only where there is one."""
+    if image.format == "PNG" and not any(teller in content for teller in TELLERS):
+        return 1
+    try:
+        return image.getexif().get(ORIENTATION, 1)
     except Exception as error:  # what Pillow raises depends on where the damage lies
         raise BadFileError(Kind.DAMAGED, str(error)) from error
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datasets.audit import BadFileError, Kind, Problem, listed
 from datasets.errors import DatasetError
@@ -23,28 +23,31 @@ class Named:
         part: What stands for `{split}`; empty where the pattern has none.
         id: What stands for `{id}`, in Unicode's composed form, as a Mac and a PC may write a name differently.
         group: What stands for `{group}`; empty where the pattern has none.
+        name: What the record is called and what pairs it: the id, or group/id where ids begin anew in each group.
     """
 
     file: str
     part: str
     id: str
     group: str
+    name: str
 
 
 def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
     """Pair the files that the layout's patterns match.
 
     Raises:
-        DatasetError: Nothing matches, a split is empty, or a list names images that are not there.
+        DatasetError: Nothing matches, a split is empty, or a list names images that are not there or several at once.
     """
     masks = _matching(raw, layout.masks, skip=frozenset())
     images = _matching(raw, layout.images, skip=frozenset(mask.file for mask in masks))
     if not images or not masks:
         raise DatasetError(_nothing(raw, layout, images, masks))
+    images, masks = _named(layout, images, masks)
     split_of = Divider(raw, layout, images)
     image_of, doubled = _unique(images)
     mask_of, doubled_masks = _unique(masks)
-    twice = {(named.part, named.id) for named, _ in (*doubled, *doubled_masks)}
+    twice = {(named.part, named.name) for named, _ in (*doubled, *doubled_masks)}
     found: dict[str, tuple[list[Pair], list[Problem]]] = {name: ([], []) for name in SPLITS}
     for key in sorted(image_of.keys() | mask_of.keys()):
         image, mask = image_of.get(key), mask_of.get(key)
@@ -54,12 +57,12 @@ def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
         if not (image and mask):
             found[split][1].append(_alone(layout, split, image, mask))
         elif key not in twice:
-            found[split][0].append(Pair(image.id, image.group or "all", image.file, mask.file))
+            found[split][0].append(Pair(image.name, image.group or "all", image.file, mask.file))
     for again, first in (*doubled, *doubled_masks):
         split = split_of(again)
         if split is not None:
             detail = f"{first} has the same id"
-            found[split][1].append(Problem(Kind.DUPLICATE, split, again.file, again.id, detail))
+            found[split][1].append(Problem(Kind.DUPLICATE, split, again.file, again.name, detail))
     return _named_splits(raw, layout, found)
 
 
@@ -73,7 +76,7 @@ def _matching(raw: RawFolder, patterns: Iterable[str], skip: frozenset[str]) -> 
             if match and file not in skip and file not in found:
                 parts = match.groupdict()
                 id_ = unicodedata.normalize("NFC", parts["id"])
-                found[file] = Named(file, parts.get("split") or "", id_, parts.get("group") or "")
+                found[file] = Named(file, parts.get("split") or "", id_, parts.get("group") or "", id_)
     return [found[file] for file in sorted(found)]
 
 
@@ -90,12 +93,23 @@ def _expression(pattern: str) -> str:
     return expression
 
 
+def _named(layout: Layout, images: list[Named], masks: list[Named]) -> tuple[list[Named], list[Named]]:
+    """Put the group into every name where an id stands in several groups, and all patterns say which it is."""
+    if any("{group}" not in pattern for pattern in (*layout.images, *layout.masks)):
+        return images, masks
+    group_of = {(file.part, file.id): file.group for file in (*images, *masks)}
+    if all(group_of[file.part, file.id] == file.group for file in (*images, *masks)):
+        return images, masks
+    images, masks = ([replace(file, name=f"{file.group}/{file.id}") for file in files] for files in (images, masks))
+    return images, masks
+
+
 def _unique(files: list[Named]) -> tuple[dict[tuple[str, str], Named], list[tuple[Named, str]]]:
-    """Give files by (part, id), and those whose key was met before, each with the file that was."""
+    """Give files by (part, name), and those whose key was met before, each with the file that was."""
     first: dict[tuple[str, str], Named] = {}
     again = []
     for named in files:
-        key = (named.part, named.id)
+        key = (named.part, named.name)
         if key in first:
             again.append((named, first[key].file))
         else:
@@ -109,21 +123,21 @@ class Divider:
     Args:
         raw: Where the lists lie.
         layout: What says it.
-        images: All images; a mask goes with the image of its id.
+        images: All images; a mask goes with the image of its name.
     """
 
     def __init__(self, raw: RawFolder, layout: Layout, images: list[Named]) -> None:
-        self._splits, self._group_of = layout.splits, {image.id: image.group for image in images}
+        self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
         self._of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
-        self._of_id = _listed_ids(raw, layout.splits.lists or {}, {image.id for image in images})
+        self._of_name = _listed_names(raw, layout.splits.lists or {}, images)
 
     def __call__(self, named: Named) -> str | None:
         """Give the split of a file; None where it is in none of those that the layout names."""
         if self._splits.folders:
             return self._of_part.get(named.part)
         if self._splits.lists:
-            return self._of_id.get(named.id)
-        name = self._group_of.get(named.id) or named.id
+            return self._of_name.get(named.name)
+        name = self._group_of.get(named.name, named.group) or named.name
         content = f"{self._splits.seed}/{name}".encode()
         at = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
         ratios = self._splits.ratios or {}
@@ -134,33 +148,52 @@ class Divider:
         return next(reversed(ratios))
 
 
-def _listed_ids(raw: RawFolder, lists: dict, there: set[str]) -> dict[str, str]:
-    of_id: dict[str, str] = {}
+def _listed_names(raw: RawFolder, lists: dict, images: list[Named]) -> dict[str, str]:
+    """Give {name: split} of what the lists name, by id or by group/id."""
+    meant = _meant(images)
+    of_name: dict[str, str] = {}
     faults = []
     for split, file in lists.items():
         try:
-            ids = {unicodedata.normalize("NFC", line) for line in raw.lines(file)}
+            lines = {unicodedata.normalize("NFC", line) for line in raw.lines(file)}
         except BadFileError as error:
             faults.append(f"{file} (splits.lists.{split}): {error}.")
             continue
-        missing = sorted(ids - there)
+        missing = sorted(lines - meant.keys())
         if missing:
-            advice = "A line is what stands for {id} in `images`, no more."
+            grouped = any(image.group for image in images)
+            allowed = "{id} in `images`, or for {group}/{id}" if grouped else "{id} in `images`"
+            advice = f"A line is what stands for {allowed}, no more."
             faults.append(f"{file} names {len(missing)} ids without an image: {listed(missing)}. {advice}")
-        twice = sorted(ids & of_id.keys())
+        several = sorted(line for line in lines & meant.keys() if len(meant[line]) > 1)
+        if several:
+            example = min(meant[several[0]])
+            advice = f"Write them as {{group}}/{{id}}, such as {example}."
+            faults.append(f"{file} names {len(several)} ids that several groups have: {listed(several)}. {advice}")
+        names = {name for line in lines for name in meant.get(line, ()) if len(meant[line]) == 1}
+        twice = sorted(names & of_name.keys())
         if twice:
             faults.append(f"{file} names ids that another list names too: {listed(twice)}.")
-        of_id.update(dict.fromkeys(ids, split))
+        of_name.update(dict.fromkeys(names, split))
     if faults:
         raise DatasetError("\n".join([f"In {raw.path}:", *faults]))
-    return of_id
+    return of_name
+
+
+def _meant(images: list[Named]) -> dict[str, set[str]]:
+    """Give the names of the images that a line of a list may mean; a name means itself, whatever else it is."""
+    meant: dict[str, set[str]] = {}
+    for image in images:
+        for line in (image.id, f"{image.group}/{image.id}") if image.group else (image.id,):
+            meant.setdefault(line, set()).add(image.name)
+    return meant | {image.name: {image.name} for image in images}
 
 
 def _alone(layout: Layout, split: str, image: Named | None, mask: Named | None) -> Problem:
     if image:
-        return Problem(Kind.WITHOUT_MASK, split, image.file, image.id, _wanted(layout.masks, image))
+        return Problem(Kind.WITHOUT_MASK, split, image.file, image.name, _wanted(layout.masks, image))
     assert mask
-    return Problem(Kind.WITHOUT_IMAGE, split, mask.file, mask.id, _wanted(layout.images, mask))
+    return Problem(Kind.WITHOUT_IMAGE, split, mask.file, mask.name, _wanted(layout.images, mask))
 
 
 def _wanted(patterns: list[str], named: Named) -> str:

@@ -18,7 +18,8 @@ class Layout(Section):
 
     Attributes:
         images, masks: Patterns of names, relative to the raw folder: `{id}` is what pairs them (it may hold "/"),
-            `{split}` and `{group}` are parts of a path, `*` is anything within a part.
+            `{split}` and `{group}` are parts of a path, `*` is anything within a part. Where all hold `{group}`, an
+            id may stand in several groups.
         splits: Which image is in which split.
         image, mask: How they are read.
         classes: The classes; the place in the list is the train id.

@@ -12,7 +12,7 @@ import scipy.io
 from PIL import Image
 
 from datasets import mat_labels
-from datasets.audit import BadFileError
+from datasets.audit import BadFileError, Kind
 from datasets.errors import DatasetError
 from datasets.image_folder import files
 from datasets.raw import RawFolder
@@ -86,25 +86,27 @@ def _of_images(raw: RawFolder, contents: list[tuple[str, bytes]]) -> Meaning:
     colours: Counter[tuple[int, int, int]] = Counter()
     palette: dict[int, tuple[int, int, int]] = {}
     modes: Counter[str] = Counter()
-    for _, content in contents:
+    bad = []
+    for name, content in contents:
         try:
+            ids = _ids(content)
             with Image.open(io.BytesIO(content)) as image:
                 modes[f"{image.format} {image.mode}"] += 1
                 stored = image.getpalette() if image.mode == "P" else None
-            pixels = files.raw_ids(content, "apply")
-        except BadFileError:
+        except BadFileError as error:  # ingest tells of all of them
+            bad.append(f"{name}: {error}")
+            continue
+        if ids is None:
             colours.update(_counted_colours(content))
             continue
-        except Exception:  # not an image, or damaged: ingest tells of it by name
-            continue
-        found, counts = np.unique(pixels, return_counts=True)
+        found, counts = np.unique(ids, return_counts=True)
         values.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
         if stored:
             palette |= {value: (stored[3 * value], stored[3 * value + 1], stored[3 * value + 2])
                         for value in found.tolist() if 3 * value + 2 < len(stored)}  # fmt: skip
     kind = ", ".join(f"{mode} ({number})" for mode, number in modes.most_common(3))
     if not modes:
-        raise DatasetError(f"In {raw.path}: none of {len(contents)} masks looked at is an image, as {contents[0][0]}.")
+        raise DatasetError(f"In {raw.path}: none of {len(contents)} masks looked at can be read. {bad[0]}.")
     if colours:
         return _of_colours(raw, colours, kind)
     if ("JPEG" in kind or any(32 <= value < 224 for value in values)) and _is_binary(values):
@@ -117,6 +119,16 @@ def _of_images(raw: RawFolder, contents: list[tuple[str, bytes]]) -> Meaning:
         )
     grey = all(red == green == blue for red, green, blue in palette.values())  # as GIFs have it: no colours to show
     return _of_ids(sorted(values), {"read": "ids"}, kind, {} if grey else palette)
+
+
+def _ids(content: bytes) -> np.ndarray | None:
+    """Read a mask's raw ids; None where its pixels are colours. Raises BadFileError."""
+    try:
+        return files.raw_ids(content, "apply")
+    except BadFileError as error:
+        if error.kind is Kind.MASK_CHANNELS:
+            return None
+        raise
 
 
 def _of_ids(values: list[int], mask: dict[str, Any], kind: str, palette: dict) -> Meaning:

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 SPLITS = ("train", "val", "test")
 
+ALL_16_BITS = (0.0, 65535.0)
+"""`image.range` where the layout says none. A pixel's high byte is as good as it, give or take 1."""
+
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]
 RawId = Annotated[int, Field(ge=0, le=65535)]
@@ -48,11 +51,11 @@ class Image(Section):
     """How an image is read.
 
     Attributes:
-        range: Values of a 16-bit or floating-point image that become 0 and 255.
+        range: Values of a 16-bit or floating-point image that become 0 and 255; of a 16-bit PNG when served, too.
         exif: "apply" turns an image, and a mask, as its own EXIF orientation says; "ignore" takes the pixels as stored.
     """
 
-    range: tuple[float, float] = (0, 65535)
+    range: tuple[float, float] = ALL_16_BITS
     exif: Literal["apply", "ignore"] = "apply"
 
     @field_validator("range")

@@ -63,6 +63,7 @@ def write(
         "metrics": dict(metrics),
         "formats": [dict(row) for row in formats],
         "max_pixels": max_pixels,
+        "image_range": spec.image_range,
         "data": {
             "name": spec.name,
             "homepage": spec.homepage,
@@ -92,7 +93,12 @@ def read(saved_model: Path) -> dict[str, Any]:
         raise UserError(
             f"{str(path)!r} is of format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
         )
-    return {"formats": [], "max_pixels": MAX_PIXELS, **facts}
+    return {"formats": [], "max_pixels": MAX_PIXELS, "image_range": None, **facts}
+
+
+def image_range(told: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Give the values of a 16-bit image that become 0 and 255, from what `read` gave; None: its high bytes count."""
+    return told["image_range"] and tuple(told["image_range"])
 
 
 def fit(told: Mapping[str, Any]) -> Fit | None:

@@ -3,7 +3,7 @@
 After Mitchell et al., Model Cards for Model Reporting, FAT* 2019: its sections, filled from what the run knows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation.gate import share_of_pixels
@@ -52,7 +52,7 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
         _metrics(metrics),
         *_formats(facts["formats"]),
         "## Limits",
-        "\n".join(f"- {line}" for line in _limits(metrics, facts["max_pixels"])),
+        "\n".join(f"- {line}" for line in _limits(metrics, facts["max_pixels"], facts["image_range"])),
         "## How it is called",
         "\n".join(f"- `{name}`: {told}" for name, told in facts["signatures"].items()),
     ]
@@ -82,7 +82,7 @@ def _formats(rows: list[dict[str, Any]]) -> list[str]:
     return ["## Formats", "\n".join([head, "|---|---|---:|---:|---:|---:|", *body]), ROUNDED]
 
 
-def _limits(metrics: Mapping[str, Any], max_pixels: int) -> list[str]:
+def _limits(metrics: Mapping[str, Any], max_pixels: int, image_range: Sequence[float] | None) -> list[str]:
     per_class = metrics.get("per_class", ())
     told = ["The figures hold for images like those they were measured on: same places, cameras, weather, light."]
     weak = sorted((found["iou"], found["name"]) for found in per_class if found["iou"] is not None)
@@ -95,6 +95,9 @@ def _limits(metrics: Mapping[str, Any], max_pixels: int) -> list[str]:
         told.append("The figures were measured with windows, zooms or mirror images; what is served looks once.")
     told.append("What belongs to no class gets one all the same; probabilities say little about such things.")
     told.append(f"An image file of more than {max_pixels:,} pixels, a GIF and an animated WebP are refused.")
+    if image_range:
+        low, high = image_range
+        told.append(f"In a 16-bit PNG {low:g} counts as 0 and {high:g} as 255, as in the data it learned from.")
     told.append("The pixels count as stored: an EXIF orientation is not applied.")
     return told
 

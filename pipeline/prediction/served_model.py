@@ -42,9 +42,10 @@ class ServedModel:
         self.max_pixels: int = max_pixels or self.facts["max_pixels"]
         self._signatures = (loaded := tf.saved_model.load(str(self.folder))).signatures
         self._keep = loaded  # its variables live as long as it does
-        limit = self.max_pixels
+        limit, image_range = self.max_pixels, facts.image_range(self.facts)
         self._decode = tf.function(
-            lambda content: image_file.decode_within(content, limit), input_signature=[tf.TensorSpec([], tf.string)]
+            lambda content: image_file.decode_within(content, limit, image_range),
+            input_signature=[tf.TensorSpec([], tf.string)],
         )
 
     def decode(self, content: bytes) -> np.ndarray:

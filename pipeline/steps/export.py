@@ -40,7 +40,13 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     settings, records = config.export, inputs["ingest"] / "records"
     chosen = list(islice(examples.read(records, metrics["split"]), settings.parity_images))
     _require_taken(chosen, settings.max_pixels)
-    module = servable.Servable(model, config.input.fitting, outputs=settings.outputs, max_pixels=settings.max_pixels)
+    module = servable.Servable(
+        model,
+        config.input.fitting,
+        outputs=settings.outputs,
+        max_pixels=settings.max_pixels,
+        image_range=spec.image_range,
+    )
     tf.saved_model.save(module, out / "saved_model", signatures=module.signatures())
     result = _compare(model, out / "saved_model", chosen, config)
     parity.require(result)

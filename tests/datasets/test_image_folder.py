@@ -1,8 +1,10 @@
 """Folders as people have them: every kind of mask and image, names, splits, and layouts with mistakes."""
 
 import io
+import struct
 import unicodedata
 import unittest
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,14 @@ import tensorflow_datasets as tfds
 import yaml
 from PIL import Image
 
-from datasets import catalog
+from datasets import catalog, labels
 from datasets.audit import BadFileError, Kind
 from datasets.errors import DatasetError
 from datasets.image_folder import classes, files, folder, layout, sample
 from datasets.image_folder.image_folder_dataset_builder import Builder, reader_of
 from datasets.raw import RawFolder
 from datasets.shard_cache import ShardCache
-from datasets.spec import IGNORE
+from datasets.spec import IGNORE, DatasetSpec
 
 TREE = {
     "images": "images/{id}.png",
@@ -123,6 +125,13 @@ def test_the_spec_is_what_the_layout_says(tmp_path: Path) -> None:
     assert classes.colours(as_layout()) == ((0, 0, 0), (128, 0, 0))
 
 
+def test_the_spec_keeps_the_range_for_whoever_serves(tmp_path: Path) -> None:
+    spec = classes.spec_of(as_layout(image={"range": [0, 4095]}))
+    spec.write(tmp_path / "spec.json")
+    assert DatasetSpec.read(tmp_path / "spec.json").image_range == (0, 4095)
+    assert classes.spec_of(as_layout()).image_range is None
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +217,44 @@ def test_a_group_is_never_divided(tmp_path: Path) -> None:
     assert not groups[0] & groups[1] and len(groups[0] | groups[1]) == 9
 
 
+GROUPED = {"images": "images/{group}/{id}.png", "masks": "masks/{group}/{id}.png"}
+
+
+def test_ids_that_begin_anew_in_each_group_are_told_apart(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{kind}/{name}.png" for name in ("p1/1", "p1/2", "p2/1") for kind in ("images", "masks")))
+    put(tmp_path, "images/p1/3.png", "masks/p2/3.png")
+    found = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
+    assert [(pair.id, pair.group, pair.image, pair.mask) for pair in found.pairs] == [
+        (name, name[:2], f"images/{name}.png", f"masks/{name}.png") for name in ("p1/1", "p1/2", "p2/1")
+    ]
+    assert {(p.kind, p.id, p.detail) for p in found.problems} == {
+        (Kind.WITHOUT_MASK, "p1/3", "no file masks/p1/3.png"),
+        (Kind.WITHOUT_IMAGE, "p2/3", "no file images/p2/3.png"),
+    }
+
+
+def test_ids_that_no_two_groups_share_stay_as_they_are(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{kind}/{name}.png" for name in ("p1/1", "p2/2") for kind in ("images", "masks")))
+    found = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
+    assert [(pair.id, pair.group) for pair in found.pairs] == [("1", "p1"), ("2", "p2")]
+
+
+def test_a_list_names_images_with_and_without_their_group(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{kind}/{name}.png" for name in ("p1/1", "p1/2", "p2/1") for kind in ("images", "masks")))
+    (tmp_path / "t.txt").write_text("p1/1\n2\n")
+    (tmp_path / "v.txt").write_text("1\n")
+    lists = {"lists": {"train": "t.txt", "val": "v.txt"}}
+    advice = r"v\.txt names 1 ids that several groups have: 1\. Write them as \{group\}/\{id\}, such as p1/1\."
+    with pytest.raises(DatasetError, match=advice):
+        find(tmp_path, **GROUPED, splits=lists)
+    (tmp_path / "v.txt").write_text("p2/1\n")
+    found = find(tmp_path, **GROUPED, splits=lists)
+    assert {name: [pair.id for pair in split.pairs] for name, split in found.items()} == {
+        "train": ["p1/1", "p1/2"],
+        "val": ["p2/1"],
+    }
+
+
 def test_an_empty_split_and_a_pattern_without_files_are_told(tmp_path: Path) -> None:
     put(tmp_path, "images/a.png", "masks/a.png")
     with pytest.raises(DatasetError, match=r"no image is in (train|val)\. Another `seed`"):
@@ -237,13 +284,24 @@ def palette_png(indices: np.ndarray) -> bytes:
         palette_png(IDS),
         encoded(np.stack([IDS] * 3, -1)),
         encoded(np.dstack([IDS] * 3 + [np.full_like(IDS, 255)])),
+        encoded(np.dstack([IDS, np.full_like(IDS, 255)])),
         encoded(IDS.astype(np.uint16)),
         encoded(IDS, "TIFF"),
+        encoded(IDS.astype(np.float32), "TIFF"),
     ],
-    ids=["grey", "palette", "rgb", "rgba", "16-bit", "tiff"],
+    ids=["grey", "palette", "rgb", "rgba", "grey-alpha", "16-bit", "tiff", "float"],
 )
 def test_ids_in_every_guise(content: bytes) -> None:
     np.testing.assert_array_equal(files.raw_ids(content, "apply"), IDS)
+
+
+@pytest.mark.parametrize(("value", "told"), [(0.5, "0.5"), (np.nan, "nan"), (1e30, "1e\\+30")])
+def test_a_mask_of_broken_numbers_is_told(value: float, told: str) -> None:
+    named = [{"name": name} for name in "abc"]
+    read = reader_of(as_layout(classes=named)).mask
+    np.testing.assert_array_equal(read(encoded(IDS.astype(np.float32), "TIFF")), IDS)
+    with pytest.raises(BadFileError, match=f"it holds numbers that are not whole, such as {told}"):
+        read(encoded(np.array([[0, 1], [2, value]], np.float32), "TIFF"))
 
 
 def test_ids_without_raw_are_places_and_others_can_be_ignored() -> None:
@@ -316,6 +374,65 @@ def test_what_fits_a_record_is_not_touched(content: bytes) -> None:
 def test_16_bits_become_8_by_the_range() -> None:
     content = encoded(np.array([[0, 1000], [4095, 9000]], np.uint16))
     np.testing.assert_array_equal(decoded(files.record_image(content, 0, 4095, "apply"))[1], [[0, 62], [255, 255]])
+
+
+def png(chunks: list[tuple[bytes, bytes]]) -> bytes:
+    parts = (struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+             for name, data in chunks)  # fmt: skip
+    return labels.PNG_SIGNATURE + b"".join(parts)
+
+
+def deep_png(kind: int, channels: int) -> bytes:
+    """A PNG of one pixel, 16 bits a channel, each 0x0fff."""
+    header = struct.pack(">IIBBBBB", 1, 1, 16, kind, 0, 0, 0)
+    return png([(b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + b"\x0f\xff" * channels)), (b"IEND", b"")])
+
+
+def deep_tiff() -> bytes:
+    """A TIFF of one pixel, 16-bit RGB, each 0x0fff."""
+    tags = [(256, 1), (257, 1), (258, 0), (259, 1), (262, 2), (273, 0), (277, 3), (278, 1), (279, 6)]
+    end = 8 + 2 + 12 * len(tags) + 4
+    places = {258: (3, end), 273: (1, end + 6)}
+    entries = (struct.pack("<HHII", tag, 3, *places.get(tag, (1, value))) for tag, value in tags)
+    start = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + bytes(4)
+    return start + struct.pack("<3H", 16, 16, 16) + struct.pack("<3H", *[0x0FFF] * 3)
+
+
+DEEP = pytest.mark.parametrize(
+    "content",
+    [deep_png(2, 3), deep_png(6, 4), deep_png(4, 2), deep_tiff()],
+    ids=["rgb", "rgba", "grey-alpha", "tiff"],
+)
+
+
+@DEEP
+def test_a_range_is_never_left_out_silently(content: bytes) -> None:
+    with pytest.raises(BadFileError, match="range` cannot be applied to it; convert it to 8 bits, or to grey") as told:
+        files.record_image(content, 0, 4095, "apply")
+    assert told.value.kind is Kind.DEPTH
+    assert (decoded(files.record_image(content, 0, 65535, "apply"))[1][..., 0] == 0x0F).all()
+
+
+@DEEP
+def test_a_mask_of_16_bit_colour_is_refused(content: bytes) -> None:
+    for read in (files.raw_ids, files.rgb_pixels):
+        with pytest.raises(BadFileError, match="its low bytes cannot be read; convert it to 8 bits, or to grey"):
+            read(content, "apply")
+
+
+def test_a_png_without_orientation_is_not_decoded_and_an_odd_one_is_told() -> None:
+    header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    pixels, end = (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")
+    damaged = (b"IDAT", b"no pixels")
+    plain = png([header, damaged, end])
+    assert files.record_image(plain, 0, 65535, "apply") is plain  # as the pixels of any PNG, by its checksums alone
+    text = b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation="
+    for odd in ([header, damaged, (b"iTXt", text), end], [header, (b"eXIf", b"no tags"), damaged, end]):
+        with pytest.raises(BadFileError) as told:
+            files.record_image(png(odd), 0, 65535, "apply")
+        assert told.value.kind is Kind.DAMAGED
+    after = png([header, pixels, (b"iTXt", text + b'"6"'), end])
+    assert files.record_image(after, 0, 65535, "apply") is not after
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP"])

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from datasets.image_folder.files import record_image
 from models import image_file
 
 ALLOWED = 10_000
@@ -106,6 +107,25 @@ def test_16_bits_and_a_bmp_from_the_top_are_taken(decode):
     Image.fromarray(np.full((4, 5), 200 * 256 + 17, np.uint16)).save(file, "PNG")
     assert (decode(file.getvalue()).numpy() == 200).all()
     assert decode(bmp(24, -16)).shape == (16, 24, 3)
+
+
+@pytest.mark.parametrize("image_range", [(0, 4095), (1000.5, 60000.25), (-300, 70000)])
+def test_16_bits_become_what_ingest_makes_of_them_and_8_stay(image_range):
+    decode = tf.function(
+        lambda image: image_file.decode_within(image, 1 << 16, image_range),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    file = io.BytesIO()
+    Image.fromarray(np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)).save(file, "PNG")
+    ingested = np.asarray(Image.open(io.BytesIO(record_image(file.getvalue(), *image_range, "apply"))))
+    assert len(np.unique(ingested)) > 200
+    np.testing.assert_array_equal(decode(file.getvalue()).numpy(), np.stack([ingested] * 3, -1))
+    for kind in ("PNG", "JPEG", "BMP", "WEBP"):
+        content = encode(kind)
+        np.testing.assert_array_equal(decode(content).numpy(), image_file.decode(content).numpy())
+    for bad in (b"", bytes(40), file.getvalue()[:30]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            decode(bad)
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"no image", b"<svg/>", bytes(40), encode("TIFF"), animation("GIF")])

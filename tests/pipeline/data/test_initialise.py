@@ -227,6 +227,20 @@ def test_damaged_mat_files_do_not_keep_it_from_guessing(tmp_path: Path) -> None:
     assert [one.raw for one in layout.read(tmp_path / "layout.yaml").classes] == [0, 2]
 
 
+def test_masks_that_cannot_be_read_do_not_keep_it_from_guessing(tmp_path: Path) -> None:
+    for name in "abc":
+        image(tmp_path / f"raw/images/{name}.png")
+    mask(tmp_path / "raw/masks/a.tif", [0, 2], np.float32)
+    mask(tmp_path / "raw/masks/b.tif", [0, 0.5], np.float32)
+    mask(tmp_path / "raw/masks/c.tif", [0, 1])
+    (tmp_path / "raw/masks/c.tif").write_bytes((tmp_path / "raw/masks/c.tif").read_bytes()[:-40])
+    initialise(tmp_path / "raw", tmp_path / "layout.yaml", tmp_path / "recipe.yaml", force=False)
+    assert [one.raw for one in layout.read(tmp_path / "layout.yaml").classes] == [0, 2]
+    (tmp_path / "raw/masks/a.tif").unlink()
+    with pytest.raises(DatasetError, match=r"none of 2 masks looked at can be read\. masks/b\.tif: .* such as 0\.5\."):
+        initialise(tmp_path / "raw", tmp_path / "layout.yaml", tmp_path / "r.yaml", force=True)
+
+
 @pytest.mark.parametrize("val", ["validation", None])
 def test_images_to_be_predicted_only_are_in_no_split_and_told(val: str | None, tmp_path: Path) -> None:
     for part in filter(None, ("train", val, "test")):

@@ -1,12 +1,15 @@
 """What is exported is what was evaluated, proven in a process that does not know the project."""
 
+import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from datasets.spec import DatasetSpec
 from models import catalog, libraries
@@ -17,6 +20,7 @@ from pipeline.config.recipe import ExportConfig
 from pipeline.errors import GateError, UserError
 from pipeline.export import facts, formats, fresh_process, model_card, parity
 from pipeline.input import examples
+from pipeline.prediction.served_model import ServedModel
 from pipeline.steps import export
 from pipeline.training import trained
 
@@ -25,16 +29,19 @@ SECTIONS = ("input", "model", "export")
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
-    """Folders such as train and evaluate leave, with a net that has learnt nothing and a gate that passed."""
+    """Folders such as the steps before leave: data of a range, a net that has learnt nothing, a gate that passed."""
     train, evaluate = tmp_path_factory.mktemp("train"), tmp_path_factory.mktemp("evaluate")
-    spec = DatasetSpec.read(ingested / "spec.json")
+    ingest = tmp_path_factory.mktemp("ingest")
+    (ingest / "records").symlink_to(ingested / "records")
+    spec = replace(DatasetSpec.read(ingested / "spec.json"), image_range=(0, 4095))
+    spec.write(ingest / "spec.json")
     model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
     trained.save(train, model)
     metrics = {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5, "image_miou": {"a": 1}, "confusion": []}
     json_file.write(evaluate / "metrics.json", metrics)
     json_file.write(evaluate / "verdict.json", {"passed": True, "checks": []})
     (evaluate / "per_image.npz").write_bytes(b"counts")
-    return {"ingest": ingested, "train": train, "evaluate": evaluate}
+    return {"ingest": ingest, "train": train, "evaluate": evaluate}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +98,20 @@ def test_the_model_says_what_it_is(exported):
     assert told["data"]["name"] == "camvid" and told["data"]["licence"] and told["data"]["citation"]
     assert told["metrics"] == {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5}
     assert set(told["signatures"]) == set(SIGNATURES)
+
+
+def test_16_bits_are_served_as_they_were_learned(exported):
+    folder, file = exported / "saved_model", io.BytesIO()
+    assert facts.read(folder)["image_range"] == [0, 4095]
+    assert "In a 16-bit PNG 0 counts as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
+    deep = np.random.default_rng(0).integers(0, 4096, (72, 96), np.uint16)
+    Image.fromarray(deep).save(file, "PNG")
+    learned = np.stack([np.rint(deep * (255 / 4095)).astype(np.uint8)] * 3, -1)
+    model = ServedModel(folder)
+    np.testing.assert_array_equal(model.decode(file.getvalue()), learned)
+    of_bytes = tf.saved_model.load(str(folder)).signatures["serving_bytes"]
+    answer = of_bytes(image_bytes=tf.constant([file.getvalue()]))["png_bytes"][0]
+    np.testing.assert_array_equal(tf.io.decode_png(answer)[..., 0].numpy(), model.classify(learned[None])[0])
 
 
 def test_the_folder_holds_labels_and_a_card_for_people(exported):
