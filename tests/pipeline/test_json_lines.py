@@ -31,7 +31,7 @@ def test_the_variable_asks_as_well_and_commands_that_answer_are_left_alone(
 ) -> None:
     monkeypatch.setenv(json_lines.VARIABLE, "1")
     assert main(["recipes"]) == 0
-    assert capsys.readouterr().out.startswith("camvid_fast ")
+    assert capsys.readouterr().out.startswith("camvid_best ")
     assert main(["check", "no_such_recipe"]) == 2
     assert "There is no recipe" in str(objects(capsys.readouterr().err)[0]["message"])
 
