@@ -4,6 +4,7 @@ The images of a split are drawn again with replacement, the counts are pooled, a
 of one drive resemble each other, so that for such data the intervals are narrower than the truth.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ AT_ONCE = 100
 """Resamples pooled at once: bounds memory to AT_ONCE x (images + 3 C) numbers."""
 
 FEWEST = 5
-"""Images of a group that is given an interval: of two there are three resamples, and the interval would look sure."""
+"""Images that an interval needs: of one all resamples are the same, of two there are three, and it would look sure."""
 
 Interval = tuple[float, float]
 
@@ -31,6 +32,8 @@ class Difference:
         low, high: Interval of ours - theirs.
         p: Two-sided: twice the share of the resamples whose difference has the other sign or is 0, the observed one
             counted among them, so that it is never 0.
+
+    Of fewer than FEWEST images, low, high and p are NaN.
     """
 
     ours: float
@@ -40,9 +43,9 @@ class Difference:
     p: float
 
     @property
-    def beyond_noise(self) -> bool:
-        """Whether the interval leaves out 0."""
-        return self.low > 0 or self.high < 0
+    def beyond_noise(self) -> bool | None:
+        """Whether the interval leaves out 0; None where there is no interval."""
+        return None if math.isnan(self.low) else self.low > 0 or self.high < 0
 
 
 def named(margins: Margins, classes: Sequence[str]) -> dict[str, np.ndarray]:
@@ -57,7 +60,10 @@ def intervals(
     """Give each figure of `named` the interval in which `confidence` of its resamples lie.
 
     A figure that no resample has is left out; a class that a resample does not show is left out of that resample alone.
+    Fewer than FEWEST images give no interval at all.
     """
+    if len(counts.ids) < FEWEST:
+        return {}
     (drawn,) = _resampled((counts,), classes, replicates, seed)
     found = {name: _percentiles(values, confidence) for name, values in drawn.items()}
     return {name: interval for name, interval in found.items() if interval is not None}
@@ -67,12 +73,11 @@ def of_slices(
     counts: ImageCounts, classes: Sequence[str], *, replicates: int, confidence: float
 ) -> dict[str, Interval]:
     """Give the mIoU of each group of images its interval; a group of fewer than FEWEST images has none."""
-    found: dict[str, Interval] = {}
-    for group, of_group in counts.by_group().items():
-        if len(of_group.ids) >= FEWEST:
-            ranges = intervals(of_group, classes, replicates=replicates, confidence=confidence)
-            found |= {group: ranges["miou"]} if "miou" in ranges else {}
-    return found
+    ranges = {
+        group: intervals(of_group, classes, replicates=replicates, confidence=confidence)
+        for group, of_group in counts.by_group().items()
+    }
+    return {group: found["miou"] for group, found in ranges.items() if "miou" in found}
 
 
 def paired(
@@ -92,12 +97,13 @@ def paired(
         raise ValueError("`ours` and `theirs` must be of the same images in the same order.")
     first, second = _resampled((ours, theirs), classes, replicates, seed)
     point = [named(counts.total(), classes) for counts in (ours, theirs)]
-    found = {}
+    few, found = len(ours.ids) < FEWEST, {}
     for name in first:
         difference = first[name] - second[name]
         interval = _percentiles(difference, confidence)
         if interval is not None:
-            found[name] = Difference(float(point[0][name]), float(point[1][name]), *interval, _p_value(difference))
+            sure = (math.nan,) * 3 if few else (*interval, _p_value(difference))
+            found[name] = Difference(float(point[0][name]), float(point[1][name]), *sure)
     return found
 
 

@@ -1,7 +1,8 @@
 """Two models on the same images: which difference is more than noise."""
 
+import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap
 from pipeline.evaluation.bootstrap import Difference
 from pipeline.evaluation.image_counts import FILE, ImageCounts
-from pipeline.terminal import cut
+from pipeline.evaluation.looking import looked
+from pipeline.terminal import WIDTH, cut
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Comparison:
         only_ours, only_theirs: Images that one of them alone was measured on; they are left out.
         differences: By figure, see bootstrap.named.
         confidence: Of the intervals.
+        looked: How each looked at the images, in words, where they did so differently.
     """
 
     images: int
@@ -31,6 +34,7 @@ class Comparison:
     only_theirs: int
     differences: dict[str, Difference]
     confidence: float
+    looked: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; a figure that does not exist is None."""
@@ -79,7 +83,9 @@ def folders(ours: Path, theirs: Path, *, replicates: int = 1000, confidence: flo
         if metrics[0][key] != metrics[1][key]:
             raise UserError(f"The two were measured on different {name}: {metrics[0][key]} and {metrics[1][key]}.")
     counts = [ImageCounts.read(folder / FILE) for folder in (ours, theirs)]
-    return compare(counts[0], counts[1], metrics[0]["classes"], replicates=replicates, confidence=confidence)
+    found = compare(counts[0], counts[1], metrics[0]["classes"], replicates=replicates, confidence=confidence)
+    first, second = (looked(of_one.get("inference") or {}) for of_one in metrics)
+    return replace(found, looked=None if first == second else (first, second))
 
 
 def table(comparison: Comparison, first: str, second: str) -> list[str]:
@@ -94,17 +100,31 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
     ]
     for name, found in comparison.differences.items():
         title = cut(name, 25)
-        interval = f"{found.low:+.4f} to {found.high:+.4f}"
-        verdict = ("A" if found.low > 0 else "B") if found.beyond_noise else "noise"
+        interval = "" if found.beyond_noise is None else f"{found.low:+.4f} to {found.high:+.4f}"
         figures = f"{_figure(found.ours)} {_figure(found.theirs)} {found.ours - found.theirs:>+8.4f}"
-        lines.append(f"{title:<25} {figures}  {interval:<20} {verdict}")
-    lines += ["", "A, B: better by more than noise. noise: other images could turn it round."]
+        lines.append(f"{title:<25} {figures}  {interval:<20} {_verdict(found)}")
+    lines += ["", _legend(comparison)]
     total, chance = len(comparison.differences), (1 - comparison.confidence) * len(comparison.differences)
     if chance >= 0.5 and any(found.beyond_noise for found in comparison.differences.values()):
         lines.append(f"By chance alone, about {chance:.0f} of {total} figures would seem better or worse.")
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
+    if comparison.looked:
+        ours, theirs = comparison.looked
+        lines += textwrap.wrap(f"They looked at the images differently. A: {ours}. B: {theirs}.", WIDTH)
     return lines
+
+
+def _verdict(found: Difference) -> str:
+    if found.beyond_noise is None:
+        return "few"
+    return ("A" if found.low > 0 else "B") if found.beyond_noise else "noise"
+
+
+def _legend(comparison: Comparison) -> str:
+    if comparison.images < bootstrap.FEWEST:
+        return f"few: of fewer than {bootstrap.FEWEST} images nobody can say whether a difference is noise."
+    return "A, B: better by more than noise. noise: other images could turn it round."
 
 
 def _figure(value: float) -> str:

@@ -2,11 +2,13 @@
 
 import math
 import textwrap
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.evaluation import figure_names
+
+NONE_SERVED = "no model is served yet"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def judge(
     served: Mapping[str, Any] | None,
     refuse_significant_drop: bool = False,
     rival: Rival | str | None = None,
+    common: int | None = None,
 ) -> dict[str, Any]:
     """Check an evaluation against the recipe's demands and the model that is served.
 
@@ -66,6 +69,7 @@ def judge(
         served: metrics of the served model, as its segline.json holds them; None where none is served.
         refuse_significant_drop: Whether mIoU must not be under the served model's by more than noise.
         rival: The comparison for that, or why there is none.
+        common: Images that the served model was measured on too; None where it does not say on which.
 
     Returns:
         {"passed": bool, "checks": [{"check", "required", "received", "passed", "note", "bound"}, ...], "note": str}. A
@@ -78,7 +82,7 @@ def judge(
     ]
     apart = _apart(metrics, served)
     if max_miou_drop is not None:
-        checks.append(_not_worse(metrics, served, max_miou_drop, apart))
+        checks.append(_not_worse(metrics, served, max_miou_drop, apart, common))
     if refuse_significant_drop:
         checks.append(_not_beyond_noise(rival, apart))
     return {
@@ -100,7 +104,17 @@ def failures(verdict: Mapping[str, Any]) -> list[str]:
 
 def lines(verdict: Mapping[str, Any]) -> list[str]:
     """Give `failures` for the terminal: indented, of at most 70 columns, so that a step's name fits before them."""
-    wrapped = [textwrap.wrap(line, 68, subsequent_indent="  ") for line in failures(verdict)]
+    return _indented(failures(verdict))
+
+
+def unapplied(verdict: Mapping[str, Any]) -> list[str]:
+    """Say of each check that does not apply why, as `lines` does; that no model is served yet goes without saying."""
+    told = [check for check in verdict["checks"] if check["passed"] is None and check["note"] != NONE_SERVED]
+    return _indented(f"{check['check']}: does not apply: {check['note']}" for check in told)
+
+
+def _indented(told: Iterable[str]) -> list[str]:
+    wrapped = [textwrap.wrap(line, 68, subsequent_indent="  ") for line in told]
     return [f"  {line}" for part in wrapped for line in part]
 
 
@@ -139,7 +153,7 @@ def _at_least(check: str, required: float, received: float | None, note: str = "
 def _apart(metrics: Mapping[str, Any], served: Mapping[str, Any] | None) -> str | None:
     """Say why the served model cannot be compared with; None where it can."""
     if served is None:
-        return "no model is served yet"
+        return NONE_SERVED
     for key, name in {"dataset": "dataset", "split": "split", "classes": "class list"}.items():
         if served.get(key) != metrics[key]:
             return f"the served model was measured on another {name}: {_short(served.get(key))}"
@@ -148,14 +162,22 @@ def _apart(metrics: Mapping[str, Any], served: Mapping[str, Any] | None) -> str 
     return "the served model says nothing of its mIoU" if served.get("miou") is None else None
 
 
-def _not_worse(metrics: Mapping[str, Any], served: Mapping[str, Any] | None, drop: float, apart: str | None) -> Check:
+def _not_worse(
+    metrics: Mapping[str, Any],
+    served: Mapping[str, Any] | None,
+    drop: float,
+    apart: str | None,
+    common: int | None,
+) -> Check:
     """Demand at least the served model's mIoU less `drop`, where both were measured on the same thing."""
     check = "mIoU against the served model"
     if apart or served is None:
         return Check(check, None, metrics["miou"], None, apart or "")
     note = f"served: {number(served['miou'])}; at most {drop:g} less is allowed"
-    if served.get("images") != metrics["images"]:
+    counts = {served.get("images"), metrics["images"], metrics["images"] if common is None else common}
+    if len(counts) > 1:
         note += f"; it was measured on {served.get('images')} images, this one on {metrics['images']}"
+        note += "" if common is None else f", {common} of them the same"
     # Rounded so that 0.62 - 0.02 asks for 0.6, not for 0.6 and a binary fraction more.
     return _at_least(check, round(served["miou"] - drop, 9), metrics["miou"], note)
 

@@ -45,13 +45,19 @@ def result(material: Material) -> str:
         ("Mean F1", number(metrics["mean_f1"]), told("mean_f1", "Dice, every class counts the same.")),
         ("Calibration error", number(metrics["calibration"]["ece"]), "ECE: 0 is best."),
     ]
-    intervals = (
+    shown = f'<dl class="tiles">{"".join(html.tile(*tile) for tile in tiles)}</dl>{html.note(_certainty(metrics))}'
+    return shown + _failings(metrics, material.spec) + _gate(material.verdict)
+
+
+def _certainty(metrics: Mapping[str, Any]) -> str:
+    """Say what the intervals are, or why there are none."""
+    if not metrics["intervals"]["figures"]:
+        return "There are no intervals: of so few images nobody can say how far a figure would move with others."
+    return (
         f"Small figures: {metrics['intervals']['confidence']:.0%} intervals, bootstrap over images "
         f"({metrics['intervals']['resamples']:,} resamples). Images of one drive resemble each other, so the true "
         "uncertainty is larger."
     )
-    shown = f'<dl class="tiles">{"".join(html.tile(*tile) for tile in tiles)}</dl>{html.note(intervals)}'
-    return shown + _failings(metrics, material.spec) + _gate(material.verdict)
 
 
 def _failings(metrics: Mapping[str, Any], spec: DatasetSpec) -> str:

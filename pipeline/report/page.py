@@ -1,10 +1,10 @@
 """The whole report. A section is a function from Material to HTML, and one line in SECTIONS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
-from typing import Any
 
 from pipeline.digest import write_atomically
+from pipeline.evaluation.looking import looked
 from pipeline.report import drift, findings, material, story
 from pipeline.report.markdown import markdown
 from pipeline.report.material import Material
@@ -58,16 +58,3 @@ def page(found: Material) -> str:
         navigation="".join(links),
         body="\n".join(bodies),
     )
-
-
-def looked(inference: Mapping[str, Any]) -> str:
-    """Say in words how the images were looked at; `inference` is that of metrics.json."""
-    told = "the whole image at once"
-    if inference.get("window"):
-        height, width = inference["window"]
-        kind = "windows" if inference["inference"] == "sliding" else "tiles"
-        told = f"in {kind} of {height} x {width}, {inference['overlap']:.0%} of one seen again in the next"
-    zooms = inference.get("scales", [1.0])
-    also = [f"zooms {', '.join(f'{zoom:g}' for zoom in zooms)}"] if list(zooms) != [1.0] else []
-    also += ["mirror images"] if inference.get("flip") else []
-    return f"{told}, averaged over {' and '.join(also)}" if also else told

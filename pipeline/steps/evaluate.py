@@ -8,7 +8,7 @@ Several workers share the images; the chief alone sums up, judges and draws.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pipeline.config.recipe import Recipe
 from pipeline.drawing import overlays, pictures
 from pipeline.errors import UserError
 from pipeline.evaluation import gate
+from pipeline.evaluation.bootstrap import FEWEST
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.gate import Rival
 from pipeline.evaluation.image_counts import FILE as COUNTS
@@ -144,33 +145,29 @@ def _measure(scorer: Scorer, measurement: Measurement, data: Path, split: str) -
 def _judge(
     settings: EvaluateConfig, metrics: Mapping[str, Any], counts: ImageCounts, served: Path | None
 ) -> dict[str, Any]:
+    file = served / facts.FILE.with_name(COUNTS) if served else None
+    before = ImageCounts.read(file) if file and file.is_file() else None
+    told = facts.read(served)["metrics"] if served else None
+    same = bool(told) and told.get("classes") == metrics["classes"]
     return gate.judge(
         metrics,
         demands=settings.demands,
         max_miou_drop=settings.max_miou_drop,
-        served=facts.read(served)["metrics"] if served else None,
+        served=told,
         refuse_significant_drop=settings.refuse_significant_drop,
-        rival=_rival(settings, metrics, counts, served) if served else None,
+        rival=_rival(settings, counts, before, metrics["classes"]) if before and same else None,
+        common=len(set(counts.ids) & set(before.ids)) if before else None,
     )
 
 
-def _rival(
-    settings: EvaluateConfig, metrics: Mapping[str, Any], counts: ImageCounts, served: Path
-) -> Rival | str | None:
+def _rival(settings: EvaluateConfig, counts: ImageCounts, before: ImageCounts, classes: Sequence[str]) -> Rival | str:
     """Compare with the served model on the images of both, or say why that cannot be."""
-    file = served / facts.FILE.with_name(COUNTS)
-    if not file.is_file() or facts.read(served)["metrics"].get("classes") != metrics["classes"]:
-        return None
     try:
-        found = compare(
-            counts,
-            ImageCounts.read(file),
-            metrics["classes"],
-            replicates=settings.resamples,
-            confidence=settings.confidence,
-        )
+        found = compare(counts, before, classes, replicates=settings.resamples, confidence=settings.confidence)
     except UserError as error:
         return str(error)
+    if found.images < FEWEST:
+        return f"images in common: {found.images}; to tell a difference from noise, at least {FEWEST} are needed"
     miou = found.differences.get("miou")
     if miou is None:
         return "no pixel of the images of both counts"
@@ -191,10 +188,10 @@ def _figures(metrics: Mapping[str, Any]) -> str:
 
 
 def _gate_lines(verdict: Mapping[str, Any]) -> list[str]:
-    """Say what the gate found, a line for each check that failed."""
+    """Say what the gate found: each check that failed, and why one does not apply."""
     if not verdict["checks"]:
         return ["gate: passed (the recipe demands nothing)"]
     if verdict["passed"]:
         applied = sum(check["passed"] is True for check in verdict["checks"])
-        return [f"gate: passed ({applied} of {len(verdict['checks'])} checks apply)"]
-    return ["gate: failed", *gate.lines(verdict)]
+        return [f"gate: passed ({applied} of {len(verdict['checks'])} checks apply)", *gate.unapplied(verdict)]
+    return ["gate: failed", *gate.lines(verdict), *gate.unapplied(verdict)]

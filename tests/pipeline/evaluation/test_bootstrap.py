@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from pipeline import json_file
 from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap, comparison
-from pipeline.evaluation.image_counts import ImageCounts
+from pipeline.evaluation.image_counts import FILE, ImageCounts
 
 CLASSES = ("a", "b")
 
@@ -46,7 +47,29 @@ def test_pairs_find_what_two_intervals_cannot(accuracies):
     assert found.differences["iou/a"].beyond_noise and found.differences["iou/a"].low > 0
     one = bootstrap.intervals(ours, CLASSES, replicates=500, confidence=0.95)["iou/a"]
     assert one[0] < accuracies.mean() - 0.01 < one[1]
-    assert not found.differences["iou/b"].low > found.differences["iou/b"].high
+    low, high = found.differences["iou/b"].low, found.differences["iou/b"].high
+    assert 0 < low < high < 0.01  # less of a is taken for b: 1 / 1.40 - 1 / 1.41 = 0.005
+
+
+def test_a_single_image_is_never_certain(accuracies):
+    one = comparison.compare(
+        counts(accuracies[:1]), counts(accuracies[:1] - 0.2), CLASSES, replicates=50, confidence=0.95
+    )
+    assert all(found.beyond_noise is None for found in one.differences.values())
+    told = one.as_dict()["differences"]["iou/a"]
+    assert told["ours"] > told["theirs"]
+    assert {told[key] for key in ("low", "high", "p", "beyond_noise")} == {None}
+    lines = comparison.table(one, "a", "b")
+    assert any(line.startswith("iou/a") and line.endswith(" few") for line in lines)
+    assert "few: of fewer than 5 images nobody can say whether a difference is noise." in lines
+
+
+@pytest.mark.parametrize("images", range(1, bootstrap.FEWEST + 1))
+def test_few_images_have_no_interval(accuracies, images):
+    few = counts(accuracies[:images])
+    found = bootstrap.intervals(few, CLASSES, replicates=50, confidence=0.95)
+    pairs = bootstrap.paired(few, counts(accuracies[:images] - 0.2), CLASSES, replicates=50, confidence=0.95)
+    assert ("miou" in found) is (pairs["miou"].beyond_noise is True) is (images == bootstrap.FEWEST)
 
 
 def test_noise_is_called_noise(accuracies):
@@ -67,3 +90,17 @@ def test_only_common_images_are_compared_and_changed_masks_refused(accuracies):
         comparison.compare(ours, theirs, CLASSES, replicates=20, confidence=0.95)
     with pytest.raises(UserError, match="no image in common"):
         comparison.compare(ours, counts(accuracies, "other"), CLASSES, replicates=20, confidence=0.95)
+
+
+def test_two_ways_of_looking_at_the_images_are_told(accuracies, tmp_path):
+    facts = {"dataset": "toy", "split": "val", "classes": CLASSES}
+    scales = {"inference": "whole", "scales": [0.75, 1.0, 1.25, 1.5], "flip": True}
+    for name, inference in {"plain": {}, "scales": scales}.items():
+        (tmp_path / name).mkdir()
+        json_file.write(tmp_path / name / "metrics.json", {**facts, "inference": inference})
+        counts(accuracies[:20]).write(tmp_path / name / FILE)
+    plain, other = tmp_path / "plain", tmp_path / "scales"
+    lines = comparison.table(comparison.folders(other, plain, replicates=20), "other", "plain")
+    told = "A: the whole image at once, averaged over zooms 0.75, 1, 1.25, 1.5 and mirror images. B: the whole image"
+    assert told in " ".join(lines) and max(map(len, lines)) <= 80
+    assert comparison.folders(plain, plain, replicates=20).looked is None

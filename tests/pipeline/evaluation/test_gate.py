@@ -140,6 +140,7 @@ def test_a_drop_beyond_noise_is_refused(low, high, passed):
         (None, None, "no model is served yet"),
         (METRICS, None, "keeps no counts"),
         (METRICS, "the masks differ", "the masks differ"),
+        (METRICS, "images in common: 3", "images in common: 3"),
         ({**METRICS, "inference": {"flip": True}}, rival(-1, -1), "other evaluate.inference"),
     ],
 )
@@ -152,3 +153,30 @@ def test_without_pairs_the_noise_check_does_not_apply_and_says_why(served, found
 
 def test_figures_of_another_inference_than_the_exported_one_say_so():
     assert "what is exported" in judge({**METRICS, "inference": {"flip": True}})["note"]
+
+
+def test_what_does_not_apply_is_said_but_for_what_goes_without_saying():
+    few = "images in common: 1; to tell a difference from noise, at least 5 are needed"
+    verdict = gate.judge(
+        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, rival=few
+    )
+    told = gate.unapplied(verdict)
+    assert few in " ".join(line.strip() for line in told) and max(map(len, told)) <= 70
+    first = gate.judge(METRICS, demands={}, max_miou_drop=0.1, served=None, refuse_significant_drop=True)
+    assert gate.unapplied(first) == []
+
+
+@pytest.mark.parametrize(
+    ("images", "common", "said"),
+    [
+        (METRICS["images"], None, ""),
+        (METRICS["images"], METRICS["images"], ""),
+        (METRICS["images"], 1, f"on {METRICS['images']} images, this one on {METRICS['images']}, 1 of them the same"),
+        (99, 2, f"on 99 images, this one on {METRICS['images']}, 2 of them the same"),
+        (99, None, f"on 99 images, this one on {METRICS['images']}"),
+    ],
+)
+def test_a_drop_against_other_images_says_how_many_are_the_same(images, common, said):
+    served = {**METRICS, "images": images}
+    note = gate.judge(METRICS, demands={}, max_miou_drop=0.1, served=served, common=common)["checks"][0]["note"]
+    assert note.endswith(said or "is allowed")

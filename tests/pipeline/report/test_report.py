@@ -70,16 +70,18 @@ def material(tmp_path_factory) -> Material:
     folder: Path = tmp_path_factory.mktemp("report")
     measurement = Measurement(SPEC, {"boundary": BoundaryF1(CLASSES)})
     batches = {'a"<b>': batch('a"<b>', "day|<i>", 0), "c": batch("c", "night", 1)}
-    for found in batches.values():
+    more = [batch(name, "night", place) for place, name in enumerate("def", start=2)]
+    for found in [*batches.values(), *more]:
         measurement.add(found)
     metrics = {
         "dataset": "toy",
         "split": "val",
-        "images": 2,
+        "images": 5,
         "classes": list(CLASSES),
         "inference": {},
         **measurement.metrics(resamples=50, confidence=0.95, pairs=2),
     }
+    batches |= {found.ids[0]: found for found in more}
     predicted = {found.images[0].tobytes(): found.predictions[0] for found in batches.values()}
     shown = [Example(name, b"", found.images[0], found.labels[0]) for name, found in batches.items()]
     choices = [Choice("worst", 1, 'a"<b>', 0.5), Choice("best", 1, "c", 0.6)]
@@ -153,32 +155,25 @@ def test_where_it_fails_stands_at_the_head(html):
     assert head.index("Where it fails") < head.index("The gate")
 
 
-@pytest.mark.parametrize(
-    ("inference", "said"),
-    [
-        ({}, "the whole image at once"),
-        (
-            {"inference": "sliding", "window": [64, 96], "overlap": 0.5, "scales": [0.5, 1.0], "flip": True},
-            "in windows of 64 x 96, 50% of one seen again in the next, averaged over zooms 0.5, 1 and mirror images",
-        ),
-        ({"inference": "whole", "scales": [1.0], "flip": True}, "the whole image at once, averaged over mirror images"),
-    ],
-)
-def test_how_images_were_looked_at_is_said_in_words(inference, said):
-    assert page.looked(inference) == said
-
-
 def test_figures_verdict_and_absent_classes_are_shown(material, html):
     assert gate.number(material.metrics["miou"]) in html
     assert "no model is served yet" in html and "does not apply" in html and "failed" in html
     assert "out of the means: car" in html
-    assert html.count('<b style="left:') == 2  # the intervals of two classes; a group of one image has none
+    assert html.count('<b style="left:') == 2  # the intervals of two classes; a group of four images has none
     assert (
         "artifacts/train/1" in html
         and "float16" in html
         and "<td>0.0002%</td>" in html
         and "3 of 1,000 pixels differ" in html
     )
+
+
+def test_so_few_images_that_there_is_no_interval_are_said(material):
+    from dataclasses import replace
+
+    metrics = {**material.metrics, "intervals": {**material.metrics["intervals"], "figures": {}}}
+    shown = page.page(replace(material, metrics=metrics))
+    assert "There are no intervals" in shown and "resamples" not in shown and '<b style="left:' not in shown
 
 
 def test_markdown_holds_the_figures_and_names_cannot_break_it(material):
