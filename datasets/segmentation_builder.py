@@ -111,6 +111,9 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
         """Write into `folder`, that of the records, what belongs to the data but to no record. Default: nothing."""
 
+    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
+        """Raise DatasetError where what `extras` needs is there for some images alone. Default: nothing."""
+
     def settings(self) -> list[object]:
         """Everything, besides files and code, that decides the bytes of a record; it must be JSON."""
         return [self.name, self.spec.config, self.spec.classes, self._max_pixels]
@@ -203,7 +206,9 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Find the examples of every split, as published, and then hold out what is to be held out."""
         found = self.find(raw)
         self._check_splits(raw, found)
-        return hold_out(found, self._holdout_groups)
+        chosen = hold_out(found, self._holdout_groups)
+        self.check_extras(raw, chosen)
+        return chosen
 
     def _check_splits(self, raw: RawFolder, found: dict[str, Split]) -> None:
         """Refuse splits that are not the published ones, by size and where known by ids, all of them in one message."""

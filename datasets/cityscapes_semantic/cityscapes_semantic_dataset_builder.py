@@ -14,6 +14,7 @@ from datasets.cityscapes_semantic import layouts, pair_files
 from datasets.cityscapes_semantic.classes import CITIES, SPECS
 from datasets.cityscapes_semantic.label_table import LABELS
 from datasets.errors import DatasetError
+from datasets.extras import require_all_or_none
 from datasets.pairs import Split
 from datasets.raw import RawFolder
 from datasets.reader import Reader
@@ -67,6 +68,16 @@ class Builder(SegmentationBuilder):
         if self.spec.config == "coarse" and name == "train":
             short.append(f"train_extra {extra} of {self.spec.split_sizes[name] - sum(CITIES[name].values())}")
         return f" By city: {', '.join(short)}."
+
+    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
+        """See SegmentationBuilder: instance masks are there for all of val or for none of it."""
+        if self.spec.config != "fine" or "val" not in found:
+            return
+        ids = sorted(pair.id for pair in found["val"].pairs)
+        there = dict(layouts.instances(raw, frozenset(ids)))
+        missing = [layouts.instance_file(id_) for id_ in ids if id_ not in there]
+        without = f"Or take all *{layouts.INSTANCE_ENDING} away: then there is no iIoU."
+        require_all_or_none(raw, missing, of=len(ids), without=without)
 
     def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
         """See SegmentationBuilder: with `fine` go the instance masks of val, which iIoU needs, where they are."""

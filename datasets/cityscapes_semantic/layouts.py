@@ -10,6 +10,8 @@ from datasets.raw import RawFolder
 
 IMAGES = "leftImg8bit"
 
+FINE_VAL, INSTANCE_ENDING = "gtFine/val", "_gtFine_instanceIds.png"
+
 ZIPS = {
     "leftImg8bit/train": "leftImg8bit_trainvaltest.zip",
     "leftImg8bit/val": "leftImg8bit_trainvaltest.zip",
@@ -83,12 +85,16 @@ def official(raw: RawFolder, parts: Sequence[Part]) -> dict[str, Split]:
 
 def instances(raw: RawFolder, ids: frozenset[str]) -> Iterator[tuple[str, str]]:
     """Give (id, file) of each instance mask of val that is there."""
-    place = _place(raw, "gtFine/val")
-    ending = "_gtFine_instanceIds.png"
-    for name in raw.files(f"{place}/*/*{ending}") if place else ():
-        id_ = name.rsplit("/", 1)[1].removesuffix(ending)
+    place = _place(raw, FINE_VAL)
+    for name in raw.files(f"{place}/*/*{INSTANCE_ENDING}") if place else ():
+        id_ = name.rsplit("/", 1)[1].removesuffix(INSTANCE_ENDING)
         if id_ in ids:
             yield id_, name
+
+
+def instance_file(id_: str) -> str:
+    """Give the name that the instance mask of an image of val has in the official folders."""
+    return f"{FINE_VAL}/{city(id_)}/{id_}{INSTANCE_ENDING}"
 
 
 def image_pairs(raw: RawFolder) -> dict[str, Split]:

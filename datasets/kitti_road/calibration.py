@@ -10,6 +10,9 @@ COLUMNS = {"P0": 4, "P1": 4, "P2": 4, "P3": 4, "R0_rect": 3, "Tr_velo_to_cam": 4
            "Tr_cam_to_road": 4}  # fmt: skip
 """Columns of each matrix; all have three rows. P2 projects into the pictures, Tr_cam_to_road leads to the road."""
 
+NEEDED = ("P2", "R0_rect", "Tr_cam_to_road")
+"""Matrices without which there is no view from above."""
+
 Matrices = dict[str, list[list[float]]]
 
 
@@ -47,6 +50,7 @@ def parse(text: str) -> Matrices:
         if not colon or columns is None or len(numbers) != 3 * columns:
             raise ValueError(f"{name[:30]!r} with {len(numbers)} numbers; known are {', '.join(COLUMNS)}")
         matrices[name] = [numbers[row * columns : (row + 1) * columns] for row in range(3)]
-    if "P2" not in matrices:
-        raise ValueError("there is no P2")
+    missing = [name for name in NEEDED if name not in matrices]
+    if missing:
+        raise ValueError(f"there is no {', no '.join(missing)}; needed are {', '.join(NEEDED)}")
     return matrices

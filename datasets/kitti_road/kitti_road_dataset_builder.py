@@ -12,6 +12,7 @@ import tensorflow_datasets as tfds
 from datasets import labels
 from datasets.audit import BadFileError, Kind, Problem, listed
 from datasets.errors import DatasetError
+from datasets.extras import require_all_or_none
 from datasets.kitti_road import calibration
 from datasets.kitti_road.classes import SPECS, TESTING, TRAINING, split_of
 from datasets.pairs import Pair, Split
@@ -21,6 +22,7 @@ from datasets.segmentation_builder import SegmentationBuilder
 from datasets.spec import IGNORE
 
 IMAGES, MASKS, TEST_IMAGES = "training/image_2", "training/gt_image_2", "testing/image_2"
+CALIBRATION = "training/calib"
 
 NAME = re.compile(r"(um|umm|uu)_(\d{6})")
 
@@ -63,6 +65,14 @@ class Builder(SegmentationBuilder):
         categories = ("um",) if self.spec.config == "lane" else tuple(numbers)
         ids = {(category, number) for category in categories for number in range(numbers[category])}
         return frozenset(f"{c}_{n:06d}" for c, n in ids if split == "test" or split_of(c, n) == split)
+
+    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
+        """See SegmentationBuilder: all labelled pictures have a calibration, or none has."""
+        folder = f"{raw.folder_with('training', 'testing') or ''}{CALIBRATION}"
+        files = [f"{folder}/{pair.id}.txt" for name in ("train", "val") if name in found for pair in found[name].pairs]
+        missing = sorted(file for file in files if not raw.has(file))
+        without = f"Or take {folder}/ away: then roads are measured in the pictures alone, and not from above."
+        require_all_or_none(raw, missing, of=len(files), without=without)
 
     def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
         """Write calibration.json of train and val, and calibration_test.json: {id: {matrix: rows}}.

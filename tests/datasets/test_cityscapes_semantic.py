@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -199,6 +200,21 @@ def test_an_image_without_labels_and_a_damaged_instance_mask_are_named(
     broken.write_bytes(broken.read_bytes()[:60])
     with pytest.raises(DatasetError, match=r"frankfurt_000000_000019_gtFine_instanceIds\.png"):
         build(tmp_path / "other", tmp_path / "out2", "fine")
+
+
+def test_instance_masks_of_some_of_val_are_refused_and_none_are_allowed(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    raw = Path(shutil.copytree(folders["fine"], tmp_path / "raw"))
+    first, *others = sorted((raw / "gtFine" / "val").rglob("*_instanceIds.png"))
+    first.unlink()
+    told = rf"1 of 2 files that evaluation reads is missing: gtFine/val/frankfurt/{first.name}\.\nPut it there"
+    builder = Builder(data_dir=tmp_path, config="fine", allow_partial=True)
+    with pytest.raises(DatasetError, match=told):
+        builder.survey(raw)
+    for path in others:
+        path.unlink()
+    assert builder.survey(raw) == COUNTS["fine"]
 
 
 def test_the_sample_is_whole_numbered_and_the_same_again(folders: dict[str, Path]) -> None:

@@ -130,6 +130,24 @@ def test_bad_calibration_is_told_by_name(raw: Path, tmp_path: Path) -> None:
         build(raw, tmp_path / "out", allow_partial=True)
 
 
+def test_a_calibration_without_the_way_to_the_road_is_bad(raw: Path, tmp_path: Path) -> None:
+    file = raw / "training/calib/um_000000.txt"
+    kept = [line for line in file.read_text().splitlines() if not line.startswith(("Tr_cam_to_road", "R0_rect"))]
+    file.write_text("\n".join(kept))
+    with pytest.raises(DatasetError, match=r"um_000000\.txt: there is no R0_rect, no Tr_cam_to_road; needed are P2"):
+        build(raw, tmp_path / "out", allow_partial=True)
+
+
+def test_a_calibration_that_one_picture_lacks_is_told_before_anything_is_read(raw: Path, tmp_path: Path) -> None:
+    (raw / "training/calib/um_000075.txt").unlink()
+    told = r"1 of 12 files that evaluation reads is missing: training/calib/um_000075\.txt\.\nPut it there\. Or take"
+    with pytest.raises(DatasetError, match=told):
+        Builder(data_dir=tmp_path, allow_partial=True).survey(raw)
+    (raw / "testing/calib/um_000000.txt").unlink()  # no evaluation reads those
+    (raw / "training/calib/um_000075.txt").write_text((raw / "training/calib/um_000000.txt").read_text())
+    assert Builder(data_dir=tmp_path, allow_partial=True).survey(raw)["val"] == 4
+
+
 def test_files_that_lost_the_other_are_told(raw: Path, tmp_path: Path) -> None:
     (raw / "training/gt_image_2/um_road_000000.png").unlink()
     (raw / "training/image_2/uu_000000.png").unlink()
