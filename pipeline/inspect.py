@@ -1,7 +1,6 @@
 """`segline inspect`: what a network is made of, its filters, and what its layers answer to an image."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from models import inspect as looking
 from models.auxiliary import without_heads
 from models.errors import ModelError
 from models.fit import Fit, Size
+from pipeline.drawing import file_name
 from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
 from pipeline.export import facts
@@ -236,7 +236,7 @@ def draw(
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, picture in pictures.items():
-        paths.append(out / f"{subject.name}-{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}.png")
+        paths.append(out / f"{subject.name}-{file_name.plain(name)}.png")
         Image.fromarray(picture).save(paths[-1])
     return paths
 

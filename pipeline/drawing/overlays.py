@@ -1,13 +1,12 @@
 """Pictures of an evaluation: the best, the median and the worst images as input | truth | prediction | error."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from datasets.spec import DatasetSpec
-from pipeline.drawing import render
+from pipeline.drawing import file_name, render
 
 WIDTH = 400
 """Pixels across of each of the four parts; smaller images are enlarged by a whole factor."""
@@ -33,8 +32,8 @@ class Choice:
 
     @property
     def file(self) -> str:
-        """Name of the picture; characters of the id that some file system refuses become `_`."""
-        return f"{self.kind}-{self.rank}-{re.sub(r'[^A-Za-z0-9_.-]', '_', self.id)}.png"
+        """Name of the picture: kind and rank tell it apart, the id may be cut; see file_name."""
+        return f"{self.kind}-{self.rank}-{file_name.plain(self.id)}.png"
 
 
 def choose(image_miou: Mapping[str, float | None], count: int) -> list[Choice]:

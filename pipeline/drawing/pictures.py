@@ -4,7 +4,6 @@ pictures/index.json   {"examples": [...], "confused": [...]}, each entry with th
 overlays/             the same examples as one captioned strip each, to look at by themselves
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from PIL import Image
 
 from datasets.spec import DatasetSpec
 from pipeline import json_file
-from pipeline.drawing import overlays
+from pipeline.drawing import file_name, overlays
 from pipeline.drawing.overlays import Choice
 from pipeline.input.examples import Example
 
@@ -66,7 +65,7 @@ def write(
                 window = densest(_pixels_of(pair, example.truth, prediction, spec))
                 parts = overlays.parts(example.image[window], example.truth[window], prediction[window], spec)
                 del parts["error"]
-                name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"confused-{number}-{pair['truth']}-{pair['prediction']}")
+                name = file_name.plain(f"confused-{number}-{pair['truth']}-{pair['prediction']}")
                 crops[number] = {**pair, **_save(pictures, name, parts)}
     json_file.write(
         pictures / INDEX,

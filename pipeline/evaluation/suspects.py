@@ -21,7 +21,7 @@ from datasets.spec import IGNORE, DatasetSpec
 from models import inference
 from pipeline import json_file
 from pipeline.cluster import devices
-from pipeline.drawing import render
+from pipeline.drawing import file_name, render
 from pipeline.evaluation.scoring import Batch, Scorer
 from pipeline.input import records
 from pipeline.run_folder import RunFolder
@@ -208,7 +208,7 @@ def _write(out: Path, found: list[tuple[Suspect, np.ndarray]]) -> None:
     rows: list[Mapping[str, Any]] = []
     sheet = []
     for rank, (suspect, picture) in enumerate(found, start=1):
-        name = f"{rank:04d}-{suspect.id.replace('/', '_')}.png"
+        name = f"{rank:04d}-{file_name.shortened(suspect.id.replace('/', '_'))}.png"
         title = f"{rank}. {suspect.id}: mask says {suspect.label}, model {suspect.answer} ({suspect.gap:.2f} surer)"
         drawn = render.caption(picture, title)
         Image.fromarray(drawn).save(crops / name)
