@@ -60,6 +60,12 @@ class Step:
         section: Any = recipe.section(self.name)
         return self.distributed and section.strategy in CLUSTERED
 
+    def require_written(self, folder: Path) -> None:
+        """Raise RuntimeError unless a folder holds all that the step is to write."""
+        missing = [name for name in self.writes if not (folder / name).exists()]
+        if missing:
+            raise RuntimeError(f"Step {self.name} ended without writing {', '.join(missing)}.")
+
     @property
     def module(self) -> str:
         """Module that holds the step's `run`."""

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import lock, status
+from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
+from pipeline.evaluation import evaluation_check
 from pipeline.explain import explain
 from pipeline.graph import RAW, Step
 from pipeline.lineage import abandoned, ancestry, leftovers
@@ -174,6 +176,17 @@ def test_a_step_that_leaves_something_out_is_not_published(bench: Bench) -> None
     with pytest.raises(RuntimeError, match="without writing records"):
         bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",)))
     assert bench.states() == [("ingest", "failed")]
+
+
+def test_a_step_of_training_alone_looks_at_the_evaluation_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(ingest: Path, settings: EvaluateConfig) -> None:
+        assert (ingest / "records").read_text() == "alpha" and settings.split == "val"
+        raise UserError("evaluate.gate: there is no such figure")
+
+    monkeypatch.setattr(evaluation_check, "require", refuse)
+    with pytest.raises(UserError, match="no such figure"):
+        bench.run(INGEST, VALIDATE, FakeStep("train", ("train",), ("ingest",), ("size",), work=count))
+    assert bench.states() == [("ingest", "done"), ("validate", "done")]
 
 
 def test_a_full_disk_is_said_in_one_sentence(bench: Bench) -> None:
