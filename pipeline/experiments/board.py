@@ -60,9 +60,10 @@ def serve(workspace: Workspace, port: int | None) -> int:
                 return child.wait(REFRESH_SECONDS)
             refresh(workspace, view)
     except KeyboardInterrupt:
+        return 0
+    finally:
         child.terminate()
         child.wait()
-        return 0
 
 
 def refresh(workspace: Workspace, view: Path) -> dict[str, Path]:
@@ -133,7 +134,7 @@ def _write_columns(workspace: Workspace, view: Path, runs: list[str]) -> None:
 def _settings(workspace: Workspace, run: str) -> dict[str, Any]:
     try:
         recipe = recipes.read(workspace.run(run) / "recipe.yaml")
-    except UserError:  # made by another version of Segline, or moved here without its run
+    except (UserError, OSError):  # made by another version of Segline, or the folder of its run is not here
         return {}
     return settings(recipe, ("input", "model", "train"))
 

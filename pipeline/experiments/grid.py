@@ -108,7 +108,7 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
         0, or 1 if a member failed.
 
     Raises:
-        UserError: `by` is no figure of an evaluation.
+        UserError: `by` is no figure of an evaluation, or, once all have run, of none of these.
     """
     require_figure(chosen, by)
     if any(helps(member.recipe.train.strategy, os.environ) for member in chosen):
@@ -118,10 +118,11 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
     results = [Result(member.settings, None, "waiting", {}) for member in chosen]
     for number, member in enumerate(chosen):
         print(f"\nsweep     {number + 1} of {len(chosen)}: {member.name}", flush=True)
-        results[number] = _run_one(workspace, member, by)
+        results[number] = _run_one(workspace, member)
         _write(folder, results, by)
     print("\n" + "\n".join(sweep_table.lines([asdict(result) for result in results], by)))
     print(f"\nresults   {folder / 'results.csv'}\ncompare   segline tensorboard --workspace {workspace.root}")
+    _require_told(results, by)
     return 1 if any(result.state == "failed" for result in results) else 0
 
 
@@ -137,7 +138,7 @@ def _help(workspace: Workspace, member: Member) -> int:
     return 1 if code else 0
 
 
-def _run_one(workspace: Workspace, member: Member, by: str) -> Result:
+def _run_one(workspace: Workspace, member: Member) -> Result:
     name = workspace.new_run_id(member.recipe.name)
     try:
         code = bring_up_to_date(workspace, member.recipe, until=LAST_STEP, run_id=name)
@@ -154,10 +155,15 @@ def _run_one(workspace: Workspace, member: Member, by: str) -> Result:
     if code:
         return Result(member.settings, name, "failed", {}, f"a step ended with exit code {code}; see its run's log.txt")
     metrics = json_file.read(RunFolder.open(workspace, name).artifact(LAST_STEP) / "metrics.json")
-    found = figure_names.flat(metrics)
-    if by not in found:
-        raise UserError(f"--by must be a figure of an evaluation: {', '.join(found)}. Received: {by!r}.")
-    return Result(member.settings, name, "done", found)
+    return Result(member.settings, name, "done", figure_names.flat(metrics))
+
+
+def _require_told(results: Sequence[Result], by: str) -> None:
+    """Raise UserError where members are done and none of them has the figure `by`, such as that of a group."""
+    done = [result for result in results if result.state == "done"]
+    if done and all(result.figures.get(by) is None for result in done):
+        there = dict.fromkeys(name for result in done for name, value in result.figures.items() if value is not None)
+        raise UserError(f"--by: no member has the figure {by!r}. Figures that there are: {', '.join(there)}.")
 
 
 def _write(folder: Path, results: Sequence[Result], by: str) -> None:

@@ -27,11 +27,12 @@ def ordered(results: Sequence[Result], by: str) -> list[Result]:
 
 
 def lines(results: Sequence[Result], by: str) -> list[str]:
-    """Lines of at most 80 columns, the best member first; a member that failed with its error below it."""
+    """Lines of at most 80 columns, the best member first; one without the figure has `-`, one that failed its error."""
     told = [f"{by:>9}  settings"]
     for result in ordered(results, by):
         value = result["figures"].get(by)
-        shown = f"{value:.4f}" if value is not None else result["state"]
+        state = "-" if result["state"] == "done" else result["state"]
+        shown = state if value is None else f"{value:.4f}"
         settings = " ".join(f"{key}={value}" for key, value in result["settings"].items())
         first, *more = textwrap.wrap(settings, WIDTH - INDENT)
         told += [f"{shown:>9}  {first}", *(" " * INDENT + part for part in more)]

@@ -1,6 +1,9 @@
 """`segline tensorboard`: what it shows, under which names."""
 
 import json
+import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -70,3 +73,27 @@ def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: 
 def test_without_a_training_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No training has begun"):
         board.serve(Workspace(tmp_path), None)
+
+
+def test_a_run_whose_folder_was_removed_is_shown_without_its_settings(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.rmtree(workspace.run("first"))
+    assert set(board.refresh(workspace, tmp_path / "view")) == {"first", "second"}
+
+
+def test_tensorboard_does_not_outlive_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def begin(*_: object, **__: object) -> subprocess.Popen[bytes]:
+        children.append(popen(["sleep", "60"]))
+        monkeypatch.setattr(board, "refresh", fail)
+        return children[0]
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk has gone")
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(board, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(board.subprocess, "Popen", begin)
+    with pytest.raises(OSError, match="gone"):
+        board.serve(workspace, None)
+    assert children[0].returncode == -signal.SIGTERM

@@ -43,7 +43,7 @@ def test_a_wrong_grid_is_refused_before_anything_runs(grids: list[str], expected
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was run; a run writes its learning rate as its mIoU, and 1 fails, 2 raises, 3 is interrupted."""
+    """What was run; a run writes its rate as its mIoU; 0.5 has a group more, 1 fails, 2 raises, 3 is interrupted."""
     calls: list[dict[str, Any]] = []
 
     def run(workspace: Workspace, recipe: Any, *, until: str, run_id: str | None = None) -> int:
@@ -57,7 +57,10 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         folder = workspace.run(run_id)
         (folder / "evaluate").mkdir(parents=True)
         (folder / "recipe.yaml").touch()
-        figures = {"miou": recipe.train.learning_rate, "calibration": {"ece": -recipe.train.learning_rate}}
+        figures: dict[str, Any] = {"miou": recipe.train.learning_rate}
+        figures["calibration"] = {"ece": -recipe.train.learning_rate}
+        if recipe.train.learning_rate == 0.5:
+            figures["slices"] = [{"group": "rare", "miou": 0.5, "pixel_accuracy": None, "iou": {}}]
         (folder / "evaluate/metrics.json").write_text(json.dumps(figures))
         return 0
 
@@ -98,8 +101,17 @@ def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path: Path, ran: 
     with pytest.raises(UserError, match=r"--by: there is no figure 'mious'\. Did you mean 'miou'\?") as error:
         sweep(tmp_path, "0.1", by="mious")
     assert "miou, pixel_accuracy" in str(error.value) and ran == []
-    with pytest.raises(UserError, match="Received: 'slice/nowhere/miou'"):  # groups are known when measured
-        sweep(tmp_path, "0.1", by="slice/nowhere/miou")
+
+
+def test_a_group_that_some_members_lack_is_a_gap_in_the_table(
+    tmp_path: Path, ran: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sweep(tmp_path, "0.1,0.5,0.3", by="slice/rare/miou") == 0
+    shown = capsys.readouterr().out
+    assert "   0.5000  train.learning_rate=0.5" in shown and "        -  train.learning_rate=0.3" in shown
+    with pytest.raises(UserError, match=r"no member has the figure 'slice/none/miou'.*: miou, ece, slice/rare/miou"):
+        sweep(tmp_path, "0.1,0.5,0.3", by="slice/none/miou")  # groups are known when measured
+    assert len(ran) == 6 and "results.csv" in capsys.readouterr().out
 
 
 def test_of_errors_the_least_comes_first() -> None:
