@@ -13,10 +13,10 @@ from pydantic.fields import FieldInfo
 from datasets.errors import DatasetError
 from models import catalog as models_catalog
 from models.errors import ModelError
+from pipeline import yaml_loader
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.evaluation import evaluation_check
-from pipeline.yaml_loader import Loader
 
 RECIPES = Path(__file__).with_name("recipes")
 
@@ -73,7 +73,7 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Do as `load` with a file, without a look at data and weights that it names: they may have moved since a run."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader)  # nosec B506
+        tree = yaml.load(path.read_text(encoding="utf-8"), yaml_loader.Loader)  # nosec B506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(tree, dict):
@@ -121,10 +121,6 @@ def _override(tree: dict[str, Any], override: str) -> None:
     parts = key.strip().split(".")
     if not equals or not all(parts):
         raise UserError(f"--set must be KEY=VALUE, such as train.epochs=10. Received: {override!r}.")
-    try:
-        value = yaml.load(text, Loader)  # nosec B506
-    except yaml.YAMLError:
-        value = text
     node = tree
     for part in parts[:-1]:
         inner = node.setdefault(part, {})
@@ -133,7 +129,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise UserError(f"--set {override}: `{part}` holds a value and no settings below it.")
         node = inner
-    node[parts[-1]] = value
+    node[parts[-1]] = yaml_loader.value(text)
 
 
 def _problem(entry: Any, every: Sequence[str]) -> str:

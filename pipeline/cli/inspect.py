@@ -65,9 +65,9 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _option(text: str) -> tuple[str, object]:
-    import yaml
+    from pipeline import yaml_loader
 
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UserError(f"--option must be KEY=VALUE, such as --option output_stride=8. Received: {text!r}.")
-    return key, yaml.safe_load(value)
+    return key, yaml_loader.value(value)
