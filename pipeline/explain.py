@@ -27,7 +27,7 @@ def explain(error: BaseException, where: Path) -> BaseException:
             f"The disk is full: {free / 1e6:.0f} MB free at {where.resolve()}. What is finished is kept. "
             "Make room, then give the same command again."
         )
-    if isinstance(error, PermissionError | NotADirectoryError):
+    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
         return UserError(f"{error.strerror}: {error.filename}")
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
         return UserError(

@@ -149,9 +149,9 @@ def test_status_and_lineage_tell_the_way_back(segline: Segline) -> None:
 def test_two_evaluations_are_compared_image_by_image(segline: Segline, tmp_path: Path) -> None:
     run = first_run(segline)
     artifact = next((segline.workspace / "artifacts/evaluate").iterdir())
-    shown = segline("compare", run, str(artifact), "--json", str(tmp_path / "c.json"))
+    shown = segline("compare", run, str(artifact), "--json", str(tmp_path / "new/c.json"))
     assert re.search(r"^miou .* \+0\.0000 +few$", shown, re.M) and "4 images in common" in shown
-    assert json.loads((tmp_path / "c.json").read_text())["differences"]["miou"]["beyond_noise"] is None
+    assert json.loads((tmp_path / "new/c.json").read_text())["differences"]["miou"]["beyond_noise"] is None
     assert "noise" in segline("compare", run[:-2], run)
     assert "There is no run 'nothing'" in segline("compare", run, "nothing", code=2)
 

@@ -26,6 +26,7 @@ def browse(options: argparse.Namespace) -> int:
     """Bring the records up to date and draw what is in them."""
     from functools import partial
 
+    from pipeline.cli import outputs
     from pipeline.cluster.members import helps
     from pipeline.commands import bring_up_to_date, open_workspace
     from pipeline.data import browse as browsing
@@ -34,6 +35,7 @@ def browse(options: argparse.Namespace) -> int:
 
     if options.count < 1:
         raise UserError(f"--count must be at least 1. Received: {options.count}.")
+    outputs.require_folder(options.out)
     recipe, workspace = _recipe(options), open_workspace(options.workspace)
     run = workspace.new_run_id(recipe.name)
     code = bring_up_to_date(workspace, recipe, until="ingest", run_id=run)

@@ -33,8 +33,10 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"--image {options.image} needs the layer that answers to it: --activations LAYER.")
     if options.filter is not None and not options.filters:
         raise UserError(f"--filter {options.filter} needs the layer whose filter it is: --filters LAYER.")
+    from pipeline.cli import outputs
     from pipeline.quiet import quiet
 
+    outputs.require_folder(options.out)
     with quiet():
         from pipeline import inspect as inspection
     from pipeline.workspace import Workspace

@@ -51,11 +51,13 @@ def compare(options: argparse.Namespace) -> None:
     print("\n".join(comparison.table(found, options.first, options.second)))
     if options.json:
         told = {"a": options.first, "b": options.second, **found.as_dict()}
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         json_file.write(options.json, told)
 
 
 def suspects(options: argparse.Namespace) -> None:
     """Look for wrong masks with a trained model."""
+    from pipeline.cli import outputs
     from pipeline.errors import UserError
     from pipeline.lineage.history import find
     from pipeline.quiet import quiet
@@ -65,6 +67,7 @@ def suspects(options: argparse.Namespace) -> None:
 
     if options.count < 1:
         raise UserError(f"--count must be at least 1. Received: {options.count}.")
+    outputs.require_folder(options.out)
     workspace = Workspace(options.workspace)
     run = RunFolder.open(workspace, find(workspace, options.run).id)
     splits = tuple(options.split or ("train", "val"))

@@ -55,8 +55,10 @@ def predict(options: argparse.Namespace) -> None:
     if options.calib is not None and options.submission != "kitti_road":
         raise UserError("--calib goes with --format kitti_road alone.")
     _require_positive("--max-pixels", options.max_pixels)
+    from pipeline.cli import outputs
     from pipeline.quiet import quiet
 
+    outputs.require_folder(options.out)
     with quiet():
         from pipeline.prediction.predict import predict as run_predict
     run_predict(

@@ -34,6 +34,7 @@ def export(workspace: Workspace, file: Path) -> int:
     store = open_store(workspace)
     events = sorted(_events(workspace, store), key=lambda event: event["eventTime"])
     store.close()
+    file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events))
     return len(events)
 

@@ -150,6 +150,7 @@ def test_the_table_keeps_to_80_columns_and_cuts_no_name() -> None:
         (["--image", "missing.png"], "--image missing.png needs the layer that answers to it: --activations LAYER"),
         (["--size", "360"], "--size must be HEIGHTxWIDTH"),
         (["--option", "width"], "--option must be KEY=VALUE"),
+        (["--option", "wide=["], "wide"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(arguments: list[str], told: str, tmp_path: Path, capfd) -> None:

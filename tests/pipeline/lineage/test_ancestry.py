@@ -212,8 +212,9 @@ def test_raw_files_given_by_a_relative_path_are_found_again(
 def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path) -> None:
     """Required keys and formats as in the specification, 2-0-2."""
     commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
-    number = openlineage.export(bench.workspace, tmp_path / "events.json")
-    events = [json.loads(line) for line in (tmp_path / "events.json").read_text().splitlines()]
+    file = tmp_path / "new/folder/events.json"
+    number = openlineage.export(bench.workspace, file)
+    events = [json.loads(line) for line in file.read_text().splitlines()]
     assert number == len(events) == 8  # two runs of two steps, each begins and ends
     for event in events:
         assert set(event) == {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
@@ -228,9 +229,9 @@ def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path
     for facet in [event["run"]["facets"]["parent"], event["job"]["facets"]["jobType"]]:
         name = facet["_schemaURL"].rpartition("/")[2]
         assert facet["_schemaURL"].endswith(f"/{name}.json#/$defs/{name}")  # a pointer, as BaseFacet asks
-    before = (tmp_path / "events.json").read_bytes()
-    openlineage.export(bench.workspace, tmp_path / "events.json")
-    assert (tmp_path / "events.json").read_bytes() == before
+    before = file.read_bytes()
+    openlineage.export(bench.workspace, file)
+    assert file.read_bytes() == before
 
 
 def test_openlineage_events_fit_the_published_classes(bench: Bench, tmp_path: Path) -> None:
