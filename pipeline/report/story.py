@@ -140,10 +140,11 @@ def run(material: Material) -> str:
         "Epochs": str(len(epochs)) + _took(epochs[-1] if epochs else {}),
         "Software": ", ".join(f"{name} {version}" for name, version in sorted(material.versions.items())),
         "Data": spec.name,
-        "Licence of the data": spec.licence,
+        "Licence of the data": spec.licence or "not stated",
     }
     rows = "".join(html.row(escape(name), escape(value)) for name, value in facts.items())
-    rows += html.row("Homepage", f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>')
+    if spec.homepage:
+        rows += html.row("Homepage", f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>')
     lineage = "".join(
         html.row(
             escape(artifact.step),
@@ -156,11 +157,12 @@ def run(material: Material) -> str:
     )
     head = html.columns("Step", "Artifact", "Contents, SHA-256", "Made by run", "When (UTC)", text=5)
     settings = "\n".join(f"{key}: {value}" for key, value in material.settings.items())
+    cite = f"<details><summary>How to cite the data</summary><pre>{escape(spec.citation.strip())}</pre></details>"
     return (
         f'<div class="words">{html.table("This run", html.columns("What", "Value", text=2), rows, "plain")}'
         f"{html.table('Lineage', head, lineage)}</div>"
         f"<details><summary>All settings of the recipe</summary><pre>{escape(settings)}</pre></details>"
-        f"<details><summary>How to cite the data</summary><pre>{escape(spec.citation.strip())}</pre></details>"
+        f"{cite if spec.citation.strip() else ''}"
     )
 
 

@@ -176,6 +176,14 @@ def test_so_few_images_that_there_is_no_interval_are_said(material):
     assert "There are no intervals" in shown and "resamples" not in shown and '<b style="left:' not in shown
 
 
+def test_data_without_a_homepage_and_a_citation_have_no_empty_ones(material, html):
+    from dataclasses import replace
+
+    bare = page.page(replace(material, spec=replace(material.spec, homepage="", licence="", citation=" ")))
+    assert "Homepage" in html and "How to cite" in html
+    assert "Homepage" not in bare and 'href=""' not in bare and "How to cite" not in bare and "not stated" in bare
+
+
 def test_markdown_holds_the_figures_and_names_cannot_break_it(material):
     text = markdown.markdown(material)
     assert f"| miou | {material.metrics['miou']:.4f} |" in text
