@@ -19,7 +19,9 @@ class EvaluateConfig(Section):
         default=None, description="official protocols; null: boundaries and the dataset's own"
     )
     inference: Literal["whole", "sliding", "tiles"] = Field(
-        default="whole", description="look at the whole image, or at windows, overlaps averaged or cut in the middle"
+        default="whole",
+        description="the whole image; windows, overlaps averaged, whose memory grows with the width; tiles, overlaps "
+        "cut in the middle, with the memory of one. Validation, suspects and parity look at whole images all the same",
     )
     window: tuple[Positive, Positive] | None = Field(default=None, description="of sliding and tiles")
     overlap: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.5, description="share of a window seen again")
