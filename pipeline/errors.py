@@ -1,7 +1,8 @@
 """Exceptions that end a command with one clear message, and the exit codes they map to.
 
 0    done
-1    a fault of Segline itself or of the machine: a traceback is shown
+1    a fault of Segline itself or of the machine: with a traceback, or where it was foreseen (a storage out of reach, a
+     lost worker, a failed conversion, what `doctor` finds, a sweep's failed member) with one message
 2    something the user can put right: recipe, files, disk space, a held lock
 3    the gate did not pass: nothing was promoted
 75   another process is at work on this schedule: try again later (EX_TEMPFAIL of sysexits.h)
