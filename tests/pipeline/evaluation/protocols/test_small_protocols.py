@@ -55,6 +55,11 @@ def test_ccp_with_and_without_null():
     assert figures["pixel_accuracy_without_null"] == pytest.approx((found.truth == found.prediction)[garment].mean())
     assert figures["mean_recall"] == pytest.approx(np.mean(recall))
     assert figures["mean_recall_without_null"] == pytest.approx(np.mean(recall[1:]))
+    answered, true = ([(part == k) & counts for k in range(3)] for part in (found.prediction, found.truth))
+    iou = [(a & t).sum() / (a | t).sum() for a, t in zip(answered, true, strict=True)]
+    assert figures["miou"] == pytest.approx(np.mean(iou))
+    assert figures["miou_without_null"] == pytest.approx(np.mean(iou[1:]))
+    assert set(figures) == set(catalog.FIGURES["ccp"])
 
 
 def test_two_classes_over_thresholds():
