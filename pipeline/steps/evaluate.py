@@ -148,7 +148,7 @@ def _judge(
     file = served / facts.FILE.with_name(COUNTS) if served else None
     before = ImageCounts.read(file) if file and file.is_file() else None
     told = facts.read(served)["metrics"] if served else None
-    same = bool(told) and told.get("classes") == metrics["classes"]
+    same = told is not None and told.get("classes") == metrics["classes"]
     return gate.judge(
         metrics,
         demands=settings.demands,

@@ -107,12 +107,23 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a: [1", "no valid YAML"), ("- 1", "must hold sections"), (GOOD + "model: {name: fcn}\n", "stands twice")],
+    [
+        ("a: [1", "no valid YAML"),
+        ("- 1", "must hold sections"),
+        (GOOD + "model: {name: fcn}\n", "stands twice"),
+        (GOOD + "schedule: {{ cron }}\n", "no valid YAML: a mapping cannot be a key"),
+    ],
 )
 def test_a_broken_file_says_so(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(UserError, match=expected):
         recipes.load(str(tmp_path / "broken.yaml"))
+
+
+def test_on_the_command_line_what_is_no_yaml_is_text(file: Path) -> None:
+    assert recipes.load(str(file), ["data.manual_dir=2026-02-30"]).data.manual_dir == Path("2026-02-30")
+    with pytest.raises(UserError, match=r"evaluate\.gate: .*Received: '\{\[a\]: 1\}'"):
+        recipes.load(str(file), ["evaluate.gate={[a]: 1}"])
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:
