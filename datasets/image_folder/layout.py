@@ -77,7 +77,7 @@ def read(path: Path) -> Layout:
         raise DatasetError(
             f"There is no {path}, which says how the folder is read. To have it written: segline init {path.parent}"
         ) from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, ValueError) as error:  # of bytes that are no text, and of a 30 February
         raise DatasetError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise DatasetError(f"{path} must hold keys such as `images:` and `masks:`. Received: {type(tree).__name__}.")

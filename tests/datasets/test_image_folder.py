@@ -44,6 +44,13 @@ def test_all_mistakes_of_a_layout_are_in_one_message(tmp_path: Path) -> None:
         assert words in told
 
 
+@pytest.mark.parametrize("text", ["classes: [1", "homepage: {{ page }}", "licence: 2026-02-30", "a: 0b_"])
+def test_a_layout_that_is_no_yaml_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "segline.yaml").write_text(text)
+    with pytest.raises(DatasetError, match=r"segline\.yaml is no valid YAML: "):
+        layout.read(tmp_path / "segline.yaml")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
