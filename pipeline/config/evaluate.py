@@ -21,7 +21,8 @@ class EvaluateConfig(Section):
     inference: Literal["whole", "sliding", "tiles"] = Field(
         default="whole",
         description="the whole image; windows, overlaps averaged, whose memory grows with the width; tiles, overlaps "
-        "cut in the middle, with the memory of one. Validation, suspects and parity look at whole images all the same",
+        "cut in the middle, with the memory of one. Validation has train.validate_window; the parity check and the "
+        "served model look at whole images",
     )
     window: tuple[Positive, Positive] | None = Field(default=None, description="of sliding and tiles")
     overlap: Annotated[float, Field(ge=0, lt=1)] = Field(default=0.5, description="share of a window seen again")

@@ -21,6 +21,8 @@ from pipeline.input.batches import eval_dataset
 if TYPE_CHECKING:
     import keras
 
+    from pipeline.config.evaluate import EvaluateConfig
+
 OnBatch = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
 """Gets ids [B] of bytes, images uint8 [B,H,W,3], labels uint8 [B,H,W] and predictions uint8 [B,H,W]."""
 
@@ -52,6 +54,17 @@ class Batch:
     predictions: np.ndarray
     confusion: np.ndarray
     answers: np.ndarray | None
+
+
+def plan_of(settings: "EvaluateConfig") -> Inference:
+    """How images are looked at, as the recipe's evaluate section has it."""
+    return Inference(
+        window=settings.window,
+        overlap=settings.overlap if settings.window else 0.0,
+        average=settings.inference != "tiles",
+        scales=settings.scales,
+        flip=settings.flip,
+    )
 
 
 class Scorer:

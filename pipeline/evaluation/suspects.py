@@ -22,7 +22,7 @@ from models import inference
 from pipeline import json_file
 from pipeline.cluster import devices
 from pipeline.drawing import file_name, render
-from pipeline.evaluation.scoring import Batch, Scorer
+from pipeline.evaluation.scoring import Batch, Scorer, plan_of
 from pipeline.input import records
 from pipeline.run_folder import RunFolder
 from pipeline.training import trained
@@ -144,7 +144,8 @@ def _all(
     strategy = devices.of(recipe.evaluate.strategy)
     with strategy.scope():
         model = trained.load(run.artifact("train"), recipe.model, spec.num_classes)
-    scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, answers=True)
+    plan = plan_of(recipe.evaluate)
+    scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan, answers=True)
     for split in splits:
         for batch in scorer.batches(run.artifact("ingest") / "records", split, batch_size=4):
             for row in range(len(batch.ids)):

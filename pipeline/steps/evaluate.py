@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from datasets.spec import DatasetSpec
-from models.inference import Inference
 from pipeline import json_file
 from pipeline.cluster import devices, pulse, worker_lost
 from pipeline.cluster.team import Team
@@ -31,7 +30,7 @@ from pipeline.evaluation.image_counts import FILE as COUNTS
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.measurement import Measurement
 from pipeline.evaluation.protocols import catalog as protocols
-from pipeline.evaluation.scoring import Scorer
+from pipeline.evaluation.scoring import Scorer, plan_of
 from pipeline.export import facts
 from pipeline.input import examples, records
 from pipeline.training import trained
@@ -92,17 +91,6 @@ def _conclude(
     counts.write(out / COUNTS)
     _draw(out, metrics, scorer, settings.overlays, data, spec)
     print("\n".join(f"evaluate  {line}" for line in [_figures(metrics), *_gate_lines(verdict)]))
-
-
-def plan_of(settings: EvaluateConfig) -> Inference:
-    """How images are looked at, as the recipe has it."""
-    return Inference(
-        window=settings.window,
-        overlap=settings.overlap if settings.window else 0.0,
-        average=settings.inference != "tiles",
-        scales=settings.scales,
-        flip=settings.flip,
-    )
 
 
 def _told(settings: EvaluateConfig) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from datasets.spec import DatasetSpec
+from models.inference import Inference
+from pipeline.config.evaluate import EvaluateConfig
 from pipeline.evaluation import suspects
 from pipeline.evaluation.scoring import Batch
 
@@ -64,3 +67,22 @@ def test_the_lists_and_the_pictures_name_the_same_regions(tmp_path):
     assert Image.open(tmp_path / "sheet.png").width > 6 * suspects.WIDTH
     suspects._write(tmp_path, [])
     assert json.loads((tmp_path / "suspects.json").read_text()) == []
+
+
+def test_images_are_looked_at_as_evaluate_does(tiny_recipe, tmp_path, monkeypatch):
+    asked = {}
+
+    class Fake:
+        def __init__(self, *_, **options):
+            asked.update(options)
+
+        def batches(self, *_, **__):
+            return iter(())
+
+    monkeypatch.setattr(suspects, "Scorer", Fake)
+    monkeypatch.setattr(suspects.trained, "load", lambda *_: None)
+    evaluate = EvaluateConfig(inference="tiles", window=(32, 48), scales=(0.5, 1.0))
+    recipe = tiny_recipe.model_copy(update={"evaluate": evaluate})
+    run = SimpleNamespace(artifact=lambda _: tmp_path)
+    assert list(suspects._all(run, recipe, SPEC, ("val",))) == []
+    assert asked["plan"] == Inference(window=(32, 48), overlap=0.5, average=False, scales=(0.5, 1.0))
