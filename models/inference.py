@@ -1,7 +1,8 @@
 """From a trained network to an answer for every pixel, whatever the image's size and however it is looked at.
 
 Plain: the whole image at once, by models.segmenter, which is what is exported. Otherwise class probabilities are
-averaged over scales and mirror images, and an image may be looked at window by window, so that memory does not grow.
+averaged over scales and mirror images, and an image may be looked at window by window, so that memory does not grow
+with its height, nor, where overlaps are cut and not averaged, with its width.
 """
 
 from collections.abc import Callable

@@ -131,6 +131,8 @@ def test_the_card_names_weak_and_unmeasured_classes(exported):
     told["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
     card = model_card.text(told, "For the test.")
     assert "Weak classes (IoU): Pole 0.10." in card and "no image held them: Car." in card
+    told["data"]["homepage"] = ""
+    assert f"\n{told['data']['name']}. Licence: " in model_card.text(told, "")
     assert "what is served looks once" in card and "For the test." in card and model_card.INTENDED not in card
 
 
