@@ -20,7 +20,10 @@ TIMEOUT = 20.0
 
 
 def tell(to: FailureConfig, summary: dict[str, Any]) -> str | None:
-    """Send the summary to everyone named. Gives what went wrong, without any secret, or None."""
+    """Send the summary to everyone named. Gives what went wrong, without any secret, or None.
+
+    What the command prints is dropped: it may be anything, the secrets of its own configuration too.
+    """
     problems = []
     if to.command:
         problems.append(_run(to.command, summary))
@@ -44,9 +47,9 @@ def summarise(name: str, slot: str, outcome: dict[str, Any], steps: list[dict[st
 
 
 def _run(command: tuple[str, ...], summary: dict[str, Any]) -> str | None:
-    body = json.dumps(summary, indent=2) + "\n"
+    body, nowhere = (json.dumps(summary, indent=2) + "\n").encode(), subprocess.DEVNULL
     try:
-        done = subprocess.run(command, input=body, text=True, timeout=3 * TIMEOUT, capture_output=True, check=False)
+        done = subprocess.run(command, input=body, timeout=3 * TIMEOUT, stdout=nowhere, stderr=nowhere, check=False)
     except subprocess.TimeoutExpired:
         return f"on_failure.command: {command[0]} took longer than {3 * TIMEOUT:.0f} s"
     except OSError as error:

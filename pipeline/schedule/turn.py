@@ -183,7 +183,10 @@ class Turn:
         return outcome
 
     def _tell(self, slot: float, outcome: Outcome) -> None:
-        problem = self.notice(slot, outcome)
+        try:
+            problem = self.notice(slot, outcome)
+        except Exception as error:  # whatever it is: a slot that is not settled would be told again, and so for ever
+            problem = f"could not be sent ({type(error).__name__})"  # its text may hold a secret
         if problem:
             print(f"notice    {problem}")
             self.ledger.note(slot, "notice failed", problem, self.clock.now())

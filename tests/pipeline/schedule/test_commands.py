@@ -113,6 +113,18 @@ def test_a_notice_that_cannot_be_sent_is_told_without_its_address(
         assert says in (said := capsys.readouterr().out) and TOKEN not in said
 
 
+def test_what_the_command_prints_is_dropped_whatever_it_is(
+    recipe: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", r"import os; os.write(1, b'loud \xff'); os.write(2, b'loud \xff')"]
+    path = recipe(cron="* * * * *", retries=0, on_failure={"command": command})
+    assert run_due(path, tmp_path / "work") == 2
+    shown = capfd.readouterr()
+    assert "loud" not in shown.out + shown.err
+    assert main(["schedule", str(path), "--workspace", str(tmp_path / "work")]) == 0
+    assert "notice failed" not in capfd.readouterr().out
+
+
 def test_a_recipe_without_a_schedule_is_told_what_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run-due", "demo", "--workspace", str(tmp_path)]) == 2
     assert 'schedule: {cron: "30 2 * * *"' in capsys.readouterr().err

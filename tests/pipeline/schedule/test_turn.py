@@ -33,7 +33,7 @@ class Bench:
     ran: list[tuple[float, float]] = field(default_factory=list)
     naps: list[float] = field(default_factory=list)
     told: list[Outcome] = field(default_factory=list)
-    notice: str | None = None
+    notice: str | Exception | None = None
     takes: Callable[[], None] = lambda: None
 
     def turn(self, **settings: object) -> Turn:
@@ -52,6 +52,8 @@ class Bench:
 
     def tell(self, slot: float, outcome: Outcome) -> str | None:
         self.told.append(outcome)
+        if isinstance(self.notice, Exception):
+            raise self.notice
         return self.notice
 
     def nap(self, seconds: float) -> None:
@@ -127,6 +129,17 @@ def test_a_notice_that_fails_is_recorded_and_changes_nothing(bench: Bench) -> No
     bench.now, bench.codes, bench.notice = FIRST, [2], "the webhook answered 500"
     assert bench.turn().run_due() == 2
     assert bench.states() == ["failed", "notice failed"]
+
+
+def test_a_notice_that_breaks_is_recorded_without_its_text_and_the_slot_is_settled(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.now, bench.codes, bench.notice = FIRST, [2, 2], ValueError("of https://hook/s3cret")
+    assert bench.turn().run_due() == 2
+    assert bench.states() == ["failed", "notice failed"]
+    assert "notice    could not be sent (ValueError)" in capsys.readouterr().out
+    bench.now += 60
+    assert bench.turn().run_due() == 0 and len(bench.told) == 1, "told once"
 
 
 def test_an_interrupted_slot_goes_on_whatever_catch_up_says_and_costs_no_attempt(bench: Bench) -> None:
