@@ -16,6 +16,9 @@ from pipeline.errors import UserError
 STEP_NAMES = ("ingest", "validate", "train", "evaluate", "export")
 """As in graph.py, which is not imported for --help; a test holds the two together."""
 
+GROW = "TF_FORCE_GPU_ALLOW_GROWTH"
+"""Variable by which TensorFlow takes a GPU's memory as it is needed."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code (see errors.py). Errors that a user can cause show no traceback."""
@@ -32,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text; standard error does so by itself
+    # Else TensorFlow takes nearly all memory of every GPU at once, and a served model leaves none to the nightly run. It
+    # is read where the first GPU is used, here or in a step's process; a value that is set already stays.
+    os.environ.setdefault(GROW, "true")
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with json_lines.where_asked(options):

@@ -1,13 +1,14 @@
 """What the command line promises of itself: every command under a heading, and what a dry run leaves behind."""
 
 import argparse
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import pipeline
-from pipeline.__main__ import _parser, main
+from pipeline.__main__ import GROW, _parser, main
 from pipeline.cli.headings import HEADINGS
 from pipeline.config.recipe import DataConfig
 from pipeline.storage import raw_files
@@ -103,6 +104,15 @@ def test_a_folder_that_is_not_there_is_told_with_what_it_should_hold(tmp_path: P
     layout = tmp_path / "segline.yaml"
     told = raw_files.missing(DataConfig(name="image_folder", manual_dir=tmp_path / "nope", layout=layout))
     assert told.endswith(f"It should hold the images and masks that {layout} describes.")
+
+
+@pytest.mark.parametrize(("own", "then"), [(None, "true"), ("false", "false")])
+def test_a_gpus_memory_is_taken_as_needed_unless_the_user_says_otherwise(
+    own: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(GROW, "")  # so that what the command sets is taken back
+    monkeypatch.delenv(GROW) if own is None else monkeypatch.setenv(GROW, own)
+    assert main(["recipes"]) == 0 and os.environ[GROW] == then
 
 
 def test_a_command_that_does_not_exist_is_one_line_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
