@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,12 @@ Facts = dict[str, Any]
 
 
 class Notice(AbstractContextManager["Notice"]):
-    """A file of facts that its process keeps fresh while the block runs."""
+    """A file of facts that its process keeps fresh while the block runs.
+
+    Raises:
+        OSError: It cannot be written at first. Later a file system may fail for a moment: the next beat tells what this
+            one could not, and where none can any more, the others count this process as lost.
+    """
 
     def __init__(self, path: Path, **facts: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +52,7 @@ class Notice(AbstractContextManager["Notice"]):
         self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
 
     def __enter__(self) -> "Notice":
-        self.post()
+        self._write()
         self._thread.start()
         return self
 
@@ -56,7 +61,11 @@ class Notice(AbstractContextManager["Notice"]):
         self._thread.join()
 
     def post(self, **facts: Any) -> None:
-        """Change some facts."""
+        """Change some facts; where they cannot be written now, the next beat does."""
+        with suppress(OSError):
+            self._write(**facts)
+
+    def _write(self, **facts: Any) -> None:
         with self._lock:
             self.facts |= facts
             self.facts["beat"] += 1
@@ -79,7 +88,7 @@ class Look:
         """Give the newest facts; {} where there are none yet."""
         try:
             facts = json.loads(self._path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):  # or caught while it is being written
+        except (OSError, ValueError):  # a stale handle of a network file system; or it is just being written
             return self._facts
         if (facts["name"], facts["beat"]) != (self._facts.get("name"), self._facts.get("beat")):
             self._facts, self._since = facts, time.monotonic()

@@ -1,5 +1,6 @@
 """How workers find each other through files: past what earlier jobs left, and with an end when one stays silent."""
 
+import errno
 import json
 import threading
 import time
@@ -139,6 +140,32 @@ def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
         notice.post(job="y")
         (tmp_path / "a.json").write_text('{"name": "')
         assert look()["job"] == "x"
+
+
+def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: Any, **__: Any) -> None:
+        faults.append(threading.current_thread())
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    faults: list[threading.Thread] = []
+    monkeypatch.setattr(rendezvous, "BEAT_SECONDS", 0.02)
+    with Notice(tmp_path / "a.json", job="x") as notice:
+        look = Look(tmp_path / "a.json")
+        assert look()["job"] == "x"
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", stale)
+            notice.post(job="y")
+            assert look()["job"] == "x"
+            while len(set(faults)) < 2:  # the beat's own thread, too
+                time.sleep(0.01)
+        began = time.monotonic()
+        while look()["job"] != "y":
+            assert time.monotonic() - began < 20, "the beat has stopped"
+            time.sleep(0.01)
+    with pytest.raises(IsADirectoryError), Notice(tmp_path):
+        pytest.fail("what can never be written is told at once")
 
 
 def test_a_child_that_beats_no_more_is_ended() -> None:
