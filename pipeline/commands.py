@@ -94,22 +94,20 @@ def _bring_up_to_date(
     crew: rendezvous.Crew | None = None,
 ) -> int:
     """Do it in this process; `crew` are the other workers."""
-    store = Store(workspace.store)
-    abandoned.mark_killed(workspace, store)
-    leftovers.remove(workspace)
-    folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
-    with (
-        lock.share(workspace.in_use),
-        folder.logging(),
-        lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print),
-    ):
-        _begin(store, folder, recipe.name, "running")
-        print(f"run       {folder.id}")
-        code = _drive(Runner(workspace, recipe, folder, store, wait=wait, crew=crew), until, rerun)
-        exported = code == 0 and until in (None, STEPS[-1].name)
-        if exported or code == GateError.exit_code:
-            served = serving.newest(workspace, serving_name(recipe)) if exported else None
-            print("\n" + "\n".join(summary(folder, served)))
+    with lock.share(workspace.in_use):  # first of all: `segline gc` removes a run's folder that no store knows yet
+        store = Store(workspace.store)
+        abandoned.mark_killed(workspace, store)
+        leftovers.remove(workspace)
+        folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
+        run_lock = lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print)
+        with folder.logging(), run_lock:
+            _begin(store, folder, recipe.name, "running")
+            print(f"run       {folder.id}")
+            code = _drive(Runner(workspace, recipe, folder, store, wait=wait, crew=crew), until, rerun)
+            exported = code == 0 and until in (None, STEPS[-1].name)
+            if exported or code == GateError.exit_code:
+                served = serving.newest(workspace, serving_name(recipe)) if exported else None
+                print("\n" + "\n".join(summary(folder, served)))
     return code
 
 
@@ -118,6 +116,11 @@ def step(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _foresee_step(options)
     workspace = open_workspace(options.workspace)
+    with lock.share(workspace.in_use):  # first of all, as for `segline run`
+        return _step(workspace, options)
+
+
+def _step(workspace: Workspace, options: argparse.Namespace) -> int:
     chosen = next(found for found in STEPS if found.name == options.step)
     store = Store(workspace.store)
     if chosen.distributed and (workers := members.of(os.environ)) and not workers.is_chief:
@@ -129,7 +132,7 @@ def step(options: argparse.Namespace) -> int:
     recipe = folder.recipe()
     _begin(store, folder, recipe.name, "stepwise")
     runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
-    with lock.share(workspace.in_use), folder.logging():
+    with folder.logging():
         try:
             runner.execute(chosen, again=options.rerun)
             if workspace.shared:

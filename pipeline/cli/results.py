@@ -1,6 +1,7 @@
 """Commands for finished runs: compare, suspects, promote, rollback. Each imports what it needs inside its function."""
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,10 @@ def promote(options: argparse.Namespace) -> None:
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace)
-    artifact, store = _folder(options, options.model, "export"), open_store(workspace)
-    served = serving.promote_by_hand(workspace, artifact, store, options.name, dry_run=options.dry_run)
+    store = open_store(workspace)
+    with _kept(options, workspace):
+        artifact = _folder(options, options.model, "export")
+        served = serving.promote_by_hand(workspace, artifact, store, options.name, dry_run=options.dry_run)
     print(f"{'would be' if options.dry_run else 'serving':<9} {workspace.relative(served)}")
     if not options.dry_run:
         _upload(workspace, served)
@@ -106,14 +109,23 @@ def rollback(options: argparse.Namespace) -> None:
     from pipeline.workspace import Workspace
 
     workspace = Workspace(options.workspace)
-    served, before, restored = serving.rollback(
-        workspace, options.name, open_store(workspace), options.to, dry_run=options.dry_run
-    )
+    store = open_store(workspace)
+    with _kept(options, workspace):
+        served, before, restored = serving.rollback(
+            workspace, options.name, store, options.to, dry_run=options.dry_run
+        )
     said = "would be" if options.dry_run else "serving"
     print(f"{said:<9} {workspace.relative(served)}")
     print(f"{'':<9} the model of version {restored}; version {before} is withdrawn")
     if not options.dry_run:
         _upload(workspace, served)
+
+
+def _kept(options: argparse.Namespace, workspace: "Workspace") -> AbstractContextManager[None]:
+    """Keep `segline gc` from removing what is about to be served; nothing where nothing is written."""
+    from pipeline import lock
+
+    return nullcontext() if options.dry_run else lock.share(workspace.in_use)
 
 
 def _upload(workspace: "Workspace", served: Path) -> None:

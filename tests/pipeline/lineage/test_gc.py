@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import digest, lock
+from pipeline import recipe as recipes
+from pipeline.__main__ import main
+from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.export import facts, serving
 from pipeline.lineage import gc, history, verify
@@ -182,6 +185,33 @@ def test_a_run_at_work_is_waited_for_or_said(bench: Bench) -> None:
         bench.gc()
     with pytest.raises(UserError, match="--keep-last must be at least 1"):
         bench.gc(0)
+
+
+@pytest.mark.parametrize("command", ["run", "step ingest --run new"])
+def test_a_run_that_begins_is_at_work_before_it_has_a_folder(
+    command: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder that no store knows is the first that gc removes."""
+    bench.run("a")
+    monkeypatch.setattr(RunFolder, "create", lambda *_: bench.gc())
+    name, *options = command.split()
+    recipe = ["demo", "--set", f"data.manual_dir={tmp_path}", "--workspace", str(bench.workspace.root)]
+    assert main([name, *options[:1], *recipe, *options[1:]]) == 2
+    assert "A run is at work in this workspace" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["promote artifacts/export/a --name net", "rollback net"])
+def test_what_is_about_to_be_served_is_not_removed(
+    command: str, bench: Bench, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abc":
+        run = bench.run(name, promote=name != "a")
+        digest.write_atomically(run.path / "recipe.yaml", recipes.dump(tiny_recipe))
+    seal = bench.workspace.root / "artifacts/export/a" / SEAL
+    seal.write_text(json.dumps({**json.loads(seal.read_text()), "step": "export"}))
+    monkeypatch.setattr(serving, "record", lambda *_: bench.gc())
+    assert main([*command.split(), "--workspace", str(bench.workspace.root)]) == 2
+    assert "A run is at work in this workspace" in capsys.readouterr().err
 
 
 def test_a_kill_while_removing_leaves_nothing_that_looks_complete(
