@@ -53,5 +53,8 @@ CREATE VIEW attributions AS
 """
 """An artifact is live, or removed (by `segline gc`): what is known of it stays. `properties` are JSON: its figures."""
 
-MIGRATIONS = (BEGINNING, SCHEDULES, LIVES)
+SPANS = "ALTER TABLE attempts ADD COLUMN until TEXT;"
+"""Last step of an attempt by `segline backfill`; NULL: it did all of them."""
+
+MIGRATIONS = (BEGINNING, SCHEDULES, LIVES, SPANS)
 """What brings a store from each version to the next, from an empty file on."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pipeline import commands, lock
 from pipeline import recipe as recipes
 from pipeline.errors import UserError
+from pipeline.graph import STEPS
 from pipeline.lineage.store import Store
 from pipeline.schedule import notice, slots, systemd
 from pipeline.schedule.clock import Clock
@@ -43,18 +44,22 @@ def schedule(options: argparse.Namespace) -> int:
 
 
 def backfill(options: argparse.Namespace) -> int:
-    """`segline backfill`: run the slots of a span of days, oldest first."""
-    schedule = schedule_of(for_slot(options.recipe, options.set, Clock().now()))
+    """`segline backfill`: run the slots of a span of days that have come, oldest first."""
+    now = Clock().now()
+    schedule = schedule_of(for_slot(options.recipe, options.set, now))
     timezone = ZoneInfo(schedule.timezone)
     first, last = _moment(options.first, timezone, time.min), _moment(options.last, timezone, time.max)
     if first > last:
         raise UserError(f"--from must not be later than --to. Received: {options.first} and {options.last}.")
-    wanted = slots.between(schedule.cron, schedule.timezone, first - 1, last)
+    if next(slots.after(schedule.cron, schedule.timezone, max(first - 1, now))) <= last:
+        print(f"Slots after {slots.told(now, schedule.timezone)} have not come yet: `run-due` runs them.")
+    wanted = slots.between(schedule.cron, schedule.timezone, first - 1, min(last, now))
     if len({for_slot(options.recipe, options.set, slot).data for slot in wanted[:2]}) == 1 < len(wanted):
         print("Every slot reads the same data: `schedule.set` puts no time into `data`.")
     print(f"{len(wanted)} slot{'s' * (len(wanted) != 1)}")
     if options.dry_run:
-        print("\n".join(slots.told(slot, schedule.timezone) for slot in wanted))
+        for slot in wanted:
+            print(slots.told(slot, schedule.timezone))
         return 0
     workspace = commands.open_workspace(options.workspace)
     return turn_of(options.recipe, options.set, workspace, until=options.until).backfill(wanted)
@@ -83,8 +88,9 @@ def turn_of(
         steps = store.executions(outcome.run) if outcome.run else []
         return notice.tell(to, notice.summarise(loaded.name, slots.told(slot, told), vars(outcome), steps))
 
+    until = None if until == STEPS[-1].name else until
     work = Work(workspace, recipe, overrides, until)
-    return Turn(loaded.name, loaded.schedule, workspace, Ledger(store, loaded.name), work, tell, clock)
+    return Turn(loaded.name, loaded.schedule, workspace, Ledger(store, loaded.name), work, tell, clock, until)
 
 
 def watch(recipe: str, overrides: Sequence[str], workspace: Workspace, clock: Clock | None = None) -> int:

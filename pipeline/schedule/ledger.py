@@ -30,7 +30,7 @@ class Ledger:
         """Give the moment up to which all slots are settled.
 
         A schedule that is new or has other times than before begins now, with the slot that is just due if there is
-        one: slots of the past were never promised.
+        one: slots of the past were never promised. What was settled under the other times stays so.
         """
         settled = self._settled(schedule)
         if settled is None:
@@ -44,8 +44,11 @@ class Ledger:
         settled = self._settled(schedule)
         if settled is not None:
             return settled
+        known = self._known()
         just_due = slots.between(schedule.cron, schedule.timezone, now - schedule.grace_seconds, now)
-        return just_due[-1] - 1 if just_due else now
+        if just_due and not (known and just_due[-1] <= known["settled"]):
+            return just_due[-1] - 1
+        return now
 
     def settle(self, moment: float) -> None:
         """Note that every slot up to `moment` is done with."""
@@ -60,9 +63,9 @@ class Ledger:
             self.name,
         )
 
-    def begin(self, slot: float, now: float) -> int:
-        """Record an attempt that begins; give its id."""
-        return self._add(slot, "running", "", now)
+    def begin(self, slot: float, now: float, until: str | None = None) -> int:
+        """Record an attempt that begins; give its id. `until` is the last step that it does, None: it does all."""
+        return self._add(slot, "running", "", now, until=until)
 
     def name_run(self, attempt: int, run: str) -> None:
         """Record the run of an attempt as soon as it has a name: should it be killed, one knows where to look."""
@@ -99,23 +102,36 @@ class Ledger:
         """Newest attempts, newest first."""
         return self._store.rows("SELECT * FROM attempts WHERE schedule = ? ORDER BY id DESC LIMIT ?", self.name, limit)
 
-    def done(self, slot: float) -> bool:
-        """Whether a slot has ended well."""
-        return any(found["state"] in ("done", "unchanged") for found in self.attempts(slot))
+    def done(self, slot: float, until: str | None = None) -> bool:
+        """Whether a slot has ended well with all steps, or with those until `until`."""
+        ended = [found for found in self.attempts(slot) if found["state"] in ("done", "unchanged")]
+        return any(found["until"] in (None, until) for found in ended)
 
-    def _add(self, slot: float, state: str, reason: str, now: float, *, finished: float | None = None) -> int:
+    def _add(
+        self,
+        slot: float,
+        state: str,
+        reason: str,
+        now: float,
+        *,
+        finished: float | None = None,
+        until: str | None = None,
+    ) -> int:
         self._store.rows(
-            "INSERT INTO attempts (schedule, slot, state, reason, host, started, finished) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            *(self.name, slot, state, reason, socket.gethostname(), now, finished),
+            "INSERT INTO attempts (schedule, slot, state, reason, host, started, finished, until) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(self.name, slot, state, reason, socket.gethostname(), now, finished, until),
         )
         found = self._one("SELECT last_insert_rowid() AS id")
         return int(found["id"]) if found else 0
 
     def _settled(self, schedule: ScheduleConfig) -> float | None:
-        known = self._one("SELECT * FROM schedules WHERE name = ?", self.name)
+        known = self._known()
         same = known and (known["cron"], known["timezone"]) == (schedule.cron, schedule.timezone)
         return float(known["settled"]) if known and same else None
+
+    def _known(self) -> Row | None:
+        return self._one("SELECT * FROM schedules WHERE name = ?", self.name)
 
     def _one(self, query: str, *values: object) -> Row | None:
         found = self._store.rows(query, *values)

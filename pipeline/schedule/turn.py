@@ -54,6 +54,7 @@ class Turn:
         work: Runs the recipe for a slot; tells the name of its run as soon as there is one.
         notice: Tells whom the recipe names of a slot that failed; gives what went wrong in telling, or None.
         clock: What time it is.
+        until: Last step that `work` does; None: it does all.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Turn:
     work: Callable[[float, Callable[[str], None]], Outcome]
     notice: Callable[[float, Outcome], str | None]
     clock: Clock = field(default_factory=Clock)
+    until: str | None = None
 
     def run_due(self) -> int:
         """Run what is due. Gives 0, HELD, or the exit code of the first slot that failed."""
@@ -81,8 +83,9 @@ class Turn:
         settled = now if settled - now > CLOCK_WENT_BACK else settled
         due = decide(self.schedule, settled, now, self.ledger.begun(settled))
         said = [f"missed    {self._passing(due.missed)}"] if due.missed else []
-        said += [f"due       {self._told(slot)}" for slot in due.run]
-        return said if due.run else [*said, self._nothing()]
+        coming = [slot for slot in due.run if not self.ledger.done(slot)]
+        said += [f"due       {self._told(slot)}" for slot in coming]
+        return said if coming else [*said, self._nothing()]
 
     def backfill(self, wanted: list[float]) -> int:
         """Run these slots, oldest first, but for those that ended well before. What is settled stays as it is.
@@ -112,7 +115,8 @@ class Turn:
             print(self._nothing())
         codes = []
         for slot in due.run:
-            codes.append(self._slot(slot))
+            # By `segline backfill`, or by a process that was killed before it could settle the slot.
+            codes.append(0 if self._passed(slot) else self._slot(slot))
             self.ledger.settle(slot)
         return next((code for code in codes if code), 0)
 
@@ -142,7 +146,7 @@ class Turn:
         return f"{many} passed over (catch_up: {self.schedule.catch_up})"
 
     def _passed(self, slot: float) -> bool:
-        if self.ledger.done(slot):
+        if self.ledger.done(slot, self.until):
             print(f"slot      {self._told(slot)} ended well before")
             return True
         return False
@@ -167,7 +171,7 @@ class Turn:
         return sum(found["state"] in COUNTED for found in self.ledger.attempts(slot))
 
     def _attempt(self, slot: float, tried: int) -> Outcome:
-        attempt = self.ledger.begin(slot, self.clock.now())
+        attempt = self.ledger.begin(slot, self.clock.now(), self.until)
         try:
             outcome = self.work(slot, lambda run: self.ledger.name_run(attempt, run))
         except KeyboardInterrupt:

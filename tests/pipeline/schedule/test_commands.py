@@ -148,8 +148,9 @@ def test_a_slot_puts_its_time_into_the_settings(recipe: Callable[..., Path]) -> 
 
 
 def test_backfill_lists_then_runs_oldest_first(
-    recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(commands, "Clock", lambda: Clock(lambda: 1783262400.0))  # 2026-07-05: these days have come
     path = recipe(cron="30 2 * * *", timezone="Europe/Berlin", set={"data.manual_dir": f"{tmp_path}/%d"})
     call = ["backfill", str(path), "--workspace", str(tmp_path / "w"), "--from", "2026-03-28", "--to", "2026-03-30"]
     assert main([*call, "--dry-run"]) == 0
@@ -169,6 +170,24 @@ def test_backfill_lists_then_runs_oldest_first(
             assert main(["schedule", str(path), "--workspace", str(tmp_path / "w")]) == 0
         assert f"{state:<13} 1970-01-01 01:00 CET  run1" in capsys.readouterr().out
     assert main([*call[:-1], "2026-03-27"]) == 2 and main([*call[:-1], "tomorrow"]) == 2
+
+
+@pytest.mark.parametrize(("first", "count"), [("2026-07-05", 15), ("2026-07-06", 0)])
+def test_backfill_leaves_out_what_has_not_come_yet(
+    first: str,
+    count: int,
+    recipe: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(commands, "Clock", lambda: Clock(lambda: 1783262400.0))  # 2026-07-05 14:40 UTC
+    call = ["backfill", str(recipe(cron="0 * * * *")), "--workspace", str(tmp_path / "w"), "--dry-run"]
+    assert main([*call, "--from", first, "--to", "2026-07-06"]) == 0
+    early, *said = capsys.readouterr().out.splitlines()
+    assert early == "Slots after 2026-07-05 14:40 UTC have not come yet: `run-due` runs them."
+    assert f"{count} slots" in said and len(said) == count + 1 + (count > 1)
+    assert count == 0 or said[-1] == "2026-07-05 14:00 UTC"
 
 
 def test_watch_outlives_a_recipe_that_is_wrong_for_a_while(

@@ -93,6 +93,17 @@ def test_other_times_count_from_the_call_that_sees_them(bench: Bench) -> None:
     assert not bench.ran
 
 
+@pytest.mark.parametrize("code", [0, 2])
+def test_a_slot_that_was_settled_is_not_due_again_under_other_times(bench: Bench, code: int) -> None:
+    bench.now, bench.codes = FIRST + 60, [code]
+    assert bench.turn().run_due() == code
+    for other in ({"cron": "*/30 * * * *"}, {"cron": "20,50 * * * *"}, {"timezone": "Europe/Lisbon"}):
+        assert bench.turn(**other).run_due() == 0 and len(bench.ran) == 1
+    bench.now = FIRST + 31 * 60
+    bench.turn(cron="*/20 * * * *").run_due()
+    assert [slot for slot, _ in bench.ran] == [FIRST, FIRST + 30 * 60], "03:00 is just due, and was never settled"
+
+
 def test_a_week_asleep_with_all_runs_oldest_first_and_with_latest_says_what_it_passed_over(bench: Bench) -> None:
     bench.now = FIRST + 6 * DAY + HOUR
     assert bench.turn().run_due() == 0
@@ -268,6 +279,31 @@ def test_backfill_gives_a_slot_all_its_attempts_again(bench: Bench) -> None:
     bench.codes = [1, 0]
     assert bench.turn().backfill([FIRST]) == 0
     assert bench.states() == [*["failed"] * 4, "done"] and len(bench.told) == 1
+
+
+def test_what_backfill_did_to_the_end_is_not_done_again_and_what_it_did_in_part_is(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.now = FIRST + 30
+    until_evaluate = replace(bench.turn(), until="evaluate")
+    assert until_evaluate.backfill([FIRST]) == until_evaluate.backfill([FIRST]) == 0 and len(bench.ran) == 1
+    assert bench.turn().foresee() == ["due       2026-07-06 02:30 UTC"]
+    assert bench.turn().run_due() == 0 and len(bench.ran) == 2, "it is not promoted yet"
+    bench.now = FIRST + DAY
+    assert bench.turn().backfill([FIRST + DAY]) == 0 and len(bench.ran) == 3
+    assert bench.turn().foresee() == ["nothing is due; next 2026-07-08 02:30 UTC"]
+    capsys.readouterr()
+    assert bench.turn().run_due() == until_evaluate.backfill([FIRST + DAY]) == 0 and len(bench.ran) == 3
+    assert capsys.readouterr().out == "slot      2026-07-07 02:30 UTC ended well before\n" * 2
+
+
+def test_a_process_killed_before_it_could_settle_a_slot_does_not_have_it_run_again(bench: Bench) -> None:
+    bench.now = FIRST + 30
+    ledger = bench.turn().ledger
+    ended = {"state": "done", "reason": "", "run": "run0", "code": 0, "again": None}
+    ledger.end(ledger.begin(FIRST, bench.now), ended, bench.now)
+    assert bench.turn().run_due() == 0 and not bench.ran
+    assert bench.turn().ledger.open(bench.turn().schedule, bench.now) == FIRST
 
 
 HOST = """
