@@ -5,6 +5,9 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 
+LARGEST_MB = 1_000_000
+"""Of --max-mb. A request is held in memory."""
+
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add these commands to the parser."""
@@ -77,7 +80,8 @@ def predict(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Serve a model over HTTP until Ctrl-C."""
-    _require_positive("--max-mb", options.max_mb)
+    if not 0 < options.max_mb <= LARGEST_MB:
+        raise UserError(f"--max-mb must be more than 0, and at most {LARGEST_MB:,}. Received: {options.max_mb:g}.")
     _require_positive("--max-pixels", options.max_pixels)
     from pipeline.quiet import quiet
 

@@ -4,7 +4,9 @@ GET  /          page to drop an image on          GET  /health    200 once the m
 GET  /model     what the model says of itself     POST /segment   an image file in; ?output=ids|colour|overlay|json
 """
 
+import io
 import json
+import math
 import socket
 import time
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from pipeline.prediction.served_model import BadImageError, ServedModel
 from pipeline.serve import answers
 from pipeline.serve.batcher import Batcher
+from pipeline.serve.incoming import Incoming
 
 AT_ONCE = 8
 """Requests whose images are in memory at once; others wait."""
@@ -25,8 +28,14 @@ AT_ONCE = 8
 PATIENCE = 30.0
 """Seconds that a request waits for its turn before it is told to come back, and that a silent client is listened to."""
 
+HEAD = 20.0
+"""Seconds in which a request's first line and headers must have arrived, from the first byte on."""
+
 SLOWEST = 120.0
 """Seconds in which a request's body must have arrived: one that trickles in would hold its turn for ever."""
+
+LINGER = 10.0
+"""Seconds for which what a refused client is still sending is taken."""
 
 CONNECTIONS = 128
 """Open connections at most; one more is closed at once."""
@@ -113,6 +122,23 @@ class Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "segline", ""
     timeout = PATIENCE
 
+    def setup(self) -> None:
+        """See socketserver.StreamRequestHandler."""
+        super().setup()
+        self._incoming = Incoming(self.connection, PATIENCE)
+        self.rfile = io.BufferedReader(self._incoming)
+
+    def handle_one_request(self) -> None:
+        """Wait for the first byte as for any silent client, so that connections are kept open, and HEAD for the rest."""
+        try:
+            self.rfile.peek(1)
+        except TimeoutError:
+            self.close_connection = True
+            return
+        self._incoming.give(HEAD)
+        super().handle_one_request()
+        self._incoming.give(math.inf)
+
     def do_GET(self) -> None:
         """The page, /health and /model."""
         self._answer(self._get)
@@ -179,18 +205,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _content(self, length: int) -> bytes:
         """Read the body, however many pieces it comes in, as long as it comes within SLOWEST."""
-        content, until = bytearray(), time.monotonic() + SLOWEST
+        content = bytearray()
+        self._incoming.give(SLOWEST)
         try:
             while len(content) < length:
-                self.connection.settimeout(max(0.01, min(until - time.monotonic(), PATIENCE)))
                 if not (piece := self.rfile.read1(min(length - len(content), 1 << 16))):
                     raise ConnectionError("the client went away")
                 content += piece
-                if time.monotonic() > until:
-                    raise TimeoutError
         except TimeoutError:
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The image did not arrive in time.") from None
-        self.connection.settimeout(PATIENCE)
         return bytes(content)
 
     def _answer(self, respond: Any) -> None:
@@ -224,10 +247,10 @@ class Handler(BaseHTTPRequestHandler):
     def _drain(self) -> None:
         """Take and drop a little of what the client is still sending: cut off at once, it might not see the answer."""
         self.connection.settimeout(1.0)
-        left = self.server.max_bytes
+        left, until = self.server.max_bytes, time.monotonic() + LINGER
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            while left > 0 and (chunk := self.connection.recv(1 << 16)):
+            while left > 0 and time.monotonic() < until and (chunk := self.connection.recv(1 << 16)):
                 left -= len(chunk)
         except OSError:
             return

@@ -115,6 +115,12 @@ def test_a_gpus_memory_is_taken_as_needed_unless_the_user_says_otherwise(
     assert main(["recipes"]) == 0 and os.environ[GROW] == then
 
 
+@pytest.mark.parametrize("given", ["inf", "nan", "1e305", "0", "-1"])
+def test_a_limit_of_no_size_is_told(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", str(tmp_path), f"--max-mb={given}"]) == 2
+    assert "--max-mb must be more than 0, and at most 1,000,000. Received:" in capsys.readouterr().err
+
+
 def test_a_command_that_does_not_exist_is_one_line_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runn", "demo"]) == 2
     assert capsys.readouterr().err == (

@@ -1,6 +1,7 @@
 """The server answers what it should, refuses what it should in one clear line, and lives on."""
 
 import base64
+import contextlib
 import http.client
 import io
 import json
@@ -13,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +148,43 @@ def test_a_body_that_trickles_in_is_given_up_and_its_turn_is_free_again(server, 
         assert client.recv(4096).startswith(b"HTTP/1.1 408")
     assert server.turns._value == serving_server.AT_ONCE
     assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+
+
+@pytest.mark.parametrize("begun", [b"G", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_head_that_trickles_in_is_given_up(server, monkeypatch, begun):
+    monkeypatch.setattr(serving_server, "HEAD", 0.3, raising=False)
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
+        client.sendall(begun)
+        until = time.monotonic() + 10
+        while not select.select([client], [], [], 0.05)[0]:
+            assert time.monotonic() < until, "it is still listened to"
+            client.sendall(b"x")
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(4096) == b""
+    assert ask(server, "GET", "/health")[0] == 200
+
+
+def test_a_connection_is_kept_open_for_longer_than_a_head_may_take(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "HEAD", 0.3, raising=False)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
+    for pause in (0, 0.5):
+        time.sleep(pause)
+        connection.request("GET", "/health")
+        response = connection.getresponse()
+        assert response.status == 200 and response.read()
+    connection.close()
+
+
+def test_a_refused_client_that_goes_on_trickling_is_left(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "LINGER", 0.3, raising=False)
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
+        client.sendall(b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 413")
+        until = time.monotonic() + 10
+        with pytest.raises(ConnectionError):  # reset, once nobody reads
+            while time.monotonic() < until:
+                client.sendall(b"x")
+                time.sleep(0.05)
 
 
 def test_an_address_that_is_none_is_told(server):
