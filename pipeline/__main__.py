@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a path need not be text; standard error does so by itself
-    # Else TensorFlow takes nearly all memory of every GPU at once, and a served model leaves none to the nightly run. It
-    # is read where the first GPU is used, here or in a step's process; a value that is set already stays.
+    # Else TensorFlow takes nearly all memory of every GPU at once, and a served model leaves none to the nightly run.
+    # It is read where a GPU is first used, here or in a step's process; a value that is set already stays.
     os.environ.setdefault(GROW, "true")
     # SIGTERM, as `kill`, systemd and Kubernetes send it, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -111,9 +111,7 @@ def rollback(options: argparse.Namespace) -> None:
     workspace = Workspace(options.workspace)
     store = open_store(workspace)
     with _kept(options, workspace):
-        served, before, restored = serving.rollback(
-            workspace, options.name, store, options.to, dry_run=options.dry_run
-        )
+        served, before, restored = serving.rollback(workspace, options.name, store, options.to, dry_run=options.dry_run)
     said = "would be" if options.dry_run else "serving"
     print(f"{said:<9} {workspace.relative(served)}")
     print(f"{'':<9} the model of version {restored}; version {before} is withdrawn")

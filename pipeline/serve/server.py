@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(self._incoming)
 
     def handle_one_request(self) -> None:
-        """Wait for the first byte as for any silent client, so that connections are kept open, and HEAD for the rest."""
+        """Wait for the first byte as for any silent client, which keeps a connection open, and HEAD for the others."""
         try:
             self.rfile.peek(1)
         except TimeoutError:
