@@ -1,6 +1,7 @@
 """The command that starts several workers on one host. It imports what it needs inside its function."""
 
 import argparse
+import os
 from collections.abc import Sequence
 
 
@@ -21,6 +22,10 @@ def add(
         "--max-restarts", metavar="K", type=int, default=0, help="start all again where one fails (default: 0 times)"
     )
     add.add_argument("--until", metavar="STEP", choices=steps, help=f"last step: {', '.join(steps)}")
+    add.add_argument(
+        "--rerun", metavar="STEP", choices=steps, action="append", default=[], help="run this step in any case"
+    )
+    add.add_argument("--no-wait", action="store_true", help="end with code 2 where another run makes the same thing")
     add.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
     add.set_defaults(command=launch)
 
@@ -35,9 +40,12 @@ def launch(options: argparse.Namespace) -> int:
 
     recipe = recipes.load(options.recipe, options.set)  # what is wrong with it is said once, not by every worker
     if options.dry_run:
-        found = forecast.forecast(Workspace(options.workspace.resolve()), recipe, until=options.until)
+        place = Workspace.of(options.workspace.resolve(), os.environ)
+        found = forecast.forecast(place, recipe, until=options.until, rerun=frozenset(options.rerun))
         print("\n".join(forecast.lines(found)))
         return 0
     workspace = open_workspace(options.workspace)
-    arguments = launch.arguments_of(options.recipe, options.set, workspace.root, options.until)
-    return launch.launch(options.workers, arguments, workspace, max_restarts=options.max_restarts)
+    wait = not options.no_wait
+    arguments = launch.arguments_of(options.recipe, options.set, workspace.root, options.until, wait=wait)
+    rerun = launch.Rerun(recipe.name, tuple(options.rerun))
+    return launch.launch(options.workers, arguments, workspace, rerun=rerun, max_restarts=options.max_restarts)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +23,7 @@ from pipeline.digest import text_digest
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.fingerprint import PROJECT
 from pipeline.host import machine
+from pipeline.lineage.store import Store
 from pipeline.workspace import Workspace
 
 FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code})
@@ -34,13 +36,43 @@ KILL_SECONDS = 15.0
 """Time for them to end after SIGTERM; one that is stopped does not hear it."""
 
 
-def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_restarts: int = 0) -> int:
+@dataclass(frozen=True)
+class Rerun:
+    """Steps that run even where their result could be reused: each once, however often the workers start again.
+
+    Attributes:
+        recipe: The recipe's name, under which the store knows what was made.
+        steps: As of --rerun.
+    """
+
+    recipe: str
+    steps: tuple[str, ...]
+
+    def left(self, workspace: Workspace, since: float) -> list[str]:
+        """Arguments of `segline run` for those that were not made since a moment (seconds since 1970, UTC)."""
+        if not self.steps:
+            return []
+        store = Store(workspace.store)
+        made = store.made(self.recipe, since)
+        store.close()
+        return [argument for step in self.steps if step not in made for argument in ("--rerun", step)]
+
+
+def launch(
+    workers: int,
+    arguments: Sequence[str],
+    workspace: Workspace,
+    *,
+    rerun: Rerun | None = None,
+    max_restarts: int = 0,
+) -> int:
     """Run `segline run` so many times on this host, as one job; give the exit code of the first worker that failed.
 
     Args:
         workers: How many. The GPUs that this process sees are shared out evenly.
-        arguments: Of `segline run`.
+        arguments: Of `segline run`, but for --rerun.
         workspace: Where; the same that `arguments` name.
+        rerun: What --rerun names.
         max_restarts: How often all start again where one failed. They go on from the last checkpoint.
 
     Raises:
@@ -53,8 +85,10 @@ def launch(workers: int, arguments: Sequence[str], workspace: Workspace, *, max_
     if found := of(os.environ):
         raise UserError(f"{found.source} already names {len(found.workers)} workers; there, use `segline run` on each.")
     shares = gpu_shares(workers, visible_gpus(os.environ))
+    began = time.time()
     for restarts in range(max_restarts + 1):
-        job = _Job(workers, arguments, shares, workspace)
+        again = rerun.left(workspace, began) if rerun else []
+        job = _Job(workers, [*arguments, *again], shares, workspace)
         code = job.run()
         if code in FINAL or job.asked or restarts == max_restarts:
             return code
@@ -206,7 +240,10 @@ def _signal(child: "subprocess.Popen[str]", number: signal.Signals, *, whole: bo
             child.send_signal(number)
 
 
-def arguments_of(recipe: str, settings: Sequence[str], workspace: Path, until: str | None) -> list[str]:
-    """Give the arguments of `segline run`."""
+def arguments_of(
+    recipe: str, settings: Sequence[str], workspace: Path, until: str | None, *, wait: bool = True
+) -> list[str]:
+    """Give the arguments of `segline run`, but for --rerun."""
     told = [argument for setting in settings for argument in ("--set", setting)]
-    return [recipe, *told, "--workspace", str(workspace), *(["--until", until] if until else [])]
+    last = ["--until", until] if until else []
+    return [recipe, *told, "--workspace", str(workspace), *last, *["--no-wait"] * (not wait)]

@@ -113,6 +113,16 @@ class Store:
         """Executions of a run in the order they began."""
         return self._all("SELECT * FROM executions WHERE run = ? ORDER BY id", run)
 
+    def made(self, recipe: str, since: float) -> set[str]:
+        """Steps that runs of a recipe began at a moment or later, and ended well; not those that they reused."""
+        rows = self._all(
+            "SELECT DISTINCT step FROM executions JOIN runs ON runs.id = run "
+            "WHERE recipe = ? AND executions.state = 'done' AND executions.started >= ?",
+            recipe,
+            since,
+        )
+        return {row["step"] for row in rows}
+
     def last_fingerprint(self, step: str, recipe: str) -> Mapping[str, Any] | None:
         """Fingerprint that a step had last with this recipe, or else with any; None if it never ended well."""
         rows = self._all(

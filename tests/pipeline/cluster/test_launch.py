@@ -1,12 +1,15 @@
 """Several workers on one host: who gets which GPU, whose end is whose, and what is started again."""
 
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.cluster import launch
 from pipeline.errors import UserError
+from pipeline.lineage.store import Store
 from pipeline.workspace import Workspace
 
 
@@ -39,7 +42,12 @@ def test_a_port_is_one_that_no_outgoing_connection_is_given(monkeypatch: pytest.
 
 
 def start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, capfd: pytest.CaptureFixture[str], restarts: int = 0
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    script: str,
+    capfd: pytest.CaptureFixture[str],
+    restarts: int = 0,
+    rerun: launch.Rerun | None = None,
 ) -> tuple[int, list[str]]:
     """Launch two processes of a shell script that knows its number as $N."""
     program = tmp_path / "python"
@@ -50,7 +58,7 @@ def start(
     monkeypatch.setattr(launch, "GRACE_SECONDS", 1.0)
     monkeypatch.setattr(launch, "KILL_SECONDS", 1.0)
     monkeypatch.delenv("SEGLINE_LOG_JSON", raising=False)
-    code = launch.launch(2, ["recipe"], Workspace(tmp_path), max_restarts=restarts)
+    code = launch.launch(2, ["recipe"], Workspace(tmp_path), rerun=rerun, max_restarts=restarts)
     return code, capfd.readouterr().out.splitlines()
 
 
@@ -78,6 +86,32 @@ def test_all_start_again_as_often_as_allowed(
     code, lines = start(monkeypatch, tmp_path, script, capfd, restarts=4)
     assert code == 0 and (tmp_path / "0").read_text().count("x") == 3
     assert lines[-1].endswith("exit code 1: restart 2 of 4")
+
+
+def test_what_is_to_run_again_does_so_once_and_not_at_each_restart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(Workspace(tmp_path).store)
+    for recipe, step, since in (("mine", "ingest", 1000), ("mine", "train", -1000), ("other", "train", 1000)):
+        store.begin_run(recipe, recipe, "", "", "running")
+        execution = store.begin(recipe, step, "", "key", "{}")
+        store.finish(execution, step, f"artifacts/{recipe}", "digest")
+        store.rows("UPDATE executions SET started = started + ? WHERE id = ?", since, execution)
+    rerun = launch.Rerun("mine", ("ingest", "train"))
+    assert rerun.left(Workspace(tmp_path), time.time() + 2000) == ["--rerun", "ingest", "--rerun", "train"]
+    _, lines = start(monkeypatch, tmp_path, 'echo "$@"; exit 1', capfd, restarts=1, rerun=rerun)
+    assert {line[4:] for line in lines if line.startswith("[")} == {"-P -m pipeline run recipe --rerun train"}
+
+
+def test_launch_takes_what_run_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[tuple[list[str], launch.Rerun]] = []
+    monkeypatch.setattr(launch, "launch", lambda _, arguments, __, *, rerun, **___: seen.append((arguments, rerun)))
+    call = ["launch", "demo", "--workers", "2", "--workspace", str(tmp_path), "--rerun", "train", "--rerun", "export"]
+    assert main([*call, "--until", "export", "--no-wait"]) == 0
+    arguments = ["demo", "--workspace", str(tmp_path), "--until", "export", "--no-wait"]
+    assert seen == [(arguments, launch.Rerun("demo", ("train", "export")))]
 
 
 @pytest.mark.parametrize("code", [2, 3, 130])
