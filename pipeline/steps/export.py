@@ -92,7 +92,7 @@ def _formats(
     folder.mkdir()
     fit = config.input.fitting or Fit(formats.commonest_size(records, split))
     with quiet():  # both converters and the interpreter say on standard error what they are about to do
-        formats.write(folder, model, fit, settings.formats, records, split)
+        formats.write(folder, model, fit, settings.formats, records)
         rows = formats.measure(
             folder,
             saved_model,

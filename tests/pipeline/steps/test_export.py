@@ -14,6 +14,7 @@ from PIL import Image
 from datasets.spec import DatasetSpec
 from models import catalog, libraries
 from models.errors import ModelError
+from models.fit import Fit
 from models.servable import OUTPUTS, SIGNATURES
 from pipeline import json_file
 from pipeline.config.recipe import ExportConfig
@@ -162,6 +163,14 @@ def test_every_format_is_measured_and_the_exact_ones_are_the_evaluated_model(tin
         )
     assert facts.read(tmp_path / "saved_model")["formats"] == list(rows.values())
     assert formats.FILES[names[0]] in (tmp_path / "saved_model" / "README.md").read_text(encoding="utf-8")
+
+
+def test_int8_is_calibrated_on_images_of_train_and_not_on_those_that_judge_it(inputs, tmp_path, monkeypatch):
+    seen, records = [], inputs["ingest"] / "records"
+    monkeypatch.setattr(formats.litert, "Network", lambda *_: None)
+    monkeypatch.setattr(formats.litert, "convert", lambda *arguments: seen.extend(arguments[-1]) or b"")
+    formats.write(tmp_path, None, Fit((72, 96)), ("litert_int8",), records)
+    np.testing.assert_array_equal(seen, [example.image for example in examples.read(records, "train")])
 
 
 def row(name: str, *, differ: float = 0.0, drop: float | None = 0.0) -> dict:
