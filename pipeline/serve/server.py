@@ -126,12 +126,12 @@ class Handler(BaseHTTPRequestHandler):
         """See socketserver.StreamRequestHandler."""
         super().setup()
         self._incoming = Incoming(self.connection, PATIENCE)
-        self.rfile = io.BufferedReader(self._incoming)
+        self.rfile = self._buffered = io.BufferedReader(self._incoming)
 
     def handle_one_request(self) -> None:
         """Wait for the first byte as for any silent client, which keeps a connection open, and HEAD for the others."""
         try:
-            self.rfile.peek(1)
+            self._buffered.peek(1)
         except TimeoutError:
             self.close_connection = True
             return
