@@ -45,7 +45,8 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
         "## Intended use",
         intended or INTENDED,
         "## Data",
-        f"{', '.join(filter(None, (data['name'], data['homepage'])))}. Licence: {(data['licence'] or 'not stated').rstrip('.')}. "
+        f"{', '.join(filter(None, (data['name'], data['homepage'])))}. "
+        f"Licence: {(data['licence'] or 'not stated').rstrip('.')}. "
         "The weights carry what the data taught them: the licence may bind their use too.",
         f"```bibtex\n{data['citation'].strip()}\n```" if data["citation"].strip() else "",
         "## Metrics",
