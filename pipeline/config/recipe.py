@@ -200,6 +200,11 @@ class Recipe(Section):
                 f"`evaluate.inference` {self.evaluate.inference} looks at windows of the image as it is, and "
                 "`input.size` has every image resized. Set `input.size` to null, or inference to whole."
             )
+        if self.train.validate_window and self.input.size:
+            raise ValueError(
+                "`train.validate_window` looks at windows of the image as it is, and `input.size` has every image "
+                "resized. Set one of them to null."
+            )
         return self
 
     @model_validator(mode="after")
@@ -216,6 +221,7 @@ class Recipe(Section):
         sizes = {
             "input.size": self.input.size,
             "input.augment.crop": self.input.augment.crop,
+            "train.validate_window": self.train.validate_window,
             "evaluate.window": self.evaluate.window,
         }
         problems = []

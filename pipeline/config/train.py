@@ -98,6 +98,11 @@ class TrainConfig(Section):
     )
     label_smoothing: Fraction = 0.0
     validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
+    validate_window: tuple[Positive, Positive] | None = Field(
+        default=None,
+        description="[height, width]: look at larger validation images window by window, so that memory stays that of "
+        "one; null: whole",
+    )
     best_by: Literal["miou", "pixel_accuracy", "loss"] = Field(
         default="miou", description="of validation: which weights are kept"
     )

@@ -1,5 +1,6 @@
 """Checkpoints: one file each, atomic, checked when read; a damaged one is passed over for the one before."""
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.errors import Unreachable, UserError
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -75,23 +76,36 @@ class Checkpoints:
     def latest(self) -> Checkpoint | None:
         """Read the newest checkpoint that is whole, with the best weights it names; None where there is none.
 
-        Best weights of later steps are removed: no checkpoint names them, and those steps are done again.
+        Best weights that it could name and does not are removed: they are measured again.
+
+        Raises:
+            Unreachable: The disk, or the network that it is reached by, gave an error: the checkpoint may be whole.
         """
         whole: Checkpoint | None = None
-        number = 0
-        for path in reversed(self._all("step")):
+        number, named = 0, ""
+        checkpoints = self._all("step")
+        for path in reversed(checkpoints):
             try:
                 found = _read(path)
                 if best := found.state.get("best"):
                     _read(self.folder / best["file"])
             except Exception as error:  # whatever zipfile and NumPy make of damaged bytes
+                if _of_the_machine(error):
+                    raise Unreachable(
+                        f"The checkpoint {path}, or the best weights that it names, cannot be read: {error}. Nothing "
+                        "is changed: the same command goes on from there once they can be. To go on from the "
+                        "checkpoint before it, remove the file."
+                    ) from error
                 print(f"train     passes over the damaged checkpoint {path.name}: {error}")
                 path.rename(path.with_suffix(".damaged"))  # else its number would outrank the next ones
             else:
                 whole, number = found, _number(path)
+                named = best["file"] if best else ""
                 break
+        if checkpoints and whole is None:
+            print("train     no checkpoint is whole: the training begins anew")
         for path in self._all("best"):
-            if _number(path) > number:  # would outrank the ones to come, too
+            if _number(path) >= number and path.name != named:  # would outrank the ones to come, too
                 path.unlink()
         return whole
 
@@ -120,6 +134,11 @@ class Checkpoints:
 def best_name(number: int) -> str:
     """Name under which the weights after step `number` are kept."""
     return f"best-{number:09d}.npz"
+
+
+def _of_the_machine(error: Exception) -> bool:
+    """Whether reading failed as such, rather than what was read being damaged; EINVAL comes of a damaged offset."""
+    return isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.EINVAL)
 
 
 def _number(path: Path) -> int:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from datasets.spec import DatasetSpec
 from models import inspect
+from models.inference import Inference
 from pipeline import json_file
 from pipeline.cluster import pulse
 from pipeline.cluster.team import Team
@@ -28,6 +29,9 @@ from pipeline.training.validation import Validator
 
 VALIDATION_IMAGES = 4
 """Images of a validation batch on each device: at original size, more gains little and takes memory."""
+
+OVERLAP = 0.5
+"""Share of a validation window that the next one sees again: no pixel is answered from near a window's border alone."""
 
 
 def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy) -> Job:
@@ -66,7 +70,14 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         return calls.one_by_one(update) if train.steps_per_call == 1 else calls.fused(update)
 
     validator = Validator(
-        Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, answers=True),
+        Scorer(
+            model,
+            spec.num_classes,
+            config.input.fitting,
+            strategy=strategy,
+            plan=Inference(window=train.validate_window, overlap=OVERLAP, average=False),
+            answers=True,
+        ),
         folder,
         spec,
         batch_size=VALIDATION_IMAGES * team.local_replicas,

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.errors import ModelError
 from pipeline.cluster import pulse
@@ -16,6 +17,9 @@ from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.host import machine
 from pipeline.quiet import quiet
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 STEPS = 2
 """Steps that are measured, after one that compiles."""
@@ -86,6 +90,18 @@ def _answer(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
         pass
 
 
+def is_out_of_memory(error: "tf.errors.OpError", *, after_one_that_fitted: bool) -> bool:
+    """Whether a step failed for want of memory.
+
+    A GPU's libraries say so in many ways: a convolution that finds no room to work in is "No algorithm worked!", of the
+    kind NotFound, a handle that cannot be made is Internal. After a smaller share that fitted, these mean memory.
+    """
+    import tensorflow as tf
+
+    vague = (tf.errors.NotFoundError, tf.errors.InternalError, tf.errors.UnknownError)
+    return isinstance(error, tf.errors.ResourceExhaustedError) or (after_one_that_fitted and isinstance(error, vague))
+
+
 def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
     with quiet():
         import tensorflow as tf
@@ -103,6 +119,7 @@ def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> Non
     job = make_job(of(config.train.accumulate), inputs, 1, strategy)
     take = job.take(config.train.epochs - 1)  # by then the backbone learns too
     pipe.send(bool(gpu))
+    fitted = False
     while True:
         images = pipe.recv()
         batches = batches_of(of(images), inputs, strategy)(0, 0)
@@ -110,7 +127,10 @@ def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> Non
             take(batches, 1)
             tf.config.experimental.reset_memory_stats(gpu) if gpu else machine.reset_peak_memory()
             take(batches, STEPS)
-        except tf.errors.ResourceExhaustedError:
+        except tf.errors.OpError as error:
+            if not is_out_of_memory(error, after_one_that_fitted=bool(gpu) and fitted):
+                raise
             pipe.send(None)
             return
+        fitted = True
         pipe.send(tf.config.experimental.get_memory_info(gpu)["peak"] if gpu else machine.peak_memory())

@@ -19,7 +19,12 @@ Batch = Mapping[str, tf.Tensor]
 
 Figures = dict[str, tf.Tensor]
 """Of the global batch, float32 scalars: loss before the step; loss/<part>, which add up to it, if there are several;
-gradient_norm of the summed gradient before clipping; weight_norm after the step; finite: 0 if the step went wrong."""
+gradient_norm of the summed gradient before clipping; weight_norm after the step; where losses are scaled, loss_scale
+before the step; finite: 0 if the step went wrong."""
+
+LEAST_LOSS_SCALE = 2.0**-10
+"""Each step whose gradient is no number halves the scale, and 2000 others double it. Below this, overflow is not why:
+from 2**15, where it begins, it takes 26 such steps."""
 
 Update = Callable[[Batch], Figures]
 """Changes the weights by one step."""
@@ -78,6 +83,8 @@ def make_update(
         optimizer.apply(summed, model.trainable_variables)
         squares = [tf.nn.l2_loss(variable) for variable in model.trainable_variables]
         more = {"gradient_norm": norm, "weight_norm": tf.sqrt(2 * tf.add_n(squares))}
+        if scaled:
+            more["loss_scale"] = scale
         return _summed(found | {name: value / replicas for name, value in more.items()})
 
     @tf.function(reduce_retracing=True)
@@ -87,8 +94,9 @@ def make_update(
         if average is not None:
             average.follow()
         # Gradients that overflow are what loss scaling is made for: it leaves such a step out.
+        may_overflow = figures["loss_scale"] >= LEAST_LOSS_SCALE if scaled else False
         finite = {name: tf.math.is_finite(value) for name, value in figures.items()}
-        right = finite["loss"] & finite["weight_norm"] & (finite["gradient_norm"] | scaled)
+        right = finite["loss"] & finite["weight_norm"] & (finite["gradient_norm"] | may_overflow)
         return {**figures, "finite": tf.cast(right, tf.float32)}
 
     return update

@@ -206,6 +206,8 @@ def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: 
 def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
     with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
         recipes.load(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
+    with pytest.raises(UserError, match=r"\n  `train.validate_window` looks at windows"):
+        recipes.load(str(file), ["input.size=[64, 64]", "train.validate_window=[64, 64]"])
 
 
 def test_a_network_that_pools_to_a_pixel_needs_two_images_at_once(file: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline import recipe
 from pipeline.config.recipe import InputConfig, Recipe
@@ -16,6 +17,7 @@ from pipeline.input import decoded
 from pipeline.steps import train
 from pipeline.training import batch_size
 from pipeline.training.batch_size import Found, agree, largest
+from pipeline.training.trial import is_out_of_memory
 
 PROJECT = Path(__file__).parents[3]
 GB = 10**9
@@ -163,6 +165,19 @@ def test_with_too_little_memory_nothing_is_trained(
         with pytest.raises(UserError, match=told):
             train.run(tiny().only(("input", "model", "train")), inputs, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [tf.errors.NotFoundError, tf.errors.InternalError, tf.errors.UnknownError])
+def test_what_a_gpu_says_in_other_words_means_memory_only_after_a_share_that_fitted(
+    kind: type[tf.errors.OpError],
+) -> None:
+    error = kind(None, None, "No algorithm worked!")  # type: ignore[call-arg]
+    assert is_out_of_memory(error, after_one_that_fitted=True)
+    assert not is_out_of_memory(error, after_one_that_fitted=False)
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    assert is_out_of_memory(exhausted, after_one_that_fitted=False)
+    wrong = tf.errors.InvalidArgumentError(None, None, "Incompatible shapes")
+    assert not is_out_of_memory(wrong, after_one_that_fitted=True)
 
 
 def test_parts_and_auto_go_together() -> None:

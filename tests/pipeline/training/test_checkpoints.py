@@ -1,14 +1,16 @@
 """Checkpoints: what is read is what was saved, and damage is noticed."""
 
+import errno
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.errors import Unreachable, UserError
 from pipeline.training.checkpoints import Checkpoints
 
 PROJECT = Path(__file__).parents[3]
@@ -102,6 +104,48 @@ def test_best_weights_that_no_checkpoint_names_displace_none_that_one_does(tmp_p
     checkpoints.save(15, ARRAYS, found.state)
     again = checkpoints.latest()
     assert again and again.state["best"]["file"] == "best-000000010.npz"
+
+
+def test_best_weights_of_the_last_step_that_it_does_not_name_displace_none(tmp_path: Path) -> None:
+    """Saved by the clock at an epoch's last step, killed after its validation, asked to stop in the next one."""
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    checkpoints.save(10, ARRAYS, {"best": {"file": checkpoints.save_best(10, ARRAYS)}})
+    named = {"best": {"file": "best-000000010.npz"}}
+    checkpoints.save(20, ARRAYS, named)
+    checkpoints.save_best(20, ARRAYS)
+    assert checkpoints.latest()
+    checkpoints.save(20, ARRAYS, named)
+    again = checkpoints.latest()
+    assert again and again.state == named
+
+
+@pytest.mark.parametrize("kind", ["step", "best"])
+def test_a_disk_that_does_not_answer_costs_no_checkpoint(
+    checkpoints: Checkpoints, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        checkpoints.save(number, ARRAYS, {"best": {"file": checkpoints.save_best(number, ARRAYS)}})
+    before, load = files(checkpoints), np.load
+
+    def stale(path: Path, **options: Any) -> Any:
+        if path.name == f"{kind}-000000002.npz":
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return load(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "load", stale)
+        with pytest.raises(Unreachable, match=r"step-000000002\.npz.*Stale file handle.*goes on from there once"):
+            checkpoints.latest()
+    assert files(checkpoints) == before
+    found = checkpoints.latest()
+    assert found and found.state["best"]["file"] == "best-000000002.npz"
+
+
+def test_where_none_is_whole_it_is_said(checkpoints: Checkpoints, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoints.save(1, ARRAYS, {})
+    (checkpoints.folder / "step-000000001.npz").write_bytes(b"")
+    assert checkpoints.latest() is None
+    assert "begins anew" in capsys.readouterr().out
 
 
 def test_what_was_half_written_is_no_checkpoint(checkpoints: Checkpoints) -> None:

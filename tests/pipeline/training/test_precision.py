@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from models.losses.total import Total
 from pipeline import recipe
+from pipeline.errors import UserError
 from pipeline.training.calls import Call
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.gradients import Gradients
@@ -106,6 +107,24 @@ def test_a_gradient_that_overflows_lowers_the_scale_and_changes_no_weight(inputs
     (fine,) = take(batches, 1).figures
     assert np.isfinite(fine["gradient_norm"]) and fine["gradient_norm"] < 100  # unscaled again
     assert np.abs(job.model.trainable_variables[0].numpy() - weights[0]).max() > 0
+
+
+def test_a_gradient_that_is_no_number_at_any_scale_ends_the_training(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Else no step would change a weight, and the training would end well."""
+
+    @tf.custom_gradient
+    def broken(logits: tf.Tensor) -> Any:
+        return logits, lambda gradient: gradient * np.nan
+
+    job = make(inputs, "mixed_float16")
+    last = job.model.layers[-1]
+    call = last.call
+    last.call = lambda *given, **options: broken(call(*given, **options))
+    job.optimizer.dynamic_scale.assign(2.0**-9)
+    take, batches = job.take(0), job.batches(0, 0)
+    assert [take(batches, 1).figures[0]["finite"] for _ in range(3)] == [1, 1, 0]
+    with pytest.raises(UserError, match="The length of the gradient became nan"):
+        Trainer(job, Checkpoints(tmp_path / "checkpoints"), tmp_path).run()
 
 
 def test_in_parts_a_loss_over_regions_keeps_its_gradient_in_16_bits() -> None:

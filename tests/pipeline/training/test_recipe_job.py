@@ -1,11 +1,13 @@
 """The job that a recipe makes: what it calls its images, its settings, and its graph."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import segmenter
 from pipeline import recipe
 from pipeline.input import record_dataset
 from pipeline.training.job import Job
@@ -40,3 +42,24 @@ def test_the_graph_holds_the_network_and_none_of_its_weights(job: Job) -> None:
 def test_settings_are_those_that_change_the_result(job: Job) -> None:
     assert job.settings["train.learning_rate"] == 1e-2 and job.settings["input.augment.crop"] == [64, 64]
     assert "train.checkpoint_seconds" not in job.settings and not any(key.startswith("data") for key in job.settings)
+
+
+def test_validation_looks_window_by_window_where_the_recipe_says_so(
+    ingested: Path, validated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image of which only windows fit the memory must not end the training that its crops went through."""
+    largest: list[int] = []
+    logits = segmenter.logits
+
+    def look(model: Any, images: tf.Tensor, fit: Any) -> tf.Tensor:
+        pixels = tf.size(images[0, ..., 0])
+        tf.py_function(lambda seen: largest.append(int(seen)), [pixels], [])
+        return logits(model, images, fit)
+
+    monkeypatch.setattr(segmenter, "logits", look)
+    settings = ["data.manual_dir=unused", "train.validate_window=[48, 64]", "train.samples=0"]
+    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    job = make_job(config, {"ingest": ingested, "validate": validated}, 2, tf.distribute.OneDeviceStrategy("/cpu:0"))
+    assert job.validate
+    found = job.validate(lambda: None)
+    assert largest and max(largest) == 48 * 64 and found.miou is not None
