@@ -72,6 +72,10 @@ def test_what_a_training_would_begin_with_is_looked_at(
     assert network_check.main(str(right.path)) == 0
     told = " ".join(capfd.readouterr().out.split())
     assert re.search(rf"model begins with {of_another_network}: \d+ of \d+ arrays; as drawn: logits$", told)
+    of_another_network.write_bytes(of_another_network.read_bytes()[:5000])
+    assert network_check.main(str(right.path)) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert told.startswith("segline: model: train.begin_with: The weights file") and "it is damaged" in told
 
 
 @pytest.mark.slow
