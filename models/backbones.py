@@ -236,13 +236,14 @@ def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) 
         return network
     network = backbone.make(weights=None, **settings)
     if weights != "random":
-        _check_sha256(Path(weights), sha256)
+        check_sha256(Path(weights), sha256)
         if top or not is_own(Path(weights)):
             load(network, Path(weights))
     return network
 
 
-def _check_sha256(path: Path, expected: str | None) -> None:
+def check_sha256(path: Path, expected: str | None) -> None:
+    """Raise ModelError if a file's SHA-256 is not the expected one; None: any is."""
     if expected is None or not path.is_file():  # load says which file is missing
         return
     with path.open("rb") as file:

@@ -5,6 +5,7 @@ those of the authors' definition (alexgkendall/SegNet-Tutorial, Models/segnet_in
 ENet paper (arXiv:1606.02147, table II) counts 29.46M.
 """
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ import tensorflow as tf
 from models import backbones, blocks
 from models.blocks import Shape
 from models.parameters import Sha256, Weights
+from models.weights import has_weight, load
 
 STRIDE = 32
 """Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
@@ -33,7 +35,8 @@ def build(
     Args:
         num_classes: Channels of the output.
         synchronized: Share batch statistics between replicas.
-        weights: Of the encoder's convolutions: `random`, `imagenet` or a file, those of VGG16 (see backbones.pyramid).
+        weights: Of the encoder: `random`; those of VGG16's convolutions, by `imagenet` or a file (see
+            backbones.pyramid); or, with their normalisation, those of a SegNet that Segline trained.
         weights_sha256: What the file's SHA-256 must be; None: anything.
 
     Returns:
@@ -48,6 +51,7 @@ def build(
         pooled = keras.layers.MaxPooling2D(2, name=f"{backbones.PREFIX}block{stage}_pool")(x)
         places.append(PoolingIndices(name=f"{backbones.PREFIX}block{stage}_indices")(x, pooled))
         x = pooled
+    encoded = x
     for stage, (filters, count) in reversed(list(enumerate(STAGES, start=1))):
         x = Unpool(name=f"decoder{stage}_unpool")(x, places.pop())
         below = STAGES[max(stage - 2, 0)][0]
@@ -57,7 +61,7 @@ def build(
     x = keras.layers.Conv2D(num_classes, 3, padding="same", name="logits", dtype="float32")(x)
     model = keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="segnet")
     if weights != "random":
-        _start_from(model, weights, weights_sha256)
+        _start_from(keras.Model(images, encoded, name="segnet"), weights, weights_sha256)
     return model
 
 
@@ -104,10 +108,14 @@ def _convolution(x: Any, filters: int, name: str, *, synchronized: bool) -> kera
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-def _start_from(model: keras.Model, weights: str, sha256: str | None) -> None:
-    """Copy VGG16's convolutions into the encoder, whose layers have their names."""
+def _start_from(encoder: keras.Model, weights: str, sha256: str | None) -> None:
+    """Load a SegNet's encoder, or copy VGG16's convolutions into it, whose layers have their names."""
+    if has_weight(Path(weights), f"{backbones.PREFIX}block1_conv1_norm/gamma"):
+        backbones.check_sha256(Path(weights), sha256)
+        load(encoder, Path(weights), prefix=backbones.PREFIX)
+        return
     images = blocks.image_input()
     vgg = keras.Model(images, backbones.pyramid("vgg16", images, weights=weights, weights_sha256=sha256)[32])
     for layer in vgg.layers:
         if isinstance(layer, keras.layers.Conv2D):
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+            encoder.get_layer(layer.name).set_weights(layer.get_weights())

@@ -6,6 +6,7 @@ checksum. `h5dump`, `h5py` and people can read it. Keras's files are read too.
 
 import textwrap
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,40 @@ def load(model: "keras.Model", path: Path, *, prefix: str = "") -> None:
     Raises:
         ModelError: The file is missing, damaged or of another network.
     """
+    arrays = _read_or_load(model, path, prefix)
+    if arrays is not None:
+        _assign(model, arrays, path, "of another network or class count")
+    check_finite(model, str(path))
+
+
+def begin(model: "keras.Model", path: Path, num_classes: int) -> list[str]:
+    """Give a network the weights of a whole one that was trained before, perhaps for another number of classes.
+
+    A weight belongs to the classes where every length that differs is their number: `num_classes` here, and one number
+    there. Those keep what they have; of a file of Segline's, that is. A file of Keras's must fit as it is.
+
+    Args:
+        model: The network, with its auxiliary heads.
+        path: See `load`.
+        num_classes: Classes of the network.
+
+    Returns:
+        Names of the weights that were not taken.
+
+    Raises:
+        ModelError: The file is missing or damaged, or differs from the network in more than the number of classes.
+    """
+    arrays, left = _read_or_load(model, path, ""), list[str]()
+    if arrays is not None:
+        left = _of_other_classes(model, arrays, num_classes)
+        own = {name: np.asarray(weight) for weight in model.weights if (name := weight.path) in left}
+        _assign(model, arrays | own, path, "of another network, or one of other options")
+    check_finite(model, str(path))
+    return left
+
+
+def _read_or_load(model: "keras.Model", path: Path, prefix: str) -> dict[str, np.ndarray] | None:
+    """Read a file of Segline's; load one of Keras's into the model and give None."""
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}.")
     try:
@@ -56,9 +91,7 @@ def load(model: "keras.Model", path: Path, *, prefix: str = "") -> None:
             f"The weights file {path} cannot be loaded into model {model.name!r}: it is damaged, or of another network "
             f"or class count ({reason(error)})."
         ) from error
-    if arrays is not None:
-        _assign(model, arrays, path)
-    check_finite(model, str(path))
+    return arrays
 
 
 def check_finite(model: "keras.Model", source: str) -> None:
@@ -85,6 +118,14 @@ def is_own(path: Path) -> bool:
         return False
 
 
+def has_weight(path: Path, name: str) -> bool:
+    """Whether a file is one of Segline's that holds a weight of this name."""
+    if not is_own(path):
+        return False
+    with h5py.File(path, "r") as file:
+        return bool(name in file)
+
+
 def _read(path: Path, prefix: str) -> dict[str, np.ndarray] | None:
     """Read a file of Segline's; None if it is another's."""
     arrays: dict[str, np.ndarray] = {}
@@ -100,7 +141,18 @@ def _read(path: Path, prefix: str) -> dict[str, np.ndarray] | None:
     return arrays
 
 
-def _assign(model: "keras.Model", arrays: dict[str, np.ndarray], path: Path) -> None:
+def _of_other_classes(model: "keras.Model", arrays: Mapping[str, np.ndarray], num_classes: int) -> list[str]:
+    """Find the weights whose shapes differ by the number of classes alone; none, if other shapes speak against it."""
+    counts: dict[str, set[tuple[int, int]]] = {}
+    for weight in model.weights:
+        there = arrays[weight.path].shape if weight.path in arrays else weight.shape
+        if len(there) == len(weight.shape) and tuple(there) != tuple(weight.shape):
+            counts[weight.path] = {pair for pair in zip(there, weight.shape, strict=True) if pair[0] != pair[1]}
+    pairs = set[tuple[int, int]]().union(*counts.values())
+    return list(counts) if len(pairs) == 1 and pairs.pop()[1] == num_classes else []
+
+
+def _assign(model: "keras.Model", arrays: Mapping[str, np.ndarray], path: Path, what: str) -> None:
     weights = {weight.path: weight for weight in model.weights}
     differing = [
         f"{name} is {list(arrays[name].shape)} there and {list(weight.shape)} here"
@@ -112,8 +164,8 @@ def _assign(model: "keras.Model", arrays: dict[str, np.ndarray], path: Path) -> 
     if told:
         more = f" and {len(told) - 3} more" if len(told) > 3 else ""
         raise ModelError(
-            f"The weights file {path} cannot be loaded into model {model.name!r}: it is of another network or class "
-            f"count ({'; '.join(told[:3])}{more})."
+            f"The weights file {path} cannot be loaded into model {model.name!r}: it is {what} "
+            f"({'; '.join(told[:3])}{more})."
         )
     for name, weight in weights.items():
         weight.assign(arrays[name])

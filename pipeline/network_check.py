@@ -37,7 +37,8 @@ def require(recipe: Recipe, run: RunFolder) -> None:
 def needed(recipe: Recipe) -> bool:
     """Whether weights have to be fetched or read, or layers looked up by their names."""
     begun = catalog.begins_with(recipe.model.name, recipe.model.options)
-    return any(weights != "random" for weights in begun) or bool(recipe.train.tensorboard.inspect)
+    given = recipe.train.begin_with is not None or any(weights != "random" for weights in begun)
+    return given or bool(recipe.train.tensorboard.inspect)
 
 
 def look(recipe: Recipe) -> None:
@@ -50,10 +51,13 @@ def look(recipe: Recipe) -> None:
     classes = recipe.data.spec().num_classes
     with quiet():
         from models import inspect
-    model = catalog.build(recipe.model.name, classes, recipe.model.options)
+        from pipeline.training import beginning
+    model, begun = beginning.build(recipe, classes)
     for layer in recipe.train.tensorboard.inspect:
         inspect.find(model, layer)
     print(f"model     {recipe.model.name}: {model.count_params() / 1e6:.1f} million weights")
+    if begun:
+        print(wrapped(f"model     {begun}"))
 
 
 def main(run: str) -> int:

@@ -94,8 +94,11 @@ def _require_weights(path: Path, recipe: Recipe) -> None:
     """Look for the weights files that the network is to begin with."""
     try:
         models_catalog.require_weights(recipe.model.name, recipe.model.options)
+        recipe.train.files()
     except ModelError as error:
         raise UserError(f"{path}: model: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _require_fitting_evaluation(path: Path, recipe: Recipe) -> None:

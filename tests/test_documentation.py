@@ -146,7 +146,8 @@ def unknown(keys) -> list[str]:
 
 
 @of_page()
-def test_recipes_and_layouts_in_blocks_are_right(page: Path, tmp_path: Path) -> None:
+def test_recipes_and_layouts_in_blocks_are_right(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     for number, block in enumerate(blocks(page, "yaml")):
         tree = yaml.safe_load(block)
         if "masks" in tree:
@@ -154,6 +155,10 @@ def test_recipes_and_layouts_in_blocks_are_right(page: Path, tmp_path: Path) -> 
             continue
         whole = yaml.safe_load((recipes.RECIPES / "camvid_fast.yaml").read_text())
         whole.pop("evaluate", None)
+        if begun := tree.get("train", {}).get("begin_with"):
+            file = Path(begun).expanduser()
+            file.parent.mkdir(parents=True)
+            file.touch()
         path = tmp_path / f"{number}.yaml"
         filled = whole | {key: {**whole.get(key, {}), **section} for key, section in tree.items()}
         path.write_text(yaml.safe_dump(filled), encoding="utf-8")

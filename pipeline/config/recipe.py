@@ -273,6 +273,12 @@ def settings(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Any]:
     return flat
 
 
+def described(recipe: Recipe, names: tuple[str, ...]) -> dict[str, Any]:
+    """Give `settings`, and the file that a training begins with, by which people tell it from others."""
+    begun = recipe.train.begin_with if "train" in names else None
+    return settings(recipe, names) | ({"train.begin_with": str(begun)} if begun else {})
+
+
 def _flatten(prefix: str, value: Any, flat: dict[str, Any]) -> None:
     if isinstance(value, dict) and value:
         for key, inner in value.items():

@@ -3,13 +3,16 @@
 Times are seconds unless a name says otherwise.
 """
 
+import os
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.errors import ModelError
 from models.losses import catalog as losses_catalog
-from pipeline.config.section import PACE, Section
+from pipeline.config.section import PACE, PLACE, Section
+from pipeline.errors import UserError
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -78,6 +81,11 @@ class TrainConfig(Section):
     warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
     decay_epochs: tuple[Positive, ...] = Field(default=(), description="epochs after which `schedule: step` decays")
     decay_factor: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.1, description="what it decays by")
+    begin_with: Path | None = Field(
+        default=None,
+        description="weights.h5 of an earlier training, for the whole network to begin with; null: none",
+        json_schema_extra=PLACE,
+    )
     backbone: BackboneTraining = BackboneTraining()
     loss: dict[str, float | dict[str, Any]] = Field(
         default={"cross_entropy": 1.0}, description="losses that are added up: {name: weight or {weight, parameters}}"
@@ -122,6 +130,11 @@ class TrainConfig(Section):
     deterministic: bool = Field(default=False, description="the same weights from two runs, on a GPU too; slower there")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
+    @field_validator("begin_with")
+    @classmethod
+    def _home_is_found(cls, path: Path | None) -> Path | None:
+        return path and Path(os.path.expanduser(path))  # noqa: PTH111, Path.expanduser raises where there is no home
+
     @field_validator("loss")
     @classmethod
     def _are_losses(cls, loss: losses_catalog.Terms) -> losses_catalog.Terms:
@@ -162,6 +175,21 @@ class TrainConfig(Section):
         if problems:
             raise ValueError(" ".join(problems))
         return self
+
+    def files(self) -> dict[str, Path]:
+        """See Section.
+
+        Raises:
+            UserError: There is no file `begin_with`. Left out, it would be taken for a training that begins without.
+        """
+        if self.begin_with is None:
+            return {}
+        if not self.begin_with.is_file():
+            raise UserError(
+                f"train.begin_with: there is no file {str(self.begin_with)!r}. Name the weights.h5 of a train "
+                "step, such as workspace/runs/RUN/train/weights.h5, or leave it out."
+            )
+        return {"train.begin_with": self.begin_with}
 
     @property
     def images(self) -> int:

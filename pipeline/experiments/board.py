@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import recipe as recipes
-from pipeline.config.recipe import settings
+from pipeline.config.recipe import described
 from pipeline.errors import UserError
 from pipeline.fingerprint import PROJECT
 from pipeline.lineage.store import Store
@@ -136,7 +136,7 @@ def _settings(workspace: Workspace, run: str) -> dict[str, Any]:
         recipe = recipes.read(workspace.run(run) / "recipe.yaml")
     except (UserError, OSError):  # made by another version of Segline, or the folder of its run is not here
         return {}
-    return settings(recipe, ("input", "model", "train"))
+    return described(recipe, ("input", "model", "train"))
 
 
 def _differs(values: Sequence[Mapping[str, Any]], key: str) -> bool:

@@ -57,7 +57,11 @@ def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[
     for url in fetched:
         said += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
     said += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
-    libraries = json.loads(producer["fingerprint"]).get("libraries", {})
+    fingerprint = json.loads(producer["fingerprint"])
+    for name, digest in fingerprint.get("inputs", {}).items():
+        if "." in name:  # a key of the recipe, which names a file
+            said += [f"{indent}{name}", f"{indent}  sha256 {digest}"]
+    libraries = fingerprint.get("libraries", {})
     said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
     for row in inputs:
         if row["kind"] != "shared":

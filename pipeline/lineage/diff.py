@@ -112,7 +112,7 @@ def _store_facts(workspace: Workspace, run: Run) -> dict[str, dict[str, Any]]:
         if fingerprint and execution["state"] in ("done", "reused"):
             code[execution["step"]] = fingerprint["code"]
             inputs = fingerprint["inputs"]
-            data |= {f"contents of {name}": inputs[name][:16] for name in inputs if name in ("raw", "data.layout")}
+            data |= {f"contents of {name}": inputs[name][:16] for name in inputs if name == "raw" or "." in name}
     for output in store.outputs(run.id):
         if output["kind"] == "validate":
             counts = json.loads(output["properties"]).get("images", {})

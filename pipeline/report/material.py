@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets.spec import DatasetSpec
-from pipeline.config.recipe import settings
+from pipeline.config.recipe import described
 from pipeline.data.drift import FILE as DRIFT
 from pipeline.run_folder import RunFolder
 from pipeline.workspace import Workspace, read_seal
@@ -101,7 +101,7 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         history=_json(train / "history.json"),
         pictures=_json(evaluate / "pictures" / "index.json"),
         folder=evaluate / "pictures",
-        settings=settings(recipe, SECTIONS),
+        settings=described(recipe, SECTIONS),
         versions={**seals["train"]["fingerprint"]["libraries"], **seals["evaluate"]["fingerprint"]["libraries"]},
         artifacts=[
             Artifact(name, workspace.relative(run.artifact(name)), seal["digest"], seal["run"], seal["made"])

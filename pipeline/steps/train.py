@@ -23,6 +23,7 @@ from pipeline.cluster.team import Team
 from pipeline.config.recipe import Recipe, TrainConfig
 from pipeline.errors import Interrupted
 from pipeline.input import input_check, records
+from pipeline.terminal import wrapped
 from pipeline.training import batch_size, not_finite, trained
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
@@ -63,6 +64,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         job = make_job(config, inputs, images // config.train.images, strategy)
         if team.is_chief:
             _begin(config, job, team)
+            if job.begun and not checkpoints.folder.exists():  # else it goes on from there
+                print(wrapped(f"train     {job.begun}"), flush=True)
         try:
             state = Trainer(job, checkpoints, out).run()
         except Interrupted:

@@ -40,6 +40,7 @@ class Job:
         beat: Called at every sign of life.
         names: From keys of examples to their ids.
         settings: What TensorBoard tells this training by.
+        begun: What the network was given of an earlier training, in words; "": nothing.
         graph: Makes the network's graph for TensorBoard, a serialised tf.GraphDef.
         histograms: Whether each validation tells how the weights are spread.
         profile: First and last step, from 1, in which TensorFlow's profiler runs.
@@ -64,6 +65,7 @@ class Job:
     beat: Callable[[], None] = field(default=lambda: None)
     names: Callable[[np.ndarray], Sequence[str]] = field(default=lambda keys: [str(key) for key in keys])
     settings: Mapping[str, Any] = field(default_factory=dict)
+    begun: str = ""
     graph: Callable[[], bytes] | None = None
     histograms: bool = False
     profile: tuple[int, int] | None = None

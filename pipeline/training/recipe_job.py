@@ -11,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 
 from datasets.spec import DatasetSpec
-from models import catalog, inspect
+from models import inspect
 from models.inference import Inference
 from pipeline import json_file
 from pipeline.cluster import pulse
 from pipeline.cluster.team import Team
-from pipeline.config.recipe import InputConfig, Recipe, TrainConfig, settings
+from pipeline.config.recipe import InputConfig, Recipe, TrainConfig, described
 from pipeline.drawing import channel_grid
 from pipeline.evaluation.scoring import Scorer
 from pipeline.input import batches, decoded, record_dataset, records
 from pipeline.input.changes import rare
-from pipeline.training import calls, optimisation
+from pipeline.training import beginning, calls, optimisation
 from pipeline.training.job import Job
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.update import make_update
@@ -49,7 +49,7 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
     rate = optimisation.learning_rate(train, steps)
     synchronized = strategy.num_replicas_in_sync > 1
     with strategy.scope(), _precision(train.precision):
-        model = catalog.build(config.model.name, spec.num_classes, config.model.options, synchronized=synchronized)
+        model, begun = beginning.build(config, spec.num_classes, synchronized=synchronized)
         optimizer = optimisation.optimizer(train, model, rate, steps)
     average = None if train.ema is None else MovingAverage(model, train.ema, strategy)
 
@@ -103,7 +103,8 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         team=team,
         beat=pulse.beat,
         names=lambda keys: _names(folder, team.gather(keys)),
-        settings=settings(config, ("input", "model", "train")),
+        settings=described(config, ("input", "model", "train")),
+        begun=begun,
         graph=(lambda: _graph(model, config)) if train.tensorboard.graph else None,
         histograms=train.tensorboard.histograms,
         profile=train.tensorboard.profile,

@@ -123,6 +123,14 @@ def test_weights_come_back_from_a_file(network: keras.Model, mixed: keras.Model,
         np.testing.assert_array_equal(loaded, saved, err_msg=saved.path)
 
 
+def test_what_scores_the_classes_is_told_by_its_shape(network: keras.Model) -> None:
+    """As models.weights.begin finds it: with other classes every weight differs in no other way, or not at all."""
+    there = catalog.build(network.name, CLASSES + 2, SMALL.get(network.name, {}))
+    arrays = {weight.path: np.broadcast_to(np.float32(0), weight.shape) for weight in there.weights}
+    differing = [weight.path for weight in network.weights if weight.shape != arrays[weight.path].shape]
+    assert weights._of_other_classes(network, arrays, CLASSES) == differing != []
+
+
 def test_a_network_is_restored_without_its_auxiliary_heads(tmp_path) -> None:
     saved = build("ddrnet")
     weights.save(saved, tmp_path / "weights.h5")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import backbones, catalog
+from models import backbones, catalog, weights
+from models.errors import ModelError
 from models.segnet import PoolingIndices, Unpool
 
 ENCODER = (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
@@ -70,3 +71,15 @@ def test_the_encoder_begins_with_the_weights_of_vgg16(tmp_path) -> None:
         received = model.get_layer(f"{backbones.PREFIX}{name}").get_weights()
         for first, second in zip(received, vgg.get_layer(name).get_weights(), strict=True):
             np.testing.assert_array_equal(first, second)
+
+
+def test_the_encoder_begins_with_that_of_a_trained_segnet(tmp_path) -> None:
+    trained = catalog.build("segnet", 3)
+    trained.get_layer("backbone_block2_conv1_norm").moving_mean.assign(np.arange(128.0))
+    weights.save(trained, tmp_path / "weights.h5")
+    model = catalog.build("segnet", 4, {"weights": str(tmp_path / "weights.h5")})
+    for theirs, ours in zip(backbones.layers(trained), backbones.layers(model), strict=True):
+        for first, second in zip(theirs.get_weights(), ours.get_weights(), strict=True):
+            np.testing.assert_array_equal(first, second, err_msg=ours.name)
+    with pytest.raises(ModelError, match="its SHA-256 is"):
+        catalog.build("segnet", 4, {"weights": str(tmp_path / "weights.h5"), "weights_sha256": "0" * 64})

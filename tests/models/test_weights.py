@@ -73,6 +73,28 @@ def test_missing_truncated_and_damaged_files_are_refused(file) -> None:
         weights.load(build(), file)
 
 
+def test_a_network_begins_with_one_of_other_classes_but_for_what_scores_them(file, tmp_path) -> None:
+    model, trained = build(3), build()
+    weights.load(trained, file)
+    before = {weight.path: np.asarray(weight) for weight in model.weights}
+    assert weights.begin(model, file, 3) == ["logits/kernel", "logits/bias"]
+    theirs = {weight.path: np.asarray(weight) for weight in trained.weights}
+    for weight in model.weights:
+        np.testing.assert_array_equal(weight, (before if "logits" in weight.path else theirs)[weight.path])
+    assert weights.begin(build(), file, 5) == []
+    trained.save_weights(tmp_path / "keras.weights.h5")
+    assert weights.begin(build(), tmp_path / "keras.weights.h5", 5) == []
+
+
+@pytest.mark.parametrize(("classes", "options"), [(5, {"width": 16}), (3, {"width": 16}), (8, {"width": 16})])
+def test_a_network_of_other_options_is_not_begun_with(file, classes: int, options: dict[str, int]) -> None:
+    expected = r"of another network, or one of other options \(stem_a_conv/kernel is \[3, 3, 3, 4\] there and"
+    with pytest.raises(ModelError, match=expected):
+        weights.begin(build(classes, **options), file, classes)
+    with pytest.raises(ModelError, match="it lacks "):
+        weights.begin(catalog.build("unet", classes, {"width": 4, "depth": 2}), file, classes)
+
+
 def test_a_backbone_goes_on_from_what_segline_trained(tmp_path) -> None:
     options = {"backbone": "mobilenet_v2", "widths": (8, 8, 8, 8)}
     trained = catalog.build("unet_backbone", 3, options)

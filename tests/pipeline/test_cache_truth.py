@@ -185,6 +185,19 @@ def test_a_variable_that_changes_what_is_computed_runs_what_computes(
     assert tuple(found) == LEARNING and found["train"] == f"the variable {variable} absent -> 0"
 
 
+def test_what_a_training_begins_with_counts_by_its_contents(bench: Bench) -> None:
+    def key(path: str) -> str:
+        config = recipes.load(str(bench.recipe), [f"train.begin_with={path}"])
+        runner = Runner(bench.workspace, config, RunFolder(bench.root), Store(bench.workspace.store), wait=False)
+        return runner.fingerprint(STEPS[2], {}).key
+
+    for name, text in {"a.h5": "one", "b.h5": "one", "c.h5": "two"}.items():
+        (bench.root / name).write_text(text)
+    assert key(f"{bench.root}/a.h5") == key(f"{bench.root}/../bench/b.h5") != key(f"{bench.root}/c.h5")
+    found = bench.anew(f"train.begin_with={bench.root / 'a.h5'}")
+    assert tuple(found) == LEARNING and found["train"] == "train.begin_with has other contents"
+
+
 def test_a_layout_of_labels_runs_everything(tmp_path: Path) -> None:
     made = Bench(tmp_path, "image_folder")
     made.settle()

@@ -1,6 +1,7 @@
 """Weights that do not fit the network are told before any data is read."""
 
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -33,6 +34,7 @@ def test_it_is_asked_only_where_the_recipe_cannot_tell(of_another_network: Path)
     assert not network_check.needed(load(*OVER_MOBILENET))
     assert network_check.needed(load(*OVER_MOBILENET, "model.options.weights=imagenet"))
     assert network_check.needed(load(*OVER_MOBILENET, f"model.options.weights={of_another_network}"))
+    assert network_check.needed(load(f"train.begin_with={of_another_network}"))
     assert network_check.needed(load("train.tensorboard.inspect=[stem_a_conv]"))
 
 
@@ -54,6 +56,26 @@ def test_what_is_wrong_is_one_sentence_in_the_log_too(
     monkeypatch.setenv(json_lines.VARIABLE, "1")
     assert network_check.main(str(right.path)) == 0
     assert json.loads(capfd.readouterr().out)["message"].startswith("model     fast: ")
+
+
+def test_what_a_training_would_begin_with_is_looked_at(
+    tmp_path: Path, of_another_network: Path, monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.delenv(json_lines.VARIABLE, raising=False)
+    workspace, begin = Workspace(tmp_path / "work"), f"train.begin_with={of_another_network}"
+    wrong = RunFolder.create(workspace, load(begin), ["segline"], "wrong")
+    assert network_check.main(str(wrong.path)) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert told.startswith(f"segline: model: train.begin_with: The weights file {of_another_network} cannot be loaded")
+    assert "stem_a_conv/kernel is [3, 3, 3, 2] there and [3, 3, 3, 4] here" in told and "Traceback" not in told
+    right = RunFolder.create(workspace, load(begin, "model.options.width=4"), ["segline"], "right")
+    assert network_check.main(str(right.path)) == 0
+    told = " ".join(capfd.readouterr().out.split())
+    assert re.search(rf"model begins with {of_another_network}: \d+ of \d+ arrays; as drawn: logits$", told)
+    of_another_network.write_bytes(of_another_network.read_bytes()[:5000])
+    assert network_check.main(str(right.path)) == 2
+    told = " ".join(capfd.readouterr().err.split())
+    assert told.startswith("segline: model: train.begin_with: The weights file") and "it is damaged" in told
 
 
 @pytest.mark.slow

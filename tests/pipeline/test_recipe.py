@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline import recipe as recipes
-from pipeline.config.recipe import Recipe, settings
+from pipeline.config.recipe import Recipe, described, settings
 from pipeline.errors import UserError
 
 GOOD = """
@@ -179,6 +179,23 @@ def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> Non
     with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
         recipes.load(str(file), wrong)
     assert recipes.read(file, wrong).model.options == {"weights": "gone.h5"}
+
+
+def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.h5").write_text("weights")
+    begun = recipes.load(str(file), ["train.begin_with=~/mine.h5"])
+    assert begun.train.files() == {"train.begin_with": tmp_path / "mine.h5"}
+    assert settings(begun, ("train",)) == settings(recipes.load(str(file)), ("train",))
+    assert described(begun, ("train",))["train.begin_with"] == str(tmp_path / "mine.h5")
+    for wrong in ("gone.h5", str(tmp_path)):
+        with pytest.raises(UserError, match=rf"train\.begin_with: there is no file '{wrong}'\. Name the weights\.h5"):
+            recipes.load(str(file), [f"train.begin_with={wrong}"])
+    after = recipes.read(file, ["train.begin_with=gone.h5"])
+    with pytest.raises(UserError, match=r"train\.begin_with: there is no file"):
+        after.train.files()
 
 
 def test_a_backbone_that_the_network_has_not_is_told_with_the_recipe(file: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import commands
+from pipeline import commands, digest
+from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.graph import RAW, Step
@@ -150,6 +151,17 @@ def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
     assert diff.diff(bench.workspace, "one", "two").unknown == [
         "one: its folder was removed; recipe and libraries are not known"
     ]
+
+
+def test_a_file_that_the_recipe_names_is_told_by_its_contents(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.h5").write_text("weights")
+    monkeypatch.setattr(EvaluateConfig, "files", lambda section: {"train.begin_with": tmp_path / "mine.h5"})
+    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
+    told = [line.strip() for line in ancestry.lines(bench.workspace, bench.workspace.run("two") / "evaluate")]
+    assert told[told.index("train.begin_with") + 1] == f"sha256 {digest.file_digest(tmp_path / 'mine.h5')}"
+    assert [what for what, _, _ in diff.diff(bench.workspace, "one", "two").data] == ["contents of train.begin_with"]
 
 
 def test_diff_names_a_module_that_differed_in_one_step_alone() -> None:

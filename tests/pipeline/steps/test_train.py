@@ -178,6 +178,17 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_it_is_said(
     assert (out / trained.WEIGHTS).exists()
 
 
+def test_it_begins_with_what_was_trained_before(
+    whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = whole / trained.WEIGHTS
+    out = run(inputs, tmp_path / "out", f"train.begin_with={file}", "train.epochs=1", "train.learning_rate=1e-9")
+    assert f"train begins with {file}: all {len(weights(whole))} arrays" in " ".join(capsys.readouterr().out.split())
+    losses = [json.loads((folder / "history.json").read_text())[0]["loss"] for folder in (out, whole)]
+    assert losses[0] < losses[1]
+    np.testing.assert_allclose(weights(out)["logits/kernel"], weights(whole)["logits/kernel"], atol=1e-6)
+
+
 def test_mixed_precision_trains_float32_weights(inputs: dict[str, Path], tmp_path: Path) -> None:
     out = run(inputs, tmp_path / "out", "train.precision=mixed_float16", "train.epochs=1")
     history = json.loads((out / "history.json").read_text())
