@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from datasets.audit import BadFileError, Kind, Problem, listed
@@ -138,14 +138,17 @@ class Divider:
         if self._splits.lists:
             return self._of_name.get(named.name)
         name = self._group_of.get(named.name, named.group) or named.name
-        content = f"{self._splits.seed}/{name}".encode()
-        at = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
-        ratios = self._splits.ratios or {}
-        for split, ratio in ratios.items():
-            at -= ratio
-            if at < 0:
-                return split
-        return next(reversed(ratios))
+        return by_lot(name, self._splits.ratios or {}, self._splits.seed)
+
+
+def by_lot(name: str, ratios: Mapping[str, float], seed: int) -> str:
+    """Give the split that a name, of an image or a group, falls to: a function of it, `ratios` and `seed` alone."""
+    at = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") / 2**64
+    for split, ratio in ratios.items():
+        at -= ratio
+        if at < 0:
+            return split
+    return list(ratios)[-1]
 
 
 def _listed_names(raw: RawFolder, lists: dict, images: list[Named]) -> dict[str, str]:
