@@ -19,6 +19,20 @@ AS_IT_IS = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "R
 ORIENTATION = 0x0112
 """The EXIF tag; 1 is upright."""
 
+TURNED_WHEN_READ = ("TIFF",)
+"""Formats that Pillow turns as their orientation says, whether asked to or not."""
+
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes each orientation."""
+
 TELLERS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 """What a PNG that says its orientation holds, before its pixels or after them."""
 
@@ -151,7 +165,10 @@ def _orientation(image: Image.Image, content: bytes) -> int:
 
 def _loaded(image: Image.Image, exif: str) -> Image.Image:
     try:
+        turned = image.getexif().get(ORIENTATION, 1) if image.format in TURNED_WHEN_READ else 1
         image.load()
-        return ImageOps.exif_transpose(image) if exif == "apply" else image
+        if exif == "apply":
+            return ImageOps.exif_transpose(image)
+        return image.transpose(BACK[turned]) if turned in BACK else image
     except Exception as error:  # as above
         raise BadFileError(Kind.DAMAGED, str(error)) from error
