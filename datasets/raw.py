@@ -11,6 +11,7 @@ from typing import Any
 
 from datasets.audit import BadFileError, Kind, Problem
 from datasets.errors import DatasetError
+from datasets.workspace_mark import is_workspace
 
 JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 """What file managers leave behind. It is passed over, as is every name that begins with a dot."""
@@ -21,7 +22,7 @@ class RawFolder:
 
     Names are relative to the folder, with "/" between their parts. A file on disk stands before one in a zip. It can be
     pickled: a worker opens the zip files again. A file whose name is no UTF-8, which no record and no JSON could hold,
-    is not given to anybody; `problems` tells of it.
+    is not given to anybody; `problems` tells of it. A workspace in the folder is passed over.
 
     Attributes:
         path: The folder.
@@ -188,7 +189,7 @@ def _walk(root: Path, folder: str, depth: int | None) -> Iterator[str]:
 
 
 def _walk_on(path: Path, start: str, depth: int | None, above: set[str]) -> Iterator[str]:
-    if not path.is_dir():
+    if not path.is_dir() or (start and is_workspace(path)):
         return
     with os.scandir(path) as entries:
         for entry in entries:

@@ -128,6 +128,7 @@ class Divider:
 
     def __init__(self, raw: RawFolder, layout: Layout, images: list[Named]) -> None:
         self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
+        self._ratios: dict[str, float] = {**(layout.splits.ratios or {})}
         self._of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
         self._of_name = _listed_names(raw, layout.splits.lists or {}, images)
 
@@ -138,7 +139,7 @@ class Divider:
         if self._splits.lists:
             return self._of_name.get(named.name)
         name = self._group_of.get(named.name, named.group) or named.name
-        return by_lot(name, self._splits.ratios or {}, self._splits.seed)
+        return by_lot(name, self._ratios, self._splits.seed)
 
 
 def by_lot(name: str, ratios: Mapping[str, float], seed: int) -> str:

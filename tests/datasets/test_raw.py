@@ -104,6 +104,13 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path
     assert caught.value.kind is Kind.UNREADABLE
 
 
+def test_a_workspace_in_the_folder_is_no_data(tmp_path: Path) -> None:
+    on_disk(tmp_path, "a.png", "workspace/store.sqlite", "workspace/artifacts/evaluate/1/overlays/b.png", "more/c.png")
+    assert RawFolder(tmp_path).files("**/*") == ["a.png", "more/c.png"]
+    assert RawFolder(tmp_path).files("*/*") == ["more/c.png"]
+    assert RawFolder(tmp_path / "workspace").files("**/*.png") == ["artifacts/evaluate/1/overlays/b.png"]
+
+
 def test_a_broken_zip_is_named(tmp_path: Path) -> None:
     in_zip(tmp_path, "a.png")
     whole = (tmp_path / "official.zip").read_bytes()
