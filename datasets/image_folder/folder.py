@@ -128,7 +128,7 @@ class Divider:
 
     def __init__(self, raw: RawFolder, layout: Layout, images: list[Named]) -> None:
         self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
-        self._ratios: dict[str, float] = {**(layout.splits.ratios or {})}
+        self._ratios = {str(split): ratio for split, ratio in (layout.splits.ratios or {}).items()}
         self._of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
         self._of_name = _listed_names(raw, layout.splits.lists or {}, images)
 
