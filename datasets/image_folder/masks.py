@@ -47,8 +47,8 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
     Raises:
         DatasetError: None of them can be read, or they hold no classes.
     """
-    step = max(1, len(names) // LOOKED_AT)
-    chosen = list(names[::step][:LOOKED_AT])
+    number = min(LOOKED_AT, len(names))
+    chosen = [names[index * len(names) // number] for index in range(number)]
     contents: list[tuple[str, bytes]] = []
     bad = []
     for name in chosen:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.errors import DatasetError
-from datasets.image_folder import folder, guess
+from datasets.image_folder import folder, guess, masks
 from datasets.image_folder.layout import Layout
 from datasets.raw import RawFolder
 from tests.datasets.described_folder import encoded, put
@@ -104,6 +104,15 @@ def test_without_a_folder_for_training_it_is_told(tmp_path: Path) -> None:
 def test_few_images_leave_no_split_empty(tmp_path: Path) -> None:
     pairs(tmp_path, "{kind}/{i}.png", number=7)
     assert {name: len(images) for name, images in guessed(tmp_path)[2].items()} == {"train": 5, "val": 1, "test": 1}
+
+
+def test_masks_are_looked_at_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "LOOKED_AT", 4)
+    put(tmp_path, *(f"images/{i}.png" for i in range(7)), content=PHOTO)
+    for i in range(7):
+        put(tmp_path, f"masks/{i}.png", content=encoded(np.full((8, 6), i, np.uint8)))
+    assert [one.raw for one in guessed(tmp_path)[0].classes] == [0, 1, 2, 3, 4, 5]  # 0, 1, 3 and 5 were looked at
+    assert "masks are PNG L (4) with the values 0, 1, 3, 5" in guess.guess(tmp_path).said
 
 
 def test_images_that_no_list_names_are_not_said_to_be_bad(tmp_path: Path) -> None:
