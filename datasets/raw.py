@@ -1,6 +1,7 @@
 """The raw files of a dataset, in folders or still in the zip files that were downloaded: one view over both."""
 
 import os
+import posixpath
 import re
 import zipfile
 import zlib
@@ -160,8 +161,10 @@ class RawFolder:
     def _members(self) -> dict[str, tuple[Path, zipfile.ZipInfo]]:
         found: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
         for archive, member in self._all_members():
-            if not (_leads_out(member.filename) or _hidden(member.filename)):
-                found.setdefault(member.filename, (archive, member))
+            # What `zip` is given as "./" is stored so, and some programs store Windows' own separator.
+            name = posixpath.normpath(member.filename.replace("\\", "/"))
+            if not (_leads_out(member.filename) or _hidden(name)):
+                found.setdefault(name, (archive, member))
         return found
 
     @cached_property
@@ -170,7 +173,7 @@ class RawFolder:
 
     def _all_members(self) -> Iterator[tuple[Path, zipfile.ZipInfo]]:
         for path, archive in self._archives.items():
-            yield from ((path, member) for member in archive.infolist() if not member.is_dir())
+            yield from ((path, member) for member in archive.infolist() if not member.filename.endswith(("/", "\\")))
 
 
 def _open(path: Path) -> zipfile.ZipFile:

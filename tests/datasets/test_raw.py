@@ -80,6 +80,16 @@ def test_the_folder_is_found_up_to_two_levels_below(tmp_path: Path, make: object
     assert raw.folder_with("nowhere") is None
 
 
+@pytest.mark.parametrize(
+    "stored", [["./", "./train/", "./train/ulm/a.png"], ["train\\", "train\\ulm\\a.png"], ["train//ulm/./a.png"]]
+)
+def test_names_in_a_zip_may_be_written_otherwise(stored: list[str], tmp_path: Path) -> None:
+    raw = RawFolder(in_zip(tmp_path, *stored))
+    assert raw.files("train/**/*") == ["train/ulm/a.png"] and raw.folders() == ["train"]
+    assert raw.read("train/ulm/a.png") == stored[-1].encode() and raw.size("train/ulm/a.png") == len(stored[-1])
+    assert not raw.problems
+
+
 def test_names_that_lead_out_of_a_zip_are_refused_and_reported(tmp_path: Path) -> None:
     raw = RawFolder(in_zip(tmp_path, "train/a.png", "../../etc/passwd", "/etc/shadow", "C:\\x.png", "a\\..\\..\\b.png"))
     assert raw.files("**/*") == ["official.zip", "train/a.png"]
