@@ -13,7 +13,7 @@ import yaml
 
 from datasets.audit import BadFileError
 from datasets.errors import DatasetError
-from datasets.image_folder import masks, names
+from datasets.image_folder import brightness, masks, names
 from datasets.image_folder.families import families, split_of
 from datasets.image_folder.folder import by_lot
 from datasets.image_folder.layout import Layout
@@ -85,16 +85,21 @@ def guess(folder: Path) -> Guess:
     unlabelled = {found.images[0].replace("{split}", part): number for part, number in found.unlabelled.items()}
     found = _without_a_lone_split(found)
     splits, said_of_splits = _splits(raw, found)
+    image_range, said_of_range = brightness.guess(raw, found.image_examples)
     named, said_of_names = _class_names(raw, len(meaning.classes))
     layout: dict[str, Any] = {"images": _one_or_many(found.images), "masks": _one_or_many(found.masks)}
-    layout |= {"splits": splits, "mask": meaning.mask}
+    layout |= {
+        "splits": splits,
+        **({"image": {"range": list(image_range)}} if image_range else {}),
+        "mask": meaning.mask,
+    }
     layout["classes"] = [
         {"name": name, **({"raw": value} if value is not None else {}), **({"colour": list(colour)} if colour else {})}
         for name, (value, colour) in zip(named, meaning.classes, strict=True)
     ]
     layout["ignore"] = meaning.ignore
     Layout.model_validate(layout)
-    said = [*_said_of_names(found, unlabelled, splits), *meaning.said, said_of_names, *said_of_splits]
+    said = [*_said_of_names(found, unlabelled, splits), *said_of_range, *meaning.said, said_of_names, *said_of_splits]
     return Guess(layout, tuple(said), sum(found.parts.values()))
 
 

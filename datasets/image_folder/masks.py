@@ -12,7 +12,7 @@ import scipy.io
 from PIL import Image
 
 from datasets import mat_labels
-from datasets.audit import BadFileError, Kind
+from datasets.audit import MAX_PIXELS, BadFileError, Kind, check_pixels, no_limit_of_pillow
 from datasets.errors import DatasetError
 from datasets.image_folder import files
 from datasets.raw import RawFolder
@@ -53,14 +53,17 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
     bad = []
     for name in chosen:
         try:
-            contents.append((name, raw.read(name)))
+            content = raw.read(name)
+            check_pixels(content, MAX_PIXELS)
+            contents.append((name, content))
         except BadFileError as error:
             bad.append(f"{name}: {error}")
     if not contents:
         raise DatasetError("\n".join([f"In {raw.path}: no mask can be read.", *bad]))
     if chosen[0].lower().endswith(".mat"):
         return _of_mat(raw, contents)
-    return _of_images(raw, contents)
+    with no_limit_of_pillow():
+        return _of_images(raw, contents)
 
 
 def _of_mat(raw: RawFolder, contents: list[tuple[str, bytes]]) -> Meaning:

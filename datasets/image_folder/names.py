@@ -25,6 +25,7 @@ class Match:
         groups: How many pairs there are of each thing that stands for `{group}`; of "" where nothing does.
         names: What each pair is called: its id, or group/id.
         examples: Names of masks, sorted.
+        image_examples: Names of the images that have them, sorted.
         unpaired: Number of images without a mask, in the splits that have any mask.
         unlabelled: How many images there are of each thing that stands for `{split}` without any mask.
         unused: How many images lie in each folder of other families.
@@ -36,6 +37,7 @@ class Match:
     groups: dict[str, int]
     names: tuple[str, ...]
     examples: tuple[str, ...]
+    image_examples: tuple[str, ...]
     unpaired: int
     unlabelled: dict[str, int]
     unused: dict[str, int]
@@ -83,7 +85,7 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask:
     parts: Counter[str] = Counter()
     groups: Counter[str] = Counter()
     alone: Counter[str] = Counter()
-    image_suffixes, mask_suffixes, names, examples = set(), set(), [], []
+    image_suffixes, mask_suffixes, names, examples, image_examples = set(), set(), [], [], []
     for (split, group, name), suffix in images.files.items():
         if not name.endswith(image_end) or suffix.lower() not in IMAGE_SUFFIXES or (same and name.endswith(mask_end)):
             continue
@@ -98,6 +100,7 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask:
         mask_suffixes.add(masks.files[mask])
         names.append(f"{group}/{id_}" if group else id_)
         examples.append(masks.file(mask))
+        image_examples.append(images.file((split, group, name)))
     if not parts:
         return None
     return Match(
@@ -107,6 +110,7 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask:
         groups=dict(groups),
         names=tuple(names),
         examples=tuple(sorted(examples)),
+        image_examples=tuple(sorted(image_examples)),
         unpaired=sum(number for split, number in alone.items() if split in parts),
         unlabelled={split: number for split, number in alone.items() if split not in parts},
         unused={},

@@ -13,6 +13,9 @@ from pipeline.config.recipe import Severity, ValidateConfig
 from pipeline.data.statistics import SplitStatistics
 from pipeline.input.records import TRAIN
 
+DULL = 2.0
+"""Standard deviation of a split's pixels, in 0..255, below which something went wrong; photographs have about 60."""
+
 
 @dataclass(frozen=True)
 class Anomaly:
@@ -43,6 +46,7 @@ def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: V
         *_absent_classes(filled, spec, severities.class_absent_from_train),
         *_shared_images(filled, severities.same_image_in_two_splits),
         *_void_masks(filled, severities.all_void_mask),
+        *_dull_images(filled, spec, severities.nearly_one_colour),
     ]
     return sorted((one for one in found if one.severity != "ignore"), key=lambda one: one.severity != "error")
 
@@ -125,3 +129,14 @@ def _void_masks(splits: Mapping[str, SplitStatistics], severity: Severity) -> It
             which = f"of {number} masks" if number > 1 else "of the mask"
             message = f"every pixel {which} is void: {name} {names}"
             yield Anomaly("all_void_mask", severity, message, tuple(split.void_ids))
+
+
+def _dull_images(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+    """Splits of which no eye could tell the images apart, as those of 12 bits are that are read as 16."""
+    for name, split in splits.items():
+        spread = split.std.max()
+        if split.images > 1 and spread < DULL:
+            own = spec.name == "image_folder"
+            hint = "; `image.range` in the layout says which values are black and white" if own else ""
+            message = f"the images of {name} are nearly one colour (standard deviation {spread:.1f} of 255){hint}"
+            yield Anomaly("nearly_one_colour", severity, message)

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from datasets import audit
 from datasets.errors import DatasetError
 from datasets.image_folder import folder, guess, masks
+from datasets.image_folder.image_folder_dataset_builder import reader_of
 from datasets.image_folder.layout import Layout
 from datasets.raw import RawFolder
 from tests.datasets.described_folder import encoded, put
@@ -113,6 +115,31 @@ def test_masks_are_looked_at_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         put(tmp_path, f"masks/{i}.png", content=encoded(np.full((8, 6), i, np.uint8)))
     assert [one.raw for one in guessed(tmp_path)[0].classes] == [0, 1, 2, 3, 4, 5]  # 0, 1, 3 and 5 were looked at
     assert "masks are PNG L (4) with the values 0, 1, 3, 5" in guess.guess(tmp_path).said
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "expected"),
+    [
+        ((0, 0.7), np.float32, [0, 1]),
+        ((12, 3891), np.uint16, [0, 4095]),
+        ((0, 200), np.uint16, [0, 255]),
+        ((-5, 3000), np.float32, [-5, 3000]),
+        ((0, 40000), np.uint16, None),
+        ((0, 0), np.uint16, None),
+        ((0, 200), np.uint8, None),
+    ],
+)
+def test_the_range_of_the_images_is_seen(values: tuple, dtype: type, expected: list | None, tmp_path: Path) -> None:
+    pixels = np.array(values, dtype)[np.arange(48).reshape(8, 6) % 2]
+    put(tmp_path, *(f"images/{i}.tif" for i in range(3)), content=encoded(pixels, "TIFF"))
+    put(tmp_path, *(f"masks/{i}.png" for i in range(3)), content=MASK)
+    put(tmp_path, "images/0.tif", content=b"damaged")
+    found = guess.guess(tmp_path)
+    assert found.layout.get("image") == (expected and {"range": expected})
+    assert ("become black and white" in "\n".join(found.said)) == bool(expected)
+    if expected:
+        reader = reader_of(Layout.model_validate(found.layout))
+        assert audit.opened(reader.image((tmp_path / "images/1.tif").read_bytes())).getextrema()[1] >= 170
 
 
 def test_images_that_no_list_names_are_not_said_to_be_bad(tmp_path: Path) -> None:
