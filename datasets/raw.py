@@ -1,6 +1,7 @@
 """The raw files of a dataset, in folders or still in the zip files that were downloaded: one view over both."""
 
 import os
+import posixpath
 import re
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from typing import Any
 
 from datasets.audit import BadFileError, Kind, Problem
 from datasets.errors import DatasetError
+from datasets.workspace_mark import is_workspace
 
 JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 """What file managers leave behind. It is passed over, as is every name that begins with a dot."""
@@ -21,7 +23,7 @@ class RawFolder:
 
     Names are relative to the folder, with "/" between their parts. A file on disk stands before one in a zip. It can be
     pickled: a worker opens the zip files again. A file whose name is no UTF-8, which no record and no JSON could hold,
-    is not given to anybody; `problems` tells of it.
+    is not given to anybody; `problems` tells of it. A workspace in the folder is passed over.
 
     Attributes:
         path: The folder.
@@ -159,8 +161,10 @@ class RawFolder:
     def _members(self) -> dict[str, tuple[Path, zipfile.ZipInfo]]:
         found: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
         for archive, member in self._all_members():
-            if not (_leads_out(member.filename) or _hidden(member.filename)):
-                found.setdefault(member.filename, (archive, member))
+            # What `zip` is given as "./" is stored so, and some programs store Windows' own separator.
+            name = posixpath.normpath(member.filename.replace("\\", "/"))
+            if not (_leads_out(member.filename) or _hidden(name)):
+                found.setdefault(name, (archive, member))
         return found
 
     @cached_property
@@ -169,7 +173,7 @@ class RawFolder:
 
     def _all_members(self) -> Iterator[tuple[Path, zipfile.ZipInfo]]:
         for path, archive in self._archives.items():
-            yield from ((path, member) for member in archive.infolist() if not member.is_dir())
+            yield from ((path, member) for member in archive.infolist() if not member.filename.endswith(("/", "\\")))
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -188,7 +192,7 @@ def _walk(root: Path, folder: str, depth: int | None) -> Iterator[str]:
 
 
 def _walk_on(path: Path, start: str, depth: int | None, above: set[str]) -> Iterator[str]:
-    if not path.is_dir():
+    if not path.is_dir() or (start and is_workspace(path)):
         return
     with os.scandir(path) as entries:
         for entry in entries:

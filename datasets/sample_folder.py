@@ -113,6 +113,9 @@ class Sampler:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             _check_same(out, stamp, plan.folders)
             print(f"{out} holds this sample already: left as it is")
+        elif out.exists() and out.samefile(Path()):
+            # The finished folder takes the place of `out`: whoever stands in it would be left in one that is gone.
+            raise DatasetError(f"{out} is the folder that you are in. Name one in it, or one that is not there yet.")
         else:
             scenes = f"{count} scene{'s' * (count > 1)} in {self.layout} layout"
             print(f"{'Would draw' if dry_run else 'Drawing'} {scenes} ...", flush=True)

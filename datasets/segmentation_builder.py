@@ -175,7 +175,8 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         places = wanted
         if self._cache:
             places = self._cache.place(wanted, raw, self.settings())
-        done = {place.path for place in places if finished(place)}
+        anew = self._cache is not None and self._cache.anew
+        done = {place.path for place in places if not anew and finished(place)}
         self.reused_shards = sum(place.path in done for place in places)
         # Shards that hold nothing are one and the same file of the cache.
         missing = list({place.path: place for place in places if place.path not in done}.values())

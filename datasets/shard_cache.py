@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,10 +36,12 @@ class ShardCache:
     Attributes:
         folder: Where they lie. On the file system of the records, so that they can be linked.
         digests: {name in the raw folder: digest of the contents}. A file in a zip is known by its checksum there.
+        anew: Whether every shard is written anew, in place of the one that lies there, which others may be using.
     """
 
     folder: Path
     digests: Mapping[str, str]
+    anew: bool = field(default=False, kw_only=True)
 
     def place(self, shards: Sequence[Shard], raw: RawFolder, settings: Sequence[object]) -> list[Shard]:
         """Give the shards with the paths that they have in the cache.

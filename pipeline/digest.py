@@ -4,7 +4,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
+
+from datasets.workspace_mark import is_workspace
 
 UNREADABLE = "unreadable"
 """Stands for the digest of a file that cannot be read, in place of any."""
@@ -25,7 +28,8 @@ def manifest(
         note_unreadable: List a file that cannot be read as UNREADABLE, for whoever reads all of them and tells of all.
 
     Returns:
-        The manifest, sorted by path. Hidden files are left out; links to folders are followed.
+        The manifest, sorted by path. Hidden files, and workspaces in the folder, are left out; links to folders are
+        followed.
 
     Raises:
         OSError: A folder cannot be read, or a file.
@@ -109,14 +113,17 @@ def _content(path: Path, *, note_unreadable: bool) -> str:
 
 
 def _matching(folder: Path, source: str) -> Iterator[Path]:
+    left_out = cache(is_workspace)
     for path in sorted(folder.glob(source)) if "*" in source else [folder / source]:
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield from [path] if path.is_file() else _below(path, {os.path.realpath(path)})
+        parts = path.relative_to(folder).parts
+        within = (folder.joinpath(*parts[:length]) for length in range(1, len(parts)))
+        if not (any(part.startswith(".") for part in parts) or any(map(left_out, within))):
+            yield from [path] if path.is_file() else _below(path, {os.path.realpath(path)}, parts)
 
 
-def _below(folder: Path, above: set[str]) -> Iterator[Path]:
+def _below(folder: Path, above: set[str], parts: tuple[str, ...]) -> Iterator[Path]:
     """Regular files of a folder and of those in it; a link that leads back to a folder above is not followed again."""
-    if not folder.is_dir():
+    if not folder.is_dir() or (parts and is_workspace(folder)):
         return
     with os.scandir(folder) as entries:
         found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
@@ -124,4 +131,4 @@ def _below(folder: Path, above: set[str]) -> Iterator[Path]:
         if entry.is_file():
             yield Path(entry.path)
         elif entry.is_dir() and (place := os.path.realpath(entry.path)) not in above:
-            yield from _below(Path(entry.path), {*above, place})
+            yield from _below(Path(entry.path), {*above, place}, (*parts, entry.name))

@@ -23,8 +23,8 @@ RAW = "raw"
 SERVED = "served"
 """Input from outside: the model that serving/<name>/ held before this one; absent the first time."""
 
-CACHE, DIGESTS = "cache", "digests"
-"""What a step that is `cached` finds among its inputs besides; neither is fingerprinted."""
+CACHE, CACHE_ANEW, DIGESTS, REFUSAL = "cache", "cache_anew", "digests", "refusal"
+"""What a step that is `cached` finds among its inputs besides; none is fingerprinted."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Step:
         writes: What its folder must hold to be complete.
         resumes: Whether a killed step goes on from what it left. Otherwise it begins with an empty folder.
         cached: Whether it is given a folder that outlives it, CACHE, and if it reads RAW the digests of the raw files,
-            DIGESTS, so that it need not do again what it once did. Its result must not depend on them.
+            DIGESTS, so that it need not do again what it once did, and where to tell of raw files that it refuses,
+            REFUSAL. Its result must not depend on them. With --rerun the folder is called CACHE_ANEW: other runs may be
+            using it, so nothing is removed; but nothing is taken from it either.
         distributed: Whether all workers of a job do it together, if its `strategy` in the recipe lets them; what is
             not is done by the chief alone.
         promotes: Whether what it publishes is copied to serving/.

@@ -27,7 +27,7 @@ CHANGED = "+changes"
 class RunFolder:
     """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step.
 
-    code.diff is there where the code differed from its commit, and says how.
+    code.diff is there where the code differed from its commit, and says how; audit.json where ingest refused raw files.
     """
 
     path: Path
@@ -36,6 +36,11 @@ class RunFolder:
     def id(self) -> str:
         """The run's name."""
         return self.path.name
+
+    @property
+    def refusal(self) -> Path:
+        """Where every raw file is listed that ingest refused."""
+        return self.path / "audit.json"
 
     @property
     def exists(self) -> bool:

@@ -22,7 +22,7 @@ from pipeline.evaluation import evaluation_check
 from pipeline.explain import explain
 from pipeline.export import facts, serving
 from pipeline.fingerprint import Fingerprint, code_of, environment_of
-from pipeline.graph import CACHE, DIGESTS, RAW, SERVED, STEPS, Step
+from pipeline.graph import CACHE, CACHE_ANEW, DIGESTS, RAW, REFUSAL, SERVED, STEPS, Step
 from pipeline.lineage import properties
 from pipeline.lineage.store import Store
 from pipeline.plan import Input, Plan
@@ -270,10 +270,9 @@ class Runner:
             return {}
         if RAW not in plan.inputs:  # what is kept there is named by all that it depends on
             return {CACHE: self.workspace.cache(plan.step.name, "shared")}
-        if again:  # what is to be made anew is not to be taken from there
-            shutil.rmtree(self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)), ignore_errors=True)
         return {
-            CACHE: self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)),
+            CACHE_ANEW if again else CACHE: self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)),
+            REFUSAL: self.run.refusal,
             DIGESTS: raw_files.memory(self.recipe.data, self.workspace, plan.inputs[RAW].path),
         }
 

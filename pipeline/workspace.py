@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasets.workspace_mark import STORE
 from pipeline.errors import UserError
 
 SEAL = "artifact.json"
@@ -53,7 +54,7 @@ class Workspace:
     @property
     def store(self) -> Path:
         """SQLite file with the lineage."""
-        return self.root / "store.sqlite"
+        return self.root / STORE
 
     @property
     def serving(self) -> Path:

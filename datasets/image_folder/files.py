@@ -16,8 +16,25 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
 AS_IT_IS = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "RGB")}
 """Modes of each format that a record may hold unchanged. MPO is what some telephones write: a JPEG, and more."""
 
+DEEP = ("I", "F")
+"""How modes begin of which a pixel is a number of more than 8 bits."""
+
 ORIENTATION = 0x0112
 """The EXIF tag; 1 is upright."""
+
+TURNED_WHEN_READ = ("TIFF",)
+"""Formats that Pillow turns as their orientation says, whether asked to or not."""
+
+BACK = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes each orientation."""
 
 TELLERS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 """What a PNG that says its orientation holds, before its pixels or after them."""
@@ -50,7 +67,7 @@ def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
             return content
         upright = _loaded(image, exif)
     pixels = np.asarray(upright)
-    if upright.mode.startswith(("I", "F")):
+    if upright.mode.startswith(DEEP):
         scaled = np.rint((pixels.astype(np.float64) - low) * (255 / (high - low)))
         upright = Image.fromarray(np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8))
     elif upright.mode not in ("L", "RGB"):
@@ -58,6 +75,12 @@ def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
     file = io.BytesIO()
     upright.save(file, "PNG", compress_level=1, exif=b"")
     return file.getvalue()
+
+
+def deep_pixels(content: bytes) -> np.ndarray | None:
+    """Give the values [H, W] of an image to which a range applies; None for one of 8 bits. Raises BadFileError."""
+    with _opened(content) as image:
+        return np.asarray(_loaded(image, "ignore")) if image.mode.startswith(DEEP) else None
 
 
 def mask_of_ids(content: bytes, table: np.ndarray, exif: str) -> np.ndarray:
@@ -133,7 +156,7 @@ def _refuse_16_bit_colour(image: Image.Image, content: bytes, why: str) -> None:
         deep = content[24] > 8 and content[25] != 0  # IHDR: bits, kind of colour; 0 is grey
     else:
         bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))
-        deep = max(bits) > 8 and not image.mode.startswith(("I", "F"))
+        deep = max(bits) > 8 and not image.mode.startswith(DEEP)
     if deep:
         advice = "convert it to 8 bits, or to grey without transparency"
         raise BadFileError(Kind.DEPTH, f"{why}; {advice}")
@@ -151,7 +174,10 @@ def _orientation(image: Image.Image, content: bytes) -> int:
 
 def _loaded(image: Image.Image, exif: str) -> Image.Image:
     try:
+        turned = image.getexif().get(ORIENTATION, 1) if image.format in TURNED_WHEN_READ else 1
         image.load()
-        return ImageOps.exif_transpose(image) if exif == "apply" else image
+        if exif == "apply":
+            return ImageOps.exif_transpose(image)
+        return image.transpose(BACK[turned]) if turned in BACK else image
     except Exception as error:  # as above
         raise BadFileError(Kind.DAMAGED, str(error)) from error

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from datasets.audit import BadFileError, Kind, Problem, listed
@@ -128,6 +128,7 @@ class Divider:
 
     def __init__(self, raw: RawFolder, layout: Layout, images: list[Named]) -> None:
         self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
+        self._ratios = {str(split): ratio for split, ratio in (layout.splits.ratios or {}).items()}
         self._of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
         self._of_name = _listed_names(raw, layout.splits.lists or {}, images)
 
@@ -138,14 +139,17 @@ class Divider:
         if self._splits.lists:
             return self._of_name.get(named.name)
         name = self._group_of.get(named.name, named.group) or named.name
-        content = f"{self._splits.seed}/{name}".encode()
-        at = int.from_bytes(hashlib.sha256(content).digest()[:8], "big") / 2**64
-        ratios = self._splits.ratios or {}
-        for split, ratio in ratios.items():
-            at -= ratio
-            if at < 0:
-                return split
-        return next(reversed(ratios))
+        return by_lot(name, self._ratios, self._splits.seed)
+
+
+def by_lot(name: str, ratios: Mapping[str, float], seed: int) -> str:
+    """Give the split that a name, of an image or a group, falls to: a function of it, `ratios` and `seed` alone."""
+    at = int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") / 2**64
+    for split, ratio in ratios.items():
+        at -= ratio
+        if at < 0:
+            return split
+    return list(ratios)[-1]
 
 
 def _listed_names(raw: RawFolder, lists: dict, images: list[Named]) -> dict[str, str]:

@@ -1,8 +1,11 @@
 """Looking at a folder and writing the layout that describes it, with what was guessed said in words."""
 
-from collections import Counter
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ import yaml
 
 from datasets.audit import BadFileError
 from datasets.errors import DatasetError
-from datasets.image_folder import masks, names
+from datasets.image_folder import brightness, masks, names
+from datasets.image_folder.families import families, split_of
+from datasets.image_folder.folder import by_lot
 from datasets.image_folder.layout import Layout
 from datasets.raw import RawFolder
 
@@ -21,6 +26,13 @@ CLASS_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "names.txt")
 """Files that usually name the classes, one a line."""
 
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
+RATIOS_OF_TWO = {"train": 0.5, "val": 0.5}
+
+FEW, SEEDS = 100, 100
+"""Of fewer images, or groups, a lot may leave a split empty: so many seeds are tried, and the best is taken."""
+
+FEW_WORDS = 5
+"""How many folders a sentence names."""
 
 HEAD = """\
 # How Segline reads this folder. Written by `segline init`, which guessed:
@@ -73,24 +85,47 @@ def guess(folder: Path) -> Guess:
     unlabelled = {found.images[0].replace("{split}", part): number for part, number in found.unlabelled.items()}
     found = _without_a_lone_split(found)
     splits, said_of_splits = _splits(raw, found)
+    image_range, said_of_range = brightness.guess(raw, found.image_examples)
     named, said_of_names = _class_names(raw, len(meaning.classes))
     layout: dict[str, Any] = {"images": _one_or_many(found.images), "masks": _one_or_many(found.masks)}
-    layout |= {"splits": splits, "mask": meaning.mask}
+    layout |= {
+        "splits": splits,
+        **({"image": {"range": list(image_range)}} if image_range else {}),
+        "mask": meaning.mask,
+    }
     layout["classes"] = [
         {"name": name, **({"raw": value} if value is not None else {}), **({"colour": list(colour)} if colour else {})}
         for name, (value, colour) in zip(named, meaning.classes, strict=True)
     ]
     layout["ignore"] = meaning.ignore
     Layout.model_validate(layout)
+    said = [*_said_of_names(found, unlabelled, splits), *said_of_range, *meaning.said, said_of_names, *said_of_splits]
+    return Guess(layout, tuple(said), sum(found.parts.values()))
+
+
+def _said_of_names(found: names.Match, unlabelled: Mapping[str, int], splits: Mapping[str, Any]) -> Iterator[str]:
+    """Say what was paired, and what was not."""
     pairs = sum(found.parts.values())
     patterns = f"{' and '.join(found.images)} with {' and '.join(found.masks)}"
-    said = [f"{pairs} image{'s have' if pairs > 1 else ' has'} a mask: {patterns}"]
+    yield f"{pairs} image{'s have' if pairs > 1 else ' has'} a mask: {patterns}"
+    groups = sorted(filter(None, found.groups))
+    if groups:
+        yield f"{{group}} stands for {len(groups)} folders: {_some(groups)}"
     if found.unpaired:
+        whom = "those that a list names" if "lists" in splits else "them"
         alone = f"{found.unpaired} image{'s have' if found.unpaired > 1 else ' has'} none"
-        said.append(f"{alone}; `segline check` and `run` will name them")
+        yield f"{alone}; `segline check` and `run` will name {whom}"
     for images, number in unlabelled.items():
-        said.append(f"{number} of {images} have no mask: they are in no split; `segline predict` takes their folder")
-    return Guess(layout, (*said, *meaning.said, said_of_names, *said_of_splits), pairs)
+        yield f"{number} of {images} have no mask: they are in no split; `segline predict` takes their folder"
+    if found.unused:
+        number = sum(found.unused.values())
+        folders = _some([f"{folder} ({count})" for folder, count in sorted(found.unused.items())])
+        yield f"{number} image{'s lie' if number > 1 else ' lies'} in folders that are not used: {folders}"
+
+
+def _some(words: Sequence[str]) -> str:
+    more = f" and {len(words) - FEW_WORDS} more" if len(words) > FEW_WORDS else ""
+    return ", ".join(words[:FEW_WORDS]) + more
 
 
 def _without_a_lone_split(found: names.Match) -> names.Match:
@@ -104,22 +139,61 @@ def _without_a_lone_split(found: names.Match) -> names.Match:
 
 def _splits(raw: RawFolder, found: names.Match) -> tuple[dict[str, Any], list[str]]:
     """Guess what is in which split: by folders, by lists, or by lot."""
-    of = {names.SPLIT_WORDS[part.lower()]: part for part in found.parts if part}
-    if "train" in of:
-        said = [f"the folders {', '.join(sorted(of.values()))} are the splits"]
-        if "val" not in of and "test" in of:
-            of["val"] = of.pop("test")
-            said.append(f"nothing is called validation: {of['val']!r} is used as val, so no test is left")
-        elif "val" not in of:
-            said.append("nothing is called validation: training and evaluation need a val split, so make one")
-        return {"folders": {split: of[split] for split in ("train", "val", "test") if split in of}}, said
+    if any(found.parts):
+        return _by_folders(raw, found)
     for pattern in LISTS:
         lists = {split: pattern.format(split=split) for split in ("train", "val", "test")}
         lists = {split: file for split, file in lists.items() if raw.has(file)}
         if {"train", "val"} <= lists.keys():
             return {"lists": lists}, [f"{', '.join(lists.values())} say what is in which split"]
-    shares = ", ".join(f"{ratio:.0%} {split}" for split, ratio in RATIOS.items())
-    return {"ratios": dict(RATIOS), "seed": 0}, [f"no folder or list names a split: {shares}, by lot"]
+    return _by_lot(found)
+
+
+def _by_folders(raw: RawFolder, found: names.Match) -> tuple[dict[str, Any], list[str]]:
+    """Take the folders that names call train, val and test; of two for one split that with more pairs."""
+    several: dict[str, list[str]] = defaultdict(list)
+    for part in sorted(found.parts, key=lambda part: (-found.parts[part], part)):
+        several[split_of(part)].append(part)
+    if "train" not in several:
+        there = ", ".join(f"{part} ({number})" for part, number in sorted(found.parts.items()))
+        raise DatasetError(
+            f"In {raw.path}: images with masks lie in {there}, and no such folder is called train.\n"
+            "Name one of them train, with its folder of masks, or write the layout by hand with\n"
+            f"  splits: {{folders: {{train: {min(found.parts)}, ...}}}}\n"
+            "datasets/image_folder/README.md shows how."
+        )
+    of = {split: parts[0] for split, parts in several.items()}
+    said = [f"the folders {', '.join(sorted(of.values()))} are the splits"]
+    for split, (first, *others) in several.items():
+        for part in others:
+            images = found.images[0].replace("{split}", part)
+            said.append(f"{found.parts[part]} of {images} are not used, as {first} is the {split} split")
+    if "val" not in of and "test" in of:
+        of["val"] = of.pop("test")
+        said.append(f"nothing is called validation: {of['val']!r} is used as val, so no test is left")
+    elif "val" not in of:
+        said.append("nothing is called validation: training and evaluation need a val split, so make one")
+    return {"folders": {split: of[split] for split in ("train", "val", "test") if split in of}}, said
+
+
+def _by_lot(found: names.Match) -> tuple[dict[str, Any], list[str]]:
+    """Share the images out, or the groups where there are any; of few, so that each split gets its share."""
+    grouped = "" not in found.groups
+    drawn = found.groups if grouped else dict.fromkeys(found.names, 1)
+    ratios = RATIOS if len(drawn) != len(RATIOS_OF_TWO) else RATIOS_OF_TWO
+    seed = min(range(SEEDS), key=partial(_distance, drawn, ratios)) if len(drawn) < FEW else 0
+    shares = ", ".join(f"{ratio:.0%} {split}" for split, ratio in ratios.items())
+    whole = " that divides no group" if grouped else ""
+    return {"ratios": dict(ratios), "seed": seed}, [f"no folder or list names a split: {shares}, by lot{whole}"]
+
+
+def _distance(drawn: Mapping[str, int], ratios: Mapping[str, float], seed: int) -> tuple[int, float]:
+    """Say how far a lot is from the shares: splits that are empty, and the sum of the differences of all."""
+    images: Counter[str] = Counter()
+    for name, number in drawn.items():
+        images[by_lot(unicodedata.normalize("NFC", name), ratios, seed)] += number
+    shares = {split: images[split] / images.total() for split in ratios}
+    return len(ratios) - len(images), sum(abs(shares[split] - ratio) for split, ratio in ratios.items())
 
 
 def _class_names(raw: RawFolder, number: int) -> tuple[list[str], str]:
@@ -136,7 +210,7 @@ def _class_names(raw: RawFolder, number: int) -> tuple[list[str], str]:
 def _unmatched(folder: Path, there: list[str]) -> str:
     suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in there)
     seen = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6)) or "no files"
-    known = [f"{family.root or '.'} ({len(family.files)})" for family in names.families(there)][:8]
+    known = [f"{family.root or '.'} ({len(family.files)})" for family in families(there)][:8]
     return "\n".join(
         [
             f"In {folder}: no images with masks of the same names were found.",

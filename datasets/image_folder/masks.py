@@ -12,7 +12,7 @@ import scipy.io
 from PIL import Image
 
 from datasets import mat_labels
-from datasets.audit import BadFileError, Kind
+from datasets.audit import MAX_PIXELS, BadFileError, Kind, check_pixels, no_limit_of_pillow
 from datasets.errors import DatasetError
 from datasets.image_folder import files
 from datasets.raw import RawFolder
@@ -47,20 +47,23 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
     Raises:
         DatasetError: None of them can be read, or they hold no classes.
     """
-    step = max(1, len(names) // LOOKED_AT)
-    chosen = list(names[::step][:LOOKED_AT])
+    number = min(LOOKED_AT, len(names))
+    chosen = [names[index * len(names) // number] for index in range(number)]
     contents: list[tuple[str, bytes]] = []
     bad = []
     for name in chosen:
         try:
-            contents.append((name, raw.read(name)))
+            content = raw.read(name)
+            check_pixels(content, MAX_PIXELS)
+            contents.append((name, content))
         except BadFileError as error:
             bad.append(f"{name}: {error}")
     if not contents:
         raise DatasetError("\n".join([f"In {raw.path}: no mask can be read.", *bad]))
     if chosen[0].lower().endswith(".mat"):
         return _of_mat(raw, contents)
-    return _of_images(raw, contents)
+    with no_limit_of_pillow():
+        return _of_images(raw, contents)
 
 
 def _of_mat(raw: RawFolder, contents: list[tuple[str, bytes]]) -> Meaning:

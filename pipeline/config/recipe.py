@@ -141,6 +141,7 @@ class ValidateConfig(Section):
     split_missing: Severity = "warning"
     same_image_in_two_splits: Severity = "error"
     all_void_mask: Severity = "warning"
+    nearly_one_colour: Severity = "warning"
     drift: DriftConfig = Field(default=DriftConfig(), json_schema_extra=PACE)
 
 

@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from datasets.audit import listed
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import Severity, ValidateConfig
 from pipeline.data.statistics import SplitStatistics
 from pipeline.input.records import TRAIN
+
+DULL = 2.0
+"""Standard deviation of a split's pixels, in 0..255, below which something went wrong; photographs have about 60."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,13 @@ class Anomaly:
         anomaly: Its kind: a key of the recipe's section `validate`, or "train_missing", which no setting permits.
         severity: "error" stops the run, "warning" is shown, "ignore" is left out.
         message: What is wrong, with names.
+        ids: Every image that it is about, where it is about images; the message names some.
     """
 
     anomaly: str
     severity: Severity
     message: str
+    ids: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
@@ -40,6 +46,7 @@ def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: V
         *_absent_classes(filled, spec, severities.class_absent_from_train),
         *_shared_images(filled, severities.same_image_in_two_splits),
         *_void_masks(filled, severities.all_void_mask),
+        *_dull_images(filled, spec, severities.nearly_one_colour),
     ]
     return sorted((one for one in found if one.severity != "ignore"), key=lambda one: one.severity != "error")
 
@@ -96,17 +103,40 @@ def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
 def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
     """Images that are byte for byte the same in two splits: the evaluation would measure memory."""
     for one, other in combinations(splits, 2):
-        for digest in (digest for digest in splits[one].ids if digest in splits[other].ids):
-            ids = f"{one} {splits[one].ids[digest]!r}, {other} {splits[other].ids[digest]!r}"
-            yield Anomaly("same_image_in_two_splits", severity, f"the same image in two splits: {ids}")
+        pairs = [
+            (id_, splits[other].ids[digest]) for digest, id_ in splits[one].ids.items() if digest in splits[other].ids
+        ]
+        if not pairs:
+            continue
+        (first, second), *more = pairs
+        if more:
+            names = listed([repr(id_) if id_ == again else f"{id_!r} as {again!r}" for id_, again in pairs])
+            message = f"{len(pairs)} images of {one} are in {other} too: {names}"
+        else:
+            message = f"the same image in two splits: {one} {first!r}, {other} {second!r}"
+        yield Anomaly("same_image_in_two_splits", severity, message, tuple(id_ for id_, _ in pairs))
 
 
 def _void_masks(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
-    """Images that teach and measure nothing; a split without any label, as published test splits are, is one line."""
+    """Images that teach and measure nothing; a split without any label, as published test splits are, names none."""
     for name, split in splits.items():
         if len(split.void_ids) == split.images > 1:
             message = f"split {name} has no labels: all {split.images} masks are void, nothing can be measured on it"
             yield Anomaly("all_void_mask", severity, message)
             continue
-        for id_ in split.void_ids:
-            yield Anomaly("all_void_mask", severity, f"every pixel of the mask is void: {name} {id_!r}")
+        if split.void_ids:
+            number, names = len(split.void_ids), listed([repr(id_) for id_ in split.void_ids])
+            which = f"of {number} masks" if number > 1 else "of the mask"
+            message = f"every pixel {which} is void: {name} {names}"
+            yield Anomaly("all_void_mask", severity, message, tuple(split.void_ids))
+
+
+def _dull_images(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+    """Splits of which no eye could tell the images apart, as those of 12 bits are that are read as 16."""
+    for name, split in splits.items():
+        spread = split.std.max()
+        if split.images > 1 and spread < DULL:
+            own = spec.name == "image_folder"
+            hint = "; `image.range` in the layout says which values are black and white" if own else ""
+            message = f"the images of {name} are nearly one colour (standard deviation {spread:.1f} of 255){hint}"
+            yield Anomaly("nearly_one_colour", severity, message)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from datasets.audit import no_limit_of_pillow
 from datasets.spec import DatasetSpec
 from pipeline.data import statistics, statistics_table
 from pipeline.data.statistics import SplitStatistics
@@ -61,7 +62,7 @@ def browse(
     data = ingest / "records"
     split = _split(data, split)
     label = None if class_name is None else _class(spec, class_name)
-    found = statistics.measure(data, spec.num_classes)[split]
+    found = statistics.measure(data, spec.num_classes, split)[split]
     chosen = _spread(data, split, count) if label is None else _most(data, split, count, label)
     if not chosen:
         raise UserError(f"No image of split {split!r} shows {class_name!r}. Give another --class or --split.")
@@ -136,5 +137,5 @@ def _read(data: Path, split: str) -> Iterator[tuple[int, record_reader.Record]]:
 
 
 def _decoded(content: bytes, mode: str) -> np.ndarray:
-    with Image.open(io.BytesIO(content)) as image:
+    with no_limit_of_pillow(), Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert(mode))

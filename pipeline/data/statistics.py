@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from datasets.audit import no_limit_of_pillow
 from datasets.spec import IGNORE
 from pipeline.input import record_reader
 from pipeline.input import records as record_files
@@ -124,11 +125,12 @@ class SplitStatistics:
         }
 
 
-def measure(records: Path, num_classes: int) -> dict[str, SplitStatistics]:
-    """Measure every split of a records folder, its shards side by side in threads: decoding frees the interpreter."""
-    splits = {split: SplitStatistics(num_classes) for split in record_files.splits(records)}
+def measure(records: Path, num_classes: int, only: str | None = None) -> dict[str, SplitStatistics]:
+    """Measure every split of a records folder, or one, its shards side by side in threads: decoding frees Python."""
+    splits = {split: SplitStatistics(num_classes) for split in record_files.splits(records) if only in (None, split)}
     shards = [(split, path) for split in splits for path in record_files.shards(records, split)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    # The records hold no image that data.max_pixels forbids.
+    with no_limit_of_pillow(), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(lambda shard: _measure_shard(shard[1], num_classes), shards)
         for (split, _), part in zip(shards, parts, strict=True):
             splits[split].merge(part)

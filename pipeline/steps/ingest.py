@@ -29,7 +29,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """Convert the raw folder `inputs["raw"]`.
 
     Where `inputs["cache"]` and `inputs["digests"]` (a manifest as pipeline.digest remembers it) are given, finished
-    shards are kept there and used again, after a kill or a change of some raw files.
+    shards are kept there and used again, after a kill or a change of some raw files; in `inputs["cache_anew"]` all are
+    written anew. `inputs["refusal"]` is the file that lists what is refused.
 
     Raises:
         DatasetError: A folder is missing, a split is short, files are bad and `ingest.on_bad_input` is "error", or the
@@ -62,13 +63,13 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 
 def _kept(inputs: dict[str, Path]) -> dict[str, Any]:
     """Open the cache, rid of what is of no more use there."""
-    if "cache" not in inputs:
+    folder = inputs.get("cache") or inputs.get("cache_anew")
+    if folder is None:
         return {}
-    sweep(inputs["cache"].parent)
+    sweep(folder.parent)
     files: digest.Manifest = json_file.read(inputs["digests"])
     contents = {name: content for name, (_, _, content) in files.items() if content != digest.UNREADABLE}
-    cache = ShardCache(inputs["cache"], contents)
-    return {"cache": cache, "report": inputs["cache"] / "audit.json"}
+    return {"cache": ShardCache(folder, contents, anew="cache_anew" in inputs), "report": inputs.get("refusal")}
 
 
 def _summary(audit: dict[str, Any], builder: SegmentationBuilder, records: Path, seconds: float) -> list[str]:

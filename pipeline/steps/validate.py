@@ -16,6 +16,7 @@ from pipeline.data import anomalies, statistics, statistics_protos
 from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError
 from pipeline.input.records import TRAIN
+from pipeline.terminal import wrapped
 from pipeline.training import class_weights
 
 NAME = 18
@@ -34,7 +35,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     if any(one.severity == "error" for one in found):
         raise UserError(anomalies.refusal(found))
     if found:
-        print("\n".join(anomalies.lines_of(found)))
+        print(wrapped("\n".join(anomalies.lines_of(found))))
     facts = {name: split.as_dict() for name, split in splits.items()}
     json_file.write(out / "statistics.json", {"classes": list(spec.classes), "splits": facts})
     (out / "statistics.pb").write_bytes(statistics_protos.statistics(splits, spec))

@@ -151,6 +151,14 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_folder_one_stands_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out in (Path(), tmp_path):
+        with pytest.raises(DatasetError, match=r"is the folder that you are in\. Name one in it"):
+            sample.write(out, count=2, seed=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     sample.write(tmp_path / "out", count=1, seed=0, size=SIZE)

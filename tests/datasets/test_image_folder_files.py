@@ -203,17 +203,32 @@ def test_transparency_is_dropped() -> None:
     np.testing.assert_array_equal(pixels, RGB)
 
 
-def test_an_orientation_turns_image_and_mask_unless_it_is_ignored() -> None:
+UPRIGHT = {
+    1: lambda pixels: pixels,
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),  # to be turned clockwise
+    7: lambda pixels: np.rot90(pixels.swapaxes(0, 1), 2),
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_an_orientation_turns_image_and_mask_unless_it_is_ignored(kind: str, orientation: int) -> None:
     exif = Image.Exif()
-    exif[files.ORIENTATION] = 6  # to be turned clockwise
-    photo, mask = encoded(RGB, "PNG", exif=exif), encoded(RGB[..., 0] // 128, "PNG", exif=exif)
-    _, pixels = decoded(files.record_image(photo, 0, 65535, "apply"))
-    np.testing.assert_array_equal(pixels, np.rot90(RGB, -1))
-    np.testing.assert_array_equal(files.raw_ids(mask, "apply"), np.rot90(RGB[..., 0] // 128, -1))
-    assert files.record_image(photo, 0, 65535, "ignore") is photo
-    np.testing.assert_array_equal(files.raw_ids(mask, "ignore"), RGB[..., 0] // 128)
+    exif[files.ORIENTATION] = orientation
+    ids = RGB[..., 0] // 128
+    photo, mask = encoded(RGB, kind, exif=exif), encoded(ids, kind, exif=exif)
+    for told, turn in (("apply", UPRIGHT[orientation]), ("ignore", UPRIGHT[1])):
+        _, pixels = decoded(files.record_image(photo, 0, 65535, told))
+        np.testing.assert_array_equal(pixels, turn(RGB))
+        np.testing.assert_array_equal(files.raw_ids(mask, told), turn(ids))
+    assert (files.record_image(photo, 0, 65535, "ignore") is photo) == (kind == "PNG")
     with Image.open(io.BytesIO(files.record_image(photo, 0, 65535, "apply"))) as turned:
-        assert files.ORIENTATION not in turned.getexif()
+        assert turned.getexif().get(files.ORIENTATION, 1) == 1
 
 
 @pytest.mark.parametrize(("content", "kind"), [(b"<html>", Kind.NOT_AN_IMAGE), (encoded(RGB)[:60], Kind.DAMAGED)])

@@ -80,6 +80,16 @@ def test_the_folder_is_found_up_to_two_levels_below(tmp_path: Path, make: object
     assert raw.folder_with("nowhere") is None
 
 
+@pytest.mark.parametrize(
+    "stored", [["./", "./train/", "./train/ulm/a.png"], ["train\\", "train\\ulm\\a.png"], ["train//ulm/./a.png"]]
+)
+def test_names_in_a_zip_may_be_written_otherwise(stored: list[str], tmp_path: Path) -> None:
+    raw = RawFolder(in_zip(tmp_path, *stored))
+    assert raw.files("train/**/*") == ["train/ulm/a.png"] and raw.folders() == ["train"]
+    assert raw.read("train/ulm/a.png") == stored[-1].encode() and raw.size("train/ulm/a.png") == len(stored[-1])
+    assert not raw.problems
+
+
 def test_names_that_lead_out_of_a_zip_are_refused_and_reported(tmp_path: Path) -> None:
     raw = RawFolder(in_zip(tmp_path, "train/a.png", "../../etc/passwd", "/etc/shadow", "C:\\x.png", "a\\..\\..\\b.png"))
     assert raw.files("**/*") == ["official.zip", "train/a.png"]
@@ -102,6 +112,13 @@ def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path
     with pytest.raises(BadFileError, match=r"a link to nowhere\.png, which is not there") as caught:
         raw.read("gone.png")
     assert caught.value.kind is Kind.UNREADABLE
+
+
+def test_a_workspace_in_the_folder_is_no_data(tmp_path: Path) -> None:
+    on_disk(tmp_path, "a.png", "workspace/store.sqlite", "workspace/artifacts/evaluate/1/overlays/b.png", "more/c.png")
+    assert RawFolder(tmp_path).files("**/*") == ["a.png", "more/c.png"]
+    assert RawFolder(tmp_path).files("*/*") == ["more/c.png"]
+    assert RawFolder(tmp_path / "workspace").files("**/*.png") == ["artifacts/evaluate/1/overlays/b.png"]
 
 
 def test_a_broken_zip_is_named(tmp_path: Path) -> None:

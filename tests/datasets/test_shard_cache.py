@@ -20,7 +20,7 @@ from datasets.camvid.camvid_dataset_builder import Builder
 from datasets.errors import ConversionError, DatasetError
 from datasets.raw import RawFolder
 from datasets.shard_cache import ShardCache
-from datasets.shards import INCOMPLETE
+from datasets.shards import INCOMPLETE, Shard, ShardWriter
 
 PROJECT = Path(__file__).parents[2]
 SHARDS = 4
@@ -31,8 +31,8 @@ def digests(raw: Path) -> dict[str, str]:
     return {path.relative_to(raw).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def convert(raw: Path, out: Path, cache: Path | None, **options: object) -> Builder:
-    kept = ShardCache(cache, digests(raw)) if cache else None
+def convert(raw: Path, out: Path, cache: Path | None, *, anew: bool = False, **options: object) -> Builder:
+    kept = ShardCache(cache, digests(raw), anew=anew) if cache else None
     builder = Builder(data_dir=out, allow_partial=True, cache=kept, **options)
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir=raw, num_shards=SHARDS, try_download_gcs=False)
@@ -54,6 +54,23 @@ def cache(raw: Path, tmp_path: Path) -> Path:
 def test_nothing_changed_and_nothing_is_written_again(raw: Path, tmp_path: Path, cache: Path) -> None:
     again = convert(raw, tmp_path / "again", cache)
     assert again.reused_shards == 2 * SHARDS
+    assert records(again) == records(convert(raw, tmp_path / "without", None))
+
+
+def test_anew_every_shard_is_written_and_none_is_gone_meanwhile(
+    raw: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path.name: path.stat().st_ino for path in cache.glob("*.tfrecord")}
+    write, seen = ShardWriter.__call__, []
+
+    def watched(writer: ShardWriter, shard: Shard) -> None:
+        write(writer, shard)
+        seen.append({path.name for path in cache.glob("*.tfrecord")})
+
+    monkeypatch.setattr(ShardWriter, "__call__", watched)
+    again = convert(raw, tmp_path / "again", cache, anew=True)
+    assert again.reused_shards == 0 and seen == [set(before)] * len(before)
+    assert not set(before.values()) & {path.stat().st_ino for path in cache.glob("*.tfrecord")}
     assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 

@@ -71,6 +71,17 @@ def test_a_raw_file_that_cannot_be_read_is_noted_and_tried_again(
     assert digest.remembered(folder, sources, memory) == digest.digest(digest.manifest(folder, sources)) != noted
 
 
+@pytest.mark.parametrize("sources", [(".",), ("*",), ("train", "*/*", "*/*/*")])
+def test_a_workspace_in_a_folder_is_none_of_its_contents(folder: Path, sources: tuple[str, ...]) -> None:
+    before = digest.manifest(folder, sources)
+    (folder / "work/artifacts/train/1").mkdir(parents=True)
+    for name in ("store.sqlite", "store.sqlite-wal", "artifacts/train/1/best.weights.h5"):
+        (folder / "work" / name).write_text("")
+    assert digest.manifest(folder, sources) == before
+    assert digest.size(folder, sources) == sum(size for size, _, _ in before.values())
+    assert len(digest.manifest(folder / "work")) == 3
+
+
 def test_names_that_are_no_utf8_have_a_digest(tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.png", os.O_CREAT))
     memory = tmp_path.parent / "memory.json"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,23 @@ def test_rerun_leaves_the_older_artifact_as_it_is(bench: Bench) -> None:
     assert second.name == f"{first.name}-2"
     assert (first / SEAL).is_file()
     assert bench.run(INGEST).artifact("ingest") == second
+
+
+def test_rerun_takes_nothing_from_a_cache_that_others_use_and_removes_nothing(bench: Bench) -> None:
+    given = []
+
+    def work(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+        given.append(inputs)
+        copy_raw(config, inputs, out)
+
+    ingest = replace(INGEST, cached=True, work=work)
+    first = bench.run(ingest)
+    kept = given[0]["cache"] / "of-another.tfrecord"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    second = bench.run(ingest, again=True)
+    assert given[1]["cache_anew"] == given[0]["cache"] and "cache" not in given[1] and kept.exists()
+    assert [inputs["refusal"] for inputs in given] == [first.path / "audit.json", second.path / "audit.json"]
 
 
 def test_a_failed_step_publishes_nothing_and_says_why(bench: Bench) -> None:

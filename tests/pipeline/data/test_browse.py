@@ -68,6 +68,19 @@ def test_the_table_counts_what_the_masks_hold(ingested: Path) -> None:
     assert statistics_table.plot(found, spec).shape[1] == statistics_table.WIDTH
 
 
+def test_an_image_that_ingest_permits_may_be_larger_than_pillow_does(
+    ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    add = statistics.SplitStatistics.add
+    monkeypatch.setattr(
+        statistics.SplitStatistics, "add", lambda one, record: measured.append(record) or add(one, record)
+    )
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # above twice as many it raises an error; these have 6912
+    browse.browse(ingested, tmp_path, split="val", class_name="Sky", count=2)
+    assert len(measured) == 4 and Image.MAX_IMAGE_PIXELS == 3000  # those of val alone
+
+
 def test_augmented_is_what_the_training_shows(ingested: Path, camvid_raw: Path) -> None:
     """The first batch of an epoch holds just what is drawn for its examples."""
     from pipeline.data.browse_augmented import drawing

@@ -87,10 +87,12 @@ def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None
     bad.write_bytes(b"")
     config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
+    inputs["refusal"] = tmp_path / "refused.json"
     digest.remembered(raw, config.data.spec().patterns, inputs["digests"])
     with pytest.raises(DatasetError, match=r"Every one of them: (.+)$") as caught:
         ingest.run(config.only(("data", "ingest")), inputs, tmp_path)
     report = Path(str(caught.value).rsplit(": ", 1)[1])
+    assert report == inputs["refusal"]
     assert json.loads(report.read_text())["problems"][0]["file"] == f"train/{bad.name}"
 
 

@@ -194,12 +194,14 @@ CASES = {
     "split_missing": {"train": TRAIN},
     "same_image_in_two_splits": {"train": TRAIN, "val": (record("z", [[1, 1, 1, 1], [1, 1, 1, 1]], colour=10),)},
     "all_void_mask": {"train": (*TRAIN, record("d", [[V, V]], colour=3)), "val": VAL},
+    "nearly_one_colour": {"train": TRAIN, "val": (*VAL, record("d", [[0, 1, 2, 2]], colour=92))},
 }
 NAMED = {
     "class_absent_from_train": "class 'Dog' is absent from train, but present in val (2 pixels in 1 images)",
     "split_missing": "split val is missing: it holds no image, published are 1",
     "same_image_in_two_splits": "the same image in two splits: train 'a', val 'z'",
     "all_void_mask": "every pixel of the mask is void: train 'd'",
+    "nearly_one_colour": "the images of val are nearly one colour (standard deviation 1.0 of 255)",
 }
 
 
@@ -214,9 +216,11 @@ def test_an_anomaly_stops_warns_or_is_ignored_as_the_recipe_says(
     assert list((tmp_path / "error" / "out").iterdir()) == []
     capsys.readouterr()
     out = run(tmp_path / "warning", CASES[kind], **{kind: "warning"})
-    assert f"warning: {NAMED[kind]}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"warning: {NAMED[kind]}" in " ".join(shown.split()) and max(map(len, shown.splitlines())) <= 80
     written = json.loads((out / "anomalies.json").read_text())
-    assert written == [{"anomaly": kind, "severity": "warning", "message": NAMED[kind]}]
+    ids = {"same_image_in_two_splits": ["a"], "all_void_mask": ["d"]}.get(kind, [])
+    assert written == [{"anomaly": kind, "severity": "warning", "message": NAMED[kind], "ids": ids}]
     out = run(tmp_path / "ignore", CASES[kind], **{kind: "ignore"})
     assert NAMED[kind] not in capsys.readouterr().out
     assert json.loads((out / "anomalies.json").read_text()) == []
@@ -234,11 +238,25 @@ def test_a_split_without_records_is_missing() -> None:
 
 
 def test_a_split_without_any_label_is_told_in_one_line() -> None:
-    unlabelled = counted(record("a", [[V, V]], colour=5), record("b", [[V, V]], colour=6))
+    unlabelled = counted(record("a", [[V, V]], colour=5), record("b", [[V, V]], colour=60))
     (anomaly,) = anomalies.find(
         {"train": counted(*TRAIN), "val": counted(*VAL), "test": unlabelled}, SPEC, ValidateConfig()
     )
     assert anomaly.message == "split test has no labels: all 2 masks are void, nothing can be measured on it"
+
+
+def test_many_images_are_one_line_and_all_in_the_json() -> None:
+    train, val = SplitStatistics(SPEC.num_classes, images=500), SplitStatistics(SPEC.num_classes, images=500)
+    for split in (train, val):
+        split.ids = {bytes([i // 256, i % 256]): f"{i:03d}" for i in range(300)}
+        split.void_ids = [f"{i:03d}" for i in range(400)]
+    severities = ValidateConfig(nearly_one_colour="ignore")
+    shared, *void = anomalies.find({"train": train, "val": val}, SPEC, severities)
+    assert shared.message.startswith("300 images of train are in val too: '000', '001', ")
+    assert shared.message.endswith("'019' and 280 more") and len(shared.ids) == 300
+    assert [(one.message.split(": ")[0], len(one.ids)) for one in void] == [
+        ("every pixel of 400 masks is void", 400)
+    ] * 2
 
 
 def test_a_class_that_no_split_shows_is_no_anomaly() -> None:
@@ -253,8 +271,9 @@ def test_all_errors_are_told_at_once_and_warnings_too(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         run(tmp_path, splits)
     text = str(error.value)
-    assert text.startswith("4 errors in the data")
-    for part in ("'Car'", "'Dog'", "train 'a', val 'x'", "train 'b', val 'y'", "warning: every pixel", "train 'v'"):
+    assert text.startswith("3 errors in the data")
+    shared = "2 images of train are in val too: 'a' as 'x', 'b' as 'y'"
+    for part in ("'Car'", "'Dog'", shared, "warning: every pixel", "train 'v'"):
         assert part in text
     assert text.index("error: ") < text.index("warning: ")
 
