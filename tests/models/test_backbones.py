@@ -60,6 +60,14 @@ def test_a_backbone_computes_what_keras_computes(built: tuple[str, keras.Model, 
     assert ours.count_params() == network.count_params() == PARAMETERS[name]
 
 
+def test_moving_statistics_follow_within_hundreds_of_steps(built: tuple[str, keras.Model, keras.Model]) -> None:
+    """MobileNet's own momentum, 0.999, leaves a third of what they began with after 1000 steps."""
+    _, network, ours = built
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    received = {layer.name: ours.get_layer(f"{backbones.PREFIX}{layer.name}").momentum for layer in norms}
+    assert received == {layer.name: min(layer.momentum, 0.99) for layer in norms}
+
+
 def test_a_pyramid_is_named_by_stride_and_its_layers_by_their_own_names(
     built: tuple[str, keras.Model, keras.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
