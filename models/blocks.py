@@ -113,10 +113,11 @@ class Bilinear(keras.initializers.Initializer):
 
 
 class Dropout(keras.layers.Dropout):
-    """Keras's dropout, drawn anew by each replica.
+    """Keras's dropout, drawn anew by each replica; in a frozen layer, none.
 
     Keras gives the replicas of a strategy one seed: on eight GPUs with an image each, all of a batch would lose the
-    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's.
+    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's. A frozen
+    layer of Keras's goes on drawing: the stochastic depth of a frozen EfficientNet would leave out blocks at random.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras

@@ -151,8 +151,9 @@ def with_head(name: str) -> keras.Model:
     return keras.Model(images, keras.layers.Conv2D(2, 1, name="head")(features[8]))
 
 
-def test_a_frozen_backbone_neither_learns_nor_counts_statistics() -> None:
-    model = with_head("mobilenet_v2")
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_v2_b0"])
+def test_a_frozen_backbone_neither_learns_nor_counts_statistics_nor_draws(name: str) -> None:
+    model = with_head(name)
     ours = [variable.path for variable in backbones.variables(model)]
     assert ours == [v.path for v in model.trainable_variables if not v.path.startswith("head/")]
     backbones.set_trainable(model, trainable=False)
