@@ -1,5 +1,6 @@
-"""What holds for every network: sizes, precision, gradients, names, weights files."""
+"""What holds for every network: sizes, precision, first weights, gradients, names, weights files."""
 
+import math
 import re
 
 import keras
@@ -91,6 +92,31 @@ def test_a_gradient_reaches_every_trainable_weight(network: keras.Model) -> None
         if gradient is None or not np.any(gradient)
     ]
     assert network.trainable_variables and not dead
+
+
+def deviation(network: str, layer: keras.layers.Layer) -> float:
+    """What the standard deviation of a convolution's kernel is at first: He's by what an answer sees, or a source's."""
+    height, width, inputs, outputs = layer.kernel.shape
+    sees, reaches = height * width * inputs, height * width * outputs
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        sees = height * width
+    if layer.name in ("logits", "auxiliary"):
+        return math.sqrt(2 / (sees + reaches))  # Glorot's
+    if network == "fcn" and layer.name.startswith("score"):
+        return 0.01  # as `build` says
+    if network == "segformer" and layer.name != "decoder_fuse_conv":  # MiT's _init_weights
+        return 0.02 if height == 1 else math.sqrt(2 / reaches)
+    return math.sqrt(2 / sees)
+
+
+def test_kernels_begin_as_wide_as_their_sources_say(network: keras.Model) -> None:
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    own = [layer for layer in network.layers if type(layer) in kinds and not layer.name.startswith(backbones.PREFIX)]
+    assert own or network.name == "unet_backbone"  # which has transposed ones alone
+    for layer in own:
+        kernel = np.asarray(layer.kernel)
+        spread = 5 / math.sqrt(2 * kernel.size)
+        assert kernel.std() == pytest.approx(deviation(network.name, layer), rel=spread), layer.name
 
 
 def test_layer_names_are_chosen_and_the_same_every_time(network: keras.Model, mixed: keras.Model) -> None:
