@@ -26,6 +26,14 @@ def build(name: str, **options) -> keras.Model:
     return catalog.build(name, CLASSES, {**SMALL.get(name, {}), **options})
 
 
+def build_in(precision: str, name: str) -> keras.Model:
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        return build(name)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> keras.Model:
     keras.utils.set_random_seed(1)
@@ -34,12 +42,8 @@ def network(request: pytest.FixtureRequest) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def mixed(network: keras.Model) -> keras.Model:
-    """The same network, built anew under mixed precision. float16 overflows soonest; for bfloat16 see test_layers."""
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        return build(network.name)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
+    """The same network, built anew under mixed precision; float16 overflows soonest."""
+    return build_in("mixed_float16", network.name)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -133,11 +137,18 @@ def test_no_1x1_convolution_strides(network: keras.Model) -> None:
     assert not [layer.name for layer in convolutions if layer.kernel_size == (1, 1) and layer.strides != (1, 1)]
 
 
-def test_mixed_precision_gives_float32_logits(mixed: keras.Model) -> None:
-    outputs = mixed(noise(1, 37, 53, 3), training=True)
+@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
+def test_mixed_precision_gives_float32_logits_and_finite_gradients(mixed: keras.Model, precision: str) -> None:
+    model = mixed if precision == "mixed_float16" else build_in(precision, mixed.name)
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        outputs = model(noise(1, 37, 53, 3), training=True)
+        loss = mean_loss(outputs, np.random.default_rng(0).integers(0, CLASSES, (1, 37, 53)))
     for received in (auxiliary.main(outputs), *auxiliary.heads(outputs).values()):
         assert received.dtype == tf.float32 and np.isfinite(received).all()
-    assert {variable.dtype for variable in mixed.trainable_variables} == {"float32"}
+    assert {variable.dtype for variable in variables} == {"float32"}
+    pairs = zip(variables, tape.gradient(loss, variables), strict=True)
+    assert not [variable.path for variable, gradient in pairs if gradient is None or not np.isfinite(gradient).all()]
 
 
 def test_weights_come_back_from_a_file(network: keras.Model, mixed: keras.Model, tmp_path) -> None:
