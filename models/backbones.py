@@ -4,7 +4,8 @@ Each brings its own normalisation. A further backbone is one more entry in BACKB
 
 The layers of a backbone are those whose name begins with PREFIX, in any model. So it can be frozen, let learn later, or
 given a learning rate of its own: `variables(model)` are its weights, `set_trainable(model, trainable=False)` freezes
-it. A frozen layer of batch normalisation uses its moving statistics and leaves them alone, also in training.
+it. In training, too, a frozen layer of batch normalisation uses its moving statistics and leaves them alone, and a
+frozen layer of dropout (EfficientNet's stochastic depth) leaves nothing out.
 """
 
 import hashlib

@@ -112,16 +112,26 @@ class Bilinear(keras.initializers.Initializer):
         return tf.cast(np.einsum("h,w,oi->hwoi", ramp, ramp, np.eye(outputs, inputs)), dtype or tf.float32)
 
 
+def he_by_reach() -> keras.initializers.Initializer:
+    """Give N(0, 2 / n) for a kernel each of whose inputs reaches n answers (He et al. 2015, arXiv:1502.01852, eq. 14).
+
+    For a depthwise kernel [k,k,C,1] n is k * k, which is also what each answer sees. `he_normal` has a variance C times
+    too small there: Keras (3.10 to 3.15) takes all channels for the inputs of one answer.
+    """
+    return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
+
+
 class Dropout(keras.layers.Dropout):
-    """Keras's dropout, drawn anew by each replica.
+    """Keras's dropout, drawn anew by each replica; in a frozen layer, none.
 
     Keras gives the replicas of a strategy one seed: on eight GPUs with an image each, all of a batch would lose the
-    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's.
+    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's. A frozen
+    layer of Keras's goes on drawing: the stochastic depth of a frozen EfficientNet would leave out blocks at random.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
         """Leave out a share of the values in training, and scale up what stays."""
-        if not training or not self.rate:
+        if not training or not self.trainable or not self.rate:
             return inputs
         context = tf.distribute.get_replica_context()
         replica = tf.cast(context.replica_id_in_sync_group, tf.int64) if context else tf.zeros([], tf.int64)

@@ -90,7 +90,7 @@ class _Layers:
             padding="same",
             dilation_rate=rate,
             use_bias=False,
-            depthwise_initializer="he_normal",
+            depthwise_initializer=blocks.he_by_reach(),
             name=f"{name}_depthwise",
         )(x)
         return self.conv1x1(x, name)

@@ -175,7 +175,7 @@ def _fuse_in_sequence(
     while at > stride:
         at //= 2
         finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
-        x = keras.layers.Add(name=f"fuse{at}")([decoder.enlarge(x, 2, name=f"upscore2_to{at}"), finer])
+        x = keras.layers.Add(name=f"fuse{at}", dtype="float32")([decoder.enlarge(x, 2, name=f"upscore2_to{at}"), finer])
     return x
 
 
@@ -188,4 +188,4 @@ def _fuse_in_parallel(
     for at in (at for at in (16, 8) if at >= stride):
         finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
         scores.append(finer if at == stride else decoder.enlarge(finer, at // stride, name=f"upscore{at}_to{stride}"))
-    return keras.layers.Add(name="fuse")(scores)
+    return keras.layers.Add(name="fuse", dtype="float32")(scores)

@@ -3,7 +3,8 @@
 Xie, Wang, Yu, Anandkumar, Alvarez, Luo, NeurIPS 2021, arXiv:2105.15203. With Cityscapes' 19 classes it has
 3,719,027 trainable weights (3.7M), with ADE20K's 150 it has 3,752,694: the number of the weights that the authors
 publish (nvidia/segformer-b0-finetuned-ade-512-512 on Hugging Face). The paper's table 1 says 3.4M in the encoder and
-0.4M in the decoder, and 8.4 G multiply-adds at 512x512.
+0.4M in the decoder, and 8.4 G multiply-adds at 512x512. The encoder's kernels begin as its authors' do
+(NVlabs/SegFormer, mix_transformer.py): linear layers at N(0, 0.02), the others by blocks.he_by_reach.
 """
 
 from typing import Any
@@ -95,7 +96,7 @@ class Attention(keras.layers.Layer):
 def _embed(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, name: str) -> keras.KerasTensor:
     """Embed overlapping patches; padded on all sides as published, not as `same` would."""
     x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
-    x = keras.layers.Conv2D(channels, kernel, strides=strides, kernel_initializer="he_normal", name=f"{name}_conv")(x)
+    x = _convolve(x, channels, kernel, strides, name=f"{name}_conv")
     return _norm(x, f"{name}_norm")
 
 
@@ -105,14 +106,15 @@ def _block(
     """Efficient self-attention, then Mix-FFN, each beside a shortcut."""
     y = small = _norm(x, f"{name}_attention_norm")
     if reduction > 1:
-        small = keras.layers.Conv2D(channels, reduction, strides=reduction, name=f"{name}_reduce_conv")(y)
+        small = _convolve(y, channels, reduction, reduction, name=f"{name}_reduce_conv")
         small = _norm(small, f"{name}_reduce_norm")
     query = _linear(y, channels, f"{name}_query")
     key, value = (_linear(small, channels, f"{name}_{part}") for part in ("key", "value"))
     y = Attention(heads, name=f"{name}_attention")(query, key, value)
     x = _add(x, _linear(y, channels, f"{name}_project"), rate, f"{name}_attention")
     y = _linear(_norm(x, f"{name}_ffn_norm"), EXPANSION * channels, f"{name}_ffn_expand")
-    y = keras.layers.DepthwiseConv2D(3, padding="same", depthwise_initializer="he_normal", name=f"{name}_ffn_mix")(y)
+    initial = blocks.he_by_reach()
+    y = keras.layers.DepthwiseConv2D(3, padding="same", depthwise_initializer=initial, name=f"{name}_ffn_mix")(y)
     y = keras.layers.Activation("gelu", name=f"{name}_ffn_gelu")(y)
     return _add(x, _linear(y, channels, f"{name}_ffn_shrink"), rate, f"{name}_ffn")
 
@@ -135,9 +137,13 @@ def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, sy
     return blocks.Dropout(dropout, name="decoder_dropout")(x)
 
 
+def _convolve(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, name: str) -> keras.KerasTensor:
+    return keras.layers.Conv2D(channels, kernel, strides=strides, kernel_initializer=blocks.he_by_reach(), name=name)(x)
+
+
 def _linear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
     """Apply a linear layer at every pixel: as a 1x1 convolution, which needs no reshaping."""
-    initial = keras.initializers.TruncatedNormal(stddev=0.02)
+    initial = keras.initializers.RandomNormal(stddev=0.02)  # published as truncated, at +-2: a hundred deviations
     return keras.layers.Conv2D(channels, 1, kernel_initializer=initial, name=name)(x)
 
 

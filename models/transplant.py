@@ -1,8 +1,8 @@
 """Rebuild a network of keras.applications on top of a tensor, as a part of a larger model.
 
 What it computes stays, and so do its weights. What changes: names, which are the same in every process and carry a
-prefix; batch normalisation and dropout, which are those of blocks; strides, which may give way to dilation; and 1x1
-convolutions that stride, whose gradient TensorFlow 2.21 gets wrong on a CPU.
+prefix; batch normalisation and dropout, which are those of blocks; MOMENTUM; strides, which may give way to dilation;
+and 1x1 convolutions that stride, whose gradient TensorFlow 2.21 gets wrong on a CPU.
 """
 
 import math
@@ -18,6 +18,10 @@ from models import blocks
 
 SIDE = 224
 """Height and width at which a network is looked at: a multiple of 32, and what ImageNet weights were made for."""
+
+MOMENTUM = 0.99
+"""Of moving statistics, at most. MobileNets have 0.999, for ImageNet's hundred thousands of steps: after the 1000 of a
+small training a third of what is answered with would still be what it began with."""
 
 UNNAMED: Mapping[type[keras.layers.Layer], tuple[str, str]] = MappingProxyType(
     {
@@ -100,7 +104,8 @@ def _name(layer: keras.layers.Layer, before: str) -> str:
 def _rebuild(layer: keras.layers.Layer, name: str, *, output_stride: int, synchronized: bool) -> keras.layers.Layer:
     config, kind = {**layer.get_config(), "name": name}, type(layer)
     if kind is keras.layers.BatchNormalization:
-        return blocks.BatchNorm.from_config(config | {"synchronized": synchronized})
+        momentum = min(config["momentum"], MOMENTUM)
+        return blocks.BatchNorm.from_config(config | {"synchronized": synchronized, "momentum": momentum})
     if kind is keras.layers.Dropout:
         kind = blocks.Dropout
     if hasattr(layer, "strides"):

@@ -16,7 +16,7 @@ SMALLEST = 1e-6
 
 def cross_entropy(logits: tf.Tensor, target: Target) -> Sums:
     """Softmax cross-entropy."""
-    return _mean(_cross_entropies(logits, target), target.pixel_weights)
+    return _mean(_cross_entropies(logits, target.soft), target.pixel_weights)
 
 
 def focal(logits: tf.Tensor, target: Target, *, gamma: NotNegative = 2.0) -> Sums:
@@ -38,14 +38,16 @@ def ohem(logits: tf.Tensor, target: Target, *, threshold: Fraction = 0.9, min_sh
     Args:
         logits: Float [B,H,W,C].
         target: See Target.
-        threshold: A pixel is hard if its true class is given less than this probability. The default is HRNet's.
+        threshold: A pixel is hard if its true class is given less than this probability, whatever the label smoothing:
+            a smoothed loss is never small. The default is HRNet's.
         min_share: At least this share of each image's pixels that count is taken, the hardest first. The published code
             sets the minimum for a whole batch, which depends on how the batch is shared out over devices.
     """
-    losses = _cross_entropies(logits, target)
+    losses = _cross_entropies(logits, target.soft)
+    hardness = losses if target.soft is target.truth else _cross_entropies(logits, target.truth)
     weights = target.pixel_weights
-    # Ranked below every pixel that counts, whose loss is at least 0.
-    ranked = tf.where(weights > 0, tf.stop_gradient(losses), -1.0)
+    # Ranked below every pixel that counts, which is at least 0 hard.
+    ranked = tf.where(weights > 0, tf.stop_gradient(hardness), -1.0)
     batch, pixels = tf.shape(losses)[0], tf.shape(losses)[1] * tf.shape(losses)[2]
     counted = tf.reduce_sum(tf.cast(weights > 0, tf.float32), axis=[1, 2])
     wanted = tf.cast(tf.math.ceil(min_share * counted), tf.int32)
@@ -73,16 +75,19 @@ def boundary(logits: tf.Tensor, target: Target, *, radius: Positive = 3) -> Sums
     highest_and_lowest = tf.stack([tf.where(counts, labels, -IGNORE), tf.where(counts, -labels, -IGNORE)], axis=-1)
     pooled = tf.nn.max_pool2d(highest_and_lowest, 2 * radius + 1, strides=1, padding="SAME")
     near = tf.reduce_sum(pooled, axis=-1) > 0  # the highest label around is not the lowest
-    return _mean(_cross_entropies(logits, target), tf.where(near, target.pixel_weights, 0.0))
+    return _mean(_cross_entropies(logits, target.soft), tf.where(near, target.pixel_weights, 0.0))
 
 
-def _cross_entropies(logits: tf.Tensor, target: Target) -> tf.Tensor:
-    """float32 [B,H,W], 0 where a pixel does not count. On a CPU twice as fast as TensorFlow's sparse kernel."""
+def _cross_entropies(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """From a target's `truth` or `soft`: float32 [B,H,W], 0 where a pixel does not count.
+
+    On a CPU twice as fast as TensorFlow's sparse kernel.
+    """
     logits = tf.cast(logits, tf.float32)
     below_top = logits - tf.stop_gradient(tf.reduce_max(logits, axis=-1, keepdims=True))
     log_sum = tf.math.log(tf.reduce_sum(tf.exp(below_top), axis=-1))
-    counted = tf.reduce_sum(target.truth, axis=-1)
-    return counted * log_sum - tf.reduce_sum(below_top * target.soft, axis=-1)
+    counted = tf.reduce_sum(truth, axis=-1)
+    return counted * log_sum - tf.reduce_sum(below_top * truth, axis=-1)
 
 
 def _mean(losses: tf.Tensor, weights: tf.Tensor) -> Sums:

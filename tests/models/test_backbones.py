@@ -60,6 +60,14 @@ def test_a_backbone_computes_what_keras_computes(built: tuple[str, keras.Model, 
     assert ours.count_params() == network.count_params() == PARAMETERS[name]
 
 
+def test_moving_statistics_follow_within_hundreds_of_steps(built: tuple[str, keras.Model, keras.Model]) -> None:
+    """MobileNet's own momentum, 0.999, leaves a third of what they began with after 1000 steps."""
+    _, network, ours = built
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    received = {layer.name: ours.get_layer(f"{backbones.PREFIX}{layer.name}").momentum for layer in norms}
+    assert received == {layer.name: min(layer.momentum, 0.99) for layer in norms}
+
+
 def test_a_pyramid_is_named_by_stride_and_its_layers_by_their_own_names(
     built: tuple[str, keras.Model, keras.Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,8 +151,9 @@ def with_head(name: str) -> keras.Model:
     return keras.Model(images, keras.layers.Conv2D(2, 1, name="head")(features[8]))
 
 
-def test_a_frozen_backbone_neither_learns_nor_counts_statistics() -> None:
-    model = with_head("mobilenet_v2")
+@pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_v2_b0"])
+def test_a_frozen_backbone_neither_learns_nor_counts_statistics_nor_draws(name: str) -> None:
+    model = with_head(name)
     ours = [variable.path for variable in backbones.variables(model)]
     assert ours == [v.path for v in model.trainable_variables if not v.path.startswith("head/")]
     backbones.set_trainable(model, trainable=False)

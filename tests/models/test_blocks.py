@@ -81,3 +81,14 @@ def test_dropout_on_one_device_is_that_of_keras(noise_shape: tuple[int | None, .
     for _ in range(2):
         np.testing.assert_array_equal(ours(images, training=True), theirs(images, training=True))
     np.testing.assert_array_equal(ours(images), images)
+
+
+def test_frozen_dropout_leaves_nothing_out_until_it_may_learn() -> None:
+    images = tf.ones([1, 8, 8, 16])
+    layer = blocks.Dropout(0.5, seed=7)
+    layer.trainable = False
+    state = np.array(layer.seed_generator.state)
+    np.testing.assert_array_equal(tf.function(layer)(images, training=True), images)
+    np.testing.assert_array_equal(layer.seed_generator.state, state)
+    layer.trainable = True
+    assert 0.3 < np.mean(tf.function(layer)(images, training=True) == 0) < 0.7

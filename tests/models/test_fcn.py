@@ -113,6 +113,17 @@ def test_the_last_enlargement_stays_bilinear_as_published() -> None:
     assert model.get_layer("upscore2_to16").trainable_variables
 
 
+@pytest.mark.parametrize("fusion", ["sequential", "parallel"])
+def test_scores_are_added_in_float32_under_mixed_precision(fusion: str) -> None:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model = catalog.build("fcn", 2, {"head_width": 4, "fusion": fusion})
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    sums = [layer for layer in model.layers if isinstance(layer, keras.layers.Add)]
+    assert sums and {(layer.compute_dtype, layer.output.dtype) for layer in sums} == {("float32", "float32")}
+
+
 def test_scores_begin_small_and_carry_the_penalty_of_tensorflow_1() -> None:
     keras.utils.set_random_seed(0)
     model = catalog.build("fcn", 2, {"head_width": 512, "upscore": "double", "l2": 1e-4})

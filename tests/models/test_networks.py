@@ -1,5 +1,7 @@
-"""What holds for every network: sizes, precision, gradients, names, weights files."""
+"""What holds for every network: sizes, precision, first weights, gradients, names, weights files."""
 
+import itertools
+import math
 import re
 
 import keras
@@ -25,6 +27,14 @@ def build(name: str, **options) -> keras.Model:
     return catalog.build(name, CLASSES, {**SMALL.get(name, {}), **options})
 
 
+def build_in(precision: str, name: str) -> keras.Model:
+    keras.mixed_precision.set_global_policy(precision)
+    try:
+        return build(name)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
 @pytest.fixture(scope="module", params=NETWORKS)
 def network(request: pytest.FixtureRequest) -> keras.Model:
     keras.utils.set_random_seed(1)
@@ -33,12 +43,8 @@ def network(request: pytest.FixtureRequest) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def mixed(network: keras.Model) -> keras.Model:
-    """The same network, built anew under mixed precision. float16 overflows soonest; for bfloat16 see test_layers."""
-    keras.mixed_precision.set_global_policy("mixed_float16")
-    try:
-        return build(network.name)
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
+    """The same network, built anew under mixed precision; float16 overflows soonest."""
+    return build_in("mixed_float16", network.name)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -73,10 +79,17 @@ def test_the_catalogue_knows_from_the_source_whether_it_has_a_backbone(network: 
 
 
 def test_padding_moves_no_pixel(network: keras.Model) -> None:
-    """A size with padding sees what the whole sees, but for the effect of the border."""
-    flat = np.full((1, 160, 160, 3), 90, np.uint8)
-    whole, cut = segmenter.logits(network, flat), segmenter.logits(network, flat[:, :150, :150])
-    np.testing.assert_allclose(whole[:, :8, :8], cut[:, :8, :8], rtol=0.2, atol=0.2 * np.abs(whole).max())
+    """Of an image cut to a size with padding, each pixel is answered as in the whole, and not as one beside it."""
+    image = noise(1, 20, 20, 3).repeat(8, 1).repeat(8, 2)
+    whole, cut = (np.asarray(segmenter.logits(network, image[:, :side, :side]))[0] for side in (160, 130))
+    here = cut[24:88, 24:88]
+    alike = {}
+    for down, right in itertools.product(range(-24, 25, 4), repeat=2):
+        beside = whole[24 + down : 88 + down, 24 + right : 88 + right]
+        both = (part - part.mean(axis=(0, 1)) for part in (here, beside))
+        one, other = (part / np.linalg.norm(part) for part in both)
+        alike[down, right] = float((one * other).sum())
+    assert max(alike, key=alike.__getitem__) == (0, 0), sorted(alike.items(), key=lambda item: -item[1])[:3]
 
 
 def test_a_gradient_reaches_every_trainable_weight(network: keras.Model) -> None:
@@ -93,6 +106,31 @@ def test_a_gradient_reaches_every_trainable_weight(network: keras.Model) -> None
     assert network.trainable_variables and not dead
 
 
+def deviation(network: str, layer: keras.layers.Layer) -> float:
+    """What the standard deviation of a convolution's kernel is at first: He's by what an answer sees, or a source's."""
+    height, width, inputs, outputs = layer.kernel.shape
+    sees, reaches = height * width * inputs, height * width * outputs
+    if isinstance(layer, keras.layers.DepthwiseConv2D):
+        sees = height * width
+    if layer.name in ("logits", "auxiliary"):
+        return math.sqrt(2 / (sees + reaches))  # Glorot's
+    if network == "fcn" and layer.name.startswith("score"):
+        return 0.01  # as `build` says
+    if network == "segformer" and layer.name != "decoder_fuse_conv":  # MiT's _init_weights
+        return 0.02 if height == 1 else math.sqrt(2 / reaches)
+    return math.sqrt(2 / sees)
+
+
+def test_kernels_begin_as_wide_as_their_sources_say(network: keras.Model) -> None:
+    kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+    own = [layer for layer in network.layers if type(layer) in kinds and not layer.name.startswith(backbones.PREFIX)]
+    assert own or network.name == "unet_backbone"  # which has transposed ones alone
+    for layer in own:
+        kernel = np.asarray(layer.kernel)
+        spread = 5 / math.sqrt(2 * kernel.size)
+        assert kernel.std() == pytest.approx(deviation(network.name, layer), rel=spread), layer.name
+
+
 def test_layer_names_are_chosen_and_the_same_every_time(network: keras.Model, mixed: keras.Model) -> None:
     assert [layer.name for layer in network.layers] == [layer.name for layer in mixed.layers]
     by_accident = re.compile(r"^(conv2d|batch_normalization|add|re_lu|\w+_dropout2d|\w+_pooling2d|input_layer)(_\d+)?$")
@@ -107,11 +145,18 @@ def test_no_1x1_convolution_strides(network: keras.Model) -> None:
     assert not [layer.name for layer in convolutions if layer.kernel_size == (1, 1) and layer.strides != (1, 1)]
 
 
-def test_mixed_precision_gives_float32_logits(mixed: keras.Model) -> None:
-    outputs = mixed(noise(1, 37, 53, 3), training=True)
+@pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
+def test_mixed_precision_gives_float32_logits_and_finite_gradients(mixed: keras.Model, precision: str) -> None:
+    model = mixed if precision == "mixed_float16" else build_in(precision, mixed.name)
+    variables = model.trainable_variables
+    with tf.GradientTape() as tape:
+        outputs = model(noise(1, 37, 53, 3), training=True)
+        loss = mean_loss(outputs, np.random.default_rng(0).integers(0, CLASSES, (1, 37, 53)))
     for received in (auxiliary.main(outputs), *auxiliary.heads(outputs).values()):
         assert received.dtype == tf.float32 and np.isfinite(received).all()
-    assert {variable.dtype for variable in mixed.trainable_variables} == {"float32"}
+    assert {variable.dtype for variable in variables} == {"float32"}
+    pairs = zip(variables, tape.gradient(loss, variables), strict=True)
+    assert not [variable.path for variable, gradient in pairs if gradient is None or not np.isfinite(gradient).all()]
 
 
 def test_weights_come_back_from_a_file(network: keras.Model, mixed: keras.Model, tmp_path) -> None:

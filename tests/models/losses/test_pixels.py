@@ -33,13 +33,13 @@ def reference(kind: str, logits, labels, weights, class_weights, smoothing: floa
             log_p = scores - scores.max() - math.log(np.exp(scores - scores.max()).sum())
             factor = (1 - np.exp(log_p)) ** options["gamma"] if kind == "focal" else 1
             loss = -(soft_truth(label, smoothing) * factor * log_p).sum()
-            found.append((loss, weights[image, y, x] * class_weights[label]))
+            found.append((log_p[label], loss, weights[image, y, x] * class_weights[label]))
         if kind == "ohem":
-            found.sort(reverse=True)
-            hard = sum(loss >= -math.log(options["threshold"]) for loss, _ in found)
+            found.sort()
+            hard = sum(log_truth <= math.log(options["threshold"]) for log_truth, *_ in found)
             found = found[: max(hard, math.ceil(options["min_share"] * len(found)))]
-        total += sum(loss * weight for loss, weight in found)
-        weight_sum += sum(weight for _, weight in found)
+        total += sum(loss * weight for _, loss, weight in found)
+        weight_sum += sum(weight for *_, weight in found)
     return total, weight_sum
 
 
@@ -90,10 +90,12 @@ def test_focal_without_gamma_is_cross_entropy_and_cheaper_with_more() -> None:
     assert totals[0] > totals[1] > totals[2]
 
 
-def test_ohem_leaves_out_what_is_right_already() -> None:
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_ohem_leaves_out_what_is_right_already(smoothing: float) -> None:
+    """Smoothed, no pixel's loss falls below the entropy of its target; what is hard is told by its true class."""
     logits = np.zeros((1, 2, 2, CLASSES), np.float32)
     logits[0, 0, :, 0] = 9
-    made = target.make(tf.zeros([1, 2, 2], tf.int32), CLASSES)
+    made = target.make(tf.zeros([1, 2, 2], tf.int32), CLASSES, label_smoothing=smoothing)
     total, weight = pixels.ohem(tf.constant(logits), made, threshold=0.9, min_share=0.1)
     assert weight == 2 and float(total / weight) == pytest.approx(math.log(CLASSES), rel=1e-5)
 
