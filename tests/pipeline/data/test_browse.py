@@ -68,6 +68,7 @@ def test_the_table_counts_what_the_masks_hold(ingested: Path) -> None:
     assert statistics_table.plot(found, spec).shape[1] == statistics_table.WIDTH
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # of the letters of a caption
 def test_an_image_that_ingest_permits_may_be_larger_than_pillow_does(
     ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
