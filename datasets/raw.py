@@ -55,9 +55,10 @@ class RawFolder:
         return name in self._members or name in self._folders or os.path.lexists(self.path / name)
 
     def folders(self, parent: str = "") -> list[str]:
-        """Names of the folders in the folder `parent`, sorted; hidden ones are left out."""
+        """Names of the folders in the folder `parent`, sorted; hidden ones and workspaces are left out."""
         place = self.path / parent
-        found = {path.name for path in place.iterdir() if path.is_dir()} if place.is_dir() else set()
+        there = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
+        found = {path.name for path in there if not is_workspace(path)}
         start = f"{parent}/" if parent else ""
         found |= {
             name[len(start) :] for name in self._folders if name.startswith(start) and "/" not in name[len(start) :]

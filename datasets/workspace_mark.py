@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 STORE = "store.sqlite"
-"""The file by which a workspace is known: each has it before anything else is made."""
+"""The file by which a workspace is known: each has it before raw files are looked at."""
 
 
 def is_workspace(folder: str | os.PathLike[str]) -> bool:

@@ -27,8 +27,8 @@ def explain(error: BaseException, where: Path) -> BaseException:
             f"The disk is full: {free / 1e6:.0f} MB free at {where.resolve()}. What is finished is kept. "
             "Make room, then give the same command again."
         )
-    if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError):
-        return UserError(f"{error.strerror}: {error.filename}")
+    if isinstance(error, PermissionError | NotADirectoryError) or _is_in_the_way(error, where):
+        return UserError(f"{error.strerror}: {error.filename}")  # type: ignore[attr-defined]
     if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
         return UserError(
             f"The store of {where.resolve()} is damaged. Move store.sqlite away and give the same command again: "
@@ -37,3 +37,10 @@ def explain(error: BaseException, where: Path) -> BaseException:
     if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
         return UserError(f"The store of {where.resolve()} cannot be written. Name another workspace: --workspace DIR.")
     return error
+
+
+def _is_in_the_way(error: BaseException, where: Path) -> bool:
+    """Whether a file or a folder is where a user wants the other written; within a workspace it would be our fault."""
+    if not isinstance(error, IsADirectoryError | FileExistsError) or not error.filename:
+        return False
+    return not Path(error.filename).absolute().is_relative_to(where.absolute())

@@ -25,7 +25,7 @@ class Loader(yaml.SafeLoader):
         """Raise YAMLError for a value that its tag cannot hold, such as `!!int x` and 0b_, as for any other mistake."""
         try:
             return super().construct_object(node, deep=deep)
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise yaml.constructor.ConstructorError(None, None, f"no such value: {error}", node.start_mark) from None
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:

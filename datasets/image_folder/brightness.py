@@ -41,8 +41,8 @@ def guess(raw: RawFolder, names: Sequence[str]) -> tuple[tuple[float, float] | N
 
 def _extrema(content: bytes) -> list[tuple[float, float]]:
     """Give the least and the greatest value of an image; of one of 8 bits nothing. Raises BadFileError."""
-    check_pixels(content, MAX_PIXELS)
-    with no_limit_of_pillow():
+    with no_limit_of_pillow():  # for both: an image that Pillow will not look at would pass as none
+        check_pixels(content, MAX_PIXELS)
         pixels = files.deep_pixels(content)
     if pixels is None or not (finite := pixels[np.isfinite(pixels)]).size:
         return []

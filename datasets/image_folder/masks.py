@@ -51,13 +51,14 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
     chosen = [names[index * len(names) // number] for index in range(number)]
     contents: list[tuple[str, bytes]] = []
     bad = []
-    for name in chosen:
-        try:
-            content = raw.read(name)
-            check_pixels(content, MAX_PIXELS)
-            contents.append((name, content))
-        except BadFileError as error:
-            bad.append(f"{name}: {error}")
+    with no_limit_of_pillow():  # else an image that Pillow will not look at would pass as none
+        for name in chosen:
+            try:
+                content = raw.read(name)
+                check_pixels(content, MAX_PIXELS)
+                contents.append((name, content))
+            except BadFileError as error:
+                bad.append(f"{name}: {error}")
     if not contents:
         raise DatasetError("\n".join([f"In {raw.path}: no mask can be read.", *bad]))
     if chosen[0].lower().endswith(".mat"):

@@ -85,9 +85,15 @@ class Look:
         self._path, self._facts, self._since = path, Facts(), time.monotonic()
 
     def __call__(self) -> Facts:
-        """Give the newest facts; {} where there are none yet."""
+        """Give the newest facts; {} where there are none yet.
+
+        Raises:
+            PermissionError: They may not be read.
+        """
         try:
             facts = json.loads(self._path.read_text(encoding="utf-8"))
+        except PermissionError:
+            raise  # no fault that passes: another user's process wrote it
         except (OSError, ValueError):  # a stale handle of a network file system; or it is just being written
             return self._facts
         if (facts["name"], facts["beat"]) != (self._facts.get("name"), self._facts.get("beat")):

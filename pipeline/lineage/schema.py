@@ -53,8 +53,12 @@ CREATE VIEW attributions AS
 """
 """An artifact is live, or removed (by `segline gc`): what is known of it stays. `properties` are JSON: its figures."""
 
-SPANS = "ALTER TABLE attempts ADD COLUMN until TEXT;"
-"""Last step of an attempt by `segline backfill`; NULL: it did all of them."""
+SPANS = """
+ALTER TABLE attempts ADD COLUMN until TEXT;
+UPDATE attempts SET until = 'evaluate'
+    WHERE run IS NOT NULL AND run NOT IN (SELECT run FROM executions WHERE step = 'export');
+"""
+"""`until` is the last step of an attempt by `segline backfill`, at first always evaluate; NULL: it did all of them."""
 
 MIGRATIONS = (BEGINNING, SCHEDULES, LIVES, SPANS)
 """What brings a store from each version to the next, from an empty file on."""

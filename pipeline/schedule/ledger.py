@@ -1,7 +1,8 @@
 """What a schedule did, in the store: the truth for every engine that calls `segline run-due`.
 
 An attempt is one try at one slot. States: running, done, unchanged, failed, refused, interrupted, killed (the process
-ended without a word), missed (passed over by `catch_up`), skipped (another process held the schedule's lock).
+ended without a word), missed (passed over by `catch_up`), skipped (another process held the schedule's lock, or the
+clock was far ahead).
 """
 
 import json
@@ -53,6 +54,16 @@ class Ledger:
     def settle(self, moment: float) -> None:
         """Note that every slot up to `moment` is done with."""
         self._store.rows("UPDATE schedules SET settled = ? WHERE name = ?", moment, self.name)
+
+    def forgive(self, now: float) -> None:
+        """Settle up to now what was settled by a clock that was far ahead: slots that are to come run when they do."""
+        self.settle(now)
+        self._store.rows(
+            "UPDATE attempts SET state = 'skipped', reason = state || ' while the clock was far ahead' "
+            "WHERE schedule = ? AND slot > ? AND state NOT IN ('skipped', 'missed')",
+            self.name,
+            now,
+        )
 
     def mark_killed(self, now: float) -> None:
         """Record as killed what no process can be working on, since the caller holds the schedule's lock."""

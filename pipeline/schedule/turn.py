@@ -131,7 +131,7 @@ class Turn:
         settled = self.ledger.open(self.schedule, now)
         if settled - now > CLOCK_WENT_BACK:
             print(f"the clock went back from {self._told(settled)}: the schedule goes on from {self._told(now)}")
-            self.ledger.settle(now)
+            self.ledger.forgive(now)
             return now
         return settled
 

@@ -64,10 +64,16 @@ class Checkpoints:
 
         Raises:
             UserError: It is damaged. `latest` then passes over the checkpoints that name it.
+            Unreachable: As of `latest`.
         """
         try:
             return _read(self.folder / name).arrays
         except Exception as error:  # whatever zipfile and NumPy make of damaged bytes
+            if _of_the_machine(error):
+                raise Unreachable(
+                    f"The best weights, {self.folder / name}, cannot be read: {error}. Nothing is changed: the same "
+                    "command goes on once they can be."
+                ) from error
             raise UserError(
                 f"{self.folder / name} holds the best weights and cannot be read any more: {error}. The same command "
                 "goes on from an older checkpoint."

@@ -118,6 +118,7 @@ def test_a_workspace_in_the_folder_is_no_data(tmp_path: Path) -> None:
     on_disk(tmp_path, "a.png", "workspace/store.sqlite", "workspace/artifacts/evaluate/1/overlays/b.png", "more/c.png")
     assert RawFolder(tmp_path).files("**/*") == ["a.png", "more/c.png"]
     assert RawFolder(tmp_path).files("*/*") == ["more/c.png"]
+    assert RawFolder(tmp_path).folders() == ["more"] and RawFolder(tmp_path).folder_with("artifacts") is None
     assert RawFolder(tmp_path / "workspace").files("**/*.png") == ["artifacts/evaluate/1/overlays/b.png"]
 
 

@@ -36,6 +36,7 @@ def test_values(text, expected):
         ("a: {<<: 3}", "expected a mapping"),
         ("!!timestamp 2026-02-30", "day is out of range"),
         ("!!int x", "no such value"),
+        ("!!timestamp x", "no such value"),
         ("0b_", "no such value"),
         ("[1", "flow sequence"),
     ],

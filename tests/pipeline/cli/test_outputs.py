@@ -1,6 +1,7 @@
 """What cannot be written is told before the work."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,3 +35,9 @@ def test_a_file_in_the_place_of_the_folder(
 def test_what_is_in_the_way_is_said_by_name(kind: type[OSError], tmp_path: Path) -> None:
     told = explain(kind(1, "In the way", "there.json"), tmp_path)
     assert isinstance(told, UserError) and str(told) == "In the way: there.json"
+
+
+@pytest.mark.parametrize("arguments", [("a folder is there already",), (1, "File exists", "{workspace}/artifacts")])
+def test_what_segline_itself_runs_into_is_a_fault(arguments: tuple[Any, ...], tmp_path: Path) -> None:
+    error = FileExistsError(*(str(part).format(workspace=tmp_path) for part in arguments))
+    assert explain(error, tmp_path) is error

@@ -168,6 +168,17 @@ def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_lo
         pytest.fail("what can never be written is told at once")
 
 
+def test_facts_that_may_not_be_read_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where two workers are two users: else a worker would wait for ten minutes, and be told that nobody lives."""
+
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    with pytest.raises(PermissionError):
+        Look(tmp_path / "a.json")()
+
+
 def test_a_child_that_beats_no_more_is_ended() -> None:
     import os
 

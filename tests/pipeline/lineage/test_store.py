@@ -117,6 +117,21 @@ def test_a_store_of_an_older_segline_keeps_what_it_knows(tmp_path: Path) -> None
     assert {row["context"] for row in store.rows("SELECT * FROM attributions WHERE artifact = 1")} == {"mine", "old"}
 
 
+def test_slots_that_an_older_segline_backfilled_are_known_as_evaluated_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite"
+    with sqlite3.connect(path) as database:
+        for migration in MIGRATIONS[:3]:
+            database.executescript(migration)
+        for number, (run, step) in enumerate((("evaluated", "evaluate"), ("whole", "export"))):
+            facts = "'done', 'why', 'k', '{}', NULL, 1.0, 2.0"
+            database.execute(f"INSERT INTO executions VALUES ({number}, '{run}', '{step}', {facts})")
+            columns = "schedule, slot, state, reason, run, host, started"
+            database.execute(f"INSERT INTO attempts ({columns}) VALUES ('m', 1.0, 'done', '', '{run}', 'host', 1.0)")
+        database.execute("PRAGMA user_version = 3")
+    found = Store(path).rows("SELECT run, until FROM attempts ORDER BY id")
+    assert found == [{"run": "evaluated", "until": "evaluate"}, {"run": "whole", "until": None}]
+
+
 def test_what_was_removed_and_is_made_again_is_live(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     store.begin_run("run", "recipe", "", "", "running")

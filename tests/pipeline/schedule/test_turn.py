@@ -221,6 +221,10 @@ def test_a_clock_set_back_a_little_repeats_nothing_and_one_that_was_far_ahead_is
     bench.now = FIRST + DAY
     bench.turn().run_due()
     assert [slot for slot, _ in bench.ran] == [FIRST, FIRST + 400 * DAY, FIRST + DAY]
+    bench.now = FIRST + 400 * DAY
+    assert bench.turn().foresee()[-1] == "due       2027-08-10 02:30 UTC"
+    bench.turn().run_due()
+    assert bench.ran[-1][0] == FIRST + 400 * DAY and len(bench.ran) == 4, "it runs when it really comes"
 
 
 def test_foreseeing_says_what_is_due_and_records_nothing(tmp_path: Path) -> None:

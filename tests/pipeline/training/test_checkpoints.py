@@ -136,6 +136,9 @@ def test_a_disk_that_does_not_answer_costs_no_checkpoint(
         patched.setattr(np, "load", stale)
         with pytest.raises(Unreachable, match=r"step-000000002\.npz.*Stale file handle.*goes on from there once"):
             checkpoints.latest()
+        if kind == "best":
+            with pytest.raises(Unreachable, match=r"best-000000002\.npz, cannot be read.*Stale file handle"):
+                checkpoints.best("best-000000002.npz")
     assert files(checkpoints) == before
     found = checkpoints.latest()
     assert found and found.state["best"]["file"] == "best-000000002.npz"
