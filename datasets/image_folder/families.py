@@ -29,8 +29,8 @@ _SAYS_SPLIT = re.compile(rf"(?:.*[-_ ])?(?i:{_WORD})(?![a-z])")
 _IMAGES = re.compile(r"images?|imgs?|photos?|pictures|jpegimages|image_2|rgb|leftimg8bit|data|input|inputs")
 _VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.IGNORECASE)
 
-SAME = 0.9
-"""Two folders hold the same images in two versions where so much of the larger one's names are the other's, too."""
+EXTRA = 0.1
+"""So much of a folder, or one image, may be missing in another that holds the same images in another version."""
 
 MANY = 10
 """Of more folders two may well have the same names by chance, as of scenes with frames from 000 on."""
@@ -159,7 +159,8 @@ def _are_versions(images: Mapping[str, set]) -> bool:
 
 
 def _are_same(names: set, others: set) -> bool:
-    return len(names & others) >= SAME * max(len(names), len(others))
+    shared, longer = len(names & others), max(len(names), len(others))
+    return shared == longer or (shared > 1 and longer - shared <= max(1, EXTRA * longer))
 
 
 def _joined(parts: tuple[str, ...], groups: Mapping[tuple[str, ...], set[str]]) -> tuple[str, str]:

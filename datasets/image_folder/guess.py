@@ -112,9 +112,9 @@ def _said_of_names(found: names.Match, unlabelled: Mapping[str, int], splits: Ma
     groups = sorted(filter(None, found.groups))
     if groups:
         yield f"{{group}} stands for {len(groups)} folders: {_some(groups)}"
-    if found.left_out - found.strays:
+    if found.strays and found.left_out - found.strays:
         strays = _some(sorted(found.strays))
-        yield f"of the folders alike only the largest is used, as {strays} hold no pairs; move these away for the rest"
+        yield f"of the folders alike only the largest is used, as nothing pairs in {strays}; move that away to use all"
     if found.unpaired:
         whom = "those that a list names" if "lists" in splits else "them"
         alone = f"{found.unpaired} image{'s have' if found.unpaired > 1 else ' has'} none"

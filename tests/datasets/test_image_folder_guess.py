@@ -78,6 +78,12 @@ def test_scales_and_releases_of_the_same_images_are_no_groups(first: str, second
     assert f"3 images lie in folders that are not used: {second}/images (3)" in said
 
 
+def test_one_image_more_makes_no_other_group(tmp_path: Path) -> None:
+    pairs(tmp_path, "clean/{kind}/{i}.png", number=4)
+    pairs(tmp_path, "raw/{kind}/{i}.png", number=5)
+    assert guessed(tmp_path)[0].images == ["raw/images/{id}.png"]
+
+
 def test_any_two_folders_that_are_nearly_the_same_are_versions(tmp_path: Path) -> None:
     pairs(tmp_path, "original/{kind}/{i}.png", "resized/{kind}/{i}.png", "augmented/{kind}/turned_{i}.png", number=11)
     put(tmp_path, "original/images/11.png", content=PHOTO)
@@ -133,7 +139,7 @@ def test_a_group_without_masks_among_any_names_leaves_the_largest(tmp_path: Path
     put(tmp_path, *(f"unlabeled/images/{i}.png" for i in range(5)), content=PHOTO)
     layout, said, _ = guessed(tmp_path)
     assert layout.images == ["south/images/{id}.png"]
-    assert "only the largest is used, as unlabeled hold no pairs; move these away for the rest" in said
+    assert "only the largest is used, as nothing pairs in unlabeled; move that away to use all" in said
     assert "8 images lie in folders that are not used: north/images (3), unlabeled/images (5)" in said
 
 
