@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import PurePosixPath
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -26,6 +27,13 @@ _SPLIT = re.compile(
 )
 _SAYS_SPLIT = re.compile(rf"(?:.*[-_ ])?(?i:{_WORD})(?![a-z])")
 _IMAGES = re.compile(r"images?|imgs?|photos?|pictures|jpegimages|image_2|rgb|leftimg8bit|data|input|inputs")
+_VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.IGNORECASE)
+
+EXTRA = 0.1
+"""So much of a folder, or one image, may be missing in another that holds the same images in another version."""
+
+MANY = 10
+"""Of more folders two may well have the same names by chance, as of scenes with frames from 000 on."""
 
 Key = tuple[str, str, str]
 """What stands for {split}, what stands for {group}, and the name below the family's root without suffix."""
@@ -136,12 +144,23 @@ def _says_something(name: str) -> bool:
 def _are_versions(images: Mapping[str, set]) -> bool:
     """Whether folders hold the same images in several ways, as raw/ and resized/ do, and p1/ and p2/ do not.
 
+    Any two of them tell it, as split by lot, an image would be learnt in one version and judged in the other; of
+    many folders all must. Names of one kind differ in a running number; those of scales and releases are of none.
+
     Args:
         images: {name of a folder: what its images are called}.
     """
-    kinds = {re.sub(r"\d+|[A-Z]$", "", name) for name in images}
-    first = next(iter(images.values()))
-    return len(kinds) > 1 and all(names == first for names in images.values())
+    kind = {name: re.sub(r"\d+|[A-Z]$|(?<![A-Za-z])[a-z]$", "", name) for name in images}
+    if len(images) > MANY:
+        first = next(iter(images.values()))
+        return len(set(kind.values())) > 1 and all(names == first for names in images.values())
+    kind |= {name: name for name in images if _VERSION.search(name)}
+    return any(kind[a] != kind[b] and _are_same(images[a], images[b]) for a, b in combinations(images, 2))
+
+
+def _are_same(names: set, others: set) -> bool:
+    shared, longer = len(names & others), max(len(names), len(others))
+    return shared == longer or (shared > 1 and longer - shared <= max(1, EXTRA * longer))
 
 
 def _joined(parts: tuple[str, ...], groups: Mapping[tuple[str, ...], set[str]]) -> tuple[str, str]:

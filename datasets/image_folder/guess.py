@@ -78,13 +78,14 @@ def guess(folder: Path) -> Guess:
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
     there = raw.files("**/*")
-    found = names.match(there)
+    lists = _lists(raw)
+    found = names.match(there, listed=bool(lists))
     if found is None:
         raise DatasetError(_unmatched(folder, there))
     meaning = masks.guess(raw, found.examples)
     unlabelled = {found.images[0].replace("{split}", part): number for part, number in found.unlabelled.items()}
-    found = _without_a_lone_split(found)
-    splits, said_of_splits = _splits(raw, found)
+    found = _without_splits_of_one_kind(_without_a_lone_split(found))
+    splits, said_of_splits = _splits(raw, found, lists)
     image_range, said_of_range = brightness.guess(raw, found.image_examples)
     named, said_of_names = _class_names(raw, len(meaning.classes))
     layout: dict[str, Any] = {"images": _one_or_many(found.images), "masks": _one_or_many(found.masks)}
@@ -111,6 +112,9 @@ def _said_of_names(found: names.Match, unlabelled: Mapping[str, int], splits: Ma
     groups = sorted(filter(None, found.groups))
     if groups:
         yield f"{{group}} stands for {len(groups)} folders: {_some(groups)}"
+    if found.strays and found.left_out - found.strays:
+        strays = _some(sorted(found.strays))
+        yield f"of the folders alike only the largest is used, as nothing pairs in {strays}; move that away to use all"
     if found.unpaired:
         whom = "those that a list names" if "lists" in splits else "them"
         alone = f"{found.unpaired} image{'s have' if found.unpaired > 1 else ' has'} none"
@@ -137,15 +141,32 @@ def _without_a_lone_split(found: names.Match) -> names.Match:
     return replace(found, images=images, masks=masks_, parts={"": found.parts[part]})
 
 
-def _splits(raw: RawFolder, found: names.Match) -> tuple[dict[str, Any], list[str]]:
-    """Guess what is in which split: by folders, by lists, or by lot."""
-    if any(found.parts):
-        return _by_folders(raw, found)
+def _without_splits_of_one_kind(found: names.Match) -> names.Match:
+    """Where all folders with pairs mean one split, and not train, as dev1/ and dev2/, they are groups for the lot."""
+    meant = {split_of(part) for part in found.parts if part}
+    if "" in found.parts or len(meant) > 1 or meant == {"train"} or found.unlabelled or "" not in found.groups:
+        return found
+    images, masks_ = (tuple(p.replace("{split}", "{group}") for p in of) for of in (found.images, found.masks))
+    parts = {"": sum(found.parts.values())}
+    return replace(found, images=images, masks=masks_, parts=parts, groups=found.parts)
+
+
+def _lists(raw: RawFolder) -> dict[str, str]:
+    """Find the lists that say what is in which split: {split: file}, empty where they name no train and val."""
     for pattern in LISTS:
         lists = {split: pattern.format(split=split) for split in ("train", "val", "test")}
         lists = {split: file for split, file in lists.items() if raw.has(file)}
         if {"train", "val"} <= lists.keys():
-            return {"lists": lists}, [f"{', '.join(lists.values())} say what is in which split"]
+            return lists
+    return {}
+
+
+def _splits(raw: RawFolder, found: names.Match, lists: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Guess what is in which split: by folders, by lists, or by lot."""
+    if any(found.parts):
+        return _by_folders(raw, found)
+    if lists:
+        return {"lists": lists}, [f"{', '.join(lists.values())} say what is in which split"]
     return _by_lot(found)
 
 
@@ -179,7 +200,7 @@ def _by_folders(raw: RawFolder, found: names.Match) -> tuple[dict[str, Any], lis
 def _by_lot(found: names.Match) -> tuple[dict[str, Any], list[str]]:
     """Share the images out, or the groups where there are any; of few, so that each split gets its share."""
     grouped = "" not in found.groups
-    drawn = found.groups if grouped else dict.fromkeys(found.names, 1)
+    drawn = found.groups if grouped else dict.fromkeys((unicodedata.normalize("NFC", id_) for id_ in found.names), 1)
     ratios = RATIOS if len(drawn) != len(RATIOS_OF_TWO) else RATIOS_OF_TWO
     seed = min(range(SEEDS), key=partial(_distance, drawn, ratios)) if len(drawn) < FEW else 0
     shares = ", ".join(f"{ratio:.0%} {split}" for split, ratio in ratios.items())
@@ -191,7 +212,7 @@ def _distance(drawn: Mapping[str, int], ratios: Mapping[str, float], seed: int) 
     """Say how far a lot is from the shares: splits that are empty, and the sum of the differences of all."""
     images: Counter[str] = Counter()
     for name, number in drawn.items():
-        images[by_lot(unicodedata.normalize("NFC", name), ratios, seed)] += number
+        images[by_lot(name, ratios, seed)] += number
     shares = {split: images[split] / images.total() for split in ratios}
     return len(ratios) - len(images), sum(abs(shares[split] - ratio) for split, ratio in ratios.items())
 

@@ -1,5 +1,6 @@
 """What `segline init` makes of folders whose images lie in several places: nothing is left out in silence."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +47,12 @@ def test_folders_that_differ_in_one_part_are_groups(tmp_path: Path) -> None:
 
 
 def test_groups_may_lie_in_splits_and_ids_begin_anew(tmp_path: Path) -> None:
-    pairs(tmp_path, *(f"{part}/{site}/{{kind}}/{{i}}.png" for part in ("train", "val") for site in ("north", "south")))
+    pairs(tmp_path, "train/north/{kind}/{i}.png", "val/north/{kind}/{i}.png")
+    pairs(tmp_path, "train/south/{kind}/{i}.png", "val/south/{kind}/{i}.png", number=4)
     pairs(tmp_path, "train/west/{kind}/{i}.png", number=2)
     layout, _, splits = guessed(tmp_path)
     assert layout.images == ["{split}/{group}/images/{id}.png"]
-    assert {name: len(images) for name, images in splits.items()} == {"train": 8, "val": 6}
+    assert {name: len(images) for name, images in splits.items()} == {"train": 9, "val": 7}
 
 
 def test_two_groups_make_two_splits(tmp_path: Path) -> None:
@@ -63,6 +65,117 @@ def test_versions_of_the_same_images_are_no_groups(tmp_path: Path) -> None:
     layout, said, _ = guessed(tmp_path)
     assert layout.images == ["original/images/{id}.png"]
     assert "3 images lie in folders that are not used: resized/images (3)" in said
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("256x256", "512x512"), ("10x", "40x"), ("v1", "v2"), ("256px", "512px"), ("set_v1", "set_v2")],
+)
+def test_scales_and_releases_of_the_same_images_are_no_groups(first: str, second: str, tmp_path: Path) -> None:
+    pairs(tmp_path, f"{first}/{{kind}}/{{i}}.png", f"{second}/{{kind}}/{{i}}.png")
+    layout, said, _ = guessed(tmp_path)
+    assert layout.images == [f"{first}/images/{{id}}.png"]
+    assert f"3 images lie in folders that are not used: {second}/images (3)" in said
+
+
+def test_one_image_more_makes_no_other_group(tmp_path: Path) -> None:
+    pairs(tmp_path, "clean/{kind}/{i}.png", number=4)
+    pairs(tmp_path, "raw/{kind}/{i}.png", number=5)
+    assert guessed(tmp_path)[0].images == ["raw/images/{id}.png"]
+
+
+def test_any_two_folders_that_are_nearly_the_same_are_versions(tmp_path: Path) -> None:
+    pairs(tmp_path, "original/{kind}/{i}.png", "resized/{kind}/{i}.png", "augmented/{kind}/turned_{i}.png", number=11)
+    put(tmp_path, "original/images/11.png", content=PHOTO)
+    put(tmp_path, "original/masks/11.png", content=MASK)
+    layout, said, _ = guessed(tmp_path)
+    assert layout.images == ["original/images/{id}.png"]
+    assert "22 images lie in folders that are not used: augmented/images (11), resized/images (11)" in said
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("north/{kind}/n{i}.png", "south/{kind}/s{i}.png"),
+        ("v1/{kind}/a{i}.png", "v2/{kind}/b{i}.png"),
+        ("site_a/{kind}/{i}.png", "site_b/{kind}/{i}.png"),
+        ("patient1x/{kind}/{i}.png", "patient2x/{kind}/{i}.png"),
+    ],
+)
+def test_other_images_and_running_numbers_are_groups(places: tuple[str, ...], tmp_path: Path) -> None:
+    pairs(tmp_path, *places)
+    layout, _, splits = guessed(tmp_path)
+    assert layout.images == ["{group}/images/{id}.png"] and list(splits) == ["train", "val"]
+
+
+def test_of_many_folders_two_may_have_the_same_names(tmp_path: Path) -> None:
+    for index, name in enumerate(["oak", "ash", "elm", "fir", "yew", "box", "bay", "fig", "nut", "tea", "ivy"]):
+        pairs(tmp_path, f"{name}/{{kind}}/{{i}}.png", number=2 + index % 2)
+    assert guessed(tmp_path)[0].images == ["{group}/images/{id}.png"]
+
+
+def test_one_group_that_holds_pairs_is_no_group(tmp_path: Path) -> None:
+    pairs(tmp_path, "p1/{kind}/{i}.png", number=7)
+    put(tmp_path, *(f"p2/images/{i}.png" for i in range(5)), content=PHOTO)
+    put(tmp_path, *(f"p2/masks/{i}_seg.png" for i in range(5)), content=MASK)
+    layout, said, splits = guessed(tmp_path)
+    assert (layout.images, layout.masks) == (["p1/images/{id}.png"], ["p1/masks/{id}.png"])
+    assert {name: len(images) for name, images in splits.items()} == {"train": 5, "val": 1, "test": 1}
+    assert "5 images lie in folders that are not used: p2/images (5)" in said and "{group}" not in said
+
+
+def test_a_group_without_masks_is_left_out_by_what_the_others_are_called(tmp_path: Path) -> None:
+    pairs(tmp_path, "site1/{kind}/{i}.png", "site2/{kind}/{i}.png")
+    put(tmp_path, *(f"unlabeled/images/{i}.png" for i in range(5)), content=PHOTO)
+    layout, said, splits = guessed(tmp_path)
+    assert (layout.images, layout.masks) == (["site{group}/images/{id}.png"], ["site{group}/masks/{id}.png"])
+    assert {name: len(images) for name, images in splits.items()} == {"train": 3, "val": 3}
+    assert "5 images lie in folders that are not used: unlabeled/images (5)" in said
+
+
+def test_a_group_without_masks_among_any_names_leaves_the_largest(tmp_path: Path) -> None:
+    pairs(tmp_path, "north/{kind}/{i}.png")
+    pairs(tmp_path, "south/{kind}/{i}.png", number=7)
+    put(tmp_path, *(f"unlabeled/images/{i}.png" for i in range(5)), content=PHOTO)
+    layout, said, _ = guessed(tmp_path)
+    assert layout.images == ["south/images/{id}.png"]
+    assert "only the largest is used, as nothing pairs in unlabeled; move that away to use all" in said
+    assert "8 images lie in folders that are not used: north/images (3), unlabeled/images (5)" in said
+
+
+def test_a_group_without_masks_does_no_harm_where_lists_name_the_images(tmp_path: Path) -> None:
+    pairs(tmp_path, "north/{kind}/{i}.png", "south/{kind}/s{i}.png")
+    put(tmp_path, *(f"unlabeled/images/{i}.png" for i in range(5)), content=PHOTO)
+    (tmp_path / "train.txt").write_text("north/0\ns1\n")
+    (tmp_path / "val.txt").write_text("north/2\n")
+    layout, _, splits = guessed(tmp_path)
+    assert layout.images == ["{group}/images/{id}.png"]
+    assert {name: len(images) for name, images in splits.items()} == {"train": 2, "val": 1}
+
+
+def test_masks_are_no_jpegs_where_nothing_else_tells(tmp_path: Path) -> None:
+    for part, number in (("train2017", 5), ("val2017", 2)):
+        put(tmp_path, *(f"{part}/{i}.jpg" for i in range(number)), content=PHOTO)
+        put(tmp_path, *(f"stuffthingmaps/{part}/{i}.png" for i in range(number)), content=MASK)
+    layout, _, splits = guessed(tmp_path)
+    assert (layout.images, layout.masks) == (["{split}/{id}.jpg"], ["stuffthingmaps/{split}/{id}.png"])
+    assert {name: len(images) for name, images in splits.items()} == {"train": 5, "val": 2}
+
+
+@pytest.mark.parametrize("name", ["test_", "dev"])
+def test_folders_that_mean_one_split_are_shared_out_by_lot(name: str, tmp_path: Path) -> None:
+    for index in (1, 2):
+        put(tmp_path, *(f"{name}{index}/{i}.png" for i in range(3)), content=PHOTO)
+        put(tmp_path, *(f"{name}{index}/{i}_mask.png" for i in range(3)), content=MASK)
+    layout, _, splits = guessed(tmp_path)
+    assert (layout.images, layout.masks) == (["{group}/{id}.png"], ["{group}/{id}_mask.png"])
+    assert {part: len(images) for part, images in splits.items()} == {"train": 3, "val": 3}
+
+
+def test_groups_are_drawn_by_their_names_as_a_mac_wrote_them(tmp_path: Path) -> None:
+    sites = [unicodedata.normalize("NFD", f"Zürich {number}") for number in range(1, 6)]
+    pairs(tmp_path, *(f"{site}/{{kind}}/{{i}}.png" for site in sites))
+    assert {name: len(images) for name, images in guessed(tmp_path)[2].items()} == {"train": 9, "val": 3, "test": 3}
 
 
 def test_folders_elsewhere_are_told(tmp_path: Path) -> None:
