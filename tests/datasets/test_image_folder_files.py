@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 
 from datasets import labels
 from datasets.audit import BadFileError, Kind
-from datasets.image_folder import files
+from datasets.image_folder import brightness, files
 from datasets.image_folder.image_folder_dataset_builder import reader_of
+from datasets.raw import RawFolder
 from datasets.spec import IGNORE
 from tests.datasets.described_folder import as_layout, encoded
 
@@ -236,3 +238,17 @@ def test_what_is_no_image_is_told(content: bytes, kind: Kind) -> None:
     with pytest.raises(BadFileError) as caught:
         files.raw_ids(content, "apply")
     assert caught.value.kind is kind
+
+
+def test_init_decodes_no_image_that_pillow_would_not_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than twice Pillow's limit nothing is known without it being lifted, and all of it would be decoded."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    monkeypatch.setattr(brightness, "MAX_PIXELS", 20)
+    for name, side in (("small.tif", 4), ("large.tif", 5)):
+        Image.fromarray(np.linspace(0, side / 10, side * side, dtype=np.float32).reshape(side, side)).save(
+            tmp_path / name
+        )
+    raw = RawFolder(tmp_path)
+    assert brightness.guess(raw, ["large.tif"]) == (None, [])
+    assert brightness.guess(raw, ["small.tif", "large.tif"])[0] == (0, 1)
+    assert Image.MAX_IMAGE_PIXELS == 10
