@@ -70,7 +70,7 @@ setup(
     packages=find_packages(include=["datasets", "datasets.*", "models", "models.*", "pipeline", "pipeline.*"]),
     package_data={
         "datasets": ["*/README.md", "*/CITATIONS.bib", "*/TAGS.txt"],
-        "pipeline": ["recipes/*.yaml", "serve/page/*"],
+        "pipeline": ["recipes/*.yaml", "serving/page/*"],
     },
     entry_points={"console_scripts": ["segline = pipeline.__main__:main"]},
 )

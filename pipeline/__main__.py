@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline.cli import browse, headings, inspect, lineage, operations, results, serving, training, workers
+from pipeline.cli import (
+    browse_command,
+    headings,
+    inspect_command,
+    launch_command,
+    lineage_commands,
+    operations_commands,
+    results_commands,
+    serving_commands,
+    training_commands,
+)
 from pipeline.errors import UserError
 
 STEP_NAMES = ("ingest", "validate", "train", "evaluate", "export")
@@ -26,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if foreign:
         print("\n".join(foreign), file=sys.stderr)
         return UserError.exit_code
-    from pipeline import json_lines
+    from pipeline.console import json_lines
 
     given = sys.argv[1:] if arguments is None else arguments
     if given and (told := headings.unknown(given[0])):
@@ -68,7 +78,7 @@ def _call(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from pipeline.explain import explain
+        from pipeline.orchestration.error_advice import explain
 
         told = explain(error, getattr(options, "workspace", Path()))
         if not isinstance(told, UserError):
@@ -78,34 +88,34 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _tell(error: Exception) -> None:
-    from pipeline.terminal import wrapped
+    from pipeline.console.terminal import wrapped
 
     print(wrapped(f"segline: {error}"), file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
     """Bring a recipe's steps up to date, one after the other."""
-    from pipeline import commands
+    from pipeline.orchestration import run_command
 
-    return commands.run(options)
+    return run_command.run(options)
 
 
 def step(options: argparse.Namespace) -> int:
     """Run one step of a run, as an orchestrator does."""
-    from pipeline import commands
+    from pipeline.orchestration import run_command
 
-    return commands.step(options)
+    return run_command.step(options)
 
 
 def check(options: argparse.Namespace) -> int:
     """Verify recipe, raw files, disk and devices; run nothing."""
-    from pipeline import recipe as recipes
-    from pipeline.quiet import quiet
-    from pipeline.workspace import Workspace
+    from pipeline.config import recipe_file as recipes
+    from pipeline.console.quiet import quiet
+    from pipeline.workspace.layout import Workspace
 
     recipe = recipes.load(options.recipe, options.set)
     with quiet():
-        from pipeline import check as checks
+        from pipeline.orchestration import preflight as checks
 
         problems = checks.check(recipe, Workspace(options.workspace))
     if problems:
@@ -116,7 +126,7 @@ def check(options: argparse.Namespace) -> int:
 
 def list_recipes(_: argparse.Namespace) -> None:
     """Name the recipes that come with Segline."""
-    from pipeline import recipe as recipes
+    from pipeline.config import recipe_file as recipes
 
     widest = max(map(len, recipes.names()))
     for name in recipes.names():
@@ -126,15 +136,15 @@ def list_recipes(_: argparse.Namespace) -> None:
 
 def show(options: argparse.Namespace) -> None:
     """Print a recipe with every default filled in."""
-    from pipeline import recipe as recipes
+    from pipeline.config import recipe_file as recipes
 
     print(recipes.dump(recipes.load(options.recipe, options.set)), end="")
 
 
 def status(options: argparse.Namespace) -> None:
     """Say what is running and what ran."""
-    from pipeline import status as statuses
-    from pipeline.workspace import Workspace
+    from pipeline.lineage import status as statuses
+    from pipeline.workspace.layout import Workspace
 
     print("\n".join(statuses.lines(Workspace(options.workspace), options.limit)))
 
@@ -151,7 +161,7 @@ def sample(options: argparse.Namespace) -> None:
 
 def init(options: argparse.Namespace) -> None:
     """Look at a folder of images and masks, and write the layout and a recipe."""
-    from pipeline.data.initialise import initialise
+    from pipeline.data.initialisation import initialise
 
     print(
         "\n".join(initialise(options.folder, options.out, options.recipe, force=options.force, dry_run=options.dry_run))
@@ -220,12 +230,12 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--no-wait", action="store_true", help="end with code 2 where another run makes the same thing")
     add.set_defaults(command=step)
 
-    browse.add(commands, workspace=workspace)
-    inspect.add(commands, workspace=workspace)
-    training.add(commands, recipe=recipe, workspace=workspace)
-    results.add(commands, workspace=workspace)
-    operations.add(commands, parser, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
-    workers.add(commands, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
+    browse_command.add(commands, workspace=workspace)
+    inspect_command.add(commands, workspace=workspace)
+    training_commands.add(commands, recipe=recipe, workspace=workspace)
+    results_commands.add(commands, workspace=workspace)
+    operations_commands.add(commands, parser, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
+    launch_command.add(commands, recipe=recipe, workspace=workspace, logs=logs, steps=STEP_NAMES)
     add = commands.add_parser(
         "check", parents=[recipe, workspace, logs], help="verify recipe, data, disk, devices; run nothing"
     )
@@ -237,7 +247,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("status", parents=[workspace], help="what is running, what ran, with what result")
     add.add_argument("--limit", metavar="N", type=int, default=5, help="number of runs (default: 5)")
     add.set_defaults(command=status)
-    lineage.add(commands, recipe=recipe, workspace=workspace, logs=logs)
+    lineage_commands.add(commands, recipe=recipe, workspace=workspace, logs=logs)
 
     add = commands.add_parser("init", help="look at a folder of your own; write how it is read, and a recipe")
     add.add_argument("folder", metavar="PATH", type=Path, help="folder with images and masks")
@@ -247,7 +257,7 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--dry-run", action="store_true", help="print them, write nothing")
     add.set_defaults(command=init)
 
-    serving.add(commands)
+    serving_commands.add(commands)
     add = commands.add_parser("sample", help="draw sample data in a dataset's own layout")
     add.add_argument("dataset", metavar="DATASET", help="such as camvid")
     add.add_argument("--config", metavar="NAME", help="the dataset's configuration (default: its first)")

@@ -39,9 +39,9 @@ def camvid_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_recipe(camvid_raw: Path):
     """A recipe on `camvid_raw` that takes seconds: one epoch of a narrow net."""
-    from pipeline import recipe
+    from pipeline.config import recipe_file
 
-    return recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
+    return recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from datasets.image_folder.layout import Layout
 from models import catalog as models_catalog
 from models.parameters import backbones
 from pipeline import __main__ as cli
-from pipeline import recipe as recipes
+from pipeline.config import recipe_file as recipes
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 
@@ -81,7 +81,7 @@ def test_pages_name_files_and_modules_that_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("package", ["datasets", "models", "pipeline"])
 def test_docstrings_name_files_and_modules_that_are_there(package: str) -> None:
-    """In docstrings and comments: pipeline/storage/shared.py, pipeline.export.facts, (datasets/shards.py)."""
+    """In docstrings and comments: pipeline/workspace/store.py, pipeline.export.facts, (datasets/shards.py)."""
     lost = [
         f"{path.relative_to(PROJECT)}: {found}"
         for path in (PROJECT / package).rglob("*.py")

@@ -93,24 +93,24 @@ def test_no_source_holds_one() -> None:
 def test_recipes_are_read_by_a_loader_that_makes_plain_values_alone(tmp_path: Path) -> None:
     import yaml
 
-    from pipeline import recipe
+    from pipeline.config import recipe_file
+    from pipeline.config.yaml_loader import Loader
     from pipeline.errors import UserError
-    from pipeline.yaml_loader import Loader
 
     assert issubclass(Loader, yaml.SafeLoader)
     marker = tmp_path / "ran"
     bad = tmp_path / "bad.yaml"
     bad.write_text(f"train: !!python/object/apply:os.system ['touch {marker}']\n")
     with pytest.raises(UserError, match="no valid YAML"):
-        recipe.load(str(bad))
+        recipe_file.load(str(bad))
     # With --set a tag is text, and no setting of the recipe.
     with pytest.raises(UserError):
-        recipe.load("demo", [f"train.epochs=!!python/object/apply:os.system ['touch {marker}']"])
+        recipe_file.load("demo", [f"train.epochs=!!python/object/apply:os.system ['touch {marker}']"])
     assert not marker.exists()
 
 
 def test_no_secret_is_asked_for_in_a_recipe() -> None:
-    from pipeline.schedule.config import FailureConfig
+    from pipeline.config.schedule import FailureConfig
 
     assert all(name.endswith("_env") or name == "command" for name in FailureConfig.model_fields)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.section import PACE, Section
-from pipeline.evaluation.protocols.catalog import NAMES as PROTOCOLS
+from pipeline.evaluation.protocols.registry import NAMES as PROTOCOLS
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -20,11 +20,11 @@ from pipeline.config.export import ExportConfig as ExportConfig
 from pipeline.config.input import AugmentConfig as AugmentConfig
 from pipeline.config.input import InputConfig as InputConfig
 from pipeline.config.input import Size as Size
+from pipeline.config.schedule import ScheduleConfig
 from pipeline.config.section import NAME as NAME
 from pipeline.config.section import PACE, PLACE, Section
 from pipeline.config.train import BackboneTraining
 from pipeline.config.train import TrainConfig as TrainConfig
-from pipeline.schedule.config import ScheduleConfig
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

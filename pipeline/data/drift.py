@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline import json_file
 from pipeline.config.drift import DriftConfig, Severity
-from pipeline.digest import text_digest, write_atomically
 from pipeline.errors import UserError
-from pipeline.export import serving
-from pipeline.lineage.store import Store
-from pipeline.run_folder import RunFolder
-from pipeline.workspace import Workspace
+from pipeline.orchestration import promotion
+from pipeline.workspace import json_file
+from pipeline.workspace.digest import text_digest, write_atomically
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 FILE = "drift.json"
 """In the run's folder: {"against": address under serving/, "run": its run, "findings": [...]}."""
@@ -57,7 +57,7 @@ def check(workspace: Workspace, run: RunFolder, store: Store, *, name: str, conf
     served, validated = baseline(workspace, name), run.artifact("validate")
     if served is None:
         return
-    origin, now = serving.origin(served), json_file.read(validated / "statistics.json")
+    origin, now = promotion.origin(served), json_file.read(validated / "statistics.json")
     if origin["statistics"] == now:
         return
     findings = compare(origin["statistics"], now, config)
@@ -78,9 +78,9 @@ def check(workspace: Workspace, run: RunFolder, store: Store, *, name: str, conf
 
 def baseline(workspace: Workspace, name: str) -> Path | None:
     """Newest served version that says what data it learned from; None where there is none."""
-    for version in sorted(serving.versions(workspace.serving / name), reverse=True):
+    for version in sorted(promotion.versions(workspace.serving / name), reverse=True):
         served = workspace.serving / name / str(version)
-        if "statistics" in serving.origin(served):
+        if "statistics" in promotion.origin(served):
             return served
     return None
 

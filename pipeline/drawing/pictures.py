@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from datasets.spec import DatasetSpec
-from pipeline import json_file
 from pipeline.drawing import file_name, overlays
 from pipeline.drawing.overlays import Choice
 from pipeline.input.examples import Example
+from pipeline.workspace import json_file
 
 INDEX = "index.json"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.metrics import Margins
-from pipeline.evaluation.figures import totals
+from pipeline.evaluation.confusion_metrics import totals
 from pipeline.evaluation.image_counts import ImageCounts
 
 AT_ONCE = 100

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from datasets.spec import IGNORE
-from pipeline.evaluation import sums
-from pipeline.evaluation.sums import Sums
+from pipeline.evaluation import exact_sums
+from pipeline.evaluation.exact_sums import Sums
 
 BINS = 15
 
@@ -23,7 +23,7 @@ class Calibration:
 
     def __init__(self) -> None:
         nothing = np.zeros(BINS, np.int64)
-        self.sums: Sums = {"pixels": nothing, "right": nothing.copy(), "confidence": sums.exact(nothing)}
+        self.sums: Sums = {"pixels": nothing, "right": nothing.copy(), "confidence": exact_sums.exact(nothing)}
 
     def add(self, truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray) -> None:
         """Count an image: truth and prediction uint8 [H,W], confidence float32 [H,W] in 0..1."""
@@ -33,11 +33,15 @@ class Calibration:
         bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self.sums["pixels"] += np.bincount(bins, minlength=BINS)
         self.sums["right"] += np.bincount(bins[(truth == prediction)[counts]], minlength=BINS)
-        self.sums["confidence"] += sums.exact(np.bincount(bins, weights=sure, minlength=BINS))
+        self.sums["confidence"] += exact_sums.exact(np.bincount(bins, weights=sure, minlength=BINS))
 
     def result(self) -> dict[str, Any]:
         """Plain values: {"ece": mean |accuracy - confidence| over the pixels, "bins": [{low, high, pixels, ...}]}."""
-        pixels_of, right, confidence = self.sums["pixels"], self.sums["right"], sums.value(self.sums["confidence"])
+        pixels_of, right, confidence = (
+            self.sums["pixels"],
+            self.sums["right"],
+            exact_sums.value(self.sums["confidence"]),
+        )
         total = pixels_of.sum()
         ece = np.abs(right - confidence).sum() / total if total else None
         bins = [

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import json_file
+from pipeline.console.terminal import WIDTH, cut
 from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap
 from pipeline.evaluation.bootstrap import Difference
 from pipeline.evaluation.image_counts import FILE, ImageCounts
-from pipeline.evaluation.looking import looked
-from pipeline.terminal import WIDTH, cut
+from pipeline.evaluation.inference_text import looked
+from pipeline.workspace import json_file
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 from datasets.spec import DatasetSpec
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.errors import UserError
-from pipeline.evaluation import figure_names
-from pipeline.evaluation.protocols import catalog as protocols
+from pipeline.evaluation import metric_names
+from pipeline.evaluation.protocols import registry as protocols
 from pipeline.input import records
 
 
@@ -40,4 +40,4 @@ def figure_problems(
     fitting = not protocols.problems(settings.protocols or (), spec)
     used = protocols.chosen(settings.protocols, spec) if fitting else settings.protocols or ()
     figures = {name: protocols.FIGURES[name] for name in used}
-    return figure_names.problems(names, spec.classes, figures, key=key)
+    return metric_names.problems(names, spec.classes, figures, key=key)

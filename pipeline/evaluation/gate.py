@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.evaluation import figure_names
+from pipeline.evaluation import metric_names
 
 NONE_SERVED = "no model is served yet"
 
@@ -64,7 +64,7 @@ def judge(
 
     Args:
         metrics: What metrics.json holds.
-        demands: {figure, as pipeline.evaluation.figure_names has it: bound}.
+        demands: {figure, as pipeline.evaluation.metric_names has it: bound}.
         max_miou_drop: How far mIoU may be under that of the served model; None: no such demand.
         served: metrics of the served model, as its segline.json holds them; None where none is served.
         refuse_significant_drop: Whether mIoU must not be under the served model's by more than noise.
@@ -75,7 +75,7 @@ def judge(
         {"passed": bool, "checks": [{"check", "required", "received", "passed", "note", "bound"}, ...], "note": str}. A
         check that does not apply has `passed` None and does not count; a figure that is missing fails.
     """
-    figures = figure_names.flat(metrics)
+    figures = metric_names.flat(metrics)
     groups = [slice_["group"] for slice_ in metrics.get("slices", ())]
     checks = [
         _demand(name, bound, figures.get(name), _unknown(name, figures, groups)) for name, bound in demands.items()
@@ -139,7 +139,7 @@ def _unknown(name: str, figures: Collection[str], groups: Sequence[str]) -> str:
 def _demand(name: str, bound: float, received: float | None, note: str) -> Check:
     """Hold a figure against its bound."""
     title = "mIoU" if name == "miou" else name
-    if figure_names.at_most(name):
+    if metric_names.at_most(name):
         passed = received is not None and math.isfinite(received) and received <= bound
         return Check(title, bound, received, passed, note, "at most")
     return _at_least(title, bound, received, note)

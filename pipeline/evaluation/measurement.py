@@ -12,9 +12,9 @@ import numpy as np
 
 from datasets.spec import DatasetSpec
 from models import inference
-from pipeline.evaluation import bootstrap, figures, sums
+from pipeline.evaluation import bootstrap, confusion_metrics, exact_sums
 from pipeline.evaluation.calibration import Calibration
-from pipeline.evaluation.figures import plain
+from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.protocols.protocol import Protocol, Scored
 from pipeline.evaluation.scoring import Batch
@@ -74,7 +74,7 @@ class Measurement:
         arrays = {"confusion": self._confusion, "most": self._most, "where": self._where}
         parts = {"hits": counts.hits, "truth": counts.truth, "predicted": counts.predicted}
         texts = {"ids": counts.ids, "groups": counts.groups}
-        added = {f"sums/{name}": sums.to_json(found) for name, found in self._sums().items()}
+        added = {f"sums/{name}": exact_sums.to_json(found) for name, found in self._sums().items()}
         places = np.array(sorted(self._images), np.int64)
         strings = {name: np.array(text, np.str_) for name, text in (texts | added).items()}
         np.savez(packed, allow_pickle=False, places=places, **arrays, **parts, **strings)
@@ -90,9 +90,9 @@ class Measurement:
                 self._confusion += found["confusion"]
                 self._compare(found["most"], found["where"])
                 for name, own in self._sums().items():
-                    sums.add(own, sums.from_json(str(found[f"sums/{name}"])))
+                    exact_sums.add(own, exact_sums.from_json(str(found[f"sums/{name}"])))
 
-    def _sums(self) -> dict[str, sums.Sums]:
+    def _sums(self) -> dict[str, exact_sums.Sums]:
         return {"calibration": self._calibration.sums} | {name: each.sums for name, each in self._protocols.items()}
 
     def counts(self) -> ImageCounts:
@@ -116,16 +116,17 @@ class Measurement:
         intervals = bootstrap.intervals(counts, classes, replicates=resamples, confidence=confidence)
         of_slices = bootstrap.of_slices(counts, classes, replicates=resamples, confidence=confidence)
         index = {name: number for number, name in enumerate(classes)}
-        confused = figures.confused(self._confusion, classes, pairs)
+        confused = confusion_metrics.confused(self._confusion, classes, pairs)
         for pair in confused:
             place = int(self._where[index[pair["truth"]], index[pair["prediction"]]])
             pair["image"] = self._images[place][0]
         return {
-            **figures.summarise(self._confusion, classes),
+            **confusion_metrics.summarise(self._confusion, classes),
             "image_mean_iou": plain(float(miou[shown].mean())) if shown.any() else None,
             "intervals": {"confidence": confidence, "resamples": resamples, "figures": intervals},
             "slices": [
-                {**slice_, "interval": of_slices.get(slice_["group"])} for slice_ in figures.slices(counts, classes)
+                {**slice_, "interval": of_slices.get(slice_["group"])}
+                for slice_ in confusion_metrics.slices(counts, classes)
             ],
             "calibration": self._calibration.result(),
             "confused": confused,

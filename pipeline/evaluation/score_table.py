@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.terminal import cut, wrapped
+from pipeline.console.terminal import cut, wrapped
 
 BAR = 20
 NAME = 22

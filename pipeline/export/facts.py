@@ -7,9 +7,9 @@ from typing import Any
 
 from datasets.spec import IGNORE, DatasetSpec
 from models.fit import Fit
-from pipeline import json_file
 from pipeline.config.recipe import ModelConfig
 from pipeline.errors import UserError
+from pipeline.workspace import json_file
 
 FILE = Path("assets.extra", "segline.json")
 """Its place inside a SavedModel; `assets.extra` is the format's folder for files of one's own."""

@@ -29,7 +29,7 @@ from pipeline.export.parity import MAX_SHARE
 from pipeline.input import examples
 from pipeline.input.examples import Example
 from pipeline.input.records import TRAIN
-from pipeline.training import trained
+from pipeline.training import trained_model
 
 if TYPE_CHECKING:
     import keras
@@ -136,7 +136,7 @@ def measure(
         for number, example in enumerate(chosen):
             expected = None
             if number < parity_images:
-                expected = trained.class_map(evaluated, example.image, _for(example.image, fit))
+                expected = trained_model.class_map(evaluated, example.image, _for(example.image, fit))
             for name, classify in runners.items():
                 _add(tallies[name], example.truth, *classify(example.image), expected)
     miou = {name: float(Margins.of(tally.confusion).mean_iou()) for name, tally in tallies.items()}

@@ -15,9 +15,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline import lock
-from pipeline.host import filesystem, libraries, machine
-from pipeline.workspace import Workspace
+from pipeline.host import libraries, machine
+from pipeline.workspace import filesystem, lock
+from pipeline.workspace.layout import Workspace
 
 RELEASED = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 """A clock that stands before this is wrong."""

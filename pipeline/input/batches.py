@@ -10,9 +10,9 @@ import tensorflow as tf
 from models import image_file
 from pipeline.config.recipe import AugmentConfig, InputConfig
 from pipeline.input import decoded, record_dataset, records
-from pipeline.input.augment import change
-from pipeline.input.changes import copies, draws, mixing
+from pipeline.input.augmentation import change
 from pipeline.input.decoded import Examples
+from pipeline.input.transforms import fixed_copies, mixing, random_draws
 
 AUTOTUNE = tf.data.AUTOTUNE
 FOREVER = np.iinfo(np.int64).max
@@ -65,7 +65,7 @@ def train_dataset(
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     examples = decoded.load(folder, records.TRAIN, config, cache)  # what never changes: decoded, fitted, kept
-    examples = copies.with_copies(examples, config.copies)
+    examples = fixed_copies.with_copies(examples, config.copies)
     dataset = (
         tf.data.Dataset.range(epoch, FOREVER)
         .flat_map(partial(_shuffled, number=examples.number, batch_size=batch_size, seed=seed))
@@ -150,13 +150,13 @@ def _part(batch: tuple[tf.Tensor, ...], first: int, count: int) -> tuple[tf.Tens
 def take(epoch: tf.Tensor, index: tf.Tensor, examples: Examples, config: AugmentConfig, seed: int) -> Batch:
     """Fetch an example, and the one it is mixed with; say how they are changed (see augment.change)."""
     own = examples.fetch(index)
-    taken = {**own, "seed": draws.of_example(seed, epoch, own["key"])}
+    taken = {**own, "seed": random_draws.of_example(seed, epoch, own["key"])}
     if not mixing.asked(config):
         return taken
     plan = mixing.plan(config, taken["seed"], examples.number)
     nothing = {name: tf.zeros_like(part) for name, part in own.items()}  # it is not looked at
     other = tf.cond(plan.kind == mixing.NONE, lambda: nothing, lambda: examples.fetch(plan.partner))
-    other_seed = draws.of_example(seed, epoch, other["key"])
+    other_seed = random_draws.of_example(seed, epoch, other["key"])
     parts = {"other_image": other["image"], "other_label": other["label"], "other_seed": other_seed}
     return {**taken, **parts, "kind": plan.kind}
 

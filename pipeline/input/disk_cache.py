@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline import lock
+from pipeline.workspace import lock
 
 ALIGNMENT = 64
 """TensorFlow takes memory that begins at such an address as it is, and copies any other."""

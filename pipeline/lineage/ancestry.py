@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
-from pipeline.lineage.store import Row, Store
-from pipeline.workspace import Workspace
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Row, Store
 
 
 def lines(workspace: Workspace, path: Path) -> list[str]:

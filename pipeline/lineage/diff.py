@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
+from pipeline.config.yaml_loader import Loader
 from pipeline.lineage.history import Run, find, open_store
-from pipeline.workspace import Workspace
-from pipeline.yaml_loader import Loader
+from pipeline.workspace.layout import Workspace
 
 Change = tuple[str, Any, Any]
 """(what, in the first run, in the second run); None where a run has none."""

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline import lock
 from pipeline.errors import UserError
-from pipeline.export import serving
 from pipeline.lineage.history import open_store
-from pipeline.lineage.store import Store
-from pipeline.workspace import SEAL, Workspace, read_seal
+from pipeline.orchestration import promotion
+from pipeline.workspace import lock
+from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.store import Store
 
 HIDDEN = ".removed-"
 """Begins the name of a folder that is being removed."""
@@ -74,7 +74,7 @@ def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
     if keep_last < 1:
         raise UserError(f"--keep-last must be at least 1. Received: {keep_last}.")
     store = open_store(workspace)
-    origins = [serving.origin(version) for version in _versions(workspace)]
+    origins = [promotion.origin(version) for version in _versions(workspace)]
     kept = _newest(workspace, store)[:keep_last]
     kept += [origin["run"] for origin in origins if keep_promoted and "run" in origin and origin["run"] not in kept]
     needed = {workspace.root / workspace.relative(target) for run in kept for target in _targets(workspace.run(run))}
@@ -147,7 +147,7 @@ def _newest(workspace: Workspace, store: Store) -> list[str]:
 
 def _versions(workspace: Workspace) -> list[Path]:
     names = [path for path in workspace.serving.glob("*") if path.is_dir()]
-    return [name / str(version) for name in names for version in serving.versions(name)]
+    return [name / str(version) for name in names for version in promotion.versions(name)]
 
 
 def _targets(run: Path) -> Iterator[Path]:

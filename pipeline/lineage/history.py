@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import UserError
-from pipeline.lineage import abandoned
-from pipeline.lineage.store import Row, Store
-from pipeline.status import duration
-from pipeline.workspace import Workspace
+from pipeline.lineage.status import duration
+from pipeline.orchestration import recovery
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Row, Store
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def runs(workspace: Workspace, limit: int = -1) -> list[Run]:
         UserError: Nothing has run in this workspace.
     """
     store = open_store(workspace)
-    abandoned.mark_killed(workspace, store)
+    recovery.mark_killed(workspace, store)
     found = [_run(workspace, store, row) for row in store.runs(limit)]
     store.close()
     return found

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.digest import write_atomically
 from pipeline.lineage.history import open_store
-from pipeline.lineage.store import Row, Store
-from pipeline.workspace import Workspace
+from pipeline.workspace.digest import write_atomically
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Row, Store
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = "https://openlineage.io/spec/facets"

@@ -1,7 +1,7 @@
 """report.md: the figures of a run, to paste into an issue or a paper's appendix."""
 
 from pipeline.evaluation.gate import failures, number, share_of_pixels
-from pipeline.report.material import Material
+from pipeline.report.contents import Material
 
 
 def markdown(material: Material) -> str:

@@ -3,36 +3,36 @@
 from collections.abc import Callable
 from html import escape
 
-from pipeline.digest import write_atomically
-from pipeline.evaluation.looking import looked
-from pipeline.report import drift, findings, material, story
+from pipeline.evaluation.inference_text import looked
+from pipeline.report import contents, drift_section, metric_sections, run_sections
+from pipeline.report.contents import Material
 from pipeline.report.markdown import markdown
-from pipeline.report.material import Material
 from pipeline.report.style import PAGE, STYLE
-from pipeline.run_folder import RunFolder
-from pipeline.workspace import Workspace
+from pipeline.workspace.digest import write_atomically
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
 
 HTML, MARKDOWN = "report.html", "report.md"
 
 SECTIONS: tuple[tuple[str, Callable[[Material], str]], ...] = (
-    ("Result", findings.result),
-    ("Classes", findings.classes),
-    ("Images", story.images),
-    ("Confused classes", story.confused),
-    ("Confusion matrix", findings.confusion),
-    ("Slices", findings.slices),
-    ("Calibration", findings.calibration),
-    ("Protocols", findings.protocols),
-    ("Data over time", drift.drift),
-    ("Training", story.training),
-    ("Speed and size", story.speed),
-    ("What was run", story.run),
+    ("Result", metric_sections.result),
+    ("Classes", metric_sections.classes),
+    ("Images", run_sections.images),
+    ("Confused classes", run_sections.confused),
+    ("Confusion matrix", metric_sections.confusion),
+    ("Slices", metric_sections.slices),
+    ("Calibration", metric_sections.calibration),
+    ("Protocols", metric_sections.protocols),
+    ("Data over time", drift_section.drift),
+    ("Training", run_sections.training),
+    ("Speed and size", run_sections.speed),
+    ("What was run", run_sections.run),
 )
 
 
 def write(workspace: Workspace, run: RunFolder) -> None:
     """Write report.html and report.md into a run's folder, whose evaluate step is done."""
-    found = material.read(workspace, run)
+    found = contents.read(workspace, run)
     write_atomically(run.path / HTML, page(found))
     write_atomically(run.path / MARKDOWN, markdown(found))
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from pipeline.config.schedule import ScheduleConfig
 from pipeline.schedule import slots
-from pipeline.schedule.config import ScheduleConfig
 
 CLOCK_WENT_BACK = 24 * 3600.0
 """Seconds. Settled slots that lie further ahead than this were settled by a clock that was wrong."""

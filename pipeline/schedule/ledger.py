@@ -9,9 +9,9 @@ import json
 import socket
 from collections.abc import Mapping
 
-from pipeline.lineage.store import Row, Store
+from pipeline.config.schedule import ScheduleConfig
 from pipeline.schedule import slots
-from pipeline.schedule.config import ScheduleConfig
+from pipeline.workspace.store import Row, Store
 
 COUNTED = ("failed", "killed")
 """States of attempts that `retries` limits; an interrupted one was somebody's wish."""

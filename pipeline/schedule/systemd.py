@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.digest import write_atomically
 from pipeline.errors import UserError
-from pipeline.fingerprint import PROJECT
+from pipeline.workspace.digest import write_atomically
+from pipeline.workspace.fingerprint import PROJECT
 
 SERVICE = """[Unit]
 Description=Segline: recipe {name}, when it is due

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from datasets.spec import DatasetSpec
-from pipeline import json_file
-from pipeline.cluster import devices, pulse, worker_lost
+from pipeline.cluster import devices, heartbeat, worker_lost
 from pipeline.cluster.team import Team
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
@@ -29,11 +28,12 @@ from pipeline.evaluation.gate import Rival
 from pipeline.evaluation.image_counts import FILE as COUNTS
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.measurement import Measurement
-from pipeline.evaluation.protocols import catalog as protocols
+from pipeline.evaluation.protocols import registry as protocols
 from pipeline.evaluation.scoring import Scorer, plan_of
 from pipeline.export import facts
 from pipeline.input import examples, records
-from pipeline.training import trained
+from pipeline.training import trained_model
+from pipeline.workspace import json_file
 
 BATCH_SIZE = 1
 """Images scored at once on each device. The last digits of a convolution depend on how many images it is given, and a
@@ -54,11 +54,11 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     strategy, plan = devices.for_evaluation(settings), plan_of(settings)
     with worker_lost.told(Team(strategy), again="begins the step again", key="evaluate.timeout_s"):
         with strategy.scope():
-            model = trained.load(inputs["train"], config.model, spec.num_classes)
+            model = trained_model.load(inputs["train"], config.model, spec.num_classes)
         scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
         measurement = Measurement(spec, {name: protocols.build(name, spec, data, settings.split) for name in names})
         speed = _measure(scorer, measurement, data, settings.split)
-        pulse.end()
+        heartbeat.end()
         if scorer.team.is_chief:
             weights = int(sum(np.prod(weight.shape) for weight in model.weights))
             json_file.write(out / "speed.json", {**speed, "parameters": weights})
@@ -115,7 +115,7 @@ def _measure(scorer: Scorer, measurement: Measurement, data: Path, split: str) -
             timed, seconds = timed + len(batch.ids), seconds + took
         seen.add(size)
         measurement.add(batch)
-        pulse.beat()
+        heartbeat.beat()
         mark = time.monotonic()
     found = team.collect(measurement.to_bytes() if not team.is_chief else b"")
     if team.is_chief:

@@ -11,15 +11,15 @@ import tensorflow as tf
 from datasets.spec import DatasetSpec
 from models import libraries, servable
 from models.fit import Fit
-from pipeline import json_file
 from pipeline.config.recipe import Recipe
+from pipeline.console.quiet import quiet
 from pipeline.errors import GateError, UserError
-from pipeline.evaluation import figures, gate
+from pipeline.evaluation import confusion_metrics, gate
 from pipeline.evaluation.image_counts import FILE as COUNTS
 from pipeline.export import facts, formats, model_card, parity
 from pipeline.input import examples
-from pipeline.quiet import quiet
-from pipeline.training import trained
+from pipeline.training import trained_model
+from pipeline.workspace import json_file
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     metrics = json_file.read(inputs["evaluate"] / "metrics.json")
     _require_passed(json_file.read(inputs["evaluate"] / "verdict.json"))
     spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
-    model = trained.load(inputs["train"], config.model, spec.num_classes)
+    model = trained_model.load(inputs["train"], config.model, spec.num_classes)
     settings, records = config.export, inputs["ingest"] / "records"
     chosen = list(islice(examples.read(records, metrics["split"]), settings.parity_images))
     _require_taken(chosen, settings.max_pixels)
@@ -58,7 +58,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         spec=spec,
         model=config.model,
         fit=config.input.fitting,
-        metrics=figures.brief(metrics),
+        metrics=confusion_metrics.brief(metrics),
         signatures=servable.described(settings.outputs),
         formats=rows,
         max_pixels=settings.max_pixels,
@@ -111,7 +111,7 @@ def _formats(
 def _compare(model: "keras.Model", saved_model: Path, chosen: list[examples.Example], config: Recipe) -> dict[str, Any]:
     """Ask the SavedModel about images of the evaluated split, and compare with the model in hand."""
     with tf.device("CPU:0"):  # where the fresh process computes too; see parity.ENVIRONMENT
-        expected = [trained.class_map(model, example.image, config.input.fitting) for example in chosen]
+        expected = [trained_model.class_map(model, example.image, config.input.fitting) for example in chosen]
     return parity.check(
         saved_model,
         files=[example.encoded for example in chosen],

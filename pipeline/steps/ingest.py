@@ -20,15 +20,15 @@ from datasets import beam_runner
 from datasets.audit import listed
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.shard_cache import ShardCache, sweep
-from pipeline import digest, json_file
 from pipeline.config.recipe import Recipe
-from pipeline.data import building
+from pipeline.data import recipe_builder
+from pipeline.workspace import digest, json_file
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """Convert the raw folder `inputs["raw"]`.
 
-    Where `inputs["cache"]` and `inputs["digests"]` (a manifest as pipeline.digest remembers it) are given, finished
+    Where `inputs["cache"]` and `inputs["digests"]` (a manifest of pipeline.workspace.digest) are given, finished
     shards are kept there and used again, after a kill or a change of some raw files; in `inputs["cache_anew"]` all are
     written anew. `inputs["refusal"]` is the file that lists what is refused.
 
@@ -39,7 +39,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     began = time.monotonic()
     scratch = out / "tfds"
     with _quiet():
-        builder = building.builder(config, scratch, **_kept(inputs))
+        builder = recipe_builder.builder(config, scratch, **_kept(inputs))
         runner, options = beam_runner.choose(
             config.ingest.runner, workers=config.ingest.workers, options=config.ingest.beam_options
         )

@@ -17,19 +17,19 @@ import keras
 import tensorflow as tf
 
 from models import catalog
-from pipeline import json_file
-from pipeline.cluster import devices, pulse, worker_lost
+from pipeline.cluster import devices, heartbeat, worker_lost
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import Recipe, TrainConfig
+from pipeline.console.terminal import wrapped
 from pipeline.errors import Interrupted
 from pipeline.input import input_check, records
-from pipeline.terminal import wrapped
-from pipeline.training import batch_size, not_finite, trained
+from pipeline.training import batch_size, not_finite, trained_model
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
 from pipeline.training.state import State
 from pipeline.training.trainer import Trainer
+from pipeline.workspace import json_file
 
 HISTORY = "history.json"
 
@@ -69,16 +69,16 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         try:
             state = Trainer(job, checkpoints, out).run()
         except Interrupted:
-            pulse.end()
+            heartbeat.end()
             raise
         if team.is_chief:
             (out / not_finite.FILE).unlink(missing_ok=True)
             _write(out, job.model, state)
             print(f"train     keeps {_kept(state, inputs['ingest'] / 'records')}")
             checkpoints.remove()
-        pulse.beat()
+        heartbeat.beat()
         team.wait()  # whoever ends before the chief has written takes it along
-    pulse.end()
+    heartbeat.end()
 
 
 def _sizes(validate: Path) -> Mapping[str, int]:
@@ -105,7 +105,7 @@ def _begin(config: Recipe, job: Job, team: Team) -> None:
 
 
 def _write(out: Path, model: keras.Model, state: State) -> None:
-    trained.save(out, model)
+    trained_model.save(out, model)
     partial = out / f"partial.{HISTORY}"
     json_file.write(partial, state.history)
     partial.replace(out / HISTORY)

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.spec import DatasetSpec
-from pipeline import json_file
 from pipeline.config.recipe import Recipe
-from pipeline.data import anomalies, statistics, statistics_protos
+from pipeline.console.terminal import wrapped
+from pipeline.data import anomalies, class_weights, statistics, statistics_protos
 from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError
 from pipeline.input.records import TRAIN
-from pipeline.terminal import wrapped
-from pipeline.training import class_weights
+from pipeline.workspace import json_file
 
 NAME = 18
 

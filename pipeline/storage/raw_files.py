@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline import digest
 from pipeline.config.recipe import DataConfig
 from pipeline.errors import UserError
 from pipeline.storage import remote
-from pipeline.workspace import Workspace
+from pipeline.workspace import digest
+from pipeline.workspace.layout import Workspace
 
 
 def local(data: DataConfig) -> Path:

@@ -1,7 +1,7 @@
 """Raw files and served models on shared storage: s3://, gs:// and whatever else fsspec knows.
 
 Raw files are fetched into a local copy, the changed ones alone, and every step works on that; a served version is
-uploaded when it lies complete in serving/. Results of steps are shared by pipeline/storage/shared.py.
+uploaded when it lies complete in serving/. Results of steps are shared by pipeline/orchestration/shared_results.py.
 """
 
 import fnmatch
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline import lock
-from pipeline.digest import write_atomically
 from pipeline.errors import UserError
-from pipeline.storage import access
+from pipeline.storage import connection
+from pipeline.workspace import lock
+from pipeline.workspace.digest import write_atomically
 
 INDEX, LOCK = ".fetched.json", ".fetch.lock"
 """In the local copy: what was fetched, {name: [size, tag]}; and who fetches. Hidden files are no raw files."""
@@ -48,8 +48,8 @@ def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
         UserError: There is nothing at `url`, it may not be read, or its library is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with lock.hold(folder / LOCK, f"fetch {url}", wait=True, on_wait=print), access.reaching(url):
-        system, root = access.connect(url)
+    with lock.hold(folder / LOCK, f"fetch {url}", wait=True, on_wait=print), connection.reaching(url):
+        system, root = connection.connect(url)
         everything, chosen = dict(_listed(system, root)), list(patterns)
         there = {name: tag for name, tag in everything.items() if _is_named(name, chosen)}
         if not there:
@@ -61,12 +61,12 @@ def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
             del known[name]
 
         def one(name: str) -> str:
-            access.download(system, f"{root}/{name}", folder / name)
+            connection.download(system, f"{root}/{name}", folder / name)
             return name
 
         noted = time.monotonic()
         try:
-            for name in access.side_by_side(one, wanted):
+            for name in connection.side_by_side(one, wanted):
                 known[name] = there[name]
                 if time.monotonic() - noted >= NOTED_EVERY:
                     write_atomically(folder / INDEX, json.dumps(known))
@@ -94,8 +94,8 @@ def publish(served: Path, url: str) -> str | None:
         Unreachable, UserError: As `fetch`. The same call finishes what was begun.
     """
     place = _place(served, url)
-    with access.reaching(place):
-        system, root = access.connect(place)
+    with connection.reaching(place):
+        system, root = connection.connect(place)
         version = _version(system, root, served)
         if version is None:
             return None
@@ -103,11 +103,11 @@ def publish(served: Path, url: str) -> str | None:
         files = [path for path in sorted(served.rglob("*")) if path.is_file()]
 
         def one(path: Path) -> Path:
-            access.upload(system, path, f"{root}/{path.relative_to(served).as_posix()}")
+            connection.upload(system, path, f"{root}/{path.relative_to(served).as_posix()}")
             return path
 
         one(served / ORIGIN)
-        for _ in access.side_by_side(one, [path for path in files if path not in (served / ORIGIN, served / MARK)]):
+        for _ in connection.side_by_side(one, [path for path in files if path not in (served / ORIGIN, served / MARK)]):
             pass
         one(served / MARK)
     return f"{place}/{version}"
@@ -120,8 +120,8 @@ def has(served: Path, url: str) -> bool:
         Unreachable, UserError: As `fetch`.
     """
     place = _place(served, url)
-    with access.reaching(place):
-        system, root = access.connect(place)
+    with connection.reaching(place):
+        system, root = connection.connect(place)
         return _version(system, root, served) is None
 
 

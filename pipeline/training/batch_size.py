@@ -18,14 +18,14 @@ import numpy as np
 import tensorflow as tf
 
 from models import catalog
-from pipeline import digest, json_file
 from pipeline.cluster import members
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import InputConfig, Recipe
 from pipeline.errors import UserError
 from pipeline.host import machine
 from pipeline.input import decoded, input_check
-from pipeline.training.trial import Trial
+from pipeline.training.memory_trial import Trial
+from pipeline.workspace import digest, json_file
 
 FILE = "batch_size.json"
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from pipeline.cluster.team import Team
-from pipeline.training.calls import Take
 from pipeline.training.moving_average import MovingAverage
-from pipeline.training.update import Batch
+from pipeline.training.step_loops import Take
+from pipeline.training.train_step import Batch
 from pipeline.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         model, optimizer: Both built, under the strategy's scope.
-        take: From an epoch, from 0, to what does its steps (see pipeline.training.calls).
+        take: From an epoch, from 0, to what does its steps (see pipeline.training.step_loops).
         batches: From (epoch, step), both from 0, to the endless batches from there on, shared out over the devices.
         learning_rate: From the number of steps done to the rate of the next one.
         validate: Measures the model; calls its argument between batches. None: there is nothing to measure on.

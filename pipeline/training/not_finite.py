@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipeline import json_file
 from pipeline.errors import UserError
+from pipeline.workspace import json_file
 
 FILE = "not_finite.json"
 

@@ -9,7 +9,7 @@ from models import backbones, optimizers, schedules
 from pipeline.config.recipe import TrainConfig
 
 if TYPE_CHECKING:
-    from pipeline.training.calls import Take
+    from pipeline.training.step_loops import Take
 
 
 def learning_rate(config: TrainConfig, steps: int) -> schedules.Schedule:

@@ -13,19 +13,19 @@ import tensorflow as tf
 from datasets.spec import DatasetSpec
 from models import inspect
 from models.inference import Inference
-from pipeline import json_file
-from pipeline.cluster import pulse
+from pipeline.cluster import heartbeat
 from pipeline.cluster.team import Team
 from pipeline.config.recipe import InputConfig, Recipe, TrainConfig, described
 from pipeline.drawing import channel_grid
 from pipeline.evaluation.scoring import Scorer
 from pipeline.input import batches, decoded, record_dataset, records
-from pipeline.input.changes import rare
-from pipeline.training import beginning, calls, optimisation
+from pipeline.input.transforms import rare_classes
+from pipeline.training import initial_weights, optimisation, step_loops
 from pipeline.training.job import Job
 from pipeline.training.moving_average import MovingAverage
-from pipeline.training.update import make_update
+from pipeline.training.train_step import make_update
 from pipeline.training.validation import Validator
+from pipeline.workspace import json_file
 
 VALIDATION_IMAGES = 4
 """Images of a validation batch on each device: at original size, more gains little and takes memory."""
@@ -49,11 +49,11 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
     rate = optimisation.learning_rate(train, steps)
     synchronized = strategy.num_replicas_in_sync > 1
     with strategy.scope(), _precision(train.precision):
-        model, begun = beginning.build(config, spec.num_classes, synchronized=synchronized)
+        model, begun = initial_weights.build(config, spec.num_classes, synchronized=synchronized)
         optimizer = optimisation.optimizer(train, model, rate, steps)
     average = None if train.ema is None else MovingAverage(model, train.ema, strategy)
 
-    def take() -> calls.Take:
+    def take() -> step_loops.Take:
         update = make_update(
             model,
             optimizer,
@@ -67,7 +67,7 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
             average=average,
             prepare=batches.on_device(config.input, _rarity(config.input, inputs["validate"])),
         )
-        return calls.one_by_one(update) if train.steps_per_call == 1 else calls.fused(update)
+        return step_loops.one_by_one(update) if train.steps_per_call == 1 else step_loops.fused(update)
 
     validator = Validator(
         Scorer(
@@ -101,7 +101,7 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         patience=train.patience,
         average=average,
         team=team,
-        beat=pulse.beat,
+        beat=heartbeat.beat,
         names=lambda keys: _names(folder, team.gather(keys)),
         settings=described(config, ("input", "model", "train")),
         begun=begun,
@@ -143,7 +143,9 @@ def _look(config: Recipe, model: keras.Model) -> Callable[[np.ndarray], Mapping[
     return partial(channel_grid.training_pictures, model, layers, config.input.fitting) if layers else None
 
 
-def _phases(config: TrainConfig, model: keras.Model, take: Callable[[], calls.Take]) -> Callable[[int], calls.Take]:
+def _phases(
+    config: TrainConfig, model: keras.Model, take: Callable[[], step_loops.Take]
+) -> Callable[[int], step_loops.Take]:
     frozen = config.backbone.frozen_epochs
     if frozen in (0, "all"):
         made = take()
@@ -162,7 +164,7 @@ def _class_weights(config: TrainConfig, validate: Path) -> list[float] | None:
 def _rarity(config: InputConfig, validate: Path) -> np.ndarray | None:
     if not config.augment.rare_crops:
         return None
-    return rare.rarity(json_file.read(validate / "statistics.json")["splits"][records.TRAIN]["pixels"])
+    return rare_classes.rarity(json_file.read(validate / "statistics.json")["splits"][records.TRAIN]["pixels"])
 
 
 def _names(folder: Path, keys: np.ndarray) -> Sequence[str]:

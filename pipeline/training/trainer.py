@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import Interrupted
-from pipeline.interruption import Interruption
 from pipeline.training import not_finite
-from pipeline.training.calls import Call, Take
 from pipeline.training.checkpoints import Checkpoint, Checkpoints, best_name
+from pipeline.training.interruption import Interruption
 from pipeline.training.job import Job
-from pipeline.training.logbook import Logbook, NoLogbook
 from pipeline.training.profiler import Profiler
 from pipeline.training.state import State
-from pipeline.training.update import Batch
+from pipeline.training.step_loops import Call, Take
+from pipeline.training.train_step import Batch
+from pipeline.training.training_log import Logbook, NoLogbook
 from pipeline.training.validation import Validation
 
 Variables = dict[str, Any]

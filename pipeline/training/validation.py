@@ -10,7 +10,7 @@ import numpy as np
 from datasets.spec import IGNORE, DatasetSpec
 from models import inference, metrics
 from pipeline.drawing import confusion_picture, render
-from pipeline.evaluation.figures import plain
+from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.scoring import Batch, Scorer
 from pipeline.input import records
 

@@ -34,7 +34,7 @@ def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
 
     from datasets import audit, catalog, labels
     from datasets.raw import RawFolder
-    from pipeline import recipe
+    from pipeline.config import recipe_file
     from pipeline.steps import ingest
 
     _feature, _bytes, _int64 = tf.train.Feature, tf.train.BytesList, tf.train.Int64List
@@ -42,7 +42,7 @@ def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
     before, began = _cpu(), time.monotonic()
     if kind == "ingest":
         overrides = [f"data.name={dataset}", f"data.manual_dir={raw}", *(f"{k}={v}" for k, v in options.items())]
-        config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)
+        config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)
         ingest.run(config.only(("data", "ingest")), {"raw": raw}, out)
     else:
         builder = catalog.builder(dataset, data_dir=out, allow_partial=True)

@@ -84,10 +84,10 @@ def ask(command: list[str]) -> dict[str, float]:
 
 def ingest(camvid: Path, scratch: Path) -> Path:
     """Write the records of CamVid, as a run does."""
-    from pipeline import recipe
+    from pipeline.config import recipe_file
     from pipeline.steps import ingest as step
 
-    config = recipe.load("camvid_fast", [f"data.manual_dir={camvid}", "data.allow_partial=true"])
+    config = recipe_file.load("camvid_fast", [f"data.manual_dir={camvid}", "data.allow_partial=true"])
     step.run(config.only(("data", "ingest")), {"raw": camvid}, scratch)
     return scratch / "records"
 

@@ -51,7 +51,7 @@ def keras_side(name: str, batch: int, size: tuple[int, int], threads: int, round
     import tensorflow as tf
 
     from models import auxiliary, catalog, optimizers, segmenter
-    from pipeline.training.update import make_update
+    from pipeline.training.train_step import make_update
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -71,8 +71,8 @@ def draw(raw: Path, count: int) -> None:
 
 def part(name: str, raw: Path, out: Path) -> Cost:
     """Do one part for one raw folder."""
-    from pipeline import digest
-    from pipeline import recipe as recipes
+    from pipeline.workspace import digest
+    from pipeline.config import recipe_file as recipes
     from pipeline.steps import ingest, validate
 
     settings = [f"data.manual_dir={raw}", "validate.same_image_in_two_splits=ignore"]
@@ -103,7 +103,7 @@ def alone(name: str, raw: Path, out: Path) -> Cost:
 
 def in_processes(raw: Path, out: Path, workers: int) -> float:
     """Seconds of ingest in several processes."""
-    from pipeline import recipe as recipes
+    from pipeline.config import recipe_file as recipes
     from pipeline.steps import ingest
 
     out.mkdir()

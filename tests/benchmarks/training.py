@@ -23,11 +23,11 @@ import tensorflow as tf
 
 from models import catalog, optimizers
 from models.losses import pixels, target
-from pipeline.training import calls
-from pipeline.training.logbook import Logbook
+from pipeline.training import step_loops
+from pipeline.training.training_log import Logbook
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.state import State
-from pipeline.training.update import make_update
+from pipeline.training.train_step import make_update
 
 CLASSES, FUSED = 11, 8
 Run = Callable[[Iterator[Any], int], Any]
@@ -74,15 +74,15 @@ def floor(options: argparse.Namespace) -> Run:
     return run
 
 
-def segline(options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any) -> calls.Take:
+def segline(options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any) -> step_loops.Take:
     """The step of the trainer."""
     model, optimizer = network(options)
     strategy = tf.distribute.get_strategy()
     average = MovingAverage(model, 0.999, strategy) if ema else None
     update = make_update(model, optimizer, strategy, average=average, **settings)
     if not fused:
-        return calls.one_by_one(update)
-    take = calls.fused(update)
+        return step_loops.one_by_one(update)
+    take = step_loops.fused(update)
     return lambda given, steps: [take(given, FUSED) for _ in range(steps // FUSED)][-1]
 
 

@@ -51,7 +51,7 @@ def test_every_image_runs_as_nobody_in_particular_and_pins_what_it_is_made_from(
 
 
 def test_a_run_in_an_image_names_the_commit_that_it_was_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipeline import run_folder
+    from pipeline.workspace import run_folder
 
     monkeypatch.setenv("SEGLINE_REVISION", "0123abc")
     assert run_folder.code_version() == "git 0123abc"
@@ -118,9 +118,9 @@ def test_the_training_job_names_as_many_workers_as_it_starts() -> None:
 
 @pytest.mark.parametrize("path", sorted((DOCKER / "recipes").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_recipes_are_right_and_go_with_the_cronjob(path: Path) -> None:
-    from pipeline import recipe
+    from pipeline.config import recipe_file
 
-    schedule = recipe.load(str(path)).schedule
+    schedule = recipe_file.load(str(path)).schedule
     cronjob = yaml.safe_load((DOCKER / "kubernetes" / "cronjob.yaml").read_text())["spec"]
     assert schedule and (schedule.cron, schedule.timezone) == (cronjob["schedule"], cronjob["timeZone"])
 

@@ -8,8 +8,8 @@ Information Retrieval, 2008, section 8.4, without interpolation. Probabilities a
 import numpy as np
 
 from datasets.spec import IGNORE
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 LEVELS = 1024
 

@@ -15,9 +15,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from datasets.spec import IGNORE
-from pipeline.evaluation import sums
+from pipeline.evaluation import exact_sums
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 TOLERANCE = 0.0075
 """Share of the diagonal; section 3.2 of the paper."""
@@ -31,7 +31,7 @@ class BoundaryF1:
     def __init__(self, classes: Sequence[str]) -> None:
         self._classes = tuple(classes)
         nothing = np.zeros(len(classes))
-        self.sums: Sums = {"images": nothing.astype(np.int64), **{name: sums.exact(nothing) for name in COLUMNS}}
+        self.sums: Sums = {"images": nothing.astype(np.int64), **{name: exact_sums.exact(nothing) for name in COLUMNS}}
 
     def add(self, image: Scored) -> None:
         """Count an image."""
@@ -47,12 +47,12 @@ class BoundaryF1:
                 continue
             precision, recall = _near(ours, theirs, radius), _near(theirs, ours, radius)
             f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
-            for name, share in zip(COLUMNS, sums.exact(np.array([f1, precision, recall])), strict=True):
+            for name, share in zip(COLUMNS, exact_sums.exact(np.array([f1, precision, recall])), strict=True):
                 self.sums[name][index] += share
 
     def findings(self) -> Findings:
         """Give the mean over the classes, and each class's mean F1, precision and recall."""
-        rows, totals = {}, {column: sums.value(self.sums[column]) for column in COLUMNS}
+        rows, totals = {}, {column: exact_sums.value(self.sums[column]) for column in COLUMNS}
         for index, name in enumerate(self._classes):
             count = self.sums["images"][index]
             rows[name] = {column: float(total[index] / count) if count else None for column, total in totals.items()}

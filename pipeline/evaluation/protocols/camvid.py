@@ -7,8 +7,8 @@ matrix over the split: G pixels that are right, C mean of the class accuracies, 
 import numpy as np
 
 from models import metrics
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 
 class CamVid:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.metrics import Margins
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 NULL = "null"
 

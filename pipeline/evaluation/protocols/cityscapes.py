@@ -16,9 +16,9 @@ from PIL import Image
 
 from datasets.spec import IGNORE
 from pipeline.errors import UserError
-from pipeline.evaluation import sums
+from pipeline.evaluation import exact_sums
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -65,7 +65,7 @@ class Cityscapes:
         self._classes = tuple(classes)
         count = len(classes)
         self._instances = instances
-        weighted = {name: sums.exact(np.zeros(2)) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
+        weighted = {name: exact_sums.exact(np.zeros(2)) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
         # The last column of the matrix: answered with an ignored id.
         self.sums: Sums = {"confusion": np.zeros((count, count + 1), np.int64), **weighted}
 
@@ -101,7 +101,7 @@ class Cityscapes:
                     size = float(sizes[place])
                     weight = AVERAGE_SIZES[names[int(ids[place]) // 1000]] / size
                     for total, hit in ((name, right[place]), (category, in_category[place])):
-                        self.sums[total] += sums.exact(np.array([hit, size - hit]) * weight)
+                        self.sums[total] += exact_sums.exact(np.array([hit, size - hit]) * weight)
 
     def findings(self) -> Findings:
         """Give the four means of the official table, and IoU and iIoU of each class and category."""
@@ -128,7 +128,7 @@ class Cityscapes:
         false = answered - hits
         found = {"IoU": float(hits / (truth + false)) if truth + false else None}
         if self._instances and name in self.sums:
-            right, missed = sums.value(self.sums[name])
+            right, missed = exact_sums.value(self.sums[name])
             total = right + missed + false
             found["iIoU"] = float(right / total) if total else None
         return found

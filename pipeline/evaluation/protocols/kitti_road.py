@@ -15,9 +15,9 @@ import numpy as np
 
 from datasets.spec import IGNORE
 from pipeline.errors import UserError
-from pipeline.evaluation import sums
+from pipeline.evaluation import exact_sums
+from pipeline.evaluation.exact_sums import Sums
 from pipeline.evaluation.protocols.protocol import Findings, Scored
-from pipeline.evaluation.sums import Sums
 
 LEVELS = 256
 SIDE, AHEAD, RESOLUTION = (-10.0, 10.0), (6.0, 46.0), 0.05
@@ -63,7 +63,7 @@ class KittiRoad:
         counts = truth != IGNORE
         cells = (truth[counts] == 1).astype(np.int64) * LEVELS + levels[counts]
         found = np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
-        sums.add(self.sums, {f"{view}/{group}": found})
+        exact_sums.add(self.sums, {f"{view}/{group}": found})
 
     def findings(self) -> Findings:
         """Give URBAN's six figures (prefixed `bev_` for the bird's-eye view), and a table of each view."""

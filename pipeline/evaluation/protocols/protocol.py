@@ -6,7 +6,7 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from pipeline.evaluation.sums import Sums
+from pipeline.evaluation.exact_sums import Sums
 
 Table = Mapping[str, Mapping[str, float | None]]
 """{row: {column: value}}; None where a figure does not exist."""

@@ -44,14 +44,14 @@ def test_none_at_all_is_refused() -> None:
 
 
 def test_a_recipe_names_the_key(tiny_recipe) -> None:
-    from pipeline import recipe
+    from pipeline.config import recipe_file
 
     override = f"data.manual_dir={tiny_recipe.data.manual_dir}"
     tiny = str(Path(__file__).parents[2] / "tiny.yaml")
-    loaded = recipe.load(tiny, [override, "train.loss={cross_entropy: 1, focal: {weight: 0.5, gamma: 3}}"])
+    loaded = recipe_file.load(tiny, [override, "train.loss={cross_entropy: 1, focal: {weight: 0.5, gamma: 3}}"])
     assert loaded.train.loss == {"cross_entropy": 1.0, "focal": {"weight": 0.5, "gamma": 3}}
     with pytest.raises(UserError, match=r"train\.loss: There is no loss 'focl'\. Did you mean 'focal'"):
-        recipe.load(tiny, [override, "train.loss={focl: 1}"])
+        recipe_file.load(tiny, [override, "train.loss={focl: 1}"])
 
 
 def test_checking_imports_nothing_heavy() -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.cluster.launch import free_addresses
+from pipeline.orchestration.launch import free_addresses
 
 PROJECT = Path(__file__).parents[3]
 

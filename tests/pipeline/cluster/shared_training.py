@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from models import catalog
-from pipeline import recipe
 from pipeline.cluster import devices
 from pipeline.cluster.team import Team
+from pipeline.config import recipe_file
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.recipe_job import make_job
 from pipeline.training.trainer import Trainer
@@ -41,7 +41,7 @@ def train(strategy: tf.distribute.Strategy, path: str, inputs: dict[str, Path], 
     out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     team = Team(strategy)
-    config = recipe.load(path, ["data.manual_dir=unused"]).only(("input", "model", "train"))
+    config = recipe_file.load(path, ["data.manual_dir=unused"]).only(("input", "model", "train"))
     job = make_job(config, inputs, steps, strategy)
     state = Trainer(job, Checkpoints(out / "checkpoints"), out).run()
     weights = {variable.path: variable.numpy() for variable in job.model.variables}
@@ -57,7 +57,7 @@ def main(path: str, ingest: str, validate: str, steps: str, out: str, count: str
     if int(count) > 1:
         loopback.replicas(int(count))
     tf.config.experimental.enable_op_determinism()
-    config = recipe.load(path, ["data.manual_dir=unused"])
+    config = recipe_file.load(path, ["data.manual_dir=unused"])
     inputs = {"ingest": Path(ingest), "validate": Path(validate)}
     if "TF_CONFIG" in os.environ:
         chosen = {f"workers-{count}": devices.strategy(config.train)}

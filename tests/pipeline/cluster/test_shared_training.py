@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from datasets.camvid import sample
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.steps import ingest, validate
 from tests.pipeline.cluster import loopback
 
@@ -32,7 +32,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a folder for each way to share the training; 12 images of train, 5 of val."""
     folder = tmp_path_factory.mktemp("shared")
     sample.write(folder / "raw", count=20, seed=3, size=(72, 96))
-    config = recipe.load(str(RECIPE), [f"data.manual_dir={folder / 'raw'}"])
+    config = recipe_file.load(str(RECIPE), [f"data.manual_dir={folder / 'raw'}"])
     for name, step, sections in (("ingest", ingest, ("data", "ingest")), ("validate", validate, ("validate",))):
         (folder / name).mkdir()
         step.run(config.only(sections), {"raw": folder / "raw", "ingest": folder / "ingest"}, folder / name)

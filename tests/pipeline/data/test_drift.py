@@ -9,9 +9,9 @@ import pytest
 from pipeline.config.drift import DriftConfig
 from pipeline.data import drift
 from pipeline.errors import UserError
-from pipeline.lineage.store import Store
-from pipeline.run_folder import RunFolder
-from pipeline.workspace import Workspace
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 TRAIN: dict[str, Any] = {
     "images": 100,

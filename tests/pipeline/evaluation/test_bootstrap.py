@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from pipeline import json_file
 from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap, comparison
 from pipeline.evaluation.image_counts import FILE, ImageCounts
+from pipeline.workspace import json_file
 
 CLASSES = ("a", "b")
 

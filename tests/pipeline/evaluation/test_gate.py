@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config.evaluate import EvaluateConfig
-from pipeline.evaluation import figure_names, gate
-from pipeline.evaluation.protocols import catalog
+from pipeline.evaluation import gate, metric_names
+from pipeline.evaluation.protocols import registry
 
 METRICS = {"dataset": "camvid", "split": "val", "classes": ["road", "sky"], "images": 10, "miou": 0.6}
 
@@ -107,11 +107,11 @@ def test_any_figure_can_be_demanded_and_one_that_is_missing_fails(name, bound, p
 
 
 def test_names_that_can_be_no_figure_are_told_before_anything_runs():
-    used = {"camvid": catalog.FIGURES["camvid"]}
+    used = {"camvid": registry.FIGURES["camvid"]}
     good = ["miou", "iou/road", "f1/sky", "slice/a/b/miou", "slice/a b/iou/sky", "camvid/miou", "ece", "camvid/T/a/IoU"]
-    assert figure_names.problems(good, ["road", "sky"], used) == []
+    assert metric_names.problems(good, ["road", "sky"], used) == []
     bad = ["iou/raod", "slice/a/iuo", "slice/a/sky", "slice/a/ece", "slice/miou", "kitti_road/MaxF", "camvid/miuo"]
-    *told, there_are = figure_names.problems(bad, ["road", "sky"], used)
+    *told, there_are = metric_names.problems(bad, ["road", "sky"], used)
     assert len(told) == len(bad) and "Did you mean 'iou/road'?" in told[0] and "'camvid/miou'" in told[-1]
     assert "slice/<group>/iou/<class>, camvid/global_accuracy" in there_are
 

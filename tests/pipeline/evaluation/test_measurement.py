@@ -12,7 +12,7 @@ from datasets.spec import DatasetSpec
 from models import metrics
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.measurement import Measurement
-from pipeline.evaluation.protocols import catalog
+from pipeline.evaluation.protocols import registry
 from pipeline.evaluation.protocols.cityscapes import CATEGORIES
 from pipeline.evaluation.scoring import Batch
 
@@ -24,7 +24,7 @@ IMAGES = 7
 
 def measurement(classes: tuple[str, ...], records: Path) -> Measurement:
     spec = DatasetSpec("x", classes, tuple((k, k, k) for k in range(len(classes))), {}, (), "", "", "")
-    return Measurement(spec, {name: catalog.build(name, spec, records, "val") for name in PROTOCOLS[classes]})
+    return Measurement(spec, {name: registry.build(name, spec, records, "val") for name in PROTOCOLS[classes]})
 
 
 def batch(place: int, classes: int, folder: Path) -> Batch:

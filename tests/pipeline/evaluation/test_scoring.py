@@ -10,7 +10,7 @@ from models import metrics
 from models.fit import Fit
 from pipeline.evaluation import scoring
 from pipeline.input import examples
-from pipeline.training import trained
+from pipeline.training import trained_model
 
 CLASSES = 11
 
@@ -35,7 +35,7 @@ def test_every_pixel_is_counted_once_at_original_size(ingested: Path, model: ker
         image, truth, prediction = seen.pop(example.id.encode())
         np.testing.assert_array_equal(image, example.image)
         np.testing.assert_array_equal(truth, example.truth)
-        np.testing.assert_array_equal(prediction, trained.class_map(model, example.image, None))
+        np.testing.assert_array_equal(prediction, trained_model.class_map(model, example.image, None))
         expected += metrics.confusion_matrix(truth, prediction, CLASSES)
     assert not seen and expected.sum() > 0
     assert confusion.dtype == np.int64

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.host import doctor, filesystem, libraries, machine
+from pipeline.host import doctor, libraries, machine
 from pipeline.host.doctor import Finding, examine
-from pipeline.lineage.store import Store
-from pipeline.workspace import Workspace
+from pipeline.workspace import filesystem
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Store
 
 PROJECT = Path(__file__).parents[3]
 

@@ -18,8 +18,8 @@ from datasets import tfrecord
 from pipeline.config.input import Copy
 from pipeline.config.recipe import AugmentConfig, InputConfig
 from pipeline.input import batches, decoded, record_dataset
-from pipeline.input.changes import rare
-from pipeline.input.changes.copies import CHANGES, with_copies
+from pipeline.input.transforms import rare_classes
+from pipeline.input.transforms.fixed_copies import CHANGES, with_copies
 
 RANDOM = InputConfig(augment=AugmentConfig(flip=True, scale=(0.8, 1.5), crop=(48, 64), brightness=0.2, hue=0.1))
 SIZES = ((40, 60), (61, 33), (40, 60), (40, 60), (61, 33))
@@ -192,7 +192,7 @@ def test_everything_at_once_is_the_same_after_a_resume_and_in_batches_of_another
 def test_the_device_does_what_the_host_does(folder: Path) -> None:
     host = InputConfig(augment=ALL)
     device = InputConfig(augment=ALL, augment_on="device")
-    weights = rare.rarity([5, 3, 1000, 100])
+    weights = rare_classes.rarity([5, 3, 1000, 100])
     expected, shipped = (
         batches.train_dataset(folder, config, batch_size=4, seed=0, epoch=0, rarity=weights)
         for config in (host, device)

@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from pipeline import commands, digest
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
-from pipeline.graph import RAW, Step
-from pipeline.lineage import ancestry, diff, history, openlineage, reproduce
-from pipeline.lineage.store import Store
-from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner
-from pipeline.workspace import Workspace
+from pipeline.lineage import ancestry, diff, history, openlineage, reproduction
+from pipeline.orchestration import run_command
+from pipeline.orchestration.graph import RAW, Step
+from pipeline.orchestration.runner import Runner
+from pipeline.workspace import digest
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 
 class Copy(Step):
@@ -95,15 +96,15 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         store.end_run(run_id, "done")
         return 0
 
-    monkeypatch.setattr(commands, "bring_up_to_date", bring_up_to_date)
-    monkeypatch.setattr(reproduce, "STEPS", STEPS)
+    monkeypatch.setattr(run_command, "bring_up_to_date", bring_up_to_date)
+    monkeypatch.setattr(reproduction, "STEPS", STEPS)
     made = Bench(tmp_path)
     bring_up_to_date(made.workspace, made.recipe(), run_id="one")
     return made
 
 
 def test_runs_say_what_came_of_them(bench: Bench) -> None:
-    commands.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
+    run_command.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
     two, one = history.runs(bench.workspace)
     assert (one.id, two.id, two.state, two.recipe) == ("one", "two", "done", "fake")
     assert set(one.artifacts) == {"ingest", "evaluate"} and one.artifacts["ingest"] == two.artifacts["ingest"]
@@ -135,7 +136,7 @@ def test_a_lost_store_is_told_from_an_empty_workspace(bench: Bench) -> None:
 
 def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
     (bench.raw / "train/b").write_text("beta" * 1000)
-    commands.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
+    run_command.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
     lock = bench.workspace.run("two") / "lock.txt"
     lock.write_text(lock.read_text().replace("numpy==", "numpy==9."))
     found = diff.diff(bench.workspace, "one", "two")
@@ -158,7 +159,7 @@ def test_a_file_that_the_recipe_names_is_told_by_its_contents(
 ) -> None:
     (tmp_path / "mine.h5").write_text("weights")
     monkeypatch.setattr(EvaluateConfig, "files", lambda section: {"train.begin_with": tmp_path / "mine.h5"})
-    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
+    run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
     told = [line.strip() for line in ancestry.lines(bench.workspace, bench.workspace.run("two") / "evaluate")]
     assert told[told.index("train.begin_with") + 1] == f"sha256 {digest.file_digest(tmp_path / 'mine.h5')}"
     assert [what for what, _, _ in diff.diff(bench.workspace, "one", "two").data] == ["contents of train.begin_with"]
@@ -172,12 +173,12 @@ def test_diff_names_a_module_that_differed_in_one_step_alone() -> None:
 
 
 def test_a_run_is_made_anew_and_compared(bench: Bench) -> None:
-    attempt = reproduce.prepare(bench.workspace, "one")
+    attempt = reproduction.prepare(bench.workspace, "one")
     assert attempt.until == "evaluate" and not attempt.workspace.root.exists()
-    same, figures = reproduce.compare(bench.workspace, attempt, reproduce.make(attempt))
+    same, figures = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
     assert same == {"ingest/records": True, "ingest/spec.json": True, "evaluate/metrics.json": True}
-    reproduce.require_close(figures, 0)
-    again = reproduce.prepare(bench.workspace, "one")
+    reproduction.require_close(figures, 0)
+    again = reproduction.prepare(bench.workspace, "one")
     assert again.workspace.root.name == "one+2"  # a finished one is not taken for a new one
 
 
@@ -185,28 +186,28 @@ def test_a_batch_size_that_was_found_is_made_anew_with_its_number(bench: Bench) 
     store = Store(bench.workspace.store)
     for run, properties in (("one", {}), ("two", {"batch_size": 64, "devices": 2})):
         if run == "two":
-            commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id=run)
+            run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id=run)
         execution = store.begin(run, "train", "", "key", "{}")
         store.finish(execution, "train", f"artifacts/train/{run}", "digest", properties)
     store.close()
-    assert reproduce.prepare(bench.workspace, "one").recipe.train.batch_size == 1
-    assert reproduce.prepare(bench.workspace, "two").recipe.train.batch_size == 64
+    assert reproduction.prepare(bench.workspace, "one").recipe.train.batch_size == 1
+    assert reproduction.prepare(bench.workspace, "two").recipe.train.batch_size == 64
 
 
 def test_what_does_not_come_out_again_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Measure, "noise", "x")
-    attempt = reproduce.prepare(bench.workspace, "one")
-    same, figures = reproduce.compare(bench.workspace, attempt, reproduce.make(attempt))
+    attempt = reproduction.prepare(bench.workspace, "one")
+    same, figures = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
     assert same["ingest/records"] is True and same["evaluate/metrics.json"] is False
-    reproduce.require_close(figures, 0.2)
+    reproduction.require_close(figures, 0.2)
     with pytest.raises(UserError, match=r"more than --tolerance 0\.005 apart:\n  miou"):
-        reproduce.require_close(figures, 0.005)
+        reproduction.require_close(figures, 0.005)
 
 
 def test_reproduce_says_what_has_changed_since(bench: Bench) -> None:
     folder = bench.workspace.run("one")
     (folder / "lock.txt").write_text("gone==1.0\n" + (folder / "lock.txt").read_text().replace("numpy==", "numpy==9."))
-    changed = reproduce.prepare(bench.workspace, "one").changed
+    changed = reproduction.prepare(bench.workspace, "one").changed
     assert changed[0].startswith("code git 0 -> ") and "gone 1.0 -> absent" in changed
     assert any(line.startswith("numpy 9.") for line in changed)
 
@@ -216,14 +217,14 @@ def test_raw_files_given_by_a_relative_path_are_found_again(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bench.raw = Path("raw")
-    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="relative")
+    run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id="relative")
     monkeypatch.chdir("/")
-    assert reproduce.prepare(bench.workspace, "relative").recipe.data.manual_dir == tmp_path / "raw"
+    assert reproduction.prepare(bench.workspace, "relative").recipe.data.manual_dir == tmp_path / "raw"
 
 
 def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path) -> None:
     """Required keys and formats as in the specification, 2-0-2."""
-    commands.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
+    run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
     file = tmp_path / "new/folder/events.json"
     number = openlineage.export(bench.workspace, file)
     events = [json.loads(line) for line in file.read_text().splitlines()]

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import digest, lock
-from pipeline import recipe as recipes
 from pipeline.__main__ import main
+from pipeline.config import recipe_file as recipes
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
-from pipeline.export import facts, serving
-from pipeline.lineage import gc, history, verify
-from pipeline.lineage.store import Store
-from pipeline.run_folder import RunFolder
-from pipeline.workspace import SEAL, Workspace, read_seal
+from pipeline.export import facts
+from pipeline.lineage import gc, history, verification
+from pipeline.orchestration import promotion
+from pipeline.workspace import digest, lock
+from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 CHAIN = ("ingest", "train", "export")
 
@@ -45,8 +46,8 @@ class Bench:
             assert below
             came_from = {"export": self.uri(below), "train": self.uri(run.artifact("train")), "run": name}
             with lock.hold(self.workspace.serving / "net" / ".lock", name, wait=True, on_wait=print):
-                served = serving.publish(self.workspace, "net", below / "saved_model", came_from)
-            serving.record(self.workspace, self.store, served, name, "promote", "test", below)
+                served = promotion.publish(self.workspace, "net", below / "saved_model", came_from)
+            promotion.record(self.workspace, self.store, served, name, "promote", "test", below)
         return run
 
     def publish(self, run: RunFolder, step: str, folder: Path, below: Path | None) -> None:
@@ -88,7 +89,7 @@ class Bench:
         return sorted(path.name for path in self.workspace.root.glob("runs/*"))
 
     def require_sound(self) -> None:
-        verify.require_sound(list(verify.verify(self.workspace)))
+        verification.require_sound(list(verification.verify(self.workspace)))
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_what_a_served_model_needs_is_never_removed(keep: bool, bench: Bench) ->
     served = bench.workspace.serving / "net/1"
     assert (served / "saved_model.pb").is_file()
     bench.run("e", promote=True)
-    serving.rollback(bench.workspace, "net", bench.store)
+    promotion.rollback(bench.workspace, "net", bench.store)
     bench.require_sound()
 
 
@@ -209,7 +210,7 @@ def test_what_is_about_to_be_served_is_not_removed(
         digest.write_atomically(run.path / "recipe.yaml", recipes.dump(tiny_recipe))
     seal = bench.workspace.root / "artifacts/export/a" / SEAL
     seal.write_text(json.dumps({**json.loads(seal.read_text()), "step": "export"}))
-    monkeypatch.setattr(serving, "record", lambda *_: bench.gc())
+    monkeypatch.setattr(promotion, "record", lambda *_: bench.gc())
     assert main([*command.split(), "--workspace", str(bench.workspace.root)]) == 2
     assert "A run is at work in this workspace" in capsys.readouterr().err
 
@@ -270,4 +271,4 @@ def test_a_folder_on_another_disk_is_the_workspaces_own(bench: Bench, tmp_path: 
     assert {
         path.relative_to(bench.workspace.root).as_posix() for path in bench.workspace.root.glob("artifacts/*/*")
     } == kept
-    assert bench.there() == kept and not any(finding.problems for finding in verify.verify(bench.workspace))
+    assert bench.there() == kept and not any(finding.problems for finding in verification.verify(bench.workspace))

@@ -19,7 +19,7 @@ from pipeline.evaluation.protocols.boundary import BoundaryF1
 from pipeline.evaluation.scoring import Batch
 from pipeline.input.examples import Example
 from pipeline.report import markdown, page
-from pipeline.report.material import Artifact, Material
+from pipeline.report.contents import Artifact, Material
 
 CLASSES = ("road", "<script>alert(1)</script>", "car")
 SPEC = DatasetSpec("toy", CLASSES, ((128, 64, 128), (0, 0, 255), (9, 9, 9)), {}, (), "http://x.org", "free", "@a{}")

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from pipeline.config.schedule import ScheduleConfig
 from pipeline.schedule import slots
-from pipeline.schedule.config import ScheduleConfig
 from pipeline.schedule.due import Due, decide
 
 BERLIN = "Europe/Berlin"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pipeline import recipe
 from pipeline.cluster import devices
+from pipeline.config import recipe_file
 from pipeline.steps import evaluate
 from tests.pipeline.cluster import loopback
 
@@ -19,7 +19,7 @@ def main(path: str, ingest: str, train: str, out: str, count: str, *settings: st
     if int(count) > 1 and "TF_CONFIG" not in os.environ:
         names = [f"/cpu:{index}" for index in range(int(count))]
         devices.for_evaluation = lambda config: tf.distribute.MirroredStrategy(names)
-    config = recipe.load(path, ["data.manual_dir=unused", *settings]).only(("input", "model", "evaluate"))
+    config = recipe_file.load(path, ["data.manual_dir=unused", *settings]).only(("input", "model", "evaluate"))
     evaluate.run(config, {"ingest": Path(ingest), "train": Path(train)}, Path(out))
 
 

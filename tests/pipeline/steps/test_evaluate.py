@@ -16,7 +16,7 @@ from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.export import facts
 from pipeline.input import examples
 from pipeline.steps import evaluate
-from pipeline.training import trained
+from pipeline.training import trained_model
 
 SECTIONS = ("input", "model", "evaluate")
 
@@ -27,7 +27,7 @@ def train(tmp_path_factory, tiny_recipe, ingested) -> Path:
     folder = tmp_path_factory.mktemp("train")
     spec = DatasetSpec.read(ingested / "spec.json")
     model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
-    trained.save(folder, model)
+    trained_model.save(folder, model)
     (folder / "history.json").write_text(json.dumps([{"epoch": 1, "loss": 2.5, "miou": 0.1, "lr": 0.01}]))
     return folder
 
@@ -57,10 +57,10 @@ def figures(evaluated) -> dict:
 
 
 def test_the_confusion_matrix_is_that_of_the_split_counted_image_by_image(tiny_recipe, ingested, train, figures):
-    model = trained.load(train, tiny_recipe.model, 11)
+    model = trained_model.load(train, tiny_recipe.model, 11)
     expected = np.zeros((11, 11), np.int64)
     for example in examples.read(ingested / "records", "val"):
-        prediction = trained.class_map(model, example.image, None)
+        prediction = trained_model.class_map(model, example.image, None)
         counted = metrics.confusion_matrix(example.truth, prediction, 11)
         assert figures["image_miou"][example.id] == pytest.approx(metrics.mean_iou(counted), abs=1e-3)
         expected += counted
@@ -175,6 +175,6 @@ def test_a_split_that_is_not_there_is_told_with_those_that_are(tiny_recipe, inge
 
 
 def test_the_report_knows_the_name_of_the_weights():
-    from pipeline.report import material
+    from pipeline.report import contents
 
-    assert material.WEIGHTS == trained.WEIGHTS
+    assert contents.WEIGHTS == trained_model.WEIGHTS

@@ -16,14 +16,14 @@ from models import catalog, libraries
 from models.errors import ModelError
 from models.fit import Fit
 from models.servable import OUTPUTS, SIGNATURES
-from pipeline import json_file
 from pipeline.config.recipe import ExportConfig
 from pipeline.errors import GateError, UserError
 from pipeline.export import facts, formats, fresh_process, model_card, parity
 from pipeline.input import examples
-from pipeline.prediction.served_model import ServedModel
+from pipeline.serving.served_model import ServedModel
 from pipeline.steps import export
-from pipeline.training import trained
+from pipeline.training import trained_model
+from pipeline.workspace import json_file
 
 SECTIONS = ("input", "model", "export")
 
@@ -37,7 +37,7 @@ def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
     spec = replace(DatasetSpec.read(ingested / "spec.json"), image_range=(0, 4095))
     spec.write(ingest / "spec.json")
     model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
-    trained.save(train, model)
+    trained_model.save(train, model)
     metrics = {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5, "image_miou": {"a": 1}, "confusion": []}
     json_file.write(evaluate / "metrics.json", metrics)
     json_file.write(evaluate / "verdict.json", {"passed": True, "checks": []})
@@ -70,8 +70,8 @@ def test_the_saved_model_is_the_trained_model(exported, tiny_recipe, inputs):
     example = next(examples.read(inputs["ingest"] / "records", "val"))
     classify = tf.saved_model.load(str(exported / "saved_model")).signatures["serving_default"]
     found = classify(images=tf.constant(example.image[None]))["classes"].numpy()[0]
-    model = trained.load(inputs["train"], tiny_recipe.model, 11)
-    assert (found != trained.class_map(model, example.image, None)).mean() <= 1e-4
+    model = trained_model.load(inputs["train"], tiny_recipe.model, 11)
+    assert (found != trained_model.class_map(model, example.image, None)).mean() <= 1e-4
 
 
 def test_a_process_that_knows_the_project_proves_nothing(inputs, tmp_path, capsys):

@@ -10,15 +10,16 @@ import tensorflow_datasets as tfds
 
 from datasets.errors import DatasetError
 from datasets.spec import DatasetSpec
-from pipeline import digest, recipe
+from pipeline.config import recipe_file
 from pipeline.errors import UserError
 from pipeline.steps import ingest
+from pipeline.workspace import digest
 
 PROJECT = Path(__file__).parents[3]
 
 
 def run(raw: Path, out: Path, *overrides: str) -> None:
-    config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", *overrides])
+    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", *overrides])
     out.mkdir()
     ingest.run(config.only(("data", "ingest")), {"raw": raw}, out)
 
@@ -68,7 +69,7 @@ def test_a_part_of_the_data_set_needs_leave(raw: Path, tmp_path: Path) -> None:
 
 
 def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
+    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
     shown = []
     for attempt in ("first", "second"):
@@ -85,7 +86,7 @@ def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, cap
 def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None:
     bad = min((raw / "train").iterdir())
     bad.write_bytes(b"")
-    config = recipe.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
+    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
     inputs["refusal"] = tmp_path / "refused.json"
     digest.remembered(raw, config.data.spec().patterns, inputs["digests"])
@@ -106,4 +107,4 @@ def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None
 )
 def test_a_runner_without_its_options_is_refused(overrides: list[str], told: str) -> None:
     with pytest.raises(UserError, match=re.escape(told)):
-        recipe.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)
+        recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)

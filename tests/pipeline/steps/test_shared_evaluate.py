@@ -8,10 +8,10 @@ import pytest
 from datasets.camvid import sample
 from datasets.spec import DatasetSpec
 from models import catalog
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.steps import evaluate, ingest
-from pipeline.training import trained
+from pipeline.training import trained_model
 from tests.pipeline.cluster import loopback
 
 PROJECT = Path(__file__).parents[3]
@@ -21,7 +21,7 @@ SETTINGS = ("evaluate.min_miou=0.1", "evaluate.resamples=200")
 
 
 def tiny(*settings: str) -> Recipe:
-    return recipe.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=unused", *settings])
+    return recipe_file.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=unused", *settings])
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         path.mkdir()
     ingest.run(config.only(("data", "ingest")), {"raw": folder / "raw"}, found["ingest"])
     spec = DatasetSpec.read(found["ingest"] / "spec.json")
-    trained.save(found["train"], catalog.build(config.model.name, spec.num_classes, config.model.options))
+    trained_model.save(found["train"], catalog.build(config.model.name, spec.num_classes, config.model.options))
     return found
 
 

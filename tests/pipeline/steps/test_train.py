@@ -17,11 +17,11 @@ import pytest
 
 from models import catalog
 from models.errors import ModelError
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.steps import train
-from pipeline.training import trained
+from pipeline.training import trained_model
 
 PROJECT = Path(__file__).parents[3]
 SECTIONS = ("input", "model", "train")
@@ -34,7 +34,7 @@ def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
 
 def tiny(*settings: str) -> Recipe:
     path = str(PROJECT / "tests/tiny.yaml")
-    return recipe.load(path, ["data.manual_dir=unused", *settings]).only(SECTIONS)
+    return recipe_file.load(path, ["data.manual_dir=unused", *settings]).only(SECTIONS)
 
 
 def run(inputs: dict[str, Path], out: Path, *settings: str) -> Path:
@@ -51,7 +51,7 @@ def weights(out: Path) -> dict[str, np.ndarray]:
         if isinstance(item, h5py.Dataset):
             found[name] = item[()]
 
-    with h5py.File(out / trained.WEIGHTS) as file:
+    with h5py.File(out / trained_model.WEIGHTS) as file:
         file.visititems(visit)
     return found
 
@@ -76,7 +76,7 @@ def test_the_weights_are_those_of_the_best_epoch(whole: Path, inputs: dict[str, 
     from pipeline.evaluation import scoring
     from pipeline.input import examples
 
-    model = trained.load(whole, tiny().model, 11)
+    model = trained_model.load(whole, tiny().model, 11)
     confusion = scoring.score(model, inputs["ingest"] / "records", "val", 11, None, batch_size=4)
     best = max(json.loads((whole / "history.json").read_text()), key=lambda entry: entry["miou"])
     assert metrics.mean_iou(confusion) == pytest.approx(best["miou"], abs=1e-6)
@@ -175,13 +175,13 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_it_is_said(
     info.write_text(json.dumps(facts))
     out = run({**inputs, "ingest": ingest}, tmp_path / "out", "train.epochs=1", "train.class_weights=none")
     assert "keeps the last weights: there is no validation split" in capsys.readouterr().out
-    assert (out / trained.WEIGHTS).exists()
+    assert (out / trained_model.WEIGHTS).exists()
 
 
 def test_it_begins_with_what_was_trained_before(
     whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = whole / trained.WEIGHTS
+    file = whole / trained_model.WEIGHTS
     out = run(inputs, tmp_path / "out", f"train.begin_with={file}", "train.epochs=1", "train.learning_rate=1e-9")
     assert f"train begins with {file}: all {len(weights(whole))} arrays" in " ".join(capsys.readouterr().out.split())
     losses = [json.loads((folder / "history.json").read_text())[0]["loss"] for folder in (out, whole)]

@@ -17,13 +17,12 @@ from datasets import tfrecord
 from datasets.errors import DatasetError
 from datasets.spec import IGNORE, DatasetSpec
 from pipeline.config.recipe import ValidateConfig
-from pipeline.data import anomalies, statistics
+from pipeline.data import anomalies, class_weights, statistics
 from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError
 from pipeline.input import record_reader
 from pipeline.input.record_reader import Record
 from pipeline.steps import validate
-from pipeline.training import class_weights
 
 SPEC = DatasetSpec(
     name="toy",

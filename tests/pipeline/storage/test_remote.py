@@ -9,16 +9,15 @@ from typing import Any
 
 import pytest
 
-from pipeline import forecast
-from pipeline import recipe as recipes
+from pipeline.config import recipe_file as recipes
 from pipeline.errors import Unreachable, UserError
-from pipeline.lineage.store import Store
-from pipeline.run_folder import RunFolder
-from pipeline.runner import Runner
-from pipeline.schedule.turn import can_pass
-from pipeline.storage import access as connection
-from pipeline.storage import remote
-from pipeline.workspace import Workspace
+from pipeline.orchestration import forecast
+from pipeline.orchestration.runner import Runner
+from pipeline.schedule.tick import can_pass
+from pipeline.storage import connection, remote
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 PROJECT = Path(__file__).parents[3]
 
@@ -195,7 +194,7 @@ def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
 
 def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tmp_path: Path) -> None:
     """What it makes is what it makes of a local folder: the same contents are the same fingerprint."""
-    from pipeline.graph import STEPS
+    from pipeline.orchestration.graph import STEPS
 
     storage.put(camvid_raw, "camvid")
     local = tmp_path / "same"

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.training import calls
+from pipeline.training import step_loops
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.state import State
@@ -55,7 +55,7 @@ class Fake:
         return Validation(miou, 1 - miou, 1 / epoch, {"Sky": miou, "Car": None}, {"first": picture})
 
     def train(self, **settings: Any) -> State:
-        take = calls.one_by_one(self.update)
+        take = step_loops.one_by_one(self.update)
         job = Job(
             model=self.model,
             optimizer=self.optimizer,

@@ -16,9 +16,9 @@ import tensorflow as tf
 from models import blocks, optimizers
 from models.losses import catalog
 from pipeline.evaluation.scoring import Scorer
-from pipeline.training import calls
+from pipeline.training import step_loops
 from pipeline.training.moving_average import MovingAverage
-from pipeline.training.update import make_update
+from pipeline.training.train_step import make_update
 
 STEPS, BATCH, CLASSES = 20, 4, 11
 EVERY = dict.fromkeys(catalog.names(), 0.3)
@@ -72,7 +72,7 @@ def train(
     update = make_update(
         model, optimizer, strategy, class_weights=WEIGHTS, label_smoothing=0.1, average=average, **settings
     )
-    take = calls.fused(update) if fused else calls.one_by_one(update)
+    take = step_loops.fused(update) if fused else step_loops.one_by_one(update)
     given: Iterator[Any] = iter(strategy.experimental_distribute_dataset(batches()))
     done = [take(given, count) for count in (7, 12, 1)]
     return model, {

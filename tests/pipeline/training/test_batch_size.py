@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.config.recipe import InputConfig, Recipe
 from pipeline.errors import UserError
 from pipeline.host import machine
@@ -17,7 +17,7 @@ from pipeline.input import decoded
 from pipeline.steps import train
 from pipeline.training import batch_size
 from pipeline.training.batch_size import Found, agree, largest
-from pipeline.training.trial import is_out_of_memory
+from pipeline.training.memory_trial import is_out_of_memory
 
 PROJECT = Path(__file__).parents[3]
 GB = 10**9
@@ -126,7 +126,7 @@ def test_what_is_kept_in_memory_lies_beside_the_step() -> None:
 
 def tiny(*settings: str) -> Recipe:
     path = str(PROJECT / "tests/tiny.yaml")
-    return recipe.load(path, ["data.manual_dir=unused", "train.batch_size=auto", "train.epochs=1", *settings])
+    return recipe_file.load(path, ["data.manual_dir=unused", "train.batch_size=auto", "train.epochs=1", *settings])
 
 
 def test_the_least_share_is_what_accumulation_and_the_network_ask_for() -> None:

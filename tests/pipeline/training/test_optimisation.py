@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from models import backbones
 from pipeline.config.train import TrainConfig
-from pipeline.training import calls, optimisation
-from pipeline.training.update import make_update
+from pipeline.training import optimisation, step_loops
+from pipeline.training.train_step import make_update
 
 STEPS = 2
 
@@ -41,8 +41,8 @@ def moved(model: keras.Model, settings: TrainConfig) -> list[set[str]]:
     frozen = settings.backbone.frozen_epochs
     strategy = tf.distribute.get_strategy()
 
-    def take() -> calls.Take:
-        return calls.one_by_one(make_update(model, optimizer, strategy))
+    def take() -> step_loops.Take:
+        return step_loops.one_by_one(make_update(model, optimizer, strategy))
 
     every = take()
     of_epoch = (lambda epoch: every) if frozen == "all" else optimisation.Thaw(model, frozen, take)

@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 
 from models.losses.total import Total
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.errors import UserError
-from pipeline.training.calls import Call
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.gradients import Gradients
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
+from pipeline.training.step_loops import Call
 from pipeline.training.trainer import Trainer
 
 TINY = str(Path(__file__).parents[2] / "tiny.yaml")
@@ -33,7 +33,7 @@ def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
 def make(inputs: dict[str, Path], precision: str) -> Job:
     keras.utils.set_random_seed(0)
     settings = ["data.manual_dir=unused", f"train.precision={precision}", "train.samples=0"]
-    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    config = recipe_file.load(TINY, settings).only(("input", "model", "train"))
     job = make_job(config, inputs, STEPS, tf.distribute.OneDeviceStrategy("/cpu:0"))
     return replace(job, validate=None, checkpoint_seconds=1e-9)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models import segmenter
-from pipeline import recipe
+from pipeline.config import recipe_file
 from pipeline.input import record_dataset
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
@@ -19,7 +19,7 @@ TINY = str(Path(__file__).parents[2] / "tiny.yaml")
 @pytest.fixture(scope="module")
 def job(ingested: Path, validated: Path) -> Job:
     settings = ["data.manual_dir=unused", "input.copies=[gamma, flip_up_down]", "train.tensorboard.graph=true"]
-    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    config = recipe_file.load(TINY, settings).only(("input", "model", "train"))
     inputs = {"ingest": ingested, "validate": validated}
     return make_job(config, inputs, 2, tf.distribute.OneDeviceStrategy("/cpu:0"))
 
@@ -58,7 +58,7 @@ def test_validation_looks_window_by_window_where_the_recipe_says_so(
 
     monkeypatch.setattr(segmenter, "logits", look)
     settings = ["data.manual_dir=unused", "train.validate_window=[48, 64]", "train.samples=0"]
-    config = recipe.load(TINY, settings).only(("input", "model", "train"))
+    config = recipe_file.load(TINY, settings).only(("input", "model", "train"))
     job = make_job(config, {"ingest": ingested, "validate": validated}, 2, tf.distribute.OneDeviceStrategy("/cpu:0"))
     assert job.validate
     found = job.validate(lambda: None)

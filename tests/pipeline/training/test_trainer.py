@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.errors import Interrupted, UserError
-from pipeline.training import calls
+from pipeline.training import step_loops
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.state import State
@@ -201,7 +201,7 @@ def test_a_step_that_went_wrong_is_the_last_and_its_images_are_told(tmp_path: Pa
 def test_steps_that_compile_are_no_measure_of_speed(tmp_path: Path) -> None:
     """The first of a sitting, and the first of a backbone that begins to learn."""
     fake = Fake(tmp_path)
-    phases = [calls.one_by_one(fake.update) for _ in range(2)]
+    phases = [step_loops.one_by_one(fake.update) for _ in range(2)]
     state = fake.train(take=lambda epoch: phases[epoch // 2])
     images = [round(entry["images_per_s"] * entry["seconds"]) for entry in state.history]
     assert images == [2 * (STEPS - 1), 2 * STEPS, 2 * (STEPS - 1), 2 * STEPS]

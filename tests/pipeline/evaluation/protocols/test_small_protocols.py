@@ -11,7 +11,7 @@ from datasets.spec import DatasetSpec
 from models import metrics
 from pipeline.errors import UserError
 from pipeline.evaluation.calibration import BINS, Calibration
-from pipeline.evaluation.protocols import catalog
+from pipeline.evaluation.protocols import registry
 from pipeline.evaluation.protocols.binary import LEVELS, Binary
 from pipeline.evaluation.protocols.boundary import TOLERANCE, BoundaryF1
 from pipeline.evaluation.protocols.camvid import CamVid
@@ -59,7 +59,7 @@ def test_ccp_with_and_without_null():
     iou = [(a & t).sum() / (a | t).sum() for a, t in zip(answered, true, strict=True)]
     assert figures["miou"] == pytest.approx(np.mean(iou))
     assert figures["miou_without_null"] == pytest.approx(np.mean(iou[1:]))
-    assert set(figures) == set(catalog.FIGURES["ccp"])
+    assert set(figures) == set(registry.FIGURES["ccp"])
 
 
 def test_two_classes_over_thresholds():
@@ -151,23 +151,23 @@ def spec(name: str, classes: tuple[str, ...]) -> DatasetSpec:
 
 def test_protocols_follow_from_the_dataset_and_one_that_does_not_fit_is_refused():
     two, eleven = spec("kitti_road", ("no", "road")), spec("camvid", tuple("abcdefghijk"))
-    assert catalog.chosen(None, two) == ("boundary", "binary", "kitti_road")
-    assert catalog.chosen(None, eleven) == ("boundary", "camvid")
-    assert catalog.chosen(None, spec("camvid", tuple("abc"))) == ("boundary",)
-    assert catalog.chosen((), eleven) == ()
+    assert registry.chosen(None, two) == ("boundary", "binary", "kitti_road")
+    assert registry.chosen(None, eleven) == ("boundary", "camvid")
+    assert registry.chosen(None, spec("camvid", tuple("abc"))) == ("boundary",)
+    assert registry.chosen((), eleven) == ()
     with pytest.raises(UserError, match=r"(?s)ccp: needs a class called 'null'.*kitti_road: needs 2 classes"):
-        catalog.chosen(("ccp", "kitti_road"), eleven)
-    assert set(catalog.DATASETS.values()) <= set(catalog.NAMES)
+        registry.chosen(("ccp", "kitti_road"), eleven)
+    assert set(registry.DATASETS.values()) <= set(registry.NAMES)
 
 
 def test_the_figures_that_a_recipe_may_ask_for_are_those_that_protocols_give():
     classes = (*(name for members in CATEGORIES.values() for name in members), "null")
     spec = DatasetSpec("x", classes, tuple((k, k, k) for k in range(20)), {}, (), "", "", "")
     found = image(0, 2)
-    for name, figures in catalog.FIGURES.items():
-        protocol = catalog.build(name, spec, Path("nowhere"), "val")
+    for name, figures in registry.FIGURES.items():
+        protocol = registry.build(name, spec, Path("nowhere"), "val")
         confusion = np.zeros((spec.num_classes, spec.num_classes), np.int64)
         protocol.add(replace(found, confusion=confusion))
         there = tuple(protocol.findings().figures)
         assert figures == (*there, *(f"bev_{name}" for name in there)) if name == "kitti_road" else figures == there
-    assert tuple(catalog.FIGURES) == ("boundary", "binary", "camvid", "ccp", "cityscapes", "kitti_road")
+    assert tuple(registry.FIGURES) == ("boundary", "binary", "camvid", "ccp", "cityscapes", "kitti_road")

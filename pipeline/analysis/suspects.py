@@ -1,0 +1,226 @@
+"""Where a confident model and the mask disagree most: what to look at first when labels may be wrong.
+
+A region is a connected patch of pixels that the model answers with one class and the mask labels with another, away
+from any border between labels, where a pixel more or less is a matter of taste. Its weight is the sum over its pixels
+of how much surer the model is of its own class than of the label's: large and sure comes first. A model that was
+trained on the image knows its mask, so what it still refuses there is all the more suspect.
+"""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from heapq import heappush, heappushpop
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from datasets.spec import IGNORE, DatasetSpec
+from models import inference
+from pipeline.cluster import devices
+from pipeline.drawing import file_name, render
+from pipeline.evaluation.scoring import Batch, Scorer, plan_of
+from pipeline.input import records
+from pipeline.training import trained_model
+from pipeline.workspace import json_file
+from pipeline.workspace.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from pipeline.config.recipe import Recipe
+
+BORDER = 2
+"""Pixels from a border between labels within which a disagreement does not count."""
+
+MIN_PIXELS = 30
+"""A smaller patch is no region."""
+
+SURE = 0.5
+"""How much surer of its own class than of the label's the model must be, in probability."""
+
+MARGIN = 0.5
+"""What a crop shows around a region, as a share of its longer side; at least MIN_SHOWN pixels are shown."""
+
+MIN_SHOWN = 96
+
+WIDTH = 240
+"""Pixels across of each part of a crop."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One region.
+
+    Attributes:
+        split, id: The image.
+        label, answer: Class in the mask, class by the model.
+        weight: Sum over the region's pixels of p(answer) - p(label).
+        pixels: Size of the region.
+        gap: Mean of p(answer) - p(label).
+        top, left, height, width: The region's box.
+    """
+
+    split: str
+    id: str
+    label: str
+    answer: str
+    weight: float
+    pixels: int
+    gap: float
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int) -> list[Suspect]:
+    """Look through splits and write the `count` weightiest regions.
+
+    Writes into `out`, which is made: suspects.csv and suspects.json (weightiest first), crops/<rank>-<id>.png (input |
+    mask | answer, the region framed) and sheet.png, the first of them at a glance.
+
+    Raises:
+        UserError: The run has not trained yet, or a split is not there.
+    """
+    recipe, ingest = run.recipe(), run.artifact("ingest")
+    spec = DatasetSpec.read(ingest / "spec.json")
+    foresee(run, splits)
+    out.mkdir(parents=True, exist_ok=True)
+    kept: list[tuple[float, int, Suspect, np.ndarray]] = []
+    for number, (suspect, picture) in enumerate(_all(run, recipe, spec, splits)):
+        entry = (suspect.weight, -number, suspect, picture)
+        if len(kept) < count:
+            heappush(kept, entry)
+        elif entry[:2] > kept[0][:2]:
+            heappushpop(kept, entry)
+    ranked = sorted(kept, key=lambda entry: entry[:2], reverse=True)
+    _write(out, [(suspect, picture) for _, _, suspect, picture in ranked])
+    return [suspect for _, _, suspect, _ in ranked]
+
+
+def foresee(run: RunFolder, splits: tuple[str, ...]) -> dict[str, int]:
+    """Give the number of images of each split that `find` would look through.
+
+    Raises:
+        UserError: The run has not trained yet, or a split is not there.
+    """
+    run.artifact("train")
+    folder = run.artifact("ingest") / "records"
+    for split in splits:
+        records.require(folder, split, "--split")
+    return {split: records.splits(folder)[split] for split in splits}
+
+
+def regions(
+    truth: np.ndarray, prediction: np.ndarray, gap: np.ndarray
+) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """Find the regions of one image.
+
+    Args:
+        truth: uint8 [H,W] of train ids; 255 = ignored.
+        prediction: uint8 [H,W] of train ids.
+        gap: float32 [H,W]: p(answer) - p(label).
+
+    Yields:
+        The box (rows, columns) of each region and its pixels in it, bool.
+    """
+    wrong = (truth != prediction) & (truth != IGNORE) & (gap >= SURE)
+    wrong &= ndimage.maximum_filter(truth, 2 * BORDER + 1) == ndimage.minimum_filter(truth, 2 * BORDER + 1)
+    # One number for each (label, answer), so that a patch of two answers is two regions.
+    pairs = np.where(wrong, truth.astype(np.int32) * 256 + prediction, -1)
+    for pair in np.unique(pairs[wrong]):
+        marked, _ = ndimage.label(pairs == pair)
+        for index, box in enumerate(ndimage.find_objects(marked), start=1):
+            inside = marked[box] == index
+            if inside.sum() >= MIN_PIXELS:
+                yield box, inside
+
+
+def _all(
+    run: RunFolder, recipe: "Recipe", spec: DatasetSpec, splits: tuple[str, ...]
+) -> Iterator[tuple[Suspect, np.ndarray]]:
+    """Every region of every image, with its picture."""
+    strategy = devices.of(recipe.evaluate.strategy)
+    with strategy.scope():
+        model = trained_model.load(run.artifact("train"), recipe.model, spec.num_classes)
+    plan = plan_of(recipe.evaluate)
+    scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan, answers=True)
+    for split in splits:
+        for batch in scorer.batches(run.artifact("ingest") / "records", split, batch_size=4):
+            for row in range(len(batch.ids)):
+                yield from _of_image(batch, row, split, spec)
+
+
+def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator[tuple[Suspect, np.ndarray]]:
+    assert batch.answers is not None
+    truth, prediction, answers = batch.labels[row], batch.predictions[row], batch.answers[row]
+    gap = answers[..., inference.CONFIDENCE] - answers[..., inference.TRUTH]
+    for box, inside in regions(truth, prediction, gap):
+        weights = gap[box][inside]
+        first = tuple(np.argwhere(inside)[0])
+        suspect = Suspect(
+            split=split,
+            id=batch.ids[row],
+            label=spec.classes[truth[box][first]],
+            answer=spec.classes[prediction[box][first]],
+            weight=float(weights.sum(dtype=np.float64)),
+            pixels=int(inside.sum()),
+            gap=float(weights.mean(dtype=np.float64)),
+            top=box[0].start,
+            left=box[1].start,
+            height=inside.shape[0],
+            width=inside.shape[1],
+        )
+        yield suspect, _picture(batch.images[row], truth, prediction, box, spec)
+
+
+def _picture(
+    image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, box: tuple[slice, slice], spec: DatasetSpec
+) -> np.ndarray:
+    """Input, mask and answer around a region, its box framed in the error colour."""
+    side = max(box[0].stop - box[0].start, box[1].stop - box[1].start)
+    side = max(MIN_SHOWN, round(side * (1 + 2 * MARGIN)))
+    window, frame = [], []
+    for part, length in zip(box, truth.shape, strict=True):
+        begin = min(max(0, (part.start + part.stop - side) // 2), max(0, length - side))
+        window.append(slice(begin, min(begin + side, length)))
+        frame.append((part.start - begin, part.stop - begin))
+    here = tuple(window)
+    colours = (render.colour(mask[here], spec.colours) for mask in (truth, prediction))
+    shown = [(image[here], Image.Resampling.BILINEAR), *((mask, Image.Resampling.NEAREST) for mask in colours)]
+    return render.side_by_side([_framed(Image.fromarray(part), frame, how) for part, how in shown])
+
+
+def _framed(part: Image.Image, frame: list[tuple[int, int]], how: Image.Resampling) -> np.ndarray:
+    """Bring a crop to WIDTH and draw a frame around a box ((top, bottom), (left, right)) of it."""
+    zoom = WIDTH / part.width
+    drawn = part.resize((WIDTH, max(1, round(part.height * zoom))), how)
+    (top, bottom), (left, right) = ([round(end * zoom) for end in ends] for ends in frame)
+    pen = ImageDraw.Draw(drawn)
+    pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=render.PAPER, width=1)
+    pen.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline=render.WRONG, width=2)
+    return np.asarray(drawn)
+
+
+def _write(out: Path, found: list[tuple[Suspect, np.ndarray]]) -> None:
+    crops = out / "crops"
+    crops.mkdir(exist_ok=True)
+    rows: list[Mapping[str, Any]] = []
+    sheet = []
+    for rank, (suspect, picture) in enumerate(found, start=1):
+        name = f"{rank:04d}-{file_name.shortened(suspect.id.replace('/', '_'))}.png"
+        title = f"{rank}. {suspect.id}: mask says {suspect.label}, model {suspect.answer} ({suspect.gap:.2f} surer)"
+        drawn = render.caption(picture, title)
+        Image.fromarray(drawn).save(crops / name)
+        rows.append({"rank": rank, **asdict(suspect), "crop": f"crops/{name}"})
+        if rank <= 24:
+            sheet.append(drawn)
+    json_file.write(out / "suspects.json", rows)
+    with (out / "suspects.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["rank"])
+        writer.writeheader()
+        writer.writerows(rows)
+    if sheet:
+        pairs = [render.side_by_side(sheet[index : index + 2], gap=16) for index in range(0, len(sheet), 2)]
+        Image.fromarray(render.stack(pairs, gap=12)).save(out / "sheet.png")

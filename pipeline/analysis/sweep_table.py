@@ -1,0 +1,55 @@
+"""The members of a sweep as a table: for the terminal and as CSV."""
+
+import csv as csv_format
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.evaluation import metric_names
+
+WIDTH, INDENT = 80, 11
+"""Columns of a line, and those before the settings."""
+
+Result = Mapping[str, Any]
+"""A member's settings, run, state, figures and error; see grid.Result."""
+
+
+def ordered(results: Sequence[Result], by: str) -> list[Result]:
+    """The best figure first, then those without one."""
+    sign = -1 if metric_names.at_most(by) else 1
+
+    def rank(result: Result) -> float:
+        value = result["figures"].get(by)
+        return float("-inf") if value is None else sign * value
+
+    return sorted(results, key=rank, reverse=True)
+
+
+def lines(results: Sequence[Result], by: str) -> list[str]:
+    """Lines of at most 80 columns, the best member first; one without the figure has `-`, one that failed its error."""
+    told = [f"{by:>9}  settings"]
+    for result in ordered(results, by):
+        value = result["figures"].get(by)
+        state = "-" if result["state"] == "done" else result["state"]
+        shown = state if value is None else f"{value:.4f}"
+        settings = " ".join(f"{key}={value}" for key, value in result["settings"].items())
+        first, *more = textwrap.wrap(settings, WIDTH - INDENT)
+        told += [f"{shown:>9}  {first}", *(" " * INDENT + part for part in more)]
+        if result["error"]:
+            told += [" " * INDENT + part for part in textwrap.wrap(result["error"], WIDTH - INDENT)[:3]]
+    return told
+
+
+def csv(results: Sequence[Result]) -> str:
+    """One line a member: its settings, state, run and every figure."""
+    settings = list(dict.fromkeys(key for result in results for key in result["settings"]))
+    figures = list(dict.fromkeys(key for result in results for key in result["figures"]))
+    text = io.StringIO()
+    writer = csv_format.writer(text, lineterminator="\n")
+    writer.writerow([*settings, "state", "run", *figures])
+    for result in results:
+        values = [result["settings"].get(key, "") for key in settings]
+        numbers = [result["figures"].get(key) for key in figures]
+        writer.writerow([*values, result["state"], result["run"] or "", *("" if n is None else n for n in numbers)])
+    return text.getvalue()

@@ -1,0 +1,198 @@
+"""Find a recipe, read its YAML, apply --set, and report every mistake at once, each with its key."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from datasets.errors import DatasetError
+from models import catalog as models_catalog
+from models.errors import ModelError
+from pipeline.config import yaml_loader
+from pipeline.config.recipe import Recipe
+from pipeline.errors import UserError
+from pipeline.evaluation import evaluation_check
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
+MANY = 3
+"""A key that more sections have is nobody's guess."""
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with Segline, sorted."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def headline(name: str) -> str:
+    """First comment line of a recipe that comes with Segline: what it does."""
+    first = (RECIPES / f"{name}.yaml").read_text(encoding="utf-8").split("\n", 1)[0]
+    return first.lstrip("# ").rstrip()
+
+
+def find(recipe: str) -> Path:
+    """Give the file of `recipe`: a name of `names()`, or a path to a YAML file.
+
+    Raises:
+        UserError: There is no such recipe; the text lists those there are.
+    """
+    if recipe in names():
+        return RECIPES / f"{recipe}.yaml"
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
+        raise UserError(f"There is no recipe file {recipe!r} (looked in {Path.cwd()}).")
+    near = difflib.get_close_matches(recipe, names(), n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise UserError(
+        f"There is no recipe {recipe!r}.{guess} Recipes: {', '.join(names())}. "
+        "A recipe may also be the path of your own YAML file."
+    )
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply overrides of the form "a.b=value", the value written as in YAML.
+
+    Raises:
+        UserError: The recipe is not found, is no YAML, holds settings that are not allowed, names weights that are not
+            there, or its evaluation does not fit the dataset's classes; all are listed.
+    """
+    path = find(recipe)
+    found = read(path, overrides)
+    _require_weights(path, found)
+    _require_fitting_evaluation(path, found)
+    return found
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Do as `load` with a file, without a look at data and weights that it names: they may have moved since a run."""
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), yaml_loader.Loader)  # nosec B506
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid YAML: {error}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} must hold sections such as `data:` and `train:`. Received: {type(tree).__name__}.")
+    tree.setdefault("name", path.stem)
+    for override in overrides:
+        _override(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        every = [*_paths([]), *_options(tree)]
+        problems = [f"  {_problem(entry, every)}" for entry in error.errors()]
+        many = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
+
+
+def _require_weights(path: Path, recipe: Recipe) -> None:
+    """Look for the weights files that the network is to begin with."""
+    try:
+        models_catalog.require_weights(recipe.model.name, recipe.model.options)
+        recipe.train.files()
+    except ModelError as error:
+        raise UserError(f"{path}: model: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _require_fitting_evaluation(path: Path, recipe: Recipe) -> None:
+    """Hold the evaluate section against the dataset's classes."""
+    try:
+        spec = recipe.data.spec()
+    except DatasetError:
+        return  # a layout that is missing or wrong is told with the raw files
+    problems = evaluation_check.problems(recipe.evaluate, spec)
+    if problems:
+        raise UserError("\n".join([f"{path}: `evaluate` does not fit the data.", *(f"  {line}" for line in problems)]))
+
+
+def dump(recipe: Recipe) -> str:
+    """Write a recipe as YAML with every default filled in; `load` reads it back."""
+    text: str = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
+    return text
+
+
+def _override(tree: dict[str, Any], override: str) -> None:
+    """Set one value in the tree in place."""
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise UserError(f"--set must be KEY=VALUE, such as train.epochs=10. Received: {override!r}.")
+    node = tree
+    for part in parts[:-1]:
+        inner = node.setdefault(part, {})
+        if inner is None:
+            inner = node[part] = {}
+        if not isinstance(inner, dict):
+            raise UserError(f"--set {override}: `{part}` holds a value and no settings below it.")
+        node = inner
+    node[parts[-1]] = yaml_loader.value(text)
+
+
+def _problem(entry: Any, every: Sequence[str]) -> str:
+    """One line for one pydantic error: key, what is wrong, what was received, what is allowed; `every` key there is."""
+    location = [str(part) for part in entry["loc"]]
+    key = ".".join(location)
+    if entry["type"] == "extra_forbidden":
+        allowed = list(_fields(location[:-1]))
+        near = _near(location[-1], allowed, every)
+        guess = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        return f"{key}: there is no such key.{guess} Keys here: {', '.join(allowed)}."
+    if entry["type"] == "missing":
+        return f"{key}: is required and not set."
+    text = entry["msg"].removeprefix("Value error, ")
+    if entry["type"] == "value_error":
+        return f"{key}: {text}" if key else text
+    return f"{key}: {text}. Received: {entry['input']!r}."
+
+
+def _near(key: str, allowed: Sequence[str], every: Sequence[str]) -> list[str]:
+    """Guess what was meant by a key that a section does not have: the same in other sections, or one like it."""
+    same = [path for path in every if path.rpartition(".")[2] == key]
+    near = difflib.get_close_matches(key, allowed, n=1)
+    if near or same:
+        return same if 0 < len(same) <= MANY else near
+    ends = {path.rpartition(".")[2]: path for path in every}
+    return [ends[end] for end in difflib.get_close_matches(key, ends, n=1)]
+
+
+def _options(tree: dict[str, Any]) -> list[str]:
+    """The chosen model's own parameters, as --set writes them."""
+    try:
+        return [f"model.options.{name}" for name in models_catalog.parameters(str(tree["model"]["name"]))]
+    except (KeyError, TypeError, ModelError):  # no model, or none of that name: told by itself
+        return []
+
+
+def _paths(location: list[str]) -> Iterator[str]:
+    """Every key of the section at `location` and of those in it, as --set writes them."""
+    for name, field in _fields(location).items():
+        path = [*location, name]
+        yield ".".join(path)
+        if _section(field.annotation) is not None:
+            yield from _paths(path)
+
+
+def _fields(location: list[str]) -> dict[str, FieldInfo]:
+    """Fields of the section at `location`, by the keys of a recipe file."""
+    section: type[BaseModel] | None = Recipe
+    for part in location:
+        section = section and _section(_named(section)[part].annotation)
+    return _named(section) if section else {}
+
+
+def _named(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """Give the section that a field holds, which may be null; None where it holds a plain value."""
+    if get_origin(annotation) in (Union, UnionType):
+        return next((found for part in get_args(annotation) if (found := _section(part))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -1,1 +1,0 @@
-"""What may be done to a training example, one kind a module; pipeline.input.augment puts them together."""

@@ -1,0 +1,1 @@
+"""Running a recipe: the graph, what each step needs and why, child processes, and what follows a step."""

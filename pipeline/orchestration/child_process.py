@@ -1,0 +1,110 @@
+"""A step, or another module, in a process of its own: its memory, the GPU's too, is free again when it ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from types import FrameType
+
+from pipeline.cluster.watchdog import Watch
+from pipeline.console.quiet import ENVIRONMENT
+from pipeline.errors import Interrupted, WorkerLost
+from pipeline.workspace.fingerprint import PROJECT
+from pipeline.workspace.layout import SHARED, Workspace
+from pipeline.workspace.run_folder import RunFolder
+
+LOOK_SECONDS = 0.2
+
+
+class ChildError(Exception):
+    """A step ended badly. It has said why, unless it was ended for a `reason`; `exit_code` is what it ended with."""
+
+    def __init__(self, exit_code: int, reason: str | None = None) -> None:
+        super().__init__(reason or f"exit code {exit_code}")
+        self.exit_code, self.reason = exit_code, reason
+
+
+def run_child(
+    run: RunFolder, workspace: Workspace, step: str, *, again: bool, wait: bool, watch: Watch | None = None
+) -> None:
+    """Run `segline step` and wait for its end, or end it when `watch` has a reason.
+
+    Raises:
+        ChildError: The child's exit code was not 0.
+    """
+    command = ["step", step, "--run", run.id, "--workspace", str(workspace.root)]
+    command += ["--rerun"] * again + ["--no-wait"] * (not wait)
+    # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
+    reason = run_module("pipeline", *command, environment={SHARED: ""}, watch=watch)
+    if reason:
+        raise ChildError(WorkerLost.exit_code, f"step {step} was ended: {reason}")
+
+
+def run_module(module: str, *arguments: str, environment: Mapping[str, str], watch: Watch | None = None) -> str | None:
+    """Run one of our modules as a program and wait for its end, or end it when `watch` has a reason, which is given.
+
+    Ctrl-C reaches the child too (it is in our process group): we let it stop at its safe point and report that.
+    SIGTERM reaches us alone, so we pass it on. A child that did not listen yet, or no longer, was interrupted all the
+    same: nothing is begun after it.
+
+    Raises:
+        ChildError: The child's exit code was not 0, or we were asked to stop.
+    """
+    # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    ours = {**environment, **(watch.environment if watch else {})}
+    pipes = [watch.pipe] if watch else []
+    child = subprocess.Popen(
+        command,
+        env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path, **ours},
+        pass_fds=pipes,
+        preexec_fn=end_with_parent,
+    )
+    asked = False
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        child.send_signal(number)
+
+    terminate = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        while True:
+            try:
+                code, reason = _end_of(child, watch)
+                break
+            except KeyboardInterrupt:
+                asked = True
+    finally:
+        signal.signal(signal.SIGTERM, terminate)
+        if watch:
+            watch.close()
+    if asked and code <= 0 and not reason:
+        raise ChildError(Interrupted.exit_code, "interrupted")
+    if code and not reason:
+        raise ChildError(128 - code if code < 0 else code)
+    return reason
+
+
+def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int, str | None]:
+    """Wait for a process; give its exit code, and the reason for which it was ended."""
+    if watch is None:
+        return child.wait(), None
+    while child.poll() is None:
+        if reason := watch.reason():
+            child.kill()  # it may be stopped, or deep inside a library: a polite signal would not be heard
+            return child.wait(), reason
+        time.sleep(LOOK_SECONDS)
+    return child.wait(), None
+
+
+def end_with_parent() -> None:
+    """Ask Linux to send SIGTERM to this process when its parent is killed, so that no orphan goes on training."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1  # linux/prctl.h
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

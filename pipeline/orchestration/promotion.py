@@ -1,0 +1,280 @@
+"""Promotion: copy an exported model to serving/<name>/<version>/, whole or not at all.
+
+TensorFlow Serving watches serving/<name> and loads the highest number; it passes over other names, such as the hidden
+folder in which a version is prepared.
+"""
+
+import json
+import os
+import re
+import shutil
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.recipe import NAME
+from pipeline.errors import UserError
+from pipeline.export import facts
+from pipeline.workspace import digest, lock
+from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
+
+ORIGIN = facts.FILE.with_name("origin.json")
+"""Where a served model came from: artifact, run, training, its data's statistics; its number, its files' digests."""
+
+
+def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
+    """Serve an exported model unless it is what is served already.
+
+    Args:
+        workspace: Where serving/ is.
+        name: Folder under serving/.
+        artifact: Published folder of the export step; its saved_model/ is served.
+        run: Run that asks for it.
+        store: Where the promotion is recorded.
+
+    Returns:
+        serving/<name>/<version>.
+
+    Raises:
+        UserError: The artifact is damaged; or another model was promoted since the gate compared this one.
+    """
+    with _held(workspace, name, run.id):
+        served = newest(workspace, name)
+        uri = workspace.relative(artifact)
+        if served and uri in withdrawn(served):
+            print(f"serving   {name}: this model was rolled back by hand. To serve it again:")
+            print(f"          segline promote {uri}")
+            return served
+        if served is None or origin(served).get("export") != uri:
+            _require_intact(artifact)
+            _require_compared(workspace, name, run)
+            train = workspace.relative(run.artifact("train"))
+            came_from = {"export": uri, "train": train, "run": run.id, "withdrawn": withdrawn(served)}
+            came_from |= _statistics(run)
+            served = publish(workspace, name, artifact / "saved_model", came_from)
+        if store.artifact(workspace.relative(served)) is None:
+            record(workspace, store, served, run.id, "promote", f"as {name} version {served.name}", artifact)
+        return served
+
+
+def promote_by_hand(
+    workspace: Workspace, artifact: Path, store: Store, name: str | None = None, *, dry_run: bool = False
+) -> Path:
+    """Serve an exported model because a person says so; it passed the gate when it was exported.
+
+    Args:
+        workspace: Where serving/ is.
+        artifact: Published folder of the export step.
+        store: Where the promotion is recorded, under the run that made the artifact.
+        name: Folder under serving/; None: the one its run would take.
+        dry_run: Check everything, write nothing.
+
+    Returns:
+        serving/<name>/<version>, a new version unless the model is served already.
+
+    Raises:
+        UserError: The artifact is damaged, its run is no longer there, or `name` cannot name a folder.
+    """
+    if name is not None:
+        _require_name(name)
+    run = RunFolder.open(workspace, read_seal(artifact)["run"])
+    recipe = run.recipe()
+    name = name or recipe.export.name or recipe.name
+    _require_intact(artifact)
+    uri = workspace.relative(artifact)
+    with nullcontext() if dry_run else _held(workspace, name, run.id):
+        served = newest(workspace, name)
+        if served and origin(served).get("export") == uri:
+            return served
+        if dry_run:
+            return _next(workspace, name)
+        train = workspace.relative(run.artifact("train"))
+        others = [export for export in withdrawn(served) if export != uri]
+        came_from = {"export": uri, "train": train, "run": run.id, "by": "hand", "withdrawn": others}
+        came_from |= _statistics(run)
+        served = publish(workspace, name, artifact / "saved_model", came_from)
+        record(workspace, store, served, run.id, "promote", f"by hand, as {name} version {served.name}", artifact)
+        return served
+
+
+def rollback(
+    workspace: Workspace, name: str, store: Store, version: int | None = None, *, dry_run: bool = False
+) -> tuple[Path, int, int]:
+    """Serve an earlier version again: as a new version with its contents, as TensorFlow Serving takes the highest.
+
+    The model that was served is withdrawn: an unchanged recipe does not promote it again by itself.
+
+    Args:
+        workspace: Where serving/ is.
+        name: Folder under serving/.
+        store: Where it is recorded.
+        version: Version to go back to; None: the newest one of another model that was not withdrawn.
+        dry_run: Check everything, write nothing.
+
+    Returns:
+        serving/<name>/<version>, the version that was served, and the one whose contents are served now.
+
+    Raises:
+        UserError: There is no such version, or none to go back to.
+    """
+    _require_name(name)
+    found = sorted(versions(workspace.serving / name)) if (workspace.serving / name).is_dir() else []
+    if not found:
+        raise UserError(f"Nothing is served as {name!r}. Served: {', '.join(_names(workspace)) or 'nothing'}.")
+    with nullcontext() if dry_run else _held(workspace, name, "rollback"):
+        served = newest(workspace, name)
+        assert served
+        bad = origin(served).get("export")
+        out = sorted({*withdrawn(served), *([bad] if bad else [])})
+        if version is None:
+            earlier = [
+                number for number in found if origin(served.parent / str(number)).get("export") not in (*out, None)
+            ]
+            if not earlier:
+                raise UserError(f"{name} has no earlier version of another model to go back to. Versions: {found}.")
+            version = earlier[-1]
+        elif version not in found or version == int(served.name):
+            allowed = ", ".join(map(str, found[:-1])) or "there is none"
+            raise UserError(f"--to must be an earlier version of {name}: {allowed}. Received: {version}.")
+        if dry_run:
+            return _next(workspace, name), int(served.name), version
+        source = served.parent / str(version)
+        old = origin(source)
+        out = [export for export in out if export != old.get("export")]
+        new = publish(workspace, name, source, {**old, "by": "rollback", "restores": str(version), "withdrawn": out})
+        if old.get("run") and old.get("export"):
+            reason = f"from version {served.name} to the model of version {version}, as version {new.name}"
+            record(workspace, store, new, old["run"], "rollback", reason, workspace.root / old["export"])
+        return new, int(served.name), version
+
+
+def publish(workspace: Workspace, name: str, saved_model: Path, came_from: dict[str, Any]) -> Path:
+    """Copy a SavedModel to the next version of serving/<name>, whole or not at all; the lock of `name` must be held."""
+    target = _next(workspace, name)
+    _copy(saved_model, came_from, target)
+    return target
+
+
+def record(workspace: Workspace, store: Store, served: Path, run: str, step: str, reason: str, artifact: Path) -> None:
+    """Record that `served` was made of `artifact`, under a run."""
+    contents = read_seal(artifact)["digest"]
+    store.begin_run(run, "unknown", "unknown", "unknown", "stepwise")  # kept as it is where the store knows the run
+    execution = store.begin(run, step, reason, contents[:16], "{}")
+    store.link(execution, "input", "export", "export", workspace.relative(artifact), contents)
+    store.finish(execution, "served", workspace.relative(served), digest_of(served))
+
+
+def withdrawn(served: Path | None) -> list[str]:
+    """Exports that were rolled back by hand; a served version carries the list on."""
+    found: list[str] = origin(served).get("withdrawn", []) if served else []
+    return found
+
+
+def before(workspace: Workspace, name: str, train: Path) -> Path | None:
+    """Newest served version that did not come from this training: what a new model is compared with.
+
+    Passed over are versions that were put there by hand and say nothing of themselves, and those rolled back.
+    """
+    ours, now = workspace.relative(train), newest(workspace, name)
+    out = withdrawn(now)
+    for version in sorted(versions(workspace.serving / name), reverse=True):
+        served = workspace.serving / name / str(version)
+        came_from = origin(served)
+        if (served / facts.FILE).is_file() and came_from.get("train") != ours and came_from.get("export") not in out:
+            return served
+    return None
+
+
+def newest(workspace: Workspace, name: str) -> Path | None:
+    """Version that is served now."""
+    found = versions(workspace.serving / name)
+    return workspace.serving / name / str(max(found)) if found else None
+
+
+def versions(folder: Path) -> list[int]:
+    """Version numbers below serving/<name>."""
+    return [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
+
+
+def digest_of(served: Path) -> str:
+    """Digest of a served version as it lies there, without what says where it came from."""
+    return digest.digest(_files(served))
+
+
+def origin(served: Path) -> dict[str, Any]:
+    """What a served version says of where it came from; nothing where it was put there by hand."""
+    file = served / ORIGIN
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _require_name(name: str) -> None:
+    if not re.fullmatch(NAME, name):
+        raise UserError(
+            "What is served must be named with letters, digits, `_`, `.` and `-`, a letter or digit first: it names a "
+            f"folder under serving/. Received: {name!r}."
+        )
+
+
+def _next(workspace: Workspace, name: str) -> Path:
+    """Where the next version goes."""
+    served = newest(workspace, name)
+    return workspace.serving / name / str(int(served.name) + 1 if served else 1)
+
+
+def _require_intact(artifact: Path) -> None:
+    sealed = read_seal(artifact)["digest"]
+    found = {name: facts for name, facts in digest.manifest(artifact).items() if name != SEAL}
+    if digest.digest(found) != sealed:
+        raise UserError(f"{artifact} is damaged: its files are not those that were sealed. Run with --rerun export.")
+
+
+def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
+    """The gate looked at the model served when evaluate ran; refuse if that is no longer the one to beat."""
+    compared = read_seal(run.artifact("evaluate"))["fingerprint"]["inputs"].get("served")
+    now = before(workspace, name, run.artifact("train"))
+    if compared != (digest.file_digest(now / facts.FILE) if now else None):
+        raise UserError(
+            f"Another model was promoted to serving/{name} since this one was compared with what is served. "
+            "Give the same command again: evaluate then compares them."
+        )
+
+
+def _statistics(run: RunFolder) -> dict[str, Any]:
+    """What the data was like that a model learned from: the next data are compared with it (pipeline/data/drift.py)."""
+    file = run.path / "validate" / "statistics.json"
+    return {"statistics": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
+
+
+def _held(workspace: Workspace, name: str, holder: str) -> AbstractContextManager[None]:
+    """Hold the lock of serving/<name>."""
+    folder = workspace.serving / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock.hold(folder / ".lock", holder, wait=True, on_wait=print)
+
+
+def _names(workspace: Workspace) -> list[str]:
+    return sorted(path.name for path in workspace.serving.glob("*") if versions(path))
+
+
+def _copy(saved_model: Path, came_from: dict[str, Any], served: Path) -> None:
+    partial = served.parent / ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
+    files = {name: found for name, (_, _, found) in _files(partial).items()}
+    said = {**came_from, "version": int(served.name), "files": files}
+    digest.write_atomically(partial / ORIGIN, json.dumps(said, indent=2))
+    partial.rename(served)
+
+
+def _files(served: Path) -> digest.Manifest:
+    return {name: found for name, found in digest.manifest(served).items() if name != ORIGIN.as_posix()}
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Share the bytes where the file system can; artifacts are never written again."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

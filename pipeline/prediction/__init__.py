@@ -1,1 +1,0 @@
-"""An exported model asked about images, folders and videos."""

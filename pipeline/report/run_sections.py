@@ -1,0 +1,170 @@
+"""Sections with pictures and provenance: images, confused classes, training, speed and size, what was run."""
+
+import time
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from pipeline.drawing.charts import line_chart
+from pipeline.drawing.render import RIGHT, WRONG
+from pipeline.evaluation.gate import number, share_of_pixels
+from pipeline.lineage.status import duration
+from pipeline.report import html
+from pipeline.report.contents import Material
+
+CURVES = {
+    "loss": "Training loss",
+    "miou": "mIoU on the validation split",
+    "lr": "Learning rate",
+    "images_per_second": "Images per second",
+}
+"""Keys of history.json that are drawn, where they are there."""
+
+
+def images(material: Material) -> str:
+    """Worst, median and best images with a legend."""
+    shown = material.pictures["examples"]
+    if not shown:
+        return html.note("The recipe asks for no pictures (evaluate.overlays: 0).")
+    kinds = {"worst": "Worst", "median": "Around the median", "best": "Best"}
+    rows = [
+        f"<h3>{title}</h3>{''.join(_example(material, entry) for entry in shown if entry['kind'] == kind)}"
+        for kind, title in kinds.items()
+        if any(entry["kind"] == kind for entry in shown)
+    ]
+    return _legend(material) + "".join(rows)
+
+
+def _legend(material: Material) -> str:
+    spec = material.spec
+    entries = [*zip(spec.classes, spec.colours, strict=True), ("ignored", (0, 0, 0))]
+    entries += [("right, in the error map", RIGHT), ("wrong, in the error map", WRONG)]
+    items = "".join(f"<li>{html.swatch(colour)}{escape(name)}</li>" for name, colour in entries)
+    return f'<ul class="legend" aria-label="Colours">{items}</ul>'
+
+
+def _example(material: Material, entry: Mapping[str, Any]) -> str:
+    text = f"{entry['id']}: mIoU {entry['miou']:.3f} over the classes of this image"
+    return _figure(material, entry, text, "row")
+
+
+def _figure(material: Material, entry: Mapping[str, Any], caption: str, kind: str, shown: str = "") -> str:
+    """Frame the pictures of an entry; `shown` is HTML to stand above them instead of the caption."""
+    cells = "".join(
+        f"<div>{html.picture(material.folder / name, f'{part}: {caption}', entry['width'], entry['height'])}"
+        f"<span>{part}</span></div>"
+        for part, name in entry["files"].items()
+    )
+    return f'<figure class="{kind}"><figcaption>{shown or escape(caption)}</figcaption><div>{cells}</div></figure>'
+
+
+def confused(material: Material) -> str:
+    """The pairs of classes that cost most pixels, each with the place where it is worst."""
+    pairs = material.pictures["confused"]
+    if not pairs:
+        return html.note("No class was taken for another, or the recipe asks for no crops (evaluate.confusions: 0).")
+    return f'<div class="crops">{"".join(_crop(material, pair) for pair in pairs)}</div>'
+
+
+def _crop(material: Material, pair: Mapping[str, Any]) -> str:
+    colours = dict(zip(material.spec.classes, material.spec.colours, strict=True))
+    truth, taken = pair["truth"], pair["prediction"]
+    end = f": {pair['share']:.1%} of its pixels, most in {pair['image']}"
+    marked = " taken for ".join(html.swatch(colours[name]) + escape(name) for name in (truth, taken))
+    return _figure(material, pair, f"{truth} taken for {taken}{end}", "crop", marked + escape(end))
+
+
+def training(material: Material) -> str:
+    """Curves over the epochs."""
+    charts = []
+    for key, title in CURVES.items():
+        values = [(entry.get("epoch", index), entry.get(key)) for index, entry in enumerate(material.history, start=1)]
+        points = [(float(epoch), float(value)) for epoch, value in values if value is not None]
+        if points:
+            chart = line_chart(points, label=title, x_label="epoch")
+            charts.append(f"<figure><figcaption>{escape(title)}</figcaption>{chart}</figure>")
+    return f'<div class="charts">{"".join(charts)}</div>' if charts else html.note("Nothing was recorded.")
+
+
+def speed(material: Material) -> str:
+    """How fast the evaluation was, how large the model is, and every exported format."""
+    found = material.speed
+    rate, workers = found["images_per_second"], found.get("workers", 1)
+    rows = {
+        "Evaluation": f"{rate:,.1f} images a second" if rate else "too few images to tell",
+        "Device": f"{workers} workers of {found['device']}" if workers > 1 else found["device"],
+        "Weights": f"{found['parameters'] / 1e6:,.2f} million",
+        **{f"Size of {name}": html.size(count) for name, count in material.sizes.items()},
+    }
+    if material.parity:
+        parity = material.parity
+        rows["Parity of the export"] = (
+            f"{parity['different_pixels']:,} of {parity['pixels']:,} pixels differ from the evaluated model"
+        )
+    body = "".join(html.row(escape(name), escape(value)) for name, value in rows.items())
+    table = html.table("Speed and size", html.columns("What", "Value", text=2), body, "plain")
+    shown = f'<div class="words">{table}</div>'
+    return shown + _formats(material.formats)
+
+
+def _formats(found: Sequence[Mapping[str, Any]]) -> str:
+    if not found:
+        return ""
+    lines = "".join(
+        html.row(
+            escape(row["format"]),
+            f"{row['megabytes']:,.2f}",
+            f"{row['milliseconds']:,.1f}",
+            number(row["miou"]),
+            number(row["miou_drop"]),
+            share_of_pixels(row["different_pixels"]),
+        )
+        for row in found
+    )
+    head = html.columns("Format", "MB", "ms an image", "mIoU", "mIoU lost", "Pixels that differ")
+    told = (
+        "On the CPU, one image at a time. float32 and ONNX must give the evaluated model's classes (at most 0.01% of "
+        "the pixels may differ); float16 and int8 round the weights, and must keep its mIoU within export.max_drop."
+    )
+    return f"<h3>Formats</h3>{html.table('Exported formats on the evaluated split', head, lines)}{html.note(told)}"
+
+
+def run(material: Material) -> str:
+    """Where everything came from."""
+    spec, epochs = material.spec, material.history
+    facts = {
+        "Run": material.run,
+        "Recipe": material.recipe,
+        "Command": material.command,
+        "Code": material.code,
+        "Epochs": str(len(epochs)) + _took(epochs[-1] if epochs else {}),
+        "Software": ", ".join(f"{name} {version}" for name, version in sorted(material.versions.items())),
+        "Data": spec.name,
+        "Licence of the data": spec.licence or "not stated",
+    }
+    rows = "".join(html.row(escape(name), escape(value)) for name, value in facts.items())
+    if spec.homepage:
+        rows += html.row("Homepage", f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>')
+    lineage = "".join(
+        html.row(
+            escape(artifact.step),
+            f"<code>{escape(artifact.uri)}</code>",
+            f"<code>{escape(artifact.digest[:16])}</code>",
+            escape(artifact.run),
+            time.strftime("%Y-%m-%d %H:%M", time.gmtime(artifact.made)),
+        )
+        for artifact in material.artifacts
+    )
+    head = html.columns("Step", "Artifact", "Contents, SHA-256", "Made by run", "When (UTC)", text=5)
+    settings = "\n".join(f"{key}: {value}" for key, value in material.settings.items())
+    cite = f"<details><summary>How to cite the data</summary><pre>{escape(spec.citation.strip())}</pre></details>"
+    return (
+        f'<div class="words">{html.table("This run", html.columns("What", "Value", text=2), rows, "plain")}'
+        f"{html.table('Lineage', head, lineage)}</div>"
+        f"<details><summary>All settings of the recipe</summary><pre>{escape(settings)}</pre></details>"
+        f"{cite if spec.citation.strip() else ''}"
+    )
+
+
+def _took(entry: Mapping[str, Any]) -> str:
+    return f", {duration(entry['seconds'])} the last one" if entry.get("seconds") else ""

@@ -1,1 +1,0 @@
-"""`segline serve`: an HTTP server for trying a model. TensorFlow Serving is for production; see docker/serving.md."""

@@ -1,0 +1,121 @@
+"""Videos for `segline predict`, by ffmpeg: the extra `video`."""
+
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pipeline.console.terminal import cut
+from pipeline.errors import UserError
+from pipeline.serving import image_files
+from pipeline.serving.image_files import ImageFile
+from pipeline.serving.output_formats import Output
+from pipeline.serving.served_model import BATCH_PIXELS, BadImageError, ServedModel
+
+LOSSLESS = "ids"
+"""Its frames are numbers, not colours: FFV1 keeps each, H.264 would blend them."""
+
+
+def require() -> None:
+    """Raise UserError where the library is not installed."""
+    if find_spec("imageio_ffmpeg") is None:
+        raise UserError("Videos need imageio-ffmpeg, which is not installed: pip install 'segline[video]'.")
+
+
+def result(out: Path, output: Output, file: ImageFile) -> Path:
+    """Give the video that holds an output: .mkv for class ids (FFV1, grey), .mp4 for the others (H.264)."""
+    return out / output.folder / file.result.with_suffix(".mkv" if output.folder == LOSSLESS else ".mp4")
+
+
+def convert(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> int:
+    """Write the videos of one video, whole or not at all; `batch_size` frames at most are computed at once.
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        BadImageError: It cannot be read, is larger than the model takes, or has no frame.
+    """
+    import imageio_ffmpeg
+
+    try:
+        # From the root on, so that no name is read as an option or as a protocol; and what it holds may name no other.
+        frames = imageio_ffmpeg.read_frames(str(file.path.absolute()), input_params=["-protocol_whitelist", "file"])
+        facts = next(frames)
+        width, height = facts["size"]
+        if width * height > model.max_pixels:
+            frames.close()
+            raise BadImageError(f"It is {width} x {height} pixels. At most {model.max_pixels} are taken.")
+        together = max(1, min(batch_size, BATCH_PIXELS // (width * height)))
+        return _write(model, file, outputs, out, _batches(frames, (height, width), together), facts)
+    except (OSError, RuntimeError, StopIteration, KeyError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip()]
+        raise BadImageError(f"ffmpeg cannot read it: {lines[-1].strip() if lines else 'no frame'}") from None
+
+
+def _batches(frames: Iterator[bytes], size: tuple[int, int], batch_size: int) -> Iterator[np.ndarray]:
+    batch: list[np.ndarray] = []
+    for frame in frames:
+        batch.append(np.frombuffer(frame, np.uint8).reshape(*size, 3))
+        if len(batch) == batch_size:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
+
+
+def _write(
+    model: ServedModel,
+    file: ImageFile,
+    outputs: Sequence[Output],
+    out: Path,
+    batches: Iterator[np.ndarray],
+    facts: dict[str, Any],
+) -> int:
+    targets = [result(out, output, file) for output in outputs]
+    partial = [image_files.partial(target) for target in targets]
+    for target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    writers = [_writer(path, output, facts) for path, output in zip(partial, outputs, strict=True)]
+    count = 0
+    about = round(facts["duration"] * facts["fps"]) or None
+    try:
+        with tqdm(total=about, unit=" frames", desc=cut(file.path.name, 24), leave=False, ascii=" #") as bar:
+            for images in batches:
+                for image, mask in zip(images, model.classify(images), strict=True):
+                    for writer, output in zip(writers, outputs, strict=True):
+                        writer.send(np.ascontiguousarray(output.draw(file, image, mask)))
+                    count += 1
+                bar.update(len(images))
+    finally:
+        for writer in writers:
+            writer.close()
+    if not count:
+        raise BadImageError("The video has no frame.")
+    for path, target in zip(partial, targets, strict=True):
+        path.replace(target)
+    return count
+
+
+def _writer(path: Path, output: Output, facts: dict[str, Any]) -> Any:
+    import imageio_ffmpeg
+
+    grey = output.folder == LOSSLESS
+    # H.264 for every player halves the colours' resolution, so that lengths must be even.
+    even = [] if grey else ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
+    writer = imageio_ffmpeg.write_frames(
+        str(path.absolute()),
+        facts["size"],
+        fps=facts["fps"],
+        pix_fmt_in="gray" if grey else "rgb24",
+        pix_fmt_out="gray" if grey else "yuv420p",
+        codec="ffv1" if grey else "libx264",
+        quality=None if grey else 8,
+        macro_block_size=1,
+        output_params=even,
+    )
+    writer.send(None)
+    return writer

@@ -1,0 +1,169 @@
+"""The folder of one run: what was asked, with what code and libraries, what happened, and links to what was made."""
+
+import io
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.config import recipe_file as recipes
+from pipeline.config.recipe import Recipe
+from pipeline.errors import UserError
+from pipeline.workspace.digest import write_atomically
+from pipeline.workspace.fingerprint import PROJECT
+from pipeline.workspace.layout import Workspace
+
+CHANGED = "+changes"
+"""Ends the code's version where files differ from the commit."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step.
+
+    code.diff is there where the code differed from its commit, and says how; audit.json where ingest refused raw files.
+    """
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def refusal(self) -> Path:
+        """Where every raw file is listed that ingest refused."""
+        return self.path / "audit.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the run was made."""
+        return (self.path / "recipe.yaml").is_file()
+
+    @classmethod
+    def create(cls, workspace: Workspace, recipe: Recipe, command: list[str], run_id: str | None = None) -> "RunFolder":
+        """Make the folder of a new run. recipe.yaml is written last: without it a run is not there."""
+        folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
+        folder.path.mkdir(parents=True, exist_ok=True)
+        (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
+        (folder.path / "code.txt").write_text((code := code_version()) + "\n", encoding="utf-8")
+        if code.endswith(CHANGED):
+            (folder.path / "code.diff").write_text(_git("diff", "HEAD") + "\n", encoding="utf-8")
+        (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
+        write_atomically(folder.path / "recipe.yaml", recipes.dump(recipe))
+        return folder
+
+    @classmethod
+    def open(cls, workspace: Workspace, run_id: str) -> "RunFolder":
+        """Open the folder of a run that was made before.
+
+        Raises:
+            UserError: There is none.
+        """
+        folder = cls(workspace.run(run_id))
+        if not folder.exists:
+            raise UserError(
+                f"There is no run {run_id!r} in {workspace.root}. To begin one under this name, name the recipe too: "
+                f"segline step STEP RECIPE --run {run_id}"
+            )
+        return folder
+
+    def recipe(self) -> Recipe:
+        """The recipe as it was resolved when the run began."""
+        return recipes.read(self.path / "recipe.yaml")
+
+    def artifact(self, step: str) -> Path:
+        """Folder that `step` made or reused in this run.
+
+        Raises:
+            UserError: The step has not run yet.
+        """
+        link = self.path / step
+        if not link.is_dir():
+            raise UserError(f"Run {self.id} has no result of step {step} yet. Run that step first.")
+        return link.resolve()
+
+    def link(self, step: str, artifact: Path) -> None:
+        """Point the run's link for `step` to an artifact, in one move."""
+        new = self.path / f".{step}.{os.getpid()}"
+        new.symlink_to(os.path.relpath(artifact, self.path))
+        new.replace(self.path / step)
+
+    @contextmanager
+    def logging(self) -> Iterator[None]:
+        """Keep in log.txt what the block prints to standard output."""
+        with self.log_file.open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
+            yield
+
+    @property
+    def log_file(self) -> Path:
+        """What was printed, and the tracebacks that were not."""
+        return self.path / "log.txt"
+
+    def log(self, text: str) -> None:
+        """Add text to log.txt alone."""
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
+class Tee(io.TextIOBase):
+    """Text stream that writes to two others, at once."""
+
+    def __init__(self, first: TextIO, second: TextIO) -> None:
+        self._streams = (first, second)
+
+    def write(self, text: str) -> int:
+        """Write to both and flush, so that a killed process loses nothing it said."""
+        self._streams[1].write(text)
+        self._streams[1].flush()
+        try:
+            self._streams[0].write(text)
+            self._streams[0].flush()
+        except BrokenPipeError:
+            # The reader has gone, as in `segline run ... | head`. The work goes on, and the log has it all.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._streams[0].fileno())
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether the first stream is a terminal."""
+        return self._streams[0].isatty()
+
+
+def code_version() -> str:
+    """Git commit of Segline's code, with "+changes" where files differ from it; the version where it is no clone.
+
+    A container image holds no git: what it was built from stands in SEGLINE_REVISION.
+    """
+    if revision := os.environ.get("SEGLINE_REVISION"):
+        return f"git {revision}"
+    try:
+        if Path(_git("rev-parse", "--show-toplevel")).resolve() != PROJECT.resolve():
+            raise FileNotFoundError  # installed somewhere inside another project's repository
+        commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return f"segline {_version()}"
+    return f"git {commit}{CHANGED if changed else ''}"
+
+
+def _version() -> str:
+    try:
+        return version("segline")
+    except PackageNotFoundError:
+        return "without a version: neither a clone nor installed"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PROJECT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout.strip()
+
+
+def installed() -> str:
+    """Every installed distribution as name==version, one a line."""
+    return "".join(sorted({f"{found.name}=={found.version}\n" for found in distributions()}, key=str.lower))

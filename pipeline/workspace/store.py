@@ -1,0 +1,239 @@
+"""The lineage: runs, executions, artifacts and events in one SQLite file, in the shape of ML Metadata.
+
+A run is a context; an execution is one step of a run, whether it ran or was reused; an artifact is a folder; an event
+says that an execution read or wrote an artifact. Times are seconds since 1970, UTC.
+Only the standard library is imported, so that `segline status` answers at once.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.workspace import filesystem
+from pipeline.workspace.schema import MIGRATIONS
+
+VERSION = len(MIGRATIONS)
+"""Value of SQLite's user_version when all have been applied."""
+
+Row = dict[str, Any]
+
+
+class Store:
+    """Open store. Every method is one transaction; several processes may use one file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Autocommit: a statement is a transaction, and BEGIN IMMEDIATE stands where there are several.
+        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._db.row_factory = lambda cursor, row: dict(
+            zip((column[0] for column in cursor.description), row, strict=True)
+        )
+        # WAL shares memory between processes, which those of other hosts do not have (sqlite.org/wal.html).
+        journal = "TRUNCATE" if filesystem.mount_of(path.parent).is_network else "WAL"
+        self._db.execute(f"PRAGMA journal_mode = {journal}")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        self._migrate(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def begin_run(self, run: str, recipe: str, command: str, code: str, state: str) -> None:
+        """Record that a run has begun. A run that is known already is left as it is.
+
+        Args:
+            run: Its name.
+            recipe: The recipe's name.
+            command: As it was typed.
+            code: Version of Segline's own code.
+            state: "running" where `segline run` drives the steps, "stepwise" where an orchestrator does.
+        """
+        self._db.execute(
+            "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (run, recipe, command, code, state, time.time()),
+        )
+
+    def end_run(self, run: str, state: str) -> None:
+        """Record how a run ended: done, failed, refused, interrupted or killed."""
+        self._db.execute("UPDATE runs SET state = ?, finished = ? WHERE id = ?", (state, time.time(), run))
+
+    def begin(self, run: str, step: str, reason: str, key: str, fingerprint: str) -> int:
+        """Record that a step has begun; `reason` says why it runs. Returns the execution's id."""
+        cursor = self._db.execute(
+            "INSERT INTO executions (run, step, state, reason, key, fingerprint, started) "
+            "VALUES (?, ?, 'running', ?, ?, ?, ?)",
+            (run, step, reason, key, fingerprint, time.time()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def end(self, execution: int, state: str, error: str | None = None) -> None:
+        """Record how an execution ended: done, reused, failed, refused, interrupted or killed."""
+        self._db.execute(
+            "UPDATE executions SET state = ?, error = ?, finished = ? WHERE id = ?",
+            (state, error, time.time(), execution),
+        )
+
+    def link(self, execution: int, direction: str, name: str, kind: str, uri: str, digest: str) -> None:
+        """Record that an execution read ("input") or wrote ("output") an artifact."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._link(execution, direction, name, kind, uri, digest)
+
+    def finish(
+        self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record that an execution wrote an artifact, with its figures, and has ended well: all of it, or nothing."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            self._link(execution, "output", kind, kind, uri, digest, properties)
+            self.end(execution, "done")
+
+    def execution(self, number: int) -> Row | None:
+        """Execution with this id."""
+        rows = self._all("SELECT * FROM executions WHERE id = ?", number)
+        return rows[0] if rows else None
+
+    def runs(self, limit: int) -> list[Row]:
+        """The newest runs, newest first; -1: all."""
+        return self._all("SELECT * FROM runs ORDER BY started DESC, rowid DESC LIMIT ?", limit)
+
+    def running(self) -> list[Row]:
+        """Runs of `segline run` that were not recorded as ended: they are running, or were killed."""
+        return self._all("SELECT * FROM runs WHERE state = 'running'")
+
+    def executing(self) -> list[Row]:
+        """Executions that were not recorded as ended, in any run."""
+        return self._all("SELECT * FROM executions WHERE state = 'running'")
+
+    def executions(self, run: str) -> list[Row]:
+        """Executions of a run in the order they began."""
+        return self._all("SELECT * FROM executions WHERE run = ? ORDER BY id", run)
+
+    def made(self, recipe: str, since: float) -> set[str]:
+        """Steps that runs of a recipe began at a moment or later, and ended well; not those that they reused."""
+        rows = self._all(
+            "SELECT DISTINCT step FROM executions JOIN runs ON runs.id = run "
+            "WHERE recipe = ? AND executions.state = 'done' AND executions.started >= ?",
+            recipe,
+            since,
+        )
+        return {row["step"] for row in rows}
+
+    def last_fingerprint(self, step: str, recipe: str) -> Mapping[str, Any] | None:
+        """Fingerprint that a step had last with this recipe, or else with any; None if it never ended well."""
+        rows = self._all(
+            "SELECT fingerprint FROM executions JOIN runs ON runs.id = run "
+            "WHERE step = ? AND executions.state IN ('done', 'reused') "
+            "ORDER BY recipe = ? DESC, executions.id DESC LIMIT 1",
+            step,
+            recipe,
+        )
+        return json.loads(rows[0]["fingerprint"]) if rows else None
+
+    def artifact(self, uri: str) -> Row | None:
+        """Newest artifact at this address."""
+        rows = self._all("SELECT * FROM artifacts WHERE uri = ? ORDER BY id DESC LIMIT 1", uri)
+        return rows[0] if rows else None
+
+    def producer(self, artifact: int) -> Row | None:
+        """Execution that wrote an artifact, with its run's recipe, command and code; None for raw files."""
+        rows = self._all(
+            "SELECT executions.*, runs.recipe, runs.command, runs.code FROM events "
+            "JOIN executions ON executions.id = execution JOIN runs ON runs.id = run "
+            "WHERE artifact = ? AND direction = 'output' AND executions.state = 'done' ORDER BY execution LIMIT 1",
+            artifact,
+        )
+        return rows[0] if rows else None
+
+    def inputs(self, execution: int) -> list[Row]:
+        """Artifacts that an execution read, with the name it knew each by."""
+        return self.linked(execution, "input")
+
+    def linked(self, execution: int, direction: str) -> list[Row]:
+        """Artifacts that an execution read ("input") or wrote ("output"), with the name it knew each by."""
+        return self._all(
+            "SELECT artifacts.*, events.name FROM events JOIN artifacts ON artifacts.id = artifact "
+            "WHERE execution = ? AND direction = ? ORDER BY artifacts.id",
+            execution,
+            direction,
+        )
+
+    def outputs(self, run: str) -> list[Row]:
+        """Artifacts that a run made or reused, in the order of its steps, with the step and the execution's state."""
+        return self._all(
+            "SELECT artifacts.*, executions.step, executions.state AS how FROM executions "
+            "JOIN events ON events.execution = executions.id AND direction = 'output' "
+            "JOIN artifacts ON artifacts.id = artifact WHERE run = ? ORDER BY executions.id",
+            run,
+        )
+
+    def live(self) -> list[Row]:
+        """Every artifact that somebody wrote and nobody removed, oldest first; raw files are not among them."""
+        return self._all(
+            "SELECT * FROM artifacts WHERE state = 'live' "
+            "AND id IN (SELECT artifact FROM events WHERE direction = 'output') ORDER BY id"
+        )
+
+    def remove(self, uri: str) -> None:
+        """Record that what lay at this address is no longer there."""
+        self._db.execute("UPDATE artifacts SET state = 'removed' WHERE uri = ?", (uri,))
+
+    def damage(self) -> list[str]:
+        """What SQLite itself finds wrong with the file: pages, indices, references to rows that are not there."""
+        found = [row["integrity_check"] for row in self._all("PRAGMA integrity_check")]
+        lost = [
+            f"a row of {row['table']} refers to a {row['parent']} row that is not there"
+            for row in self._all("PRAGMA foreign_key_check")
+        ]
+        return [line for line in found if line != "ok"] + lost
+
+    def rows(self, query: str, *values: Any) -> list[Row]:
+        """Answer of one statement of SQL, for modules that keep a table of their own (schedule/ledger.py)."""
+        return self._all(query, *values)
+
+    def _link(
+        self,
+        execution: int,
+        direction: str,
+        name: str,
+        kind: str,
+        uri: str,
+        digest: str,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._db.execute(
+            "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
+            "properties = CASE excluded.properties WHEN '{}' THEN properties ELSE excluded.properties END",
+            (kind, uri, digest, time.time(), json.dumps(properties or {})),
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
+            (execution, direction, name, uri, digest),
+        )
+
+    def _all(self, query: str, *values: Any) -> list[Row]:
+        return self._db.execute(query, values).fetchall()
+
+    def _migrate(self, path: Path) -> None:
+        found = self._version()
+        if found > VERSION:
+            raise sqlite3.DatabaseError(
+                f"{path} was written by a newer Segline (schema {found}; this one knows {VERSION}). Update Segline."
+            )
+        if found == VERSION:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            for migration in MIGRATIONS[self._version() :]:  # another process may have been first
+                for statement in migration.split(";"):
+                    self._db.execute(statement)
+            self._db.execute(f"PRAGMA user_version = {VERSION}")
+
+    def _version(self) -> int:
+        row: Row = self._db.execute("PRAGMA user_version").fetchone()
+        return int(row["user_version"])

@@ -1,0 +1,99 @@
+"""`segline tensorboard`: what it shows, under which names."""
+
+import json
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from pipeline.analysis import board
+from pipeline.config import recipe_file as recipes
+from pipeline.errors import UserError
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Store
+
+PROJECT = Path(__file__).parents[3]
+
+
+def begin(workspace: Workspace, run: str, rate: str) -> None:
+    workspace.run(run).mkdir(parents=True)
+    settings = ["data.manual_dir=unused", f"train.learning_rate={rate}"]
+    text = recipes.dump(recipes.load(str(PROJECT / "tests/tiny.yaml"), settings))
+    (workspace.run(run) / "recipe.yaml").write_text(text)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """One finished training of run `first`, and one of run `second` that goes on."""
+    made = Workspace(tmp_path)
+    begin(made, "first", "1e-3")
+    events = tmp_path / "artifacts/train/abc/events"
+    events.mkdir(parents=True)
+    (events / "events.out.tfevents.1").write_bytes(b"")
+    (events / "plugins/profile/now").mkdir(parents=True)
+    (events.parent / "artifact.json").write_text(json.dumps({"run": "first"}))
+    begin(made, "second", "3e-3")
+    (made.partial("train", "def") / "events").mkdir(parents=True)
+    (made.partial("train", "def") / "events/events.out.tfevents.2").write_bytes(b"")
+    store = Store(made.store)
+    store.begin_run("second", "tiny", "segline run tiny", "git", "running")
+    store.begin("second", "train", "for the first time", "def", "{}")
+    store.close()
+    return made
+
+
+def test_trainings_done_and_going_on_are_found_by_their_run(workspace: Workspace, tmp_path: Path) -> None:
+    view = tmp_path / "view"
+    assert set(board.refresh(workspace, view)) == {"first", "second"}
+    events = tmp_path / "artifacts/train/abc/events"
+    for name in ("events.out.tfevents.1", "plugins/profile/now"):
+        assert (view / "first" / name).resolve() == events / name
+    assert not (view / "first").is_symlink() and not (view / "first/plugins/profile").is_symlink()
+    workspace.partial("train", "def").rename(tmp_path / "artifacts/train/def")
+    (tmp_path / "artifacts/train/def/artifact.json").write_text(json.dumps({"run": "second"}))
+    board.refresh(workspace, view)
+    name = "events.out.tfevents.2"
+    assert (view / "second" / name).resolve() == tmp_path / "artifacts/train/def/events" / name
+    assert len(list(view.iterdir())) == 3  # and what HParams shows
+
+
+def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: Path) -> None:
+    board.refresh(workspace, tmp_path / "view")
+    events = EventAccumulator(str(tmp_path / "view")).Reload()
+    content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
+    assert [info.name for info in experiment.hparam_infos] == ["train.learning_rate"]
+    assert "final/miou" in [info.name.tag for info in experiment.metric_infos]
+
+
+def test_without_a_training_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No training has begun"):
+        board.serve(Workspace(tmp_path), None)
+
+
+def test_a_run_whose_folder_was_removed_is_shown_without_its_settings(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.rmtree(workspace.run("first"))
+    assert set(board.refresh(workspace, tmp_path / "view")) == {"first", "second"}
+
+
+def test_tensorboard_does_not_outlive_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def begin(*_: object, **__: object) -> subprocess.Popen[bytes]:
+        children.append(popen(["sleep", "60"]))
+        monkeypatch.setattr(board, "refresh", fail)
+        return children[0]
+
+    def fail(*_: object) -> None:
+        raise OSError("the disk has gone")
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(board, "REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(board.subprocess, "Popen", begin)
+    with pytest.raises(OSError, match="gone"):
+        board.serve(workspace, None)
+    assert children[0].returncode == -signal.SIGTERM

@@ -1,0 +1,229 @@
+"""Recipes: found, overridden, checked, and every mistake named with its key."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.config import recipe_file as recipes
+from pipeline.config.recipe import Recipe, described, settings
+from pipeline.errors import UserError
+
+GOOD = """
+data: {name: camvid, manual_dir: somewhere}
+model: {name: fast}
+train: {epochs: 3, batch_size: 4, learning_rate: 1e-3}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_loads_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
+    loaded = recipes.load(name)
+    (tmp_path / "again.yaml").write_text(recipes.dump(loaded))
+    assert recipes.load(str(tmp_path / "again.yaml")) == loaded
+    assert recipes.headline(name)
+
+
+def test_the_name_is_the_files(file: Path) -> None:
+    assert recipes.load(str(file)).name == "mine"
+
+
+@pytest.mark.parametrize("text", ["0016E5", "0006e0"])
+def test_the_name_of_a_sequence_is_no_number(file: Path, text: str) -> None:
+    assert recipes.load(str(file), [f"data.holdout_groups=[{text}]"]).data.holdout_groups == (text,)
+
+
+def test_a_number_without_a_dot_is_a_number(file: Path) -> None:
+    assert recipes.load(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
+    assert recipes.load(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
+
+
+def test_overrides_reach_every_depth(file: Path) -> None:
+    loaded = recipes.load(str(file), ["input.augment.crop=[64, 96]", "validate.all_void_mask=error", "name=x"])
+    assert loaded.input.augment.crop == (64, 96)
+    assert loaded.validate_.all_void_mask == "error"
+    assert loaded.name == "x"
+
+
+def test_all_mistakes_are_named_at_once(file: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        recipes.load(
+            str(file),
+            ["train.epoch=5", "train.batch_size=many", "input.augment.scale=[2, 1]", "data.name=camvit", "colour=red"],
+        )
+    text = str(caught.value)
+    assert "5 settings are not right" in text
+    assert "train.epoch: there is no such key. Did you mean 'epochs'?" in text
+    assert "train.batch_size: " in text and "Received: 'many'" in text
+    assert "input.augment: `scale` must be [low, high]" in text
+    assert "data.name: " in text and "Did you mean 'camvid'?" in text
+    assert "colour: there is no such key" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("model.name=fst", "Did you mean 'fast'?"),
+        ("seed=1", "seed: there is no such key. Did you mean 'train.seed'?"),
+        ("augment.flip=true", "augment: there is no such key. Did you mean 'input.augment'?"),
+        ("input.crop=[64, 64]", "input.crop: there is no such key. Did you mean 'input.augment.crop'?"),
+        ("url=x", "Did you mean 'data.url' or 'export.url'?"),
+        ("model.width=32", "model.width: there is no such key. Did you mean 'model.options.width'?"),
+        ("learning_rat=1", "Did you mean 'train.learning_rate'?"),
+        ("train.name=x", "train.name: there is no such key. Keys here: epochs, "),
+        ("model.options.widht=3", "width"),
+        ("train", "--set must be KEY=VALUE"),
+        ("train.epochs.x=1", "holds a value"),
+        ("train.epochs=0", "greater than 0"),
+        ("train.learning_rate=null", "train.learning_rate: "),
+        ("train.learning_rate=.inf", "train.learning_rate: "),
+        ("train.warmup_epochs=3", "`warmup_epochs` must be less than `epochs`. Received: 3 of 3."),
+        (
+            "train.logit_adjustment=1",
+            "`logit_adjustment` makes up for `class_weights`;",
+        ),
+        ("export.name=../../elsewhere", "export.name: "),
+    ],
+)
+def test_a_wrong_override_says_what_is_allowed(file: Path, override: str, expected: str) -> None:
+    with pytest.raises(UserError) as caught:
+        recipes.load(str(file), [override])
+    assert expected in str(caught.value)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("model: {name: fast}\n")
+    with pytest.raises(UserError) as caught:
+        recipes.load(str(tmp_path / "empty.yaml"))
+    assert "data: is required" in str(caught.value) and "train: is required" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: [1", "no valid YAML"),
+        ("- 1", "must hold sections"),
+        (GOOD + "model: {name: fcn}\n", "stands twice"),
+        (GOOD + "schedule: {{ cron }}\n", "no valid YAML: a mapping cannot be a key"),
+    ],
+)
+def test_a_broken_file_says_so(tmp_path: Path, text: str, expected: str) -> None:
+    (tmp_path / "broken.yaml").write_text(text)
+    with pytest.raises(UserError, match=expected):
+        recipes.load(str(tmp_path / "broken.yaml"))
+
+
+def test_on_the_command_line_what_is_no_yaml_is_text(file: Path) -> None:
+    assert recipes.load(str(file), ["data.manual_dir=2026-02-30"]).data.manual_dir == Path("2026-02-30")
+    with pytest.raises(UserError, match=r"evaluate\.gate: .*Received: '\{\[a\]: 1\}'"):
+        recipes.load(str(file), ["evaluate.gate={[a]: 1}"])
+
+
+def test_an_unknown_recipe_lists_the_known() -> None:
+    with pytest.raises(UserError, match=r"Did you mean 'camvid_fast'\?.*demo"):
+        recipes.load("camvid_fats")
+    with pytest.raises(UserError, match=r"no recipe file 'not/here\.yaml'"):
+        recipes.load("not/here.yaml")
+
+
+def test_a_recipe_cannot_be_changed(file: Path) -> None:
+    with pytest.raises(ValidationError):
+        recipes.load(str(file)).train.epochs = 9  # type: ignore[misc]
+
+
+def test_a_step_sees_its_own_sections_alone(file: Path) -> None:
+    seen: Recipe = recipes.load(str(file)).only(("data", "validate"))
+    assert seen.data.name == "camvid" and seen.validate_.split_missing == "warning"
+    with pytest.raises(AttributeError):
+        _ = seen.train
+
+
+def test_where_the_data_lies_is_no_setting(file: Path) -> None:
+    assert "input.cache" not in settings(recipes.load(str(file)), ("input",))
+    here = settings(recipes.load(str(file)), ("data",))
+    there = settings(recipes.load(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
+    assert here == there
+    assert here["data.name"] == "camvid"
+
+
+def test_a_file_of_weights_counts_by_its_contents(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "vgg.h5").write_text("weights")
+    section = recipes.load(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
+    assert section.files() == {"model.options.weights": tmp_path / "vgg.h5"}
+    assert recipes.load(str(file)).model.files() == {}
+
+
+def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key(file: Path) -> None:
+    wrong = ["model.name=segnet", "model.options={}", "input.size=[20, 64]", "input.augment.crop=[64, 16]"]
+    with pytest.raises(UserError, match=r"`input\.size`: Images of 20x64 are smaller than the stride 32") as caught:
+        recipes.load(str(file), wrong)
+    assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
+
+
+def test_a_file_of_weights_may_lie_at_home(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "vgg.h5").write_text("weights")
+    section = recipes.load(str(file), ["model.name=fcn", "model.options.weights=~/vgg.h5"]).model
+    assert section.options["weights"] == str(tmp_path / "vgg.h5")
+
+
+def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> None:
+    wrong = ["model.name=fcn", "model.options.weights=gone.h5"]
+    with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
+        recipes.load(str(file), wrong)
+    assert recipes.read(file, wrong).model.options == {"weights": "gone.h5"}
+
+
+def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine.h5").write_text("weights")
+    begun = recipes.load(str(file), ["train.begin_with=~/mine.h5"])
+    assert begun.train.files() == {"train.begin_with": tmp_path / "mine.h5"}
+    assert settings(begun, ("train",)) == settings(recipes.load(str(file)), ("train",))
+    assert described(begun, ("train",))["train.begin_with"] == str(tmp_path / "mine.h5")
+    for wrong in ("gone.h5", str(tmp_path)):
+        with pytest.raises(UserError, match=rf"train\.begin_with: there is no file '{wrong}'\. Name the weights\.h5"):
+            recipes.load(str(file), [f"train.begin_with={wrong}"])
+    after = recipes.read(file, ["train.begin_with=gone.h5"])
+    with pytest.raises(UserError, match=r"train\.begin_with: there is no file"):
+        after.train.files()
+
+
+def test_a_backbone_that_the_network_has_not_is_told_with_the_recipe(file: Path) -> None:
+    with pytest.raises(UserError, match=r"`train\.backbone` is set, and model 'fast' has no backbone"):
+        recipes.load(str(file), ["train.backbone.frozen_epochs=1"])
+    recipes.load(str(file), ["model.name=segnet", "train.backbone.frozen_epochs=1"])
+
+
+def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: Path) -> None:
+    gate = "evaluate.gate={iou/Caar: 0.4, boundary/mean_f1: 0.1, slice/0001TP/iou/Car: 0.1}"
+    with pytest.raises(UserError) as error:
+        recipes.load(str(file), [gate, "evaluate.protocols=[boundary, kitti_road]"])
+    lines = str(error.value).splitlines()
+    assert "`evaluate` does not fit the data" in lines[0] and "kitti_road: needs 2 classes" in lines[1]
+    assert lines[2].endswith("no figure 'iou/Caar'. Did you mean 'iou/Car'?") and "'boundary/mean_f1'" in lines[3]
+    assert lines[4].startswith("  Figures: miou, ") and len(lines) == 5
+
+
+def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
+    with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
+        recipes.load(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
+    with pytest.raises(UserError, match=r"\n  `train.validate_window` looks at windows"):
+        recipes.load(str(file), ["input.size=[64, 64]", "train.validate_window=[64, 64]"])
+
+
+def test_a_network_that_pools_to_a_pixel_needs_two_images_at_once(file: Path) -> None:
+    alone = ["model.name=ddrnet", "model.options={}", "train.batch_size=4", "train.accumulate=4"]
+    with pytest.raises(UserError, match=r"needs at least 2 images at once .* Received: 4 / 4"):
+        recipes.load(str(file), alone)
+    assert recipes.load(str(file), [*alone[:3], "train.accumulate=2"]).train.accumulate == 2
+    assert recipes.load(str(file), ["model.options={}", "train.batch_size=1"]).train.batch_size == 1

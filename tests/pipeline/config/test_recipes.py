@@ -1,0 +1,74 @@
+"""Every recipe that comes with Segline builds its network and trains a step of it."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from datasets import catalog as datasets_catalog
+from models import catalog
+from pipeline.config import recipe_file as recipes
+from pipeline.config.recipe import Recipe
+from pipeline.training import optimisation
+from pipeline.training.train_step import make_update
+
+QUICK = {"demo", "camvid_fast", "salt_unet", "salt_unet_modern"}
+
+SIZE = (64, 96)
+"""Of the image: that a network takes any is for its own tests."""
+
+FULL_HEAD = "camvid_fcn8s"
+"""Of the recipes with FCN's head 4096 wide, the one that is tried so: 135 million weights take their time."""
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """One step is quicker without a graph."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def classes(recipe: Recipe) -> int:
+    if datasets_catalog.takes_layout(recipe.data.name):
+        return 2  # its folder is not here, and both recipes are for binary masks
+    return recipe.data.spec().num_classes
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipes.names()]
+)
+@pytest.mark.usefixtures("eager")
+def test_a_step_of_it_trains(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    recipe = recipes.load(name)
+    train, count = recipe.train, classes(recipe)
+    options = catalog.untrained(recipe.model.name, recipe.model.options)
+    if recipe.model.name == "fcn" and name != FULL_HEAD:
+        options["head_width"] = 64
+    model = catalog.build(recipe.model.name, count, options)
+    optimizer = optimisation.optimizer(train, model, optimisation.learning_rate(train, 10), 10)
+    draw = np.random.default_rng(1)
+    batch = {
+        "image": tf.constant(draw.integers(0, 256, (1, *SIZE, 3), np.uint8)),
+        "label": tf.constant(draw.integers(0, count, (1, *SIZE), np.int32)),
+    }
+    last = model.trainable_variables[-1]
+    before = last.numpy()
+    found = make_update(model, optimizer, tf.distribute.get_strategy(), loss=train.loss)(batch)
+    assert np.isfinite(found["loss"])
+    assert np.isfinite(last).all() and np.any(last.numpy() != before)
+    keras.backend.clear_session()
+
+
+def test_each_document_has_its_recipe_and_a_modern_one_that_says_what_it_changes() -> None:
+    names = set(recipes.names())
+    for name in ("camvid_fcn8s", "cityscapes_pairs_fcn8s", "ccp_unet_densenet121", "kitti_road_fcn8s", "salt_unet"):
+        assert {name, f"{name}_modern"} <= names
+        text = (recipes.RECIPES / f"{name}_modern.yaml").read_text()
+        assert f"What it changes against {name}," in text.replace("\n# ", " ")
+    for name in names:
+        head = (recipes.RECIPES / f"{name}.yaml").read_text().split("\ndata:")[0]
+        assert all(f"# {key}" in head for key in ("command", "hardware", "time", "mIoU")), name

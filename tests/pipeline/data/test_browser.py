@@ -1,0 +1,121 @@
+"""Contact sheets show what the records hold; what cannot be shown is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.spec import DatasetSpec
+from pipeline.__main__ import main
+from pipeline.config.recipe_file import load
+from pipeline.data import browser, statistics, statistics_table
+from pipeline.drawing import contact_sheet
+from pipeline.errors import UserError
+from pipeline.input import batches, record_reader, records
+
+
+def test_sheets_statistics_and_a_line_for_each_class(ingested: Path, tmp_path: Path) -> None:
+    (tmp_path / "sheet-9.png").write_bytes(b"of an earlier call")
+    lines = browser.browse(ingested, tmp_path, count=100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet-1.png", "statistics.png", "statistics.txt"]
+    spec = DatasetSpec.read(ingested / "spec.json")
+    assert all(any(line.startswith(name) for line in lines) for name in spec.classes)
+    assert all(len(line) <= 80 for line in lines[:-1])
+    assert "train of camvid: 8 images" in lines[0] and "72x96 (8)" in "\n".join(lines)
+    with Image.open(tmp_path / "sheet-1.png") as sheet:
+        assert sheet.width == 3 * 288 + 2 * 4  # 96 enlarged threefold
+
+
+def test_a_sheet_shows_the_image_its_mask_and_both(ingested: Path) -> None:
+    spec = DatasetSpec.read(ingested / "spec.json")
+    mask = np.zeros((20, 40), np.uint8)
+    mask[5:] = 3
+    image = np.full((20, 40, 3), 200, np.uint8)
+    drawn = contact_sheet.strip(image, mask, "title", spec)
+    tops, first = drawn[-8 * 15 :, :, :], drawn[-1]  # enlarged eightfold
+    assert (first[:320] == 200).all() and (first[324:644] == spec.colours[3]).all()
+    assert tops.shape[1] == 3 * 320 + 8
+
+
+def test_many_examples_make_several_sheets(ingested: Path) -> None:
+    spec = DatasetSpec.read(ingested / "spec.json")
+    strips = [np.zeros((10, 30, 3), np.uint8)] * (2 * contact_sheet.ROWS + 1)
+    assert len(list(contact_sheet.sheets(strips, spec))) == 3
+
+
+def test_a_class_comes_with_most_of_it_first(ingested: Path) -> None:
+    chosen = browser._most(ingested / "records", "train", 3, 3)
+    shares = [float(choice.told.split()[1].rstrip("%")) for choice in chosen]
+    assert len(chosen) == 3 and shares == sorted(shares, reverse=True) and shares[0] > 0
+    every = [record.id for path in records.shards(ingested / "records", "train") for record in record_reader.read(path)]
+    assert all(every[choice.place] == choice.id for choice in chosen)
+
+
+def test_what_is_not_there_is_told(ingested: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"camvid has no class 'Dog'. Allowed: Sky, "):
+        browser.browse(ingested, tmp_path, class_name="Dog")
+    with pytest.raises(UserError, match=r"no image in 'dev'. Splits with images: train \(8 images\)"):
+        browser.browse(ingested, tmp_path, split="dev")
+
+
+def test_the_table_counts_what_the_masks_hold(ingested: Path) -> None:
+    spec = DatasetSpec.read(ingested / "spec.json")
+    found = statistics.measure(ingested / "records", spec.num_classes)["val"]
+    lines = statistics_table.table("val", found, spec)
+    shares = [float(line.split()[1].rstrip("%")) for line in lines[3 : 3 + spec.num_classes]]
+    assert sum(shares) == pytest.approx(100, abs=0.1)
+    assert statistics_table.plot(found, spec).shape[1] == statistics_table.WIDTH
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # of the letters of a caption
+def test_an_image_that_ingest_permits_may_be_larger_than_pillow_does(
+    ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    add = statistics.SplitStatistics.add
+    monkeypatch.setattr(
+        statistics.SplitStatistics, "add", lambda one, record: measured.append(record) or add(one, record)
+    )
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # above twice as many it raises an error; these have 6912
+    browser.browse(ingested, tmp_path, split="val", class_name="Sky", count=2)
+    assert len(measured) == 4 and Image.MAX_IMAGE_PIXELS == 3000  # those of val alone
+
+
+def test_augmented_is_what_the_training_shows(ingested: Path, camvid_raw: Path) -> None:
+    """The first batch of an epoch holds just what is drawn for its examples."""
+    from pipeline.data.augmentation_preview import drawing
+
+    recipe = load(str(Path(__file__).parents[2] / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
+    spec = DatasetSpec.read(ingested / "spec.json")
+    found = statistics.measure(ingested / "records", spec.num_classes)["train"]
+    draw = drawing(ingested, recipe.input, recipe.train.seed, "train", found)
+    rows = [draw("name", place) for place in range(found.images)]
+    dataset = batches.train_dataset(
+        ingested / "records", recipe.input, batch_size=1, seed=recipe.train.seed, epoch=1, first_step=0
+    )
+    image = next(dataset.as_numpy_iterator())["image"][0]
+    enlarged = image.repeat(5, 0).repeat(5, 1)  # 64 x 64 in 320 pixels
+    second = [row[:, 288 + 4 + 320 + 4 :][:, :320] for row in rows]  # after the original and the first epoch
+    titles = rows[0].shape[0] - (320 + 4 + 320)
+    assert sum(np.array_equal(part[titles : titles + 320], enlarged) for part in second) == 1
+
+
+def test_the_command_takes_a_dataset(camvid_raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [
+        "browse",
+        "camvid",
+        "--workspace",
+        str(tmp_path / "work"),
+        "--out",
+        str(tmp_path / "out"),
+        "--count",
+        "2",
+    ]
+    assert main(command) == 2
+    assert "Say where its raw files lie: --set data.manual_dir=DIR" in " ".join(capsys.readouterr().err.split())
+    assert main([*command, "--augmented"]) == 2
+    assert "Give a recipe" in " ".join(capsys.readouterr().err.split())
+    given = ["--set", f"data.manual_dir={camvid_raw}", "--set", "data.allow_partial=true"]
+    assert main([*command, *given, "--split", "val"]) == 0
+    assert "val of camvid" in capsys.readouterr().out and (tmp_path / "out" / "sheet-1.png").is_file()

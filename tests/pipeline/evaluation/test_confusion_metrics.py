@@ -1,0 +1,94 @@
+"""From a confusion matrix to figures and to the table of the terminal."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pipeline.evaluation import bootstrap, confusion_metrics
+from pipeline.evaluation.image_counts import ImageCounts
+from pipeline.evaluation.score_table import table
+
+CLASSES = ["road", "sky", "car"]
+CONFUSION = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
+
+
+def test_figures_by_hand():
+    found = confusion_metrics.summarise(CONFUSION, CLASSES)
+    assert found["per_class"][0] == {
+        "name": "road",
+        "iou": pytest.approx(6 / 9),
+        "accuracy": 0.75,
+        "precision": pytest.approx(6 / 7),
+        "f1": pytest.approx(12 / 15),
+        "pixels": 8,
+    }
+    assert found["per_class"][2] == {
+        "name": "car",
+        **dict.fromkeys(("iou", "accuracy", "precision", "f1")),
+        "pixels": 0,
+    }
+    assert found["miou"] == pytest.approx((6 / 9 + 3 / 6) / 2)
+    assert found["pixel_accuracy"] == pytest.approx(9 / 12)
+    assert found["mean_class_accuracy"] == pytest.approx(0.75)
+    assert found["frequency_weighted_iou"] == pytest.approx((8 * 6 / 9 + 4 * 3 / 6) / 12)
+    assert found["absent"] == ["car"]
+    assert found["confusion"] == CONFUSION.tolist()
+
+
+def test_the_baseline_is_the_miou_of_always_answering_the_most_frequent_class():
+    found = confusion_metrics.summarise(CONFUSION, CLASSES)
+    always = np.zeros((3, 3), int)
+    always[:, 0] = CONFUSION.sum(axis=1)
+    assert found["majority_class"] == "road"
+    assert found["majority_baseline_miou"] == pytest.approx(confusion_metrics.summarise(always, CLASSES)["miou"])
+
+
+def test_a_split_without_a_labelled_pixel_has_no_figures_but_valid_json():
+    found = confusion_metrics.summarise(np.zeros((3, 3), int), CLASSES)
+    assert found["miou"] is None and found["majority_class"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_slices_add_up_and_the_weakest_comes_first():
+    hits = np.array([[4, 0], [1, 1], [0, 2]])
+    truth = np.array([[4, 2], [4, 1], [0, 2]])
+    counts = ImageCounts(("a", "b", "c"), ("day", "night", "day"), hits, truth, np.array([[6, 0], [2, 3], [0, 2]]))
+    night, day = confusion_metrics.slices(counts, CLASSES[:2])
+    assert (night["group"], night["images"], night["pixels"]) == ("night", 1, 5)
+    assert day["iou"] == {"road": pytest.approx(4 / 6), "sky": pytest.approx(2 / 4)}
+    assert night["miou"] == pytest.approx((1 / 5 + 1 / 3) / 2) and night["miou"] < day["miou"]
+
+
+def test_a_group_of_few_images_has_no_interval():
+    rng = np.random.default_rng(0)
+    days, nights = bootstrap.FEWEST, bootstrap.FEWEST - 1
+    truth = rng.integers(10, 20, (days + nights, 2))
+    hits, groups = truth - rng.integers(0, 9, truth.shape), ("day",) * days + ("night",) * nights
+    predicted = hits + (truth - hits)[:, ::-1]  # what one class loses, the other is given
+    counts = ImageCounts(tuple(map(str, range(len(groups)))), groups, hits, truth, predicted)
+    ranges = bootstrap.of_slices(counts, CLASSES[:2], replicates=200, confidence=0.9)
+    day = next(slice_ for slice_ in confusion_metrics.slices(counts, CLASSES[:2]) if slice_["group"] == "day")
+    assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]
+
+
+def test_the_pairs_that_cost_most_pixels():
+    assert confusion_metrics.confused(CONFUSION, CLASSES, 5) == [
+        {"truth": "road", "prediction": "sky", "pixels": 2, "share": 0.25},
+        {"truth": "sky", "prediction": "road", "pixels": 1, "share": 0.25},
+    ]
+
+
+def test_table_fits_the_terminal_and_says_what_is_absent():
+    names = ["road", "a class of quite an extraordinarily long name", "car"]
+    metrics = {
+        "dataset": "camvid",
+        "split": "val",
+        "images": 1234,
+        **confusion_metrics.summarise(CONFUSION * 1_000_000, names),
+    }
+    text = table({**metrics, "majority_class": "x" * 80})
+    assert all(len(line) <= 80 for line in text.splitlines())
+    assert "n/a" in text and "Not in this split" in text and "car" in text
+    assert f"{metrics['miou']:.4f}" in text
+    assert f"{metrics['majority_baseline_miou']:.4f}" in table(metrics)

@@ -1,0 +1,26 @@
+"""The graph: linted, so that a wrong line in it fails before anything runs."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import STEP_NAMES
+from pipeline.config.recipe import Recipe
+from pipeline.orchestration.graph import RAW, SERVED, STEPS, Step
+
+
+def test_the_command_line_knows_every_step() -> None:
+    assert tuple(step.name for step in STEPS) == STEP_NAMES
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_step_reads_only_what_came_before(step: Step) -> None:
+    before = {RAW, SERVED, *STEP_NAMES[: STEP_NAMES.index(step.name)]}
+    assert set(step.reads) <= before
+    assert step.writes
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_a_step_has_code_and_its_sections_exist(step: Step, tiny_recipe: Recipe) -> None:
+    assert Path(__file__).parents[3].joinpath(*step.module.split(".")).with_suffix(".py").is_file()
+    assert all(tiny_recipe.section(name) for name in step.sections)

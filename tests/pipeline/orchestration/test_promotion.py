@@ -1,0 +1,174 @@
+"""Promotion: a new version for a new model, none for the same one, and a comparison with somebody else's."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import recipe_file as recipes
+from pipeline.config.recipe import Recipe
+from pipeline.errors import UserError
+from pipeline.export import facts
+from pipeline.orchestration import promotion
+from pipeline.workspace import digest
+from pipeline.workspace.layout import SEAL, Workspace
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
+
+
+class Exports:
+    """A workspace in which trainings and exports are made by name."""
+
+    def __init__(self, root: Path) -> None:
+        self.workspace = Workspace(root)
+        self.store = Store(self.workspace.store)
+
+    def promote(self, name: str, damage: bytes = b"") -> Path:
+        train = self.workspace.root / "artifacts/train" / name
+        export = self.workspace.root / "artifacts/export" / name
+        for folder in (train, export / "saved_model/assets.extra"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (export / "saved_model/saved_model.pb").write_text(name)
+        (export / "saved_model" / facts.FILE).write_text(json.dumps({"name": name}))
+        (export / SEAL).unlink(missing_ok=True)
+        digest.write_atomically(
+            export / SEAL, json.dumps({"run": name, "digest": digest.digest(digest.manifest(export))})
+        )
+        with (export / "saved_model/saved_model.pb").open("ab") as file:
+            file.write(damage)
+        run = RunFolder(self.workspace.run(name))
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.link("train", train)
+        run.link("evaluate", self.evaluate(name, train))
+        self.store.begin_run(name, "recipe", "", "", "stepwise")
+        return promotion.promote(self.workspace, "net", export, run, self.store)
+
+    def evaluate(self, name: str, train: Path) -> Path:
+        """The evaluation, made once: it compares with what is served at that time."""
+        folder = self.workspace.root / "artifacts/evaluate" / name
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            served = promotion.before(self.workspace, "net", train)
+            inputs = {"served": digest.file_digest(served / facts.FILE)} if served else {}
+            digest.write_atomically(folder / SEAL, json.dumps({"fingerprint": {"inputs": inputs}}))
+        return folder
+
+    def before(self, name: str) -> str | None:
+        found = promotion.before(self.workspace, "net", self.workspace.root / "artifacts/train" / name)
+        return found.name if found else None
+
+
+@pytest.fixture
+def exports(tmp_path: Path) -> Exports:
+    return Exports(tmp_path)
+
+
+def test_each_new_model_is_a_version_and_the_same_one_is_none(exports: Exports) -> None:
+    assert [exports.promote(name).name for name in ("a", "a", "b", "b")] == ["1", "1", "2", "2"]
+    assert (exports.workspace.serving / "net/2/saved_model.pb").read_text() == "b"
+
+
+def test_a_model_is_compared_with_the_newest_of_another_training(exports: Exports) -> None:
+    assert exports.before("a") is None
+    exports.promote("a")
+    assert (exports.before("a"), exports.before("b")) == (None, "1")
+    exports.promote("b")
+    assert (exports.before("a"), exports.before("b")) == ("2", "1")
+
+
+def test_a_model_that_was_not_compared_with_the_served_one_is_refused(exports: Exports) -> None:
+    exports.promote("a")
+    exports.promote("b")
+    with pytest.raises(UserError, match="Another model was promoted"):
+        exports.promote("a")
+    shutil.rmtree(exports.workspace.root / "artifacts/evaluate/a")  # evaluated anew, it is compared with b
+    assert exports.promote("a").name == "3"
+
+
+def test_a_damaged_export_is_not_served(exports: Exports) -> None:
+    exports.promote("a")
+    with pytest.raises(UserError, match="is damaged"):
+        exports.promote("b", damage=b"bit")
+    assert promotion.versions(exports.workspace.serving / "net") == [1]
+
+
+def test_a_crash_while_copying_leaves_no_version(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    exports.promote("a")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "rename", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        exports.promote("b")
+    assert promotion.versions(exports.workspace.serving / "net") == [1]
+    assert exports.promote("b").name == "2"
+    assert not (exports.workspace.serving / "net/.partial").exists()
+
+
+def test_a_version_put_there_by_hand_is_counted_and_not_compared_with(exports: Exports) -> None:
+    (exports.workspace.serving / "net/7").mkdir(parents=True)
+    assert exports.promote("a").name == "8"
+    assert exports.before("a") is None
+
+
+def test_a_rollback_serves_the_earlier_model_and_the_bad_one_does_not_come_back_by_itself(exports: Exports) -> None:
+    for name in ("a", "b"):
+        exports.promote(name)
+    foreseen = promotion.rollback(exports.workspace, "net", exports.store, dry_run=True)
+    assert not foreseen[0].exists()
+    served, before, restored = promotion.rollback(exports.workspace, "net", exports.store)
+    assert foreseen == (served, before, restored)
+    assert (served.name, before, restored) == ("3", 2, 1)
+    assert (served / "saved_model.pb").read_text() == "a"
+    assert exports.promote("b").name == "3"  # the unchanged recipe runs again: nothing is served anew
+    assert exports.before("a") is None and exports.before("c") == "3"
+    steps = [row["step"] for run in exports.store.runs(9) for row in exports.store.executions(run["id"])]
+    assert sorted(steps) == ["promote", "promote", "rollback"]
+
+
+def test_a_person_may_serve_the_withdrawn_model_again(exports: Exports, tiny_recipe) -> None:
+    for name in ("a", "b"):
+        exports.promote(name)
+    promotion.rollback(exports.workspace, "net", exports.store)
+    export = exports.workspace.root / "artifacts/export/b"
+    digest.write_atomically(exports.workspace.run("b") / "recipe.yaml", recipes.dump(tiny_recipe))
+    for expected in ("4", "4"):
+        foreseen = promotion.promote_by_hand(exports.workspace, export, exports.store, "net", dry_run=True)
+        assert foreseen.exists() == (exports.workspace.serving / "net/4").exists()
+        served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
+        assert foreseen == served and served.name == expected
+        assert (served / "saved_model.pb").read_text() == "b"
+    assert promotion.withdrawn(served) == []
+    assert promotion.promote_by_hand(exports.workspace, export, exports.store).parent.name == "tiny"
+
+
+def test_no_two_versions_say_the_same_of_themselves(exports: Exports, tiny_recipe: Recipe) -> None:
+    """By its origin a version is known where it is uploaded to, whatever its number is there."""
+    for name in ("a", "b"):
+        exports.promote(name)
+        digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipes.dump(tiny_recipe))
+    for name in ("a", "b", "a", "b"):
+        export = exports.workspace.root / "artifacts/export" / name
+        served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
+    said = [(served.parent / str(version) / promotion.ORIGIN).read_text() for version in range(1, 7)]
+    assert len(set(said)) == 6
+
+
+def test_a_rollback_that_cannot_be_says_what_there_is(exports: Exports) -> None:
+    with pytest.raises(UserError, match=r"Nothing is served as 'net'\. Served: nothing"):
+        promotion.rollback(exports.workspace, "net", exports.store)
+    assert not (exports.workspace.serving / "net").exists()
+    exports.promote("a")
+    with pytest.raises(UserError, match="no earlier version of another model"):
+        promotion.rollback(exports.workspace, "net", exports.store)
+    with pytest.raises(UserError, match=r"--to must be an earlier version of net: there is none\. Received: 7"):
+        promotion.rollback(exports.workspace, "net", exports.store, 7)
+
+
+@pytest.mark.parametrize("name", ["../evil", "", ".", "a/b", "/tmp/x"])
+def test_a_name_that_is_no_folder_of_serving_is_refused(exports: Exports, name: str) -> None:
+    served = exports.promote("a")
+    export = exports.workspace.root / "artifacts/export/a"
+    with pytest.raises(UserError, match="folder under serving/"):
+        promotion.promote_by_hand(exports.workspace, export, exports.store, name)
+    with pytest.raises(UserError, match="folder under serving/"):
+        promotion.rollback(exports.workspace, name, exports.store)
+    assert [path.name for path in served.parent.parent.iterdir()] == ["net"]

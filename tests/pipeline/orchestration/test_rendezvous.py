@@ -1,0 +1,247 @@
+"""How workers find each other through files: past what earlier jobs left, and with an end when one stays silent."""
+
+import errno
+import json
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.cluster.members import Cluster
+from pipeline.cluster.watchdog import Watch
+from pipeline.errors import WorkerLost
+from pipeline.orchestration import attendance, rendezvous
+from pipeline.orchestration.attendance import attend
+from pipeline.orchestration.child_process import ChildError
+from pipeline.orchestration.rendezvous import Look, Notice
+from pipeline.workspace import lock
+from pipeline.workspace.digest import text_digest
+from pipeline.workspace.layout import SEAL, Workspace
+
+WORKERS = ("localhost:1", "localhost:2")
+KEY = text_digest("\n".join(WORKERS))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def helped(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> list[str]:
+    """Steps that the worker was called for, in place of their processes."""
+    steps: list[str] = []
+    (workspace.run("r")).mkdir(parents=True)
+    (workspace.run("r") / "recipe.yaml").write_text("")
+
+    def run_child(run: Any, workspace: Workspace, step: str, **settings: Any) -> None:
+        settings["watch"].close()
+        steps.append(step)
+        if step == "bad":
+            raise ChildError(7)
+
+    monkeypatch.setattr(attendance, "run_child", run_child)
+    return steps
+
+
+class Other(threading.Thread):
+    """Worker 1, in a thread."""
+
+    def __init__(self, workspace: Workspace, timeout_s: float = 20) -> None:
+        super().__init__(daemon=True)
+        self.workspace, self.timeout_s, self.ended = workspace, timeout_s, None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.ended = attend(self.workspace, Cluster(WORKERS, 1, "TF_CONFIG"), self.timeout_s)
+        except WorkerLost as error:
+            self.ended = str(error)
+
+    def result(self) -> Any:
+        self.join(20)
+        return self.ended
+
+
+def lead(workspace: Workspace, timeout_s: float = 20) -> Any:
+    return rendezvous.lead(workspace, Cluster(WORKERS, 0, "TF_CONFIG"), timeout_s)
+
+
+def test_a_worker_helps_where_it_is_called_and_ends_as_the_chief_does(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with lead(workspace) as (crew, end):
+        for step in ("train", "evaluate"):
+            with crew.called("r", step):
+                while step not in helped:
+                    time.sleep(0.01)
+        end(3)
+    assert other.result() == 3 and helped == ["train", "evaluate"]
+
+
+def test_what_an_earlier_job_left_is_not_taken_for_an_answer(workspace: Workspace, helped: list[str]) -> None:
+    folder = workspace.cluster(KEY)
+    folder.mkdir(parents=True)
+    call = {"number": 1, "run": "r", "step": "old", "again": False, "workers": ["me"]}
+    (folder / "chief.json").write_text(json.dumps({"name": "old", "beat": 9, "call": call, "over": 0}))
+    (folder / "worker-1.json").write_text(json.dumps({"name": "me", "beat": 9, "job": "old", "failed": None}))
+    with (
+        pytest.raises(WorkerLost, match=r"no sign of life from worker 1 \(localhost:2\) for 0.5 s"),
+        lead(workspace, 0.5),
+    ):
+        pytest.fail("nobody came")
+    other = Other(workspace)
+    with lead(workspace) as (_, end):
+        end(0)
+    assert other.result() == 0 and helped == []
+
+
+def test_a_step_that_fails_at_a_worker_ends_it_with_that_code(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with lead(workspace) as (crew, _), crew.called("r", "bad"):
+        assert other.result() == 7
+    assert json.loads((workspace.cluster(KEY) / "worker-1.json").read_text())["failed"] == 7
+
+
+def test_a_worker_that_ended_ends_the_chiefs_step_when_its_grace_is_over(
+    workspace: Workspace, helped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 0.1)
+    other = Other(workspace)
+    with lead(workspace) as (crew, _), crew.called("r", "bad") as watch:
+        other.result()
+        assert watch.reason() is None
+        time.sleep(0.2)
+        assert watch.reason() == "worker 1 (localhost:2) has ended"
+        watch.close()
+
+
+def test_a_chief_that_falls_silent_ends_the_worker(workspace: Workspace, helped: list[str]) -> None:
+    folder = workspace.cluster(KEY)
+    folder.mkdir(parents=True)
+    (folder / "chief.json").write_text(json.dumps({"name": "dead", "beat": 1, "call": None, "over": None}))
+    assert "no sign of life from the chief for 0.3 s" in Other(workspace, 0.3).result()
+
+
+def test_a_chief_that_fails_tells_so(workspace: Workspace, helped: list[str]) -> None:
+    other = Other(workspace)
+    with pytest.raises(RuntimeError), lead(workspace):
+        raise RuntimeError
+    assert other.result() == 1
+
+
+def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
+    with Notice(tmp_path / "a.json", job="x") as notice:
+        look = Look(tmp_path / "a.json")
+        assert look()["job"] == "x"
+        notice.post(job="y")
+        (tmp_path / "a.json").write_text('{"name": "')
+        assert look()["job"] == "x"
+
+
+def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: Any, **__: Any) -> None:
+        faults.append(threading.current_thread())
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    faults: list[threading.Thread] = []
+    monkeypatch.setattr(rendezvous, "BEAT_SECONDS", 0.02)
+    with Notice(tmp_path / "a.json", job="x") as notice:
+        look = Look(tmp_path / "a.json")
+        assert look()["job"] == "x"
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "open", stale)
+            notice.post(job="y")
+            assert look()["job"] == "x"
+            while len(set(faults)) < 2:  # the beat's own thread, too
+                time.sleep(0.01)
+        began = time.monotonic()
+        while look()["job"] != "y":
+            assert time.monotonic() - began < 20, "the beat has stopped"
+            time.sleep(0.01)
+    with pytest.raises(IsADirectoryError), Notice(tmp_path):
+        pytest.fail("what can never be written is told at once")
+
+
+def test_facts_that_may_not_be_read_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where two workers are two users: else a worker would wait for ten minutes, and be told that nobody lives."""
+
+    def forbidden(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", forbidden)
+    with pytest.raises(PermissionError):
+        Look(tmp_path / "a.json")()
+
+
+def test_a_child_that_beats_no_more_is_ended() -> None:
+    import os
+
+    elsewhere: list[str] = []
+    watch = Watch(0.05, lambda: elsewhere[0] if elsewhere else None)
+    time.sleep(0.1)
+    assert watch.reason() is None  # it has not begun
+    os.write(watch.pipe, b"..")
+    assert watch.reason() is None
+    time.sleep(0.1)
+    assert "no step was done for 0.05 s (train.timeout_s)" in (watch.reason() or "")
+    os.write(watch.pipe, b".!")
+    assert watch.reason() is None
+    time.sleep(0.1)
+    elsewhere.append("worker 1 has ended")
+    assert watch.reason() is None  # it publishes, alone
+    watch.close()
+
+
+def test_jobs_that_follow_each_other_at_once_are_told_apart(workspace: Workspace, helped: list[str]) -> None:
+    """As in a sweep: a worker that missed the end of one would wait for one more in the end."""
+    for code in (0, 3, 0):
+        other = Other(workspace)
+        with lead(workspace) as (_, end):
+            end(code)
+        assert other.result() == code
+
+
+class Chiefs:
+    """A chief's run, as far as who helps it looks at it."""
+
+    def __init__(self, workspace: Workspace, helped: list[str]) -> None:
+        self.workspace, self.helped = workspace, helped
+        self.run = SimpleNamespace(id="mine", log_file=workspace.root / "log.txt")
+        self.recipe = SimpleNamespace(name="tiny", train=SimpleNamespace(timeout_s=0.5), only=lambda sections: None)
+        self.store = SimpleNamespace(last_fingerprint=lambda step, recipe: None)
+        self.step: Any = SimpleNamespace(name="train", sections=(), run=lambda *_: helped.append("train"))
+
+    def plan(self, step: Any, *, again: bool) -> Any:
+        return SimpleNamespace(fingerprint=SimpleNamespace(key="k"), inputs={})
+
+    def aids(self, plan: Any, *, again: bool) -> dict[str, Path]:
+        return {}
+
+
+def test_what_another_run_makes_is_waited_for_and_used(workspace: Workspace, helped: list[str]) -> None:
+    chiefs: Any = Chiefs(workspace, helped)
+    workspace.partial("train", "k").mkdir(parents=True)
+    helper = threading.Thread(target=attendance.assist, args=(chiefs, chiefs.step), kwargs={"again": False})
+    with lock.hold(workspace.lock("train", "k"), "another", wait=False, on_wait=print):
+        helper.start()
+        time.sleep(1)  # longer than timeout_s: it is the chief that waits, and lives
+        assert helper.is_alive() and helped == []
+        made = workspace.partial("train", "k").rename(workspace.next_attempt("train", "k"))
+        (made / SEAL).write_text("{}")
+    helper.join(10)
+    assert not helper.is_alive() and helped == []
+
+
+def test_what_the_chief_begins_is_helped_with(workspace: Workspace, helped: list[str]) -> None:
+    chiefs: Any = Chiefs(workspace, helped)
+    with pytest.raises(WorkerLost, match="did not begin step train"):
+        attendance.assist(chiefs, chiefs.step, again=False)
+    workspace.partial("train", "k").mkdir(parents=True)
+    with lock.hold(workspace.lock("train", "k"), "mine", wait=False, on_wait=print):
+        attendance.assist(chiefs, chiefs.step, again=False)
+    assert helped == ["train"]

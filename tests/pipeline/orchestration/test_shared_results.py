@@ -1,0 +1,314 @@
+"""Results on shared storage: hosts with workspaces of their own, and servers on loopback that speak S3 and Google's."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.config import recipe_file as recipes
+from pipeline.config.recipe import Recipe
+from pipeline.errors import Unreachable, UserError
+from pipeline.evaluation import evaluation_check
+from pipeline.lineage import ancestry, reproduction, verification
+from pipeline.orchestration import forecast, run_command, runner, shared_results
+from pipeline.orchestration.graph import RAW, Step
+from pipeline.schedule import scheduled_run
+from pipeline.schedule.tick import can_pass
+from pipeline.storage import connection
+from pipeline.workspace.layout import SEAL, SHARED, Workspace, read_seal
+from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
+
+PROJECT = Path(__file__).parents[3]
+URL = "s3://bucket/results"
+
+
+@dataclass(frozen=True)
+class FakeStep(Step):
+    """A step whose code is `work`; it is fingerprinted as an empty module."""
+
+    scheduled_run: Callable[[Recipe, dict[str, Path], Path], None] = field(default=lambda config, inputs, out: None)
+
+    @property
+    def module(self) -> str:
+        return "pipeline.steps"
+
+    @property
+    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+        return self.work
+
+
+def copy_raw(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+    (out / "records").mkdir()
+    (out / "empty").mkdir()
+    for path in inputs["raw"].glob("train/*"):
+        (out / "records" / path.name).write_text(path.read_text())
+
+
+def count(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+    (out / "size").write_text(str(len(list((inputs["ingest"] / "records").iterdir()))))
+
+
+INGEST = FakeStep("ingest", ("data",), (RAW,), ("records", "empty"), work=copy_raw)
+VALIDATE = FakeStep("validate", ("validate",), ("ingest",), ("size",), work=count)
+
+
+def never(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+    raise AssertionError("runs, though its result is on the storage")
+
+
+class Host:
+    """A machine with a workspace of its own, which drives runs as `segline run` does; steps run in this process."""
+
+    def __init__(self, root: Path, url: str, raw: Path, patch: pytest.MonkeyPatch) -> None:
+        self.workspace, self.patch = Workspace(root, url), patch
+        self.store = Store(self.workspace.store)
+        self.recipe = Recipe.model_validate(
+            {
+                "name": "fake",
+                "data": {"name": "camvid", "manual_dir": raw},
+                "model": {"name": "fast"},
+                "train": {"epochs": 1, "batch_size": 1, "learning_rate": 1},
+            }
+        )
+        self.runs = 0
+
+    def run(self, *steps: Step, rerun: frozenset[str] = frozenset()) -> RunFolder:
+        self.runs += 1
+        folder = RunFolder.create(self.workspace, self.recipe, ["test"], f"{self.workspace.root.name}{self.runs}")
+        self.store.begin_run(folder.id, "fake", "test", "no git", "running")
+        for module in (runner, forecast, scheduled_run):
+            self.patch.setattr(module, "STEPS", steps)
+        self.patch.setattr(evaluation_check, "require", lambda *_: None)
+
+        def child(run: RunFolder, workspace: Workspace, name: str, *, again: bool, **_: Any) -> None:
+            step = next(step for step in steps if step.name == name)
+            alone = replace(workspace, shared=None)
+            runner.Runner(alone, self.recipe, run, self.store, wait=False).execute(step, again=again)
+
+        self.patch.setattr(runner, "run_child", child)
+        runner.Runner(self.workspace, self.recipe, folder, self.store, wait=False).run_all(None, rerun)
+        return folder
+
+    def did(self) -> list[tuple[str, str]]:
+        """State and first word of the reason of each execution of the newest run."""
+        rows = self.store.executions(f"{self.workspace.root.name}{self.runs}")
+        return [(row["state"], row["reason"].split()[0]) for row in rows]
+
+
+@pytest.fixture
+def host(storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Host]:
+    raw = tmp_path / "raw"
+    (raw / "train").mkdir(parents=True)
+    for number in range(5):
+        (raw / f"train/{number}").write_text(f"image {number}")
+    return lambda name: Host(tmp_path / name, storage.at("results"), raw, monkeypatch)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != SEAL
+    }
+
+
+def test_a_second_host_fetches_what_the_first_made(storage: Any, host: Callable[[str], Host]) -> None:
+    first, second = host("a"), host("b")
+    made = first.run(INGEST, VALIDATE)
+    never_again = replace(INGEST, work=never), replace(VALIDATE, work=never)
+    got = second.run(*never_again)
+    assert second.did() == [("done", "fetched:"), ("done", "fetched:")]
+    for step in ("ingest", "validate"):
+        assert got.artifact(step).name == made.artifact(step).name
+        assert contents(got.artifact(step)) == contents(made.artifact(step))
+    assert (got.artifact("ingest") / "empty").is_dir()
+    assert read_seal(got.artifact("ingest"))["fetched"]["run"] == "a1"
+    verification.require_sound(list(verification.verify(second.workspace)))
+    told = "\n".join(ancestry.lines(second.workspace, got.artifact("validate")))
+    assert (
+        f"from      {storage.at('results')}/validate/" in told and "run a1 of another workspace made it with " in told
+    )
+    assert "fetched   by run b1" in told and "made by   run a1" not in told
+    before = storage.names("results")
+    second.run(*never_again)
+    assert second.did() == [("reused", "nothing"), ("reused", "nothing")]
+    assert storage.names("results") == before
+
+
+def test_what_is_made_again_lies_beside_and_the_newest_counts(storage: Any, host: Callable[[str], Host]) -> None:
+    def other(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+        copy_raw(config, inputs, out)
+        (out / "records/more").write_text("by chance")
+
+    first, second = host("a"), host("b")
+    first.run(INGEST)
+    first.run(replace(INGEST, work=other), rerun=frozenset({"ingest"}))
+    assert sum(name.endswith(SEAL) for name in storage.names("results/ingest")) == 2
+    got = second.run(replace(INGEST, work=never)).artifact("ingest")
+    assert (got / "records/more").is_file() and "-" not in got.name
+
+
+def test_a_network_that_goes_away_in_a_step_costs_nothing_but_a_retry(
+    storage: Any, host: Callable[[str], Host]
+) -> None:
+    def cut(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
+        storage.stop()
+        copy_raw(config, inputs, out)
+
+    first, second = host("a"), host("b")
+    with pytest.raises(Unreachable, match="cannot be reached") as error:
+        first.run(replace(INGEST, work=cut), VALIDATE)
+    assert can_pass(error.value.exit_code) and "secret" not in str(error.value)
+    assert first.did() == [("done", "for"), ("done", "for")]  # it went on without the storage
+    with pytest.raises(Unreachable):  # nobody knows whether it has to run: that is not guessed
+        second.run(replace(INGEST, work=never))
+    storage.start()
+    first.run(INGEST, VALIDATE)
+    assert first.did() == [("reused", "nothing"), ("reused", "nothing")]
+    second.run(replace(INGEST, work=never), replace(VALIDATE, work=never))
+
+
+def test_uploads_that_fail_wait_until_the_run_ends(
+    storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    upload, tried = connection.upload, []
+
+    def cut(system: Any, path: Path, target: str) -> None:
+        tried.append(path)
+        if len(tried) == 2:
+            raise ConnectionResetError("the network went away")
+        upload(system, path, target)
+
+    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "upload", cut)
+    host("a").run(INGEST, VALIDATE)
+    told = capfd.readouterr().out
+    assert told.index("waits until the run ends") < told.index("validate  done") < told.index("ingest    uploaded")
+    assert sum(name.endswith(SEAL) for name in storage.names("results")) == 2
+
+
+def test_a_cut_upload_is_no_result_and_is_finished_later(
+    storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = connection.upload
+
+    def cut(system: Any, path: Path, target: str) -> None:
+        if path.name == SEAL:
+            raise ConnectionResetError("the network went away")
+        upload(system, path, target)
+
+    first = host("a")
+    with monkeypatch.context() as patch, pytest.raises(Unreachable):
+        patch.setattr(connection, "upload", cut)
+        first.run(INGEST)
+    made = RunFolder.open(first.workspace, "a1").artifact("ingest")
+    assert (
+        len(storage.names("results")) == 5 and shared_results.find(first.workspace.shared, "ingest", made.name) is None
+    )
+    assert not scheduled_run.is_unchanged(first.workspace, first.recipe)
+    first.run(INGEST)
+    assert first.did() == [("reused", "nothing")] and shared_results.has(first.workspace.shared, made)
+    assert scheduled_run.is_unchanged(first.workspace, first.recipe)
+
+
+def test_a_cut_fetch_publishes_nothing_and_goes_on(
+    storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download, seen = connection.download, []
+
+    def cut(system: Any, path: str, target: Path) -> None:
+        seen.append(path)
+        if len(seen) == 4:
+            raise ConnectionResetError("the network went away")
+        download(system, path, target)
+
+    first, second = host("a"), host("b")
+    first.run(INGEST)
+    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "download", cut)
+    with pytest.raises(Unreachable):
+        second.run(replace(INGEST, work=never))
+    assert second.did() == [("failed", "fetched:")]
+    assert not list((second.workspace.root / "artifacts/ingest").glob("[!.]*"))
+    second.run(replace(INGEST, work=never))
+    assert len(seen) == 4 + 2 and second.did() == [("done", "fetched:")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda seal: seal, r"is damaged: records/3\. Remove this folder there"),
+        (lambda seal: {**seal, "files": {**seal["files"], "../../../x": "0"}}, "does not belong"),
+        (lambda seal: {**seal, "step": "validate"}, "does not belong"),
+        (lambda seal: {}, "does not belong"),
+    ],
+)
+def test_what_is_damaged_there_is_refused(
+    change: Callable[[dict[str, Any]], dict[str, Any]], message: str, storage: Any, host: Callable[[str], Host]
+) -> None:
+    first, second = host("a"), host("b")
+    first.run(INGEST)
+    names = {Path(name).name: f"bucket/results/{name}" for name in storage.names("results")}
+    storage.system.pipe(names["3"], b"image X")
+    storage.system.pipe(names[SEAL], json.dumps(change(json.loads(storage.system.cat(names[SEAL])))).encode())
+    with pytest.raises(UserError, match=message) as error:
+        second.run(replace(INGEST, work=never))
+    assert error.value.exit_code == 2
+    assert second.workspace.complete("ingest", first.workspace.root.name) is None
+
+
+def test_what_has_expired_in_part_is_made_and_uploaded_again(storage: Any, host: Callable[[str], Host]) -> None:
+    first, second, third = host("a"), host("b"), host("c")
+    first.run(INGEST)
+    names = storage.names("results")
+    storage.system.rm(next(f"bucket/results/{name}" for name in names if name.endswith("/3")))
+    second.run(INGEST)
+    assert second.did() == [("failed", "fetched:"), ("done", "for")] and storage.names("results") == names
+    third.run(replace(INGEST, work=never))
+
+
+def test_a_fetch_is_foreseen(host: Callable[[str], Host]) -> None:
+    first, second = host("a"), host("b")
+    first.run(INGEST, VALIDATE)
+    found = forecast.forecast(second.workspace, second.recipe)
+    assert [(one.action, one.reason) for one in found] == [("fetch", "run a1 of another workspace made it")] * 2
+    found = forecast.forecast(second.workspace, second.recipe, rerun=frozenset({"ingest"}))
+    assert [one.action for one in found] == ["run", "run"]
+
+
+def test_the_environment_names_the_storage(tmp_path: Path) -> None:
+    assert Workspace.of(tmp_path, {SHARED: URL + "/"}) == Workspace(tmp_path, URL)
+    assert Workspace.of(tmp_path, {SHARED: ""}) == Workspace.of(tmp_path, {}) == Workspace(tmp_path)
+    with pytest.raises(UserError, match=r"SEGLINE_ARTIFACTS must be a URL.*Received: 'results'"):
+        Workspace.of(tmp_path, {SHARED: "results"})
+
+
+def test_records_are_made_once_for_all_hosts(
+    storage: Any, camvid_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real step and the real records: one host has an orchestrator, the other one `segline run`."""
+    monkeypatch.setenv(SHARED, storage.at("results"))
+    monkeypatch.setattr(runner, "run_child", never)
+    file, setting = str(PROJECT / "tests/tiny.yaml"), f"data.manual_dir={camvid_raw}"
+    a, b = tmp_path / "a", tmp_path / "b"
+    assert main(["step", "ingest", file, "--set", setting, "--run", "a", "--workspace", str(a)]) == 0
+    recipe, workspace = recipes.load(file, [setting]), run_command.open_workspace(b)
+    assert run_command.bring_up_to_date(workspace, recipe, until="ingest", run_id="b") == 0
+    one, two = (RunFolder.open(Workspace(root), root.name).artifact("ingest") for root in (a, b))
+    assert one.name == two.name and read_seal(one)["digest"] == read_seal(two)["digest"]
+    verification.require_sound(list(verification.verify(workspace)))
+
+
+def test_a_reproduction_is_made_and_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setenv(SHARED, URL)
+    monkeypatch.setattr(run_command, "bring_up_to_date", lambda workspace, *_, **__: seen.append(workspace.shared) or 0)
+    run = SimpleNamespace(id="a")
+    reproduction.make(SimpleNamespace(workspace=Workspace(tmp_path / "again"), recipe=None, until="train", run=run))
+    assert seen == [None]

@@ -1,0 +1,23 @@
+"""Images to predict, and what became of them."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.serving.prediction_progress import FILE
+
+COLOURS = ((128, 64, 128), (0, 0, 255))
+
+
+def draw(path: Path, height: int = 6, width: int = 8, red: int = 200) -> Path:
+    """Left half black, right half red."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, width // 2 :, 0] = red
+    Image.fromarray(image).save(path)
+    return path
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != FILE}
