@@ -1,29 +1,38 @@
 """Installation of Segline: `pip install -e .` gives the command `segline`."""
 
+import os
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# What was tested together stands in constraints.txt. A library whose inner parts are used is bounded above too, by the
+# first version that was not tested: any release may change those.
 REQUIRES = [
-    "apache-beam>=2.65",
+    "apache-beam>=2.65,<2.78",  # runners.portability.fn_api_runner
     "cronsim>=2.6",
     "google-crc32c>=1.5",
     "h5py>=3.11",
     "importlib_resources>=6.0",  # tensorflow-datasets 4.9.10 imports it and does not ask for it
-    "keras>=3.10",
+    "keras>=3.10,<3.16",  # _trainable_variables, _keras_history, _all_reduce_sum_gradients
     "numpy>=1.26",
     "pillow>=10.3",
     "psutil>=5.9",
-    "pydantic>=2.11",
-    "pyyaml>=6.0",
+    "pydantic>=2.11,<2.15",  # the __dict__ of a model (Recipe.only)
+    "pyyaml>=6.0",  # parse, dump and SafeDumper.add_implicit_resolver only, which are documented
     "scipy>=1.11",
-    "tensorboard>=2.19",
+    "tensorboard>=2.19,<2.22",  # compat.proto, summary.writer, plugins.hparams.api_pb2
     "tensorflow>=2.19",
-    "tensorflow-datasets>=4.9.9",
+    # core.dataset_builder, .example_serializer, .file_adapters and .splits; proto; DatasetBuilder._original_state,
+    # ._download_and_prepare and ._get_filename_template; DatasetInfo.initialize_from_bucket and .set_splits
+    "tensorflow-datasets>=4.9.9,<4.9.11",
     "tensorflow-metadata>=1.17",
     "tqdm>=4.66",
     "tzdata>=2024.1",  # time zones where the system has none, as in small containers
 ]
+
+if os.environ.get("SEGLINE_NEWEST"):  # ./run then installs the newest of all, to learn whether the bounds can be raised
+    REQUIRES = [re.sub(r",<[^;]*", "", requirement) for requirement in REQUIRES]
 
 setup(
     name="segline",
@@ -32,7 +41,7 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # argparse: _actions, _format_action, _get_subactions
     install_requires=REQUIRES,
     extras_require={
         "gpu": ["tensorflow[and-cuda]>=2.19; sys_platform == 'linux'"],
@@ -44,6 +53,7 @@ setup(
             "gcp-storage-emulator>=2024.8",
             "gcsfs>=2024.6",
             "moto[s3]>=5.0",
+            "pytest-random-order>=1.1",  # opt-in: ./run test --random-order
             "pytest-xdist>=3.6",
             "s3fs>=2024.6",
             "shtab>=1.7",

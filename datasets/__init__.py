@@ -1,1 +1,1 @@
-"""What the data is: one folder a dataset, one builder base, one record format."""
+"""The data: one folder per dataset, one builder base class, one record format."""

@@ -1,4 +1,4 @@
-"""What can be wrong with raw files, how it is found, and how all of it is told at once."""
+"""Problems of raw files: their kinds, the checks that detect them, and one report of all of them."""
 
 import io
 import json
@@ -13,34 +13,33 @@ from typing import Any
 from PIL import Image
 
 SHOWN = 20
-"""Names that `listed` gives; the others are counted."""
+"""Number of names that `join_names` shows; the others are counted."""
 
-CUT = " ..."
-"""Ends a text of which there is more."""
+ELLIPSIS = " ..."
+"""Marks a truncated text."""
 
 REPORT_ROWS, COLUMNS = 16, 80
-"""Rows of a terminal, and their width, for the lines of a report that name files: with what stands around them, 24 rows
-show all."""
+"""Size of the part of a report that names files, in terminal rows and columns; a whole report then fits 24 rows."""
 
 MAX_PIXELS = 100_000_000
-"""Pixels of the largest image that is read where nothing else is said; decoded, that is 300 MB."""
+"""Default limit of pixels per image; decoded, that is 300 MB."""
 
 SUFFIXES = frozenset(
     f".{name}" for name in ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "npy", "mat")
 )
-"""How a file ends that somebody may have meant as an image or a mask."""
+"""Suffixes of files that may be meant as images or masks; other files are passed over."""
 
-PNG_START = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 HEADERS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
-"""Image formats whose size is looked at before anything is decoded."""
+"""Image formats whose size is checked before anything is decoded."""
 
 FORMATS = ("PNG", "JPEG")
-"""Image formats that a record may hold: those that TensorFlow decodes at training and at serving time alike."""
+"""Image formats of records: TensorFlow decodes them in training and in serving."""
 
 
 class Kind(StrEnum):
-    """What is wrong with a file, in the words of the report."""
+    """Kinds of problems; the values are the headings of the report."""
 
     EMPTY = "empty file"
     UNREADABLE = "cannot be read"
@@ -61,13 +60,13 @@ class Kind(StrEnum):
     STRAY = "no image by its name, passed over"
 
     @property
-    def grave(self) -> bool:
-        """Whether such a file must be put right or left out; others are noted in the JSON alone."""
+    def is_error(self) -> bool:
+        """Whether such a file must be repaired or left out. Other files are only listed in the JSON."""
         return self is not Kind.STRAY
 
 
 class BadFileError(Exception):
-    """A file is not as it must be.
+    """A raw file is invalid.
 
     Attributes:
         kind: What is wrong.
@@ -81,13 +80,13 @@ class BadFileError(Exception):
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing that is wrong with one file.
+    """One problem of one file.
 
     Attributes:
         kind: What is wrong.
         split: Split that the file belongs to.
         file: The file, relative to the raw folder.
-        id: Id of the example that cannot be used because of it; empty for a file that belongs to none.
+        id: Id of the example that it makes unusable; empty for a file that belongs to none.
         detail: What was received; may be empty.
     """
 
@@ -98,51 +97,62 @@ class Problem:
     detail: str = ""
 
     @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> "Problem":
-        """Make a problem from what `asdict` gave and JSON kept."""
-        return cls(**{**facts, "kind": Kind(facts["kind"])})
+    def from_json(cls, fields: dict[str, Any]) -> "Problem":
+        """Return the problem whose `asdict` was stored as JSON."""
+        return cls(**{**fields, "kind": Kind(fields["kind"])})
 
 
 def image_size(content: bytes) -> tuple[int, int]:
-    """Check the bytes of a PNG or JPEG file and give (height, width) in pixels.
+    """Check the bytes of a PNG or JPEG file and return (height, width) in pixels.
 
-    A PNG's checksums are compared, which finds truncation and flipped bits without decoding. A JPEG has none: it is
-    decoded, grey and at an eighth of the size, which reads every byte at half the cost of a full decode.
+    A PNG has checksums, which detect truncation and flipped bits without decoding. A JPEG has none: it is decoded, grey
+    and at an eighth of the size, which reads every byte at half the cost of a full decode.
 
     Raises:
-        BadFileError: It is no image, or a damaged one.
+        BadFileError: Not a PNG or JPEG, or damaged.
     """
-    with opened(content) as image:
-        try:
-            width, height = image.size
-            if image.format != "PNG":
-                image.draft("L", (width // 8, height // 8))
-                image.load()
-        except Exception as error:  # what Pillow raises depends on where the damage lies
-            raise BadFileError(Kind.DAMAGED, str(error)) from error
+    with open_image(content) as image, raise_damage():
+        width, height = image.size
+        if image.format != "PNG":
+            image.draft("L", (width // 8, height // 8))
+            image.load()
     return height, width
 
 
-def opened(content: bytes) -> Image.Image:
-    """Open the bytes of a PNG or JPEG file, or raise BadFileError. Pixels are not decoded yet; see `check_png`."""
+def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """Open the bytes of an image file, without decoding pixels; a PNG's checksums are compared.
+
+    Raises:
+        BadFileError: Not of one of the `formats`, or damaged.
+    """
     check_png(content)
+    with raise_damage():  # also for a header with an absurd number of pixels
+        try:
+            return Image.open(io.BytesIO(content), formats=formats)
+        except Image.UnidentifiedImageError as error:
+            kind = Kind.DAMAGED if content.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)) else Kind.NOT_AN_IMAGE
+            raise BadFileError(kind, f"{len(content)} bytes, none of {', '.join(formats)}") from error
+
+
+@contextmanager
+def raise_damage() -> Iterator[None]:
+    """Raise BadFileError for every exception of Pillow in the block; their types depend on where the damage is."""
     try:
-        return Image.open(io.BytesIO(content), formats=FORMATS)
-    except Image.UnidentifiedImageError as error:
-        known = content.startswith((PNG_START, b"\xff\xd8\xff"))
-        raise BadFileError(Kind.DAMAGED if known else Kind.NOT_AN_IMAGE, f"{len(content)} bytes") from error
-    except Exception as error:  # as above; a header that asks for absurdly many pixels ends here too
+        yield
+    except BadFileError:
+        raise
+    except Exception as error:
         raise BadFileError(Kind.DAMAGED, str(error)) from error
 
 
 def check_png(content: bytes) -> None:
-    """Raise BadFileError for a PNG that does not end where it should, or a chunk of which has changed.
+    """Raise BadFileError for a truncated PNG or one whose checksums do not match; other formats pass.
 
-    Pillow compares no checksum of the chunks that it decodes: a mask with a flipped bit may come out as another mask.
+    Pillow does not compare the checksums of the chunks it decodes: a flipped bit could silently change a mask.
     """
-    if not content.startswith(PNG_START):
+    if not content.startswith(PNG_SIGNATURE):
         return
-    chunks, begin, kind = memoryview(content), len(PNG_START), b""
+    chunks, begin, kind = memoryview(content), len(PNG_SIGNATURE), b""
     while kind != b"IEND":
         length = int.from_bytes(chunks[begin : begin + 4], "big")
         kind, end = bytes(chunks[begin + 4 : begin + 8]), begin + 8 + length
@@ -154,21 +164,21 @@ def check_png(content: bytes) -> None:
 
 
 def check_pixels(content: bytes, max_pixels: int) -> None:
-    """Raise BadFileError for an image of more pixels, by its header alone; what is no image passes."""
-    if content.startswith(PNG_START) and len(content) >= 24:
+    """Raise BadFileError for an image of more than `max_pixels`, by its header. A file that is no image passes."""
+    if content.startswith(PNG_SIGNATURE) and len(content) >= 24:
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
     else:
         try:
             width, height = Image.open(io.BytesIO(content), formats=HEADERS).size
-        except Exception:  # no image, or a damaged one: whoever reads it tells
+        except Exception:  # no image, or a damaged one: decoding reports it
             return
     if width * height > max_pixels:
         raise BadFileError(Kind.TOO_LARGE, f"{height}x{width} = {width * height} pixels, allowed {max_pixels}")
 
 
 @contextmanager
-def no_limit_of_pillow() -> Iterator[None]:
-    """Lift Pillow's own limit of pixels while the block runs: `check_pixels` is asked before every decoding there."""
+def lift_pillow_limit() -> Iterator[None]:
+    """Lift Pillow's own limit of pixels inside the block, which must call `check_pixels` before decoding."""
     before = Image.MAX_IMAGE_PIXELS
     Image.MAX_IMAGE_PIXELS = None
     try:
@@ -177,50 +187,54 @@ def no_limit_of_pillow() -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def report(dataset: str, problems: Iterable[Problem], advice: str) -> str:
-    """Tell all problems in one message, grouped by kind; of each kind as many files are named as fit a screen."""
-    found = sorted(problem for problem in problems if problem.kind.grave)
-    kinds = {kind: of_kind for kind in Kind if (of_kind := [problem for problem in found if problem.kind is kind])}
-    told = [f"{dataset}: {len(found)} bad raw file{'s' * (len(found) > 1)}. Nothing was written."]
-    if 3 * len(kinds) > REPORT_ROWS:  # each has a line of its own, and no more
-        lines = [_one_line(kind, of_kind) for kind, of_kind in kinds.items()]
+def format_report(dataset: str, problems: Iterable[Problem], advice: str) -> str:
+    """Return one message with all problems, grouped by kind; each kind names as many files as fit a screen."""
+    errors = sorted(problem for problem in problems if problem.kind.is_error)
+    kinds = {kind: members for kind in Kind if (members := [problem for problem in errors if problem.kind is kind])}
+    report = [f"{dataset}: {len(errors)} bad raw file{'s' * (len(errors) > 1)}. Nothing was written."]
+    if 3 * len(kinds) > REPORT_ROWS:  # too many kinds for a heading and files each: one line per kind
+        lines = [_one_line(kind, members) for kind, members in kinds.items()]
         if _rows(lines) > REPORT_ROWS:
-            lines = [_one_line(kind, of_kind, COLUMNS) for kind, of_kind in kinds.items()]
-        return "\n".join([*told, *lines, advice])
+            lines = [_one_line(kind, members, COLUMNS) for kind, members in kinds.items()]
+        return "\n".join([*report, *lines, advice])
     files: dict[Kind, list[str]] = {}
     room = REPORT_ROWS - len(kinds)
-    for kind in sorted(kinds, key=lambda kind: len(kinds[kind])):  # what few need, many may have
+    for kind in sorted(kinds, key=lambda kind: len(kinds[kind])):  # small kinds first: others get their unused rows
         files[kind] = _files(kinds[kind], room // (len(kinds) - len(files)))
         room -= _rows(files[kind])
-    for kind, of_kind in kinds.items():
-        told += [f"{kind} ({len(of_kind)}):", *files[kind]]
-    return "\n".join([*told, advice])
+    for kind, members in kinds.items():
+        report += [f"{kind} ({len(members)}):", *files[kind]]
+    return "\n".join([*report, advice])
 
 
-def listed(names: Sequence[str]) -> str:
-    """Give "a, b, c", or the first `SHOWN` names and the number of the others."""
+def join_names(names: Sequence[str]) -> str:
+    """Return "a, b, c", or the first `SHOWN` names and the number of the others.
+
+    >>> join_names(["val/a.png", "val/b.png"])
+    'val/a.png, val/b.png'
+    """
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def write(path: Path, dataset: str, splits: dict[str, Any], problems: Iterable[Problem]) -> None:
-    """Write the audit as JSON: what each split holds, every problem, and every file that was passed over."""
-    found = sorted(problems)
-    facts = {
+    """Write the audit as JSON: the counts of each split, every problem, and every file that was passed over."""
+    problems = sorted(problems)
+    content = {
         "dataset": dataset,
         "splits": splits,
-        "problems": [asdict(problem) for problem in found if problem.kind.grave],
-        "passed_over": [problem.file for problem in found if not problem.kind.grave],
+        "problems": [asdict(problem) for problem in problems if problem.kind.is_error],
+        "passed_over": [problem.file for problem in problems if not problem.kind.is_error],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _files(problems: list[Problem], room: int) -> list[str]:
-    """One line a file, at least one and as many as `room` rows hold; the last says how many more there are."""
-    lines = [f"  {_told(problem)}" for problem in problems]
+    """Return one line per file, at least one and at most `room` rows; the last line counts the files left out."""
+    lines = [f"  {_describe(problem)}" for problem in problems]
     if _rows(lines) > room:
-        lines = [f"  {_told(problem, COLUMNS - 2)}" for problem in problems]
+        lines = [f"  {_describe(problem, COLUMNS - 2)}" for problem in problems]
     if _rows(lines) <= room:
         return lines
     shown = 1
@@ -230,23 +244,23 @@ def _files(problems: list[Problem], room: int) -> list[str]:
 
 
 def _one_line(kind: Kind, problems: list[Problem], columns: int | None = None) -> str:
-    more = f"{CUT} and {len(problems) - 1} more" if len(problems) > 1 else ""
+    more = f"{ELLIPSIS} and {len(problems) - 1} more" if len(problems) > 1 else ""
     start = f"{kind} ({len(problems)}): "
-    told = _told(problems[0], columns and columns - len(start) - len(more))
-    return start + told.removesuffix(CUT if more else "") + more
+    first = _describe(problems[0], columns and columns - len(start) - len(more))
+    return start + first.removesuffix(ELLIPSIS if more else "") + more
 
 
-def _told(problem: Problem, columns: int | None = None) -> str:
-    """Name the file and say what is wrong; of that, with `columns`, only as much as fits them."""
-    file, detail = printable(problem.file), f": {printable(problem.detail)}" if problem.detail else ""
+def _describe(problem: Problem, columns: int | None = None) -> str:
+    """Return the file and the detail, which is truncated to `columns`; the name of the file never is."""
+    file, detail = escape(problem.file), f": {escape(problem.detail)}" if problem.detail else ""
     if columns is not None and len(file + detail) > columns:
-        kept = columns - len(file) - len(CUT)
-        detail = f"{detail[:kept].rstrip()}{CUT}" if kept > len(": ") else ""
+        kept = columns - len(file) - len(ELLIPSIS)
+        detail = f"{detail[:kept].rstrip()}{ELLIPSIS}" if kept > len(": ") else ""
     return file + detail
 
 
-def printable(text: str) -> str:
-    """Give a text that does to a terminal nothing but appear on it: line breaks and the like are written as escapes."""
+def escape(text: str) -> str:
+    """Replace line breaks and control characters, which would act on a terminal, by escapes."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 

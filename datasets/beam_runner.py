@@ -1,4 +1,4 @@
-"""Which Beam runner a conversion runs on, from three words of a recipe."""
+"""The Beam runner of a conversion, chosen by name."""
 
 import os
 from collections.abc import Sequence
@@ -16,24 +16,25 @@ PROJECT = Path(__file__).parent.parent
 
 
 def choose(runner: Runner, *, workers: int | None = None, options: Sequence[str] = ()) -> tuple[Any, PipelineOptions]:
-    """Give the Beam runner and its options. Nothing is started, nothing is fetched from a network.
+    """Return a Beam runner and its options. Nothing is started, and the network is not used.
 
     Args:
-        runner: "in_process"; "multi_processing": processes of this machine; "portable": what `options` say.
-        workers: Number of processes; None: one a core.
+        runner: "in_process"; "multi_processing": processes on this machine; "portable": the runner named in `options`.
+        workers: Number of processes; None: one per core.
         options: Beam's own command-line options, such as --runner=FlinkRunner, --job_endpoint=HOST:PORT. The project is
             packed by its setup.py and staged to the workers, unless they name another --setup_file or a container.
 
+    Returns:
+        (a runner or its name, PipelineOptions).
+
     Raises:
-        DatasetError: The project has to be staged, and its setup.py is not here.
+        DatasetError: The project must be staged, but there is no setup.py.
     """
     if runner == "in_process":
         return FnApiRunner(), PipelineOptions([])
     if runner == "multi_processing":
-        number = workers or os.cpu_count() or 1
-        return FnApiRunner(), PipelineOptions(
-            ["--direct_running_mode=multi_processing", f"--direct_num_workers={number}"]
-        )
+        flags = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers or os.cpu_count() or 1}"]
+        return FnApiRunner(), PipelineOptions(flags)
     chosen = PipelineOptions(list(options))
     setup = chosen.view_as(SetupOptions)
     if setup.setup_file is None and not any(option.startswith("--sdk_container_image") for option in options):

@@ -1,69 +1,70 @@
-"""Masks whose pixels are colours -> train ids: exact, or nearest where JPEG has bent the colours."""
+"""Masks of colours: map them to train ids exactly, or to the nearest colour where JPEG has changed them."""
 
 import functools
 from collections.abc import Iterable
 
 import numpy as np
 
-from datasets.audit import BadFileError, Kind, opened
+from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.labels import INVALID, SHOWN_VALUES
 from datasets.spec import IGNORE
 
 Colours = tuple[tuple[tuple[int, int, int], int], ...]
-"""((red, green, blue), train id) for each colour a mask may hold; several colours may share an id."""
+"""((red, green, blue), train id) of each colour that a mask may hold; several colours may share an id."""
 
 UNSEEN = 253
-"""Marks colours whose nearest has not been looked for yet. So train ids are 0..252, or IGNORE."""
+"""Table entry of colours whose nearest is not computed yet. So train ids are 0..252, or IGNORE."""
 
 
 def decode(content: bytes) -> np.ndarray:
-    """Decode a mask of colours, a PNG or JPEG of 8 bits a channel or with a palette: uint8 [H, W, 3].
+    """Decode a mask of colours, a PNG or JPEG of 8 bits per channel or with a palette, to uint8 [H, W, 3].
 
     Raises:
-        BadFileError: No image, damaged, or without colours.
+        BadFileError: Not an image, damaged, or without colours.
     """
-    with opened(content) as image:
+    with open_image(content) as image:
         if image.mode not in ("RGB", "P"):
             raise BadFileError(Kind.MASK_CHANNELS, f"mode {image.mode}, {image.height}x{image.width}; allowed RGB")
-        try:
+        with raise_damage():
             return np.asarray(image.convert("RGB"))
-        except Exception as error:  # what Pillow raises depends on where the damage lies
-            raise BadFileError(Kind.DAMAGED, str(error)) from error
 
 
-def exact(rgb: np.ndarray, colours: Colours, *, other: int = INVALID) -> np.ndarray:
-    """Turn colours into train ids.
+def map_exact(rgb: np.ndarray, colours: Colours, *, other: int = INVALID) -> np.ndarray:
+    """Map colours to train ids.
 
     Args:
         rgb: Colours, uint8 [H, W, 3].
-        colours: What each one means.
-        other: What a colour that is not listed becomes: IGNORE, or INVALID, which is an error.
+        colours: Train id of each colour.
+        other: Train id of colours that are not listed: IGNORE, or INVALID, which is an error.
 
     Returns:
         Train ids, uint8 [H, W].
 
     Raises:
         BadFileError: A pixel has another colour; the text names the colours and counts their pixels.
+
+    >>> map_exact(np.array([[[0, 0, 0], [255, 0, 0]]], np.uint8), (((0, 0, 0), 0), ((255, 0, 0), 1)))
+    array([[0, 1]], dtype=uint8)
     """
     codes = _codes(rgb)
     train_ids = _exact_table(colours).take(codes)
-    strange = train_ids == INVALID
-    if strange.any():
+    unlisted = train_ids == INVALID
+    if unlisted.any():
         if other == INVALID:
-            raise BadFileError(Kind.LABEL_RANGE, _strange(codes[strange], colours))
-        train_ids[strange] = other
+            raise BadFileError(Kind.LABEL_RANGE, _describe(codes[unlisted], colours))
+        train_ids[unlisted] = other
     return train_ids
 
 
-def nearest(rgb: np.ndarray, colours: Colours) -> np.ndarray:
-    """Turn colours into the train ids of the nearest listed ones; of two equally near, the first listed counts.
+def map_nearest(rgb: np.ndarray, colours: Colours) -> np.ndarray:
+    """Map colours to the train ids of the nearest listed colours; of two equally near, the first listed wins.
 
-    Distance is Euclidean in red, green, blue. The nearest of a colour is computed when it is first met and then kept,
-    so that a mask costs a lookup.
+    Distance is Euclidean in red, green, blue. The nearest colour is computed once per distinct colour and kept in a
+    table, so that a mask costs a lookup.
 
     Args:
         rgb: Colours, uint8 [H, W, 3].
-        colours: What each one means.
+        colours: Train id of each colour.
 
     Returns:
         Train ids, uint8 [H, W].
@@ -77,11 +78,11 @@ def nearest(rgb: np.ndarray, colours: Colours) -> np.ndarray:
     return train_ids
 
 
-def check(colours: Iterable[tuple[tuple[int, int, int], int]]) -> Colours:
-    """Give `colours` as a tuple, or raise ValueError where one is met twice, is no colour or has no fitting id."""
+def validate(colours: Iterable[tuple[tuple[int, int, int], int]]) -> Colours:
+    """Return `colours` as a tuple; raise ValueError for a duplicate colour, or a colour or train id out of range."""
     checked = tuple(((int(r), int(g), int(b)), int(train)) for (r, g, b), train in colours)
     if len({colour for colour, _ in checked}) != len(checked):
-        raise ValueError("`colours` must hold a colour once.")
+        raise ValueError("`colours` must hold each colour once.")
     for colour, train in checked:
         if not all(0 <= part <= 255 for part in colour) or not (0 <= train < UNSEEN or train == IGNORE):
             raise ValueError(f"`colours` must map 0..255 to 0..{UNSEEN - 1} or {IGNORE}. Received: {colour}: {train}.")
@@ -89,23 +90,23 @@ def check(colours: Iterable[tuple[tuple[int, int, int], int]]) -> Colours:
 
 
 def _codes(rgb: np.ndarray) -> np.ndarray:
-    """Join red, green and blue to one number, int32 [H, W]."""
+    """Pack red, green and blue into one number, int32 [H, W]."""
     wide = rgb.astype(np.int32)
     return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
 
 
 @functools.lru_cache(maxsize=4)
 def _exact_table(colours: Colours) -> np.ndarray:
-    """Train id or INVALID by colour, uint8 [2^24]: 16 MB that are made once a process."""
+    """Return train id or INVALID by packed colour, uint8 [2^24]: 16 MB, made once per process."""
     table = np.full(1 << 24, INVALID, np.uint8)
-    for (red, green, blue), train in check(colours):
+    for (red, green, blue), train in validate(colours):
         table[red << 16 | green << 8 | blue] = train
     return table
 
 
 @functools.lru_cache(maxsize=4)
 def _nearest_table(colours: Colours) -> np.ndarray:
-    check(colours)
+    validate(colours)
     return np.full(1 << 24, UNSEEN, np.uint8)
 
 
@@ -115,17 +116,17 @@ def _nearest_of(codes: np.ndarray, colours: Colours) -> np.ndarray:
     ids = np.array([train for _, train in colours], np.uint8)
     best = np.zeros(len(codes), np.intp)
     least = np.full(len(codes), np.iinfo(np.int32).max, np.int32)
-    for index, colour in enumerate(listed):  # colour by colour: a mask may hold a hundred thousand different ones
+    for index, colour in enumerate(listed):  # one by one, to save memory: a JPEG mask may have 100,000 colours
         distance = ((rgb - colour) ** 2).sum(axis=1)
         nearer = distance < least
         best[nearer], least[nearer] = index, distance[nearer]
     return ids[best]
 
 
-def _strange(codes: np.ndarray, colours: Colours) -> str:
-    found, pixels = np.unique(codes, return_counts=True)
+def _describe(codes: np.ndarray, colours: Colours) -> str:
+    distinct, pixels = np.unique(codes, return_counts=True)
     order = np.argsort(-pixels, kind="stable")[:SHOWN_VALUES]
     shown = [f"({code >> 16}, {code >> 8 & 255}, {code & 255}) ({count} px)" for code, count in
-             zip(found[order].tolist(), pixels[order].tolist(), strict=True)]  # fmt: skip
-    more = f" and {len(found) - len(order)} more colours" if len(found) > len(order) else ""
+             zip(distinct[order].tolist(), pixels[order].tolist(), strict=True)]  # fmt: skip
+    more = f" and {len(distinct) - len(order)} more colours" if len(distinct) > len(order) else ""
     return f"received {', '.join(shown)}{more}; allowed are the {len(colours)} listed colours"

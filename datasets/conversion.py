@@ -20,43 +20,43 @@ from datasets.shards import Shard, ShardReport, ShardWriter, fault_path, report_
 STDERR = 2
 
 _NAMES = {"FutureTimeoutError": "nothing answers at --job_endpoint (ingest.beam_options)"}
-"""What exceptions without a text mean: gRPC waits for a server until --job_server_timeout."""
+"""Meaning of exceptions without a text: gRPC waits for a server until --job_server_timeout."""
 
 LOG_BYTES = 100_000
-"""How much of what workers logged is kept where one fails: its end."""
+"""When a worker fails, this many bytes of the end of the log are kept."""
 
 
 def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None, options: Any = None) -> None:
-    """Have every shard written, with its report beside it.
+    """Write every shard and its report.
 
     Args:
-        shards: What to write.
-        writer: Writes one of them, on a worker.
-        runner: A Beam runner or its name; `beam_runner.choose` gives it and the options. None: in this process, with no
-            network and no server. (Beam's own default fetches a program from the network.)
-        options: Beam's PipelineOptions. None: no options. (Beam's own default reads our command line.)
+        shards: The shards to write.
+        writer: Writes one shard, on a worker.
+        runner: A Beam runner or its name; `beam_runner.choose` returns it together with the options. None: in this
+            process, without network or server. (Beam's own default downloads a program.)
+        options: Beam's PipelineOptions. None: no options. (Beam's own default parses our command line.)
 
     Raises:
         OSError: With errno ENOSPC: the disk is full.
         KeyboardInterrupt: Ctrl-C was pressed.
-        ConversionError: A worker or the runner failed by anything else; what Beam raised is its cause.
+        ConversionError: A worker or the runner failed for any other reason; Beam's exception is its cause.
     """
-    ours, none = beam_runner.choose("in_process")
+    default_runner, no_options = beam_runner.choose("in_process")
     for shard in shards:
         fault_path(shard.path).unlink(missing_ok=True)
     try:
         with (
-            _quiet(shards),
-            beam.Pipeline(runner=runner or ours, options=options or none) as pipeline,
+            _redirect_stderr(shards),
+            beam.Pipeline(runner=runner or default_runner, options=options or no_options) as pipeline,
         ):
-            # Without the shuffle (of file names only) one worker would be given all shards.
+            # Without the shuffle (of file names only) a single worker would get all shards.
             _ = pipeline | beam.Create(list(shards)) | beam.Reshuffle() | "Write" >> beam.Map(writer)
-    except Exception as error:  # runners wrap what a worker raises in exceptions of their own; its text stays
+    except Exception as error:  # runners wrap a worker's exception in their own, which keeps the text
         if os.strerror(errno.ENOSPC) in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         if KeyboardInterrupt.__name__ in str(error):
             raise KeyboardInterrupt from error
-        raise ConversionError(_told(shards, error)) from error
+        raise ConversionError(_describe(shards, error)) from error
 
 
 def collect(shards: Sequence[Shard]) -> list[ShardReport]:
@@ -64,21 +64,21 @@ def collect(shards: Sequence[Shard]) -> list[ShardReport]:
     return [ShardReport.read(report_path(shard.path)) for shard in shards]
 
 
-def _told(shards: Sequence[Shard], error: Exception) -> str:
-    """Say what failed: what the first worker left, or else the last line of what the runner raised."""
+def _describe(shards: Sequence[Shard], error: Exception) -> str:
+    """Return the first worker's exception, or else the last line of the runner's."""
     faults = [path.read_text(encoding="utf-8") for shard in shards if (path := fault_path(shard.path)).is_file()]
     if not faults:
-        told = str(error).strip().splitlines()
-        return f"The Beam runner failed: {told[-1] if told else _NAMES.get(type(error).__name__, repr(error))}"
+        text = str(error).strip().splitlines()
+        return f"The Beam runner failed: {text[-1] if text else _NAMES.get(type(error).__name__, repr(error))}"
     lines = [line for line in faults[0].splitlines() if line and not line.startswith(" ")]
     return "A worker failed. " + ". ".join(lines[-2:] if lines[-1].startswith("While reading") else lines[-1:])
 
 
 @contextmanager
-def _quiet(shards: Sequence[Shard]) -> Iterator[None]:
-    """Keep off the terminal what Beam logs, here and in the processes that it starts; show a progress bar there.
+def _redirect_stderr(shards: Sequence[Shard]) -> Iterator[None]:
+    """Keep the logs of Beam and its child processes off the terminal, and show a progress bar there instead.
 
-    What was kept is added to an exception of the block as a note.
+    An exception of the block gets the end of the log as a note.
     """
     logger = logging.getLogger("apache_beam")
     level = logger.level
@@ -99,7 +99,7 @@ def _quiet(shards: Sequence[Shard]) -> Iterator[None]:
 
 @contextmanager
 def _progress(shards: Sequence[Shard], screen: TextIO) -> Iterator[None]:
-    """Show, on a terminal, how many examples are done. The files are watched, so that it serves every runner."""
+    """Show, on a terminal, how many examples are done. It watches for finished files, which works with every runner."""
     done = Event()
     thread = Thread(target=_watch, args=(shards, screen, done), daemon=True)
     thread.start()
@@ -118,4 +118,4 @@ def _watch(shards: Sequence[Shard], screen: TextIO, done: Event) -> None:
             began = time.monotonic()
             waiting = [shard for shard in waiting if not shard.path.exists()]
             bar.update(total - bar.n - sum(len(shard.pairs) for shard in waiting))
-            rest = max(0.2, 50 * (time.monotonic() - began))  # however many shards there are, looking takes 2 %
+            rest = max(0.2, 50 * (time.monotonic() - began))  # polling takes at most 2 % of the time

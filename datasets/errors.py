@@ -1,9 +1,22 @@
-"""The exceptions of this package: one that a user can cause, and one that is a fault of ours."""
+"""Exceptions of this package: one that users can cause, and one for faults of Segline or of the machine."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class DatasetError(Exception):
-    """Raw data or a data setting is not as it must be. The text names the files, what is wrong and what to do."""
+    """Raw data or a data setting is invalid. The text names the files, what is wrong and what to do."""
 
 
 class ConversionError(Exception):
-    """A worker or the runner failed, by a fault of Segline or of the machine. The text says at which file, if known."""
+    """A worker or the Beam runner failed through no fault of the data. The text names the file, if known."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the hint " Did you mean 'x'?" with the most similar known name, or "" where none is similar.
+
+    >>> did_you_mean("camvit", ["camvid", "ccp"])
+    " Did you mean 'camvid'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

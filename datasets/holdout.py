@@ -1,4 +1,4 @@
-"""Groups that are left out of train and make up val instead: how good is a model on a drive it has never seen."""
+"""Group hold-out: whole groups move from train to val, to measure a model on, say, a drive it has never seen."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,21 +8,24 @@ from datasets.pairs import Split
 TRAIN, VAL = "train", "val"
 
 
-def hold_out(found: Mapping[str, Split], groups: Sequence[str]) -> dict[str, Split]:
-    """Leave groups out of train; val becomes all that train and val have of them.
+def hold_out(splits: Mapping[str, Split], groups: Sequence[str]) -> dict[str, Split]:
+    """Move groups from train to val, and drop the other groups from val. Other splits are unchanged.
 
-    What val has of other groups serves neither: it would flatter, as train holds its neighbours. Other splits stay.
+    The rest of val is dropped because it would be too optimistic: train holds other images of the same groups.
 
     Args:
-        found: The splits, as they are published.
-        groups: Names of groups of train. None: nothing changes.
+        splits: The published splits, by name.
+        groups: Names of groups of train; empty: nothing changes.
+
+    Returns:
+        The new splits, by name.
 
     Raises:
-        DatasetError: Train has no such group, or nothing else.
+        DatasetError: Train has no such group, or no other group.
     """
     if not groups:
-        return dict(found)
-    train, val = (found.get(name, Split(())) for name in (TRAIN, VAL))
+        return dict(splits)
+    train, val = (splits.get(name, Split(())) for name in (TRAIN, VAL))
     known = sorted({pair.group for pair in train.pairs})
     if unknown := sorted(set(groups) - set(known)):
         raise DatasetError(
@@ -33,4 +36,4 @@ def hold_out(found: Mapping[str, Split], groups: Sequence[str]) -> dict[str, Spl
     kept = tuple(pair for pair in train.pairs if pair.group not in groups)
     held = tuple(pair for pair in (*train.pairs, *val.pairs) if pair.group in groups)
     changed = {TRAIN: Split(kept, train.problems), VAL: Split(held, val.problems)}
-    return {name: changed.get(name, split) for name, split in {**found, **changed}.items()}
+    return {name: changed.get(name, split) for name, split in {**splits, **changed}.items()}

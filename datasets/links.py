@@ -1,4 +1,4 @@
-"""A folder that is a link out of the raw folder: said once, not once for each file behind it."""
+"""Symbolic links out of the raw folder: reported once per linked folder instead of once per file behind it."""
 
 import os
 from collections import Counter
@@ -11,12 +11,12 @@ from datasets.pairs import Split
 ADVICE = "Links out of the folder are not followed: put the files in their place (cp -rL)."
 
 
-def folded(root: Path, problems: Iterable[Problem]) -> list[Problem]:
-    """Put one problem, which names the link, in place of those of all files behind it.
+def fold(root: Path, problems: Iterable[Problem]) -> list[Problem]:
+    """Replace the problems of all files behind a link by a single problem that names the link.
 
     Args:
         root: The raw folder.
-        problems: What was found, a file each.
+        problems: One problem per file.
     """
     links, kept = Links(root), []
     behind: Counter[str] = Counter()
@@ -32,33 +32,33 @@ def folded(root: Path, problems: Iterable[Problem]) -> list[Problem]:
     return kept
 
 
-def behind_links(root: Path, found: Mapping[str, Split]) -> list[Problem]:
-    """Give a problem for each pair that lies behind such a link, by names alone."""
+def find(root: Path, splits: Mapping[str, Split]) -> list[Problem]:
+    """Return a problem for each file of a pair that is behind such a link; no file is opened."""
     links = Links(root)
     return [
-        Problem(Kind.OUTSIDE, split, file, pair.id)
-        for split, of_split in found.items()
-        for pair in of_split.pairs
-        for file in dict.fromkeys((pair.image, pair.mask))  # they may be one
+        Problem(Kind.OUTSIDE, name, file, pair.id)
+        for name, split in splits.items()
+        for pair in split.pairs
+        for file in dict.fromkeys((pair.image, pair.mask))  # image and mask may be the same file
         if file and links.above(file)
     ]
 
 
 class Links:
-    """Knows which folders below `root` lead out of it. Each folder is looked at once."""
+    """The folders below `root` that are links out of it. Each folder is checked once."""
 
     def __init__(self, root: Path) -> None:
         self._root, self._target = root, os.path.realpath(root)
         self._leads_out: dict[str, bool] = {}
 
     def above(self, file: str) -> str | None:
-        """Give the topmost folder above a file that is a link out of the root; None where there is none."""
+        """Return the topmost folder above `file` that is a link out of the root; None where there is none."""
         folders = [str(folder) for folder in PurePosixPath(file).parents][-2::-1]  # the first is "."
-        return next((folder for folder in folders if self._out(folder)), None)
+        return next((folder for folder in folders if self._is_link_out(folder)), None)
 
-    def _out(self, folder: str) -> bool:
+    def _is_link_out(self, folder: str) -> bool:
         if folder not in self._leads_out:
             path = self._root / folder
-            out = not os.path.realpath(path).startswith(self._target + os.sep)
-            self._leads_out[folder] = path.is_symlink() and out
+            outside = not os.path.realpath(path).startswith(self._target + os.sep)
+            self._leads_out[folder] = path.is_symlink() and outside
         return self._leads_out[folder]

@@ -1,22 +1,22 @@
-"""Which image goes with which mask: found by name alone, no file is opened."""
+"""Pairing of images with masks by file name; no file is opened."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from datasets.audit import SUFFIXES, Kind, Problem, listed
+from datasets.audit import SUFFIXES, Kind, Problem, join_names
 from datasets.errors import DatasetError
 from datasets.raw import RawFolder
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One example before it is read.
+    """The files of one example.
 
     Attributes:
-        id: Names the example within its split.
-        group: What the evaluation slices by: a city, a sequence, a category.
-        image, mask: Names in the raw folder; they may be the same file. An image without labels has mask None.
+        id: Unique within the split.
+        group: A city, a sequence, a category ...; evaluation slices by it.
+        image, mask: Names in the raw folder; both may be the same file. `mask` is None for an image without labels.
     """
 
     id: str
@@ -27,11 +27,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Split:
-    """What the raw folder holds of one split.
+    """The files of one split.
 
     Attributes:
-        pairs: The examples, by id.
-        problems: Files that make no pair.
+        pairs: The examples, sorted by id.
+        problems: Files that belong to no pair.
     """
 
     pairs: tuple[Pair, ...]
@@ -39,38 +39,40 @@ class Split:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Every id that some file of the split carries."""
+        """The ids of all files, also of those without a partner."""
         ids = (*(pair.id for pair in self.pairs), *(problem.id for problem in self.problems))
         return frozenset(id_ for id_ in ids if id_)
 
 
-def by_stem(raw: RawFolder, folders: Mapping[str, tuple[str, str]], group: Callable[[str], str]) -> dict[str, Split]:
+def pair_by_stem(
+    raw: RawFolder, folders: Mapping[str, tuple[str, str]], group: Callable[[str], str]
+) -> dict[str, Split]:
     """Pair the files of each split's two folders by their names without suffix.
 
     Args:
         raw: The raw folder.
         folders: {split: (folder of images, folder of masks)}, names in `raw`.
-        group: Gives the group of an id.
+        group: Maps an id to its group.
 
     Returns:
-        The splits that are there. One with neither folder is absent.
+        {split: its files}, without the splits that have neither folder.
 
     Raises:
-        DatasetError: A split has one folder without the other, or no file; or there is no split at all.
+        DatasetError: A split has only one of its folders, or no file; or there is no split at all.
     """
     faults: list[str] = []
     splits: dict[str, Split] = {}
     for name, (images, masks) in folders.items():
-        there = [folder for folder in (images, masks) if raw.has(folder)]
-        if len(there) == 1:
-            missing = masks if there == [images] else images
-            faults.append(f"Split {name}: {there[0]}/ is there, {missing}/ is not.")
-        elif there:
-            splits[name] = _split(raw, name, images, masks, group)
+        present = [folder for folder in (images, masks) if raw.has(folder)]
+        if len(present) == 1:
+            missing = masks if present == [images] else images
+            faults.append(f"Split {name}: {present[0]}/ is there, {missing}/ is not.")
+        elif present:
+            splits[name] = _pair_folders(raw, name, images, masks, group)
             if not splits[name].ids:
                 faults.append(f"Split {name}: {images}/ and {masks}/ hold no file.")
     if not splits and not faults:
-        faults.append(f"There is no split. Received: {listed(raw.listing()) or 'nothing'}.")
+        faults.append(f"There is no split. Received: {join_names(raw.listing()) or 'nothing'}.")
     if faults:
         expected = ", ".join(f"{images}/ with {masks}/" for images, masks in folders.values())
         raise DatasetError(
@@ -79,7 +81,7 @@ def by_stem(raw: RawFolder, folders: Mapping[str, tuple[str, str]], group: Calla
     return splits
 
 
-def matched(
+def match(
     split: str,
     image_of: Mapping[str, str],
     mask_of: Mapping[str, str],
@@ -88,47 +90,49 @@ def matched(
     group: Callable[[str], str],
     problems: Sequence[Problem] = (),
 ) -> Split:
-    """Pair images with masks by their ids; one without the other is a problem.
+    """Pair images with masks by id; a file without its partner is a problem.
 
     Args:
         split: Name of the split.
-        image_of: {id: file}.
-        mask_of: The same of masks.
-        expected: What an image and a mask are called, with {} for the id: for the messages.
-        group: Gives the group of an id.
-        problems: What `by_id` found; the examples that it names make no pair.
+        image_of: {id: image file}.
+        mask_of: {id: mask file}.
+        expected: Names of an image and of a mask, with {} for the id, for the messages.
+        group: Maps an id to its group.
+        problems: Problems of `index_by_id`; the ids that they name make no pair.
     """
-    found = [*problems]
+    all_problems = [*problems]
     for id_ in image_of.keys() - mask_of.keys():
-        found.append(Problem(Kind.WITHOUT_MASK, split, image_of[id_], id_, f"no file {expected[1].format(id_)}"))
+        all_problems.append(Problem(Kind.WITHOUT_MASK, split, image_of[id_], id_, f"no file {expected[1].format(id_)}"))
     for id_ in mask_of.keys() - image_of.keys():
-        found.append(Problem(Kind.WITHOUT_IMAGE, split, mask_of[id_], id_, f"no file {expected[0].format(id_)}"))
-    bad = {problem.id for problem in found}
+        all_problems.append(Problem(Kind.WITHOUT_IMAGE, split, mask_of[id_], id_, f"no file {expected[0].format(id_)}"))
+    bad = {problem.id for problem in all_problems}
     both = sorted((image_of.keys() & mask_of.keys()) - bad)
-    return Split(tuple(Pair(id_, group(id_), image_of[id_], mask_of[id_]) for id_ in both), tuple(found))
+    return Split(tuple(Pair(id_, group(id_), image_of[id_], mask_of[id_]) for id_ in both), tuple(all_problems))
 
 
-def by_id(files: Iterable[str], split: str, problems: list[Problem], *, ending: str | None = None) -> dict[str, str]:
-    """Give {id: file}: the id is the file's name without `ending`, or without suffix.
+def index_by_id(
+    files: Iterable[str], split: str, problems: list[Problem], *, ending: str | None = None
+) -> dict[str, str]:
+    """Return {id: file}, where the id is the file's name without `ending` or, for None, without suffix.
 
-    An id met twice is a problem; what is no image by its name is noted.
+    Duplicate ids and files whose suffix is not of an image or mask are appended to `problems`.
     """
-    found: dict[str, str] = {}
+    file_of: dict[str, str] = {}
     for name in files:
         path = PurePosixPath(name)
         id_ = path.stem if ending is None else path.name.removesuffix(ending)
         if path.suffix.lower() not in SUFFIXES:
             problems.append(Problem(Kind.STRAY, split, name, ""))
-        elif id_ in found:
-            problems.append(Problem(Kind.DUPLICATE, split, name, id_, f"{found[id_]} has the same id"))
+        elif id_ in file_of:
+            problems.append(Problem(Kind.DUPLICATE, split, name, id_, f"{file_of[id_]} has the same id"))
         else:
-            found[id_] = name
-    return found
+            file_of[id_] = name
+    return file_of
 
 
-def _split(raw: RawFolder, name: str, images: str, masks: str, group: Callable[[str], str]) -> Split:
+def _pair_folders(raw: RawFolder, name: str, images: str, masks: str, group: Callable[[str], str]) -> Split:
     problems: list[Problem] = []
-    image_of = by_id(raw.files(f"{images}/*"), name, problems)
-    mask_of = by_id(raw.files(f"{masks}/*"), name, problems)
+    image_of = index_by_id(raw.files(f"{images}/*"), name, problems)
+    mask_of = index_by_id(raw.files(f"{masks}/*"), name, problems)
     expected = (f"{images}/{{}}.*", f"{masks}/{{}}.*")
-    return matched(name, image_of, mask_of, expected=expected, group=group, problems=problems)
+    return match(name, image_of, mask_of, expected=expected, group=group, problems=problems)

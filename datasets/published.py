@@ -1,20 +1,21 @@
-"""Which of the published examples a split holds."""
+"""Comparison of a split with its published list of ids."""
 
 from collections.abc import Iterable
 
-from datasets.audit import listed
+from datasets.audit import join_names
 
 
-def difference(ids: frozenset[str], published: frozenset[str]) -> str:
-    """Name the ids that are missing and those that are not published: sentences with a space before each, or nothing.
+def describe_difference(ids: frozenset[str], published: frozenset[str]) -> str:
+    """Name the missing and the unpublished ids, in sentences with a space before each.
 
-    Nothing is said where `published` is empty: then they are not known.
+    Returns:
+        An empty string where there are none, or where `published` is empty because the ids are unknown.
     """
     missing, others = published - ids, ids - published if published else frozenset()
-    told = f" Missing: {listed(_in_order(missing))}." if missing else ""
-    return told + (f" Not published: {listed(_in_order(others))}." if others else "")
+    text = f" Missing: {join_names(_sorted(missing))}." if missing else ""
+    return text + (f" Not published: {join_names(_sorted(others))}." if others else "")
 
 
-def _in_order(ids: Iterable[str]) -> list[str]:
-    """Sort ids, and those that are numbers as numbers."""
+def _sorted(ids: Iterable[str]) -> list[str]:
+    """Sort ids; ids that are numbers are sorted by value."""
     return sorted(ids, key=lambda id_: (int(id_) if id_.isdecimal() else 0, id_))

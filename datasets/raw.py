@@ -1,4 +1,4 @@
-"""The raw files of a dataset, in folders or still in the zip files that were downloaded: one view over both."""
+"""One view of a dataset's raw files, whether in folders or still in the downloaded zip files."""
 
 import os
 import posixpath
@@ -15,15 +15,18 @@ from datasets.errors import DatasetError
 from datasets.workspace_mark import is_workspace
 
 JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-"""What file managers leave behind. It is passed over, as is every name that begins with a dot."""
+"""Files of operating systems. They are ignored, as are all names that begin with a dot."""
+
+WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+"""{wildcard of a pattern: its regular expression}."""
 
 
 class RawFolder:
-    """A folder, and the zip files that lie in it, as if they were extracted there. Nothing is extracted or copied.
+    """A folder and the zip files in it, as if they were extracted there. Nothing is extracted or copied.
 
-    Names are relative to the folder, with "/" between their parts. A file on disk stands before one in a zip. It can be
-    pickled: a worker opens the zip files again. A file whose name is no UTF-8, which no record and no JSON could hold,
-    is not given to anybody; `problems` tells of it. A workspace in the folder is passed over.
+    Names are relative to the folder, with "/" between their parts. A file on disk takes precedence over one in a zip.
+    Files whose names are not UTF-8, which no record and no JSON can hold, are left out and are among `problems`.
+    Workspaces in the folder are ignored. A RawFolder is picklable: each worker opens the zip files itself.
 
     Attributes:
         path: The folder.
@@ -37,39 +40,39 @@ class RawFolder:
         return {"path": self.path, "_unnameable": self._unnameable}
 
     def files(self, pattern: str) -> list[str]:
-        """Names of the files that match, sorted. `*` and `?` stay within a part of the name, `**/` is any folders.
+        """Return the names of the matching files, sorted. `*` and `?` match within a part, `**/` any number of folders.
 
-        Dangling links are among them: reading them is what fails.
+        Dangling links are included; reading them fails.
         """
-        wanted = re.compile(_expression(pattern))
+        wanted = re.compile(to_regex(pattern))
         parts = pattern.split("/")
         fixed = next(index for index, part in enumerate(parts) if index == len(parts) - 1 or set(part) & set("*?"))
         depth = None if "**" in parts else len(parts) - fixed
-        found = {name for name in _walk(self.path, "/".join(parts[:fixed]), depth) if wanted.fullmatch(name)}
-        unnameable = {name for name in found if not _is_utf8(name)}
+        names = {name for name in _walk(self.path, "/".join(parts[:fixed]), depth) if wanted.fullmatch(name)}
+        unnameable = {name for name in names if re.search("[\ud800-\udfff]", name)}  # bytes that are not UTF-8
         self._unnameable |= unnameable
-        return sorted((found - unnameable).union(name for name in self._members if wanted.fullmatch(name)))
+        return sorted((names - unnameable).union(name for name in self._members if wanted.fullmatch(name)))
 
     def has(self, name: str) -> bool:
-        """Whether there is a file or a folder of this name."""
+        """Whether a file or a folder of this name exists."""
         return name in self._members or name in self._folders or os.path.lexists(self.path / name)
 
     def folders(self, parent: str = "") -> list[str]:
-        """Names of the folders in the folder `parent`, sorted; hidden ones and workspaces are left out."""
-        place = self.path / parent
-        there = [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
-        found = {path.name for path in there if not is_workspace(path)}
+        """Return the names of the folders in the folder `parent`, sorted, without hidden ones and workspaces."""
+        folder = self.path / parent
+        on_disk = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+        names = {path.name for path in on_disk if not is_workspace(path)}
         start = f"{parent}/" if parent else ""
-        found |= {
+        names |= {
             name[len(start) :] for name in self._folders if name.startswith(start) and "/" not in name[len(start) :]
         }
-        return [f"{start}{name}" for name in sorted(found - {""}) if not _hidden(name)]
+        return [f"{start}{name}" for name in sorted(names - {""}) if not _is_hidden(name)]
 
     def folder_with(self, *names: str) -> str | None:
         """Find the folder that holds any of these files and folders: this one, or one up to two levels below.
 
         Returns:
-            What to put before such a name: "" or, say, "CamVid/". None where nothing of the kind is there.
+            The prefix of these names: "" or, say, "CamVid/". None where there is no such folder.
         """
         level = [""]
         for _ in range(3):
@@ -81,14 +84,17 @@ class RawFolder:
         return None
 
     def read(self, name: str, most: int | None = None) -> bytes:
-        """Read a file that must be there, lie within the folder and hold something, or raise BadFileError.
+        """Read a file.
 
         Args:
             name: The file.
-            most: Bytes above which it is refused unread.
+            most: Limit of its size, bytes; a larger file is not read.
+
+        Raises:
+            BadFileError: It is missing, unreadable, empty, too large, or outside the folder.
         """
         if most is not None and (size := self.size(name)) > most:
-            raise BadFileError(Kind.TOO_LARGE, f"{size} bytes, which no image of so many pixels has")
+            raise BadFileError(Kind.TOO_LARGE, f"{size} bytes, more than any image within that limit has")
         try:
             content = self._read(name)
         except OSError as error:
@@ -100,7 +106,7 @@ class RawFolder:
         return content
 
     def lines(self, name: str) -> list[str]:
-        """Read the lines of a text file (UTF-8) that hold something, or raise BadFileError."""
+        """Read the non-empty lines of a UTF-8 text file, stripped, or raise BadFileError."""
         try:
             text = self.read(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -108,14 +114,14 @@ class RawFolder:
         return [line.strip() for line in text.splitlines() if line.strip()]
 
     def size(self, name: str) -> int:
-        """Size in bytes; 0 for what cannot be read, of which the audit tells later."""
+        """Return the size in bytes; 0 for a file that cannot be read, which the audit reports later."""
         try:
             return (self.path / name).stat().st_size
         except OSError:
             return self._members[name][1].file_size if name in self._members else 0
 
     def checksum(self, name: str) -> str | None:
-        """What names the contents of a file that lies in a zip: its CRC-32 and size there. None for one on disk."""
+        """Return the CRC-32 and size of a file in a zip, as a digest of its contents; None for a file on disk."""
         if name not in self._members or os.path.lexists(self.path / name):
             return None
         member = self._members[name][1]
@@ -123,7 +129,7 @@ class RawFolder:
 
     @property
     def problems(self) -> list[Problem]:
-        """Members of zip files whose names lead out of the folder, and names met by `files` that are no UTF-8."""
+        """Members of zip files whose names lead out of the folder, and names that `files` left out: not UTF-8."""
         outside = [
             Problem(Kind.OUTSIDE, "", f"{archive.name}: {member.filename}", "", "its name leads out of the folder")
             for archive, member in self._all_members()
@@ -132,7 +138,7 @@ class RawFolder:
         return outside + [Problem(Kind.NAME, "", _escaped(name), "") for name in sorted(self._unnameable)]
 
     def listing(self) -> list[str]:
-        """Names at the top of the folder, folders with a "/" behind them."""
+        """Return the names at the top of the folder, sorted; names of folders end in "/"."""
         return sorted(f"{path.name}/" if path.is_dir() else path.name for path in self.path.iterdir())
 
     def _read(self, name: str) -> bytes:
@@ -145,7 +151,7 @@ class RawFolder:
             raise BadFileError(Kind.OUTSIDE, f"it leads to {target}")
         if path.is_symlink() and not path.exists():
             raise BadFileError(Kind.UNREADABLE, f"a link to {path.readlink()}, which is not there")
-        if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe might never end
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe might block forever
             raise BadFileError(Kind.UNREADABLE, "no regular file")
         return path.read_bytes()
 
@@ -155,18 +161,18 @@ class RawFolder:
 
     @cached_property
     def _archives(self) -> dict[Path, zipfile.ZipFile]:
-        paths = sorted(path for path in self.path.glob("*.zip") if path.is_file() and not _hidden(path.name))
+        paths = sorted(path for path in self.path.glob("*.zip") if path.is_file() and not _is_hidden(path.name))
         return {path: _open(path) for path in paths}
 
     @cached_property
     def _members(self) -> dict[str, tuple[Path, zipfile.ZipInfo]]:
-        found: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
+        members: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
         for archive, member in self._all_members():
-            # What `zip` is given as "./" is stored so, and some programs store Windows' own separator.
+            # Some programs store a leading "./", some Windows' separator.
             name = posixpath.normpath(member.filename.replace("\\", "/"))
-            if not (_leads_out(member.filename) or _hidden(name)):
-                found.setdefault(name, (archive, member))
-        return found
+            if not (_leads_out(member.filename) or _is_hidden(name)):
+                members.setdefault(name, (archive, member))
+        return members
 
     @cached_property
     def _folders(self) -> set[str]:
@@ -187,7 +193,7 @@ def _open(path: Path) -> zipfile.ZipFile:
 
 
 def _walk(root: Path, folder: str, depth: int | None) -> Iterator[str]:
-    """Names of all files below a folder, at most `depth` parts deeper. Links to folders are followed, loops are not."""
+    """Yield the names of all files below a folder, at most `depth` levels. Links to folders are followed, loops not."""
     above = {os.path.realpath(root / folder)}
     yield from _walk_on(root / folder, f"{folder}/" if folder else "", depth, above)
 
@@ -197,37 +203,41 @@ def _walk_on(path: Path, start: str, depth: int | None, above: set[str]) -> Iter
         return
     with os.scandir(path) as entries:
         for entry in entries:
-            if _hidden(entry.name):
+            if _is_hidden(entry.name):
                 continue
             if not entry.is_dir():
                 yield start + entry.name
             elif depth is None or depth > 1:
-                place = os.path.realpath(entry.path)
-                if place not in above:
+                target = os.path.realpath(entry.path)
+                if target not in above:
                     deeper = None if depth is None else depth - 1
-                    yield from _walk_on(Path(entry.path), f"{start}{entry.name}/", deeper, {*above, place})
+                    yield from _walk_on(Path(entry.path), f"{start}{entry.name}/", deeper, {*above, target})
 
 
-def _expression(pattern: str) -> str:
-    """Give the regular expression of a pattern."""
-    signs = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-    return "".join(signs.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*|\?)", pattern))
+def to_regex(pattern: str, **placeholders: str) -> str:
+    """Return the regular expression of a pattern.
+
+    Args:
+        pattern: `*` and `?` match within a part of a path, `**/` any number of folders.
+        placeholders: {name: regular expression of `{name}`}, a named group. A repeated one must match the same text.
+    """
+    regex, seen = "", set()
+    for part in re.split(r"(\*\*/|\*|\?|\{\w+\})", pattern):
+        name = part[1:-1]
+        if part.startswith("{") and name in placeholders:
+            regex += f"(?P={name})" if name in seen else f"(?P<{name}>{placeholders[name]})"
+            seen.add(name)
+        else:
+            regex += WILDCARDS.get(part, re.escape(part))
+    return regex
 
 
-def _hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return any(part in JUNK or part.startswith(".") for part in name.split("/"))
 
 
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _escaped(name: str) -> str:
-    """Write the bytes that are no UTF-8 as escapes."""
+    """Replace the bytes that are not UTF-8 by escapes."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""How a dataset reads its files: the one place where one dataset's bytes differ from another's."""
+"""The functions with which a dataset reads its files: the only place where the formats of datasets differ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,21 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 
 
-def as_it_came(content: bytes) -> bytes:
-    """Give the bytes of an image file unchanged."""
+def unchanged(content: bytes) -> bytes:
+    """Return the bytes of an image file unchanged."""
     return content
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Two functions that can be pickled: functions of a module, or functools.partial of such.
+    """Two picklable functions: functions of a module, or functools.partial of them.
 
     Attributes:
-        mask: From the bytes of a mask file to train ids, uint8 [H, W], IGNORE for pixels that do not count. Raises
-            BadFileError.
-        image: From the bytes of an image file to those of the PNG or JPEG that the record holds. It encodes anew,
-            without loss, only what cannot be in a record as it is. Raises BadFileError.
+        mask: Bytes of a mask file -> train ids, uint8 [H, W], IGNORE where no class counts. Raises BadFileError.
+        image: Bytes of an image file -> bytes of the PNG or JPEG for the record. It re-encodes, without loss, only what
+            a record cannot hold. Raises BadFileError.
     """
 
     mask: Callable[[bytes], np.ndarray]
-    image: Callable[[bytes], bytes] = as_it_came
+    image: Callable[[bytes], bytes] = unchanged

@@ -1,4 +1,4 @@
-"""The record: the same features for every dataset, and bytes that depend on nothing but the example."""
+"""The record: the same features for every dataset, serialised to bytes that depend on the example only."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,10 +9,13 @@ from tensorflow_datasets.core import example_serializer
 
 
 def features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
-    """Give the features of a record.
+    """Return the TFDS features of a record.
 
-    image: encoded as it came, [H, W, 3] when decoded. label: lossless PNG of train ids, uint8 [H, W, 1], 255 ignored.
-    id, group: text. height, width: of both, in pixels.
+    image: the encoded file, uint8 [H, W, 3] when decoded. label: PNG of train ids, uint8 [H, W, 1], IGNORE where no
+    class counts. id, group: text. height, width: H and W, pixels, int64.
+
+    Args:
+        classes: Class names, by train id.
     """
     return tfds.features.FeaturesDict(
         {
@@ -27,12 +30,12 @@ def features(classes: Sequence[str]) -> tfds.features.FeaturesDict:
 
 
 class Serializer(example_serializer.ExampleSerializer):
-    """TFDS's serializer, but with the fields of a record in a fixed order.
+    """TFDS's serializer, with the fields of a record in a fixed order.
 
-    A protocol buffer's map is otherwise written in an order that varies from process to process.
+    By default the order of a protocol buffer's map varies between processes.
     """
 
     def serialize_example(self, example: Any) -> bytes:
-        """Give the bytes of a tf.train.Example; `example` comes from `FeaturesDict.encode_example`."""
+        """Return the bytes of a tf.train.Example; `example` comes from `FeaturesDict.encode_example`."""
         record: bytes = self.get_tf_example(example).SerializeToString(deterministic=True)
         return record

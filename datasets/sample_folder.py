@@ -1,4 +1,4 @@
-"""Sample data on disk: whole or not there, the same from the same settings, and never in place of something else."""
+"""Sample data on disk: written atomically, reproducible from its settings, and never in place of other data."""
 
 import glob
 import json
@@ -14,21 +14,21 @@ from datasets.errors import DatasetError
 from datasets.writers import has_died, signature
 
 STAMP = "sample.json"
-"""Says from what settings the sample was drawn; written last."""
+"""File that records the settings of a sample; written last."""
 
 PARTIAL = ".partial"
-"""Ends the name of a folder that is being drawn: ".<name>.<host>-<process>.partial"."""
+"""Suffix of an unfinished folder: ".<name>.<host>-<process>.partial"."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be drawn.
+    """What to draw.
 
     Attributes:
         config: Name of the configuration.
         splits: {split: number of scenes}.
-        folders: {folder below the sample's: number of files in it}, to tell a whole sample from one that lost files.
-        draw: Writes the files into the folder that it is given, and yields after each scene.
+        folders: {folder inside the sample: number of files in it}, to detect a sample that has lost files.
+        draw: Writes the files into a folder, and yields after each scene.
     """
 
     config: str
@@ -38,10 +38,10 @@ class Plan:
 
 
 class Planner(Protocol):
-    """Says what to draw."""
+    """Makes the plan of a sample."""
 
     def __call__(self, config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-        """Plan `count` scenes of [height, width] `size`, each a function of (seed, its number) alone.
+        """Plan `count` scenes of `size` (height, width), pixels; scene i depends only on (seed, i).
 
         Raises:
             DatasetError: There is no such configuration (None is the first), or it cannot have so many scenes.
@@ -53,11 +53,11 @@ class Sampler:
     """Writes sample data of one dataset.
 
     Attributes:
-        dataset: Its name.
-        layout: Whose layout it is, as in "CamVid's".
-        version: Raise it with every change of what is drawn, so that older samples are not taken for today's.
-        size: Height and width of a scene where none is given, pixels.
-        plan: Says what to draw.
+        dataset: Name of the dataset.
+        layout: Owner of the folder layout, as in "CamVid's", for messages.
+        version: Increased with every change of what is drawn, so that older samples do not pass for current ones.
+        size: Default height and width of a scene, pixels.
+        plan: Makes the plan.
     """
 
     dataset: str
@@ -76,23 +76,21 @@ class Sampler:
         config: str | None = None,
         dry_run: bool = False,
     ) -> dict[str, int]:
-        """Write sample data; what is there already from the same settings is left alone.
-
-        The data appears whole or not at all: it is drawn in a hidden folder beside `out`, which is renamed at the end.
+        """Write sample data atomically; a sample with the same settings is kept as it is.
 
         Args:
-            out: Folder to make.
+            out: Folder to create.
             count: Number of scenes over all splits.
-            seed: Scene i is a function of (seed, i) alone.
-            size: Height and width, pixels; None: the dataset's own choice.
-            config: Configuration whose layout it is; None: the first.
-            dry_run: Say what would be drawn and draw nothing.
+            seed: Scene i depends only on (seed, i).
+            size: Height and width, pixels; None: the default of the dataset.
+            config: Configuration whose layout is written; None: the first.
+            dry_run: Print what would be drawn, and draw nothing.
 
         Returns:
-            Number of scenes of each split.
+            {split: number of scenes}.
 
         Raises:
-            DatasetError: A setting makes no sense, or `out` holds something else or cannot be written.
+            DatasetError: A setting is out of range, or `out` holds something else or cannot be written.
         """
         size = size or self.size
         if count < 1 or min(size) < 16 or seed < 0:
@@ -114,7 +112,7 @@ class Sampler:
             _check_same(out, stamp, plan.folders)
             print(f"{out} holds this sample already: left as it is")
         elif out.exists() and out.samefile(Path()):
-            # The finished folder takes the place of `out`: whoever stands in it would be left in one that is gone.
+            # `out` is replaced by the finished folder, so that a shell in it would be left in a deleted folder.
             raise DatasetError(f"{out} is the folder that you are in. Name one in it, or one that is not there yet.")
         else:
             scenes = f"{count} scene{'s' * (count > 1)} in {self.layout} layout"
@@ -124,8 +122,12 @@ class Sampler:
         return dict(plan.splits)
 
 
-def share(count: int) -> dict[str, int]:
-    """Share scenes out: about 60 % train, 25 % val, 15 % test; from three on, at least one each."""
+def split_sizes(count: int) -> dict[str, int]:
+    """Divide `count` scenes into about 60 % train, 25 % val, 15 % test; with three or more, at least one each.
+
+    >>> split_sizes(20)
+    {'train': 12, 'val': 5, 'test': 3}
+    """
     val = max(1, round(0.25 * count)) if count > 1 else 0
     test = max(1, count - round(0.6 * count) - val) if count > 2 else 0
     sizes = {"train": count - val - test, "val": val, "test": test}
@@ -133,7 +135,7 @@ def share(count: int) -> dict[str, int]:
 
 
 def _draw(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> None:
-    """Draw into a folder beside `out`, stamp it and give it its name."""
+    """Draw into a hidden folder beside `out`, stamp it and rename it to `out`."""
     _sweep(out)
     partial = out.with_name(f".{out.name}.{signature()}{PARTIAL}")
     try:
@@ -150,27 +152,27 @@ def _draw(out: Path, plan: Plan, stamp: Mapping[str, Any]) -> None:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what a killed writer of `out` left. A writer that still lives, or of another host, is left alone."""
+    """Remove the folders that killed writers of `out` left; those of running writers and of other hosts stay."""
     for partial in out.parent.glob(f".{glob.escape(out.name)}.*{PARTIAL}"):
         if has_died(partial.name.removeprefix(f".{out.name}.").removesuffix(PARTIAL), partial):
             shutil.rmtree(partial, ignore_errors=True)
 
 
 def _check_same(out: Path, stamp: Mapping[str, Any], folders: Mapping[str, int]) -> None:
-    """Raise DatasetError unless `out` is the whole sample that the stamp describes."""
+    """Raise DatasetError unless `out` is the complete sample that the stamp describes."""
     advice = "Name another folder, or remove this one first."
     if not (out / STAMP).is_file():
         raise DatasetError(f"{out} exists and is no sample data that Segline wrote: it holds no {STAMP}. {advice}")
     try:
-        found = json.loads((out / STAMP).read_text(encoding="utf-8"))
+        existing = json.loads((out / STAMP).read_text(encoding="utf-8"))
     except ValueError:
         raise DatasetError(f"{out / STAMP} is damaged. {advice}") from None
-    if found != stamp:
-        raise DatasetError(f"{out} holds other sample data.\nFound:  {found}\nWanted: {dict(stamp)}\n{advice}")
-    lacking = [
-        f"{folder}/: {there} of {number} files"
+    if existing != stamp:
+        raise DatasetError(f"{out} holds other sample data.\nFound:  {existing}\nWanted: {dict(stamp)}\n{advice}")
+    incomplete = [
+        f"{folder}/: {files} of {number} files"
         for folder, number in folders.items()
-        if (there := sum(path.is_file() for path in (out / folder).glob("*"))) != number
+        if (files := sum(path.is_file() for path in (out / folder).glob("*"))) != number
     ]
-    if lacking:
-        raise DatasetError("\n".join([f"{out} is sample data, but not whole:", *lacking, advice]))
+    if incomplete:
+        raise DatasetError("\n".join([f"{out} is sample data, but incomplete:", *incomplete, advice]))

@@ -1,26 +1,28 @@
-"""The one TFDS builder base. A dataset's own builder says where its files are and how to read a mask."""
+"""The TFDS builder base class. A dataset's own builder finds its files and reads its masks; all else is here."""
 
 import abc
 import errno
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core import dataset_builder, file_adapters, splits
+from tensorflow_datasets.core import dataset_builder, file_adapters
+from tensorflow_datasets.core import splits as tfds_splits
 
 from datasets import audit, links, record
 from datasets.conversion import collect, convert
 from datasets.errors import DatasetError
 from datasets.holdout import hold_out
 from datasets.pairs import Split
-from datasets.published import difference
+from datasets.published import describe_difference
 from datasets.raw import RawFolder
 from datasets.reader import Reader
-from datasets.shard_cache import ShardCache, finished, link
-from datasets.shards import Shard, ShardReport, ShardWriter, cut, number_of_shards, report_path
+from datasets.shard_cache import ShardCache, is_finished, link
+from datasets.shards import Shard, ShardReport, ShardWriter, number_of_shards, partition, report_path
 from datasets.spec import DatasetSpec
 
 AUDIT = "audit.json"
@@ -32,22 +34,25 @@ LEAVE_OUT = "Put them right, or leave them out: --set ingest.on_bad_input=quaran
 class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     """Converts image and mask files to TFRecords, and refuses bad files.
 
-    It writes shard by shard through Beam, on TFDS's own extension point `_download_and_prepare`. TFDS's two ways there
-    are not taken: GeneratorBasedBuilder moves every image through a shuffle; ShardBasedBuilder keeps a shard in memory
-    and imports TensorFlow to write it. The bytes of both differ between runs.
+    It writes shard by shard through Beam, in TFDS's extension point `_download_and_prepare`. TFDS's own builders do not
+    fit: GeneratorBasedBuilder moves every image through a shuffle; ShardBasedBuilder keeps a shard in memory and
+    imports TensorFlow to write it. The bytes of both differ between runs.
 
-    A subclass sets `SPECS` (the facts of each configuration, the default first), `VERSION` and
-    `MANUAL_DOWNLOAD_INSTRUCTIONS`, and writes `find` and `reader`.
+    A subclass sets `SPECS` (the spec of each configuration, the default first), `VERSION` and
+    `MANUAL_DOWNLOAD_INSTRUCTIONS`, and implements `find` and `reader`.
 
     Args:
         on_bad_input: "error": bad files stop the conversion; "quarantine": they are left out and listed in audit.json.
-        allow_partial: Accept a split of another size than the published one.
-        holdout_groups: Groups that are left out of train and make up val instead.
-        max_pixels: An image or mask of more pixels is bad.
-        min_shards: At least so many files a split, where their number is chosen by size.
-        cache: Where finished shards are kept and found; None: every shard is written anew.
-        report: Where the audit is written that refuses bad files; None: <data_dir>/<name>.audit.json.
+        allow_partial: Accept a split that differs from the published one.
+        holdout_groups: Groups that are moved from train to val.
+        max_pixels: Images and masks with more pixels are bad files.
+        min_shards: Minimum number of files per split, where their number depends on the size.
+        cache: Cache of finished shards; None: every shard is written.
+        report: Path of the audit that is written when bad files are refused; None: <data_dir>/<name>.audit.json.
         kwargs: TFDS's own: `data_dir`, `config`, `version`, `file_format`.
+
+    Raises:
+        DatasetError: There is no such configuration.
     """
 
     SPECS: ClassVar[Mapping[str, DatasetSpec]]
@@ -88,49 +93,49 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
 
     @property
     def spec(self) -> DatasetSpec:
-        """Facts of the chosen configuration."""
+        """The spec of the chosen configuration."""
         return self.SPECS[self.builder_config.name]
 
     @abc.abstractmethod
     def find(self, raw: RawFolder) -> dict[str, Split]:
-        """Find the examples of every split that is there, without opening a file. `datasets.pairs` has the ways."""
+        """Return {split: its files} of the raw folder, by names only. `datasets.pairs` has functions for it."""
 
     @abc.abstractmethod
     def reader(self) -> Reader:
-        """Say how an image file and a mask file are read. `datasets.labels` has the ways."""
+        """Return the functions that read an image file and a mask file. `datasets.labels` has parts for them."""
 
     def published_ids(self, split: str) -> frozenset[str]:
-        """Ids that the split should hold; empty where they are not known."""
+        """Return the published ids of a split; empty where they are unknown."""
         del split
         return frozenset()
 
-    def deviation(self, name: str, split: Split) -> str:
-        """Say how a split differs from the published one: sentences with a space before each, or nothing."""
-        return difference(split.ids, self.published_ids(name))
+    def describe_deviation(self, name: str, split: Split) -> str:
+        """Describe how a split differs from the published one, in sentences with a space before each."""
+        return describe_difference(split.ids, self.published_ids(name))
 
-    def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
-        """Write into `folder`, that of the records, what belongs to the data but to no record. Default: nothing."""
+    def write_extras(self, raw: RawFolder, splits: Mapping[str, Split], folder: Path) -> None:
+        """Write files that belong to no record into the records' `folder`. Default: nothing."""
 
-    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
-        """Raise DatasetError where what `extras` needs is there for some images alone. Default: nothing."""
+    def check_extras(self, raw: RawFolder, splits: Mapping[str, Split]) -> None:
+        """Raise DatasetError where `write_extras` needs files that only some images have. Default: nothing."""
 
     def settings(self) -> list[object]:
-        """Everything, besides files and code, that decides the bytes of a record; it must be JSON."""
+        """Return everything but files and code that the bytes of a record depend on, as JSON values."""
         return [self.name, self.spec.config, self.spec.classes, self._max_pixels]
 
     def survey(self, path: Path) -> dict[str, int]:
-        """Count what the raw folder `path` holds of each split, by file names alone.
+        """Count the examples of each split in the raw folder `path`; no file is opened.
 
         Raises:
-            DatasetError: A folder is missing, a split is short, there is no such group to hold out, or, unless bad
-                files are left out, files make no pair or are not to be followed.
+            DatasetError: A folder is missing, a split is short, or there is no such group to hold out; with
+                on_bad_input "error" also: files without a partner, or links out of the folder.
         """
         raw = RawFolder(path)
-        found = self._splits(raw)
-        problems = [*_problems_of_names(raw, found), *links.behind_links(raw.path, found)]
-        if self._on_bad_input == "error" and any(problem.kind.grave for problem in problems):
-            raise DatasetError(self._told(raw, problems, LEAVE_OUT))
-        return {name: len(split.ids) for name, split in found.items()}
+        splits = self._splits(raw)
+        problems = [*_problems_of_names(raw, splits), *links.find(raw.path, splits)]
+        if self._on_bad_input == "error" and any(problem.kind.is_error for problem in problems):
+            raise DatasetError(self._report_problems(raw, problems, LEAVE_OUT))
+        return {name: len(split.ids) for name, split in splits.items()}
 
     def _info(self) -> tfds.core.DatasetInfo:
         info = self.dataset_info_from_configs(
@@ -141,14 +146,14 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             citation=self.spec.citation,
             license=self.spec.licence,
         )
-        # TFDS looks for metadata of its own datasets there, and leaves an empty folder in /tmp each time.
+        # TFDS would look for metadata of its own datasets there, and leave an empty folder in /tmp each time.
         info.initialize_from_bucket = lambda: None  # type: ignore[method-assign]
         return info
 
     def _download_and_prepare(
         self, dl_manager: tfds.download.DownloadManager, download_config: tfds.download.DownloadConfig
     ) -> None:
-        """Find, check and write everything into `self.data_path`, which TFDS publishes by a rename.
+        """Find, check and write all examples into `self.data_path`, which TFDS publishes by a rename.
 
         Raises:
             DatasetError: A folder is missing, files are bad, a split is short, or the disk is full.
@@ -156,11 +161,11 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         if self.info.file_format is not file_adapters.FileFormat.TFRECORD:
             raise DatasetError(f"`file_format` must be tfrecord. Received: {self.info.file_format}.")
         raw = self._raw_folder(dl_manager)
-        found = self._splits(raw)
-        sizes = {name: sum(raw.size(pair.image) for pair in split.pairs) for name, split in found.items()}
-        plan = self._plan(found, sizes, download_config.num_shards)
+        splits = self._splits(raw)
+        sizes = {name: sum(raw.size(pair.image) for pair in split.pairs) for name, split in splits.items()}
+        plan = self._plan(splits, sizes, download_config.num_shards)
         reports = self._convert(raw, plan, sum(sizes.values()), download_config)
-        self._finish(raw, found, reports)
+        self._finish(raw, splits, reports)
 
     def _convert(
         self,
@@ -169,27 +174,25 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         needed: int,
         download_config: tfds.download.DownloadConfig,
     ) -> dict[str, list[ShardReport]]:
-        """Have the shards written that are not kept from before; give the report of each."""
-        wanted = [shard for of_split in plan.values() for shard in of_split]
+        """Write the shards that the cache lacks; return the reports of all shards, by split."""
+        shards = list(chain.from_iterable(plan.values()))
         writer = ShardWriter(raw, self.spec.classes, self.reader(), self._max_pixels)
-        places = wanted
-        if self._cache:
-            places = self._cache.place(wanted, raw, self.settings())
-        anew = self._cache is not None and self._cache.anew
-        done = {place.path for place in places if not anew and finished(place)}
-        self.reused_shards = sum(place.path in done for place in places)
-        # Shards that hold nothing are one and the same file of the cache.
-        missing = list({place.path: place for place in places if place.path not in done}.values())
-        with self._room(needed * len(missing) // max(1, len(places))):
+        sources = self._cache.place(shards, raw, self.settings()) if self._cache else shards
+        overwrite = self._cache is not None and self._cache.overwrite
+        done = {source.path for source in sources if not overwrite and is_finished(source)}
+        self.reused_shards = sum(source.path in done for source in sources)
+        # A dict, since all empty shards are one and the same file of the cache.
+        missing = list({source.path: source for source in sources if source.path not in done}.values())
+        with self._require_space(needed * len(missing) // max(1, len(sources))):
             if missing:
                 convert(missing, writer, runner=download_config.beam_runner, options=download_config.beam_options)
-            reports = iter(collect(places))
-            for shard, place in zip(wanted, places, strict=True):
+            reports = iter(collect(sources))
+            for shard, source in zip(shards, sources, strict=True):
                 if self._cache:
-                    link(place.path, shard.path)
+                    link(source.path, shard.path)
                 else:
-                    report_path(place.path).unlink()
-        return {name: [next(reports) for _ in of_split] for name, of_split in plan.items()}
+                    report_path(source.path).unlink()
+        return {name: [next(reports) for _ in split_shards] for name, split_shards in plan.items()}
 
     def _check_config(self, config: Any) -> None:
         names = [known.name for known in self.BUILDER_CONFIGS]
@@ -204,80 +207,82 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             raise DatasetError(str(error)) from None
 
     def _splits(self, raw: RawFolder) -> dict[str, Split]:
-        """Find the examples of every split, as published, and then hold out what is to be held out."""
-        found = self.find(raw)
-        self._check_splits(raw, found)
-        chosen = hold_out(found, self._holdout_groups)
-        self.check_extras(raw, chosen)
-        return chosen
+        """Find the splits, compare them with the published ones, and hold groups out."""
+        published = self.find(raw)
+        self._check_splits(raw, published)
+        splits = hold_out(published, self._holdout_groups)
+        self.check_extras(raw, splits)
+        return splits
 
-    def _check_splits(self, raw: RawFolder, found: dict[str, Split]) -> None:
-        """Refuse splits that are not the published ones, by size and where known by ids, all of them in one message."""
+    def _check_splits(self, raw: RawFolder, splits: dict[str, Split]) -> None:
+        """Raise one DatasetError for all splits that differ from the published ones in size or, where known, in ids."""
         if self._allow_partial:
             return
         faults = []
-        for name, split in found.items():
+        for name, split in splits.items():
             size, ids = self.spec.split_sizes.get(name), self.published_ids(name)
             if size is not None and (len(split.ids) != size or (ids and split.ids != ids)):
-                told = f"Split {name}: received {len(split.ids)} images, published are {size}."
-                faults.append(told + self.deviation(name, split))
+                fault = f"Split {name}: received {len(split.ids)} images, published are {size}."
+                faults.append(fault + self.describe_deviation(name, split))
         if faults:
             faults.append("To use another selection on purpose: --set data.allow_partial=true")
             raise DatasetError("\n".join([f"{self.name}: {raw.path} does not hold the published data set.", *faults]))
 
-    def _plan(self, found: dict[str, Split], sizes: dict[str, int], num_shards: int | None) -> dict[str, list[Shard]]:
-        """Say what goes into which file."""
+    def _plan(self, splits: dict[str, Split], sizes: dict[str, int], num_shards: int | None) -> dict[str, list[Shard]]:
+        """Assign the pairs of each split to shards."""
         plan = {}
-        for name, split in found.items():
-            parts = cut(split.pairs, num_shards or max(number_of_shards(sizes[name]), self._min_shards))
+        for name, split in splits.items():
+            parts = partition(split.pairs, num_shards or max(number_of_shards(sizes[name]), self._min_shards))
             paths = self._get_filename_template(name).sharded_filepaths(len(parts))
             plan[name] = [Shard(name, Path(path), part) for path, part in zip(paths, parts, strict=True)]
         return plan
 
     @contextmanager
-    def _room(self, needed: int) -> Iterator[None]:
-        """Refuse to begin where the disk cannot hold `needed` bytes, and say so where it fills up all the same."""
+    def _require_space(self, needed: int) -> Iterator[None]:
+        """Raise DatasetError if the disk has less than `needed` bytes free, or fills up inside the block."""
         if shutil.disk_usage(self.data_dir_root).free < needed:
-            raise self._no_room(needed)
+            raise self._no_space(needed)
         try:
             yield
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            raise self._no_room(needed) from error
+            raise self._no_space(needed) from error
 
-    def _no_room(self, needed: int) -> DatasetError:
+    def _no_space(self, needed: int) -> DatasetError:
         free = shutil.disk_usage(self.data_dir_root).free
         return DatasetError(
             f"No space left for the records of {self.name} in {self.data_dir_root}: they take about "
-            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Make room there, then give the same command again."
+            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Make room there, then run the same command again."
         )
 
-    def _finish(self, raw: RawFolder, found: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
-        """Refuse bad files, or write the audit and tell TFDS what was written."""
+    def _finish(self, raw: RawFolder, splits: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
+        """Refuse bad files, or write the audit, the split sizes and the extra files."""
         if self._cache:
-            self._cache.require_steady(report for of_split in reports.values() for report in of_split)
-        problems = _problems_of_names(raw, found)
-        problems += [problem for of_split in reports.values() for report in of_split for problem in report.problems]
-        written = {name: sum(report.records for report in of_split) for name, of_split in reports.items()}
-        counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in found.items()}
-        self._refuse(raw, problems, counts)
+            self._cache.require_readable(chain.from_iterable(reports.values()))
+        problems = _problems_of_names(raw, splits)
+        problems += [problem for report in chain.from_iterable(reports.values()) for problem in report.problems]
+        written = {name: sum(report.records for report in split_reports) for name, split_reports in reports.items()}
+        counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in splits.items()}
+        self._refuse_bad_files(raw, problems, counts)
         infos = [
-            splits.SplitInfo(
+            tfds_splits.SplitInfo(
                 name=name,
-                shard_lengths=[report.records for report in of_split],
-                num_bytes=sum(report.bytes for report in of_split),
+                shard_lengths=[report.records for report in split_reports],
+                num_bytes=sum(report.bytes for report in split_reports),
                 filename_template=self._get_filename_template(name),
             )
-            for name, of_split in reports.items()
+            for name, split_reports in reports.items()
         ]
-        self.info.set_splits(splits.SplitDict(infos))
+        self.info.set_splits(tfds_splits.SplitDict(infos))
         audit.write(Path(self.data_path) / AUDIT, self.name, counts, problems)
-        self.extras(raw, found, Path(self.data_path))
+        self.write_extras(raw, splits, Path(self.data_path))
 
-    def _refuse(self, raw: RawFolder, problems: list[audit.Problem], counts: dict[str, dict[str, int]]) -> None:
-        bad = any(problem.kind.grave for problem in problems)
-        empty = [name for name, of_split in counts.items() if not of_split["written"]]
+    def _refuse_bad_files(
+        self, raw: RawFolder, problems: list[audit.Problem], counts: dict[str, dict[str, int]]
+    ) -> None:
+        bad = any(problem.kind.is_error for problem in problems)
+        empty = [name for name, count in counts.items() if not count["written"]]
         if bad and self._on_bad_input == "error":
             advice = LEAVE_OUT
         elif empty:
@@ -286,13 +291,13 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             self._report.unlink(missing_ok=True)
             return
         audit.write(self._report, self.name, counts, problems)
-        raise DatasetError(self._told(raw, problems, f"{advice}\nEvery one of them: {self._report}"))
+        raise DatasetError(self._report_problems(raw, problems, f"{advice}\nEvery one of them: {self._report}"))
 
-    def _told(self, raw: RawFolder, problems: list[audit.Problem], advice: str) -> str:
+    def _report_problems(self, raw: RawFolder, problems: list[audit.Problem], advice: str) -> str:
         if any(problem.kind is audit.Kind.OUTSIDE for problem in problems):
             advice = f"{links.ADVICE}\n{advice}"
-        return audit.report(self.name, links.folded(raw.path, problems), advice)
+        return audit.format_report(self.name, links.fold(raw.path, problems), advice)
 
 
-def _problems_of_names(raw: RawFolder, found: Mapping[str, Split]) -> list[audit.Problem]:
-    return [*raw.problems, *(problem for split in found.values() for problem in split.problems)]
+def _problems_of_names(raw: RawFolder, splits: Mapping[str, Split]) -> list[audit.Problem]:
+    return [*raw.problems, *(problem for split in splits.values() for problem in split.problems)]

@@ -1,6 +1,6 @@
-"""One shard is the unit of work: a list of file names goes to a worker, which reads, checks and writes all of it.
+"""Shards, the units of work: a worker gets a list of file names, and reads, checks and writes all of them.
 
-No pixel crosses from one stage of the pipeline to another; what comes back is a report of a few hundred bytes.
+No pixels move between stages of the Beam pipeline; the result is a report of a few hundred bytes.
 """
 
 import hashlib
@@ -26,26 +26,26 @@ from datasets.spec import IGNORE
 from datasets.writers import signature
 
 SHARD_BYTES = 32 * 2**20
-"""Image bytes of a shard, at most about, where their number is not given: small enough that even CamVid keeps several
-workers busy, large enough that Cityscapes is a few hundred files."""
+"""Upper limit, roughly, of a shard's image bytes where the number of shards is not given: small enough that even CamVid
+keeps several workers busy, large enough that Cityscapes is a few hundred files."""
 
 BYTES_PER_PIXEL, BYTES_BESIDE = 8, 2**24
-"""A file of more bytes than this for each pixel (16 bits in four channels, or a number of a .mat file), and this much
-for what else it holds, is not read: it might not fit the memory."""
+"""A file larger than max_pixels * BYTES_PER_PIXEL (four 16-bit channels, or a double of a .mat file) + BYTES_BESIDE
+(everything but pixels) is not read: it might not fit into memory."""
 
 INCOMPLETE = ".incomplete."
-"""Stands in the name of a shard that is being written, before "<host>-<process>.<random>"."""
+"""Part of the name of an unfinished shard, before "<host>-<process>.<random>"."""
 
 REPORT = ".report.json"
-"""How the report of a shard is called, behind the shard's own name."""
+"""Suffix of a shard's report, after the shard's own name."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """What a worker is told.
+    """The task of a worker.
 
     Attributes:
-        split: The split it belongs to.
+        split: Name of the split.
         path: The TFRecord file to write.
         pairs: The examples, in the order of their records.
     """
@@ -57,13 +57,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What a worker tells.
+    """The result of a worker.
 
     Attributes:
         records: Number of records written.
-        bytes: Size of the file.
-        checksum: See tfrecord.checksum.
-        problems: What was wrong with the files that are not among the records.
+        bytes: Size of the TFRecord file.
+        checksum: `tfrecord.checksum` of the file.
+        problems: Problems of the files that were left out.
     """
 
     records: int
@@ -77,20 +77,20 @@ class ShardReport:
 
     @classmethod
     def read(cls, path: Path) -> "ShardReport":
-        """Read what `write` wrote."""
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return cls(**{**facts, "problems": tuple(Problem.from_json(problem) for problem in facts["problems"])})
+        """Read a report that `write` wrote."""
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return cls(**{**fields, "problems": tuple(map(Problem.from_json, fields["problems"]))})
 
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """The worker: writes one shard and its report. It can be pickled.
+    """The worker, picklable: writes one shard and its report.
 
     Attributes:
         raw: The raw folder.
-        classes: Names of the classes.
-        reader: How to read an image and a mask.
-        max_pixels: An image or mask of more is refused before it is decoded.
+        classes: Class names, by train id.
+        reader: The dataset's functions to read an image and a mask.
+        max_pixels: An image or mask with more pixels is refused before it is decoded.
     """
 
     raw: RawFolder
@@ -99,11 +99,11 @@ class ShardWriter:
     max_pixels: int = audit.MAX_PIXELS
 
     def __call__(self, shard: Shard) -> None:
-        """Write `shard.path` and, beside it, the report; both appear when they are complete."""
+        """Write `shard.path` and, beside it, the report; both appear only when complete."""
         problems: list[Problem] = []
         partial = shard.path.with_name(f"{shard.path.name}{INCOMPLETE}{signature()}.{uuid4().hex}")
         try:
-            with audit.no_limit_of_pillow():
+            with audit.lift_pillow_limit():
                 records = tfrecord.write(partial, self._records(shard, problems))
             report = report_path(partial)
             size, checksum = partial.stat().st_size, tfrecord.checksum(partial)
@@ -111,7 +111,7 @@ class ShardWriter:
             report.replace(report_path(shard.path))
             partial.replace(shard.path)
         except BaseException:
-            with suppress(OSError):  # the disk may be full; the exception below tells
+            with suppress(OSError):  # the disk may be full; the exception below matters more
                 partial.unlink(missing_ok=True)
                 report_path(partial).unlink(missing_ok=True)
                 fault_path(shard.path).write_text(traceback.format_exc(), encoding="utf-8")
@@ -122,15 +122,15 @@ class ShardWriter:
         return self.max_pixels * BYTES_PER_PIXEL + BYTES_BESIDE
 
     def _records(self, shard: Shard, problems: list[Problem]) -> Iterator[bytes]:
-        """Yield the record of each good pair; what is wrong with the others is added to `problems`."""
+        """Yield the record of each good pair; append the problems of the others to `problems`."""
         fields = features(self.classes)
         serializer = Serializer(fields.get_serialized_info())
         for pair in shard.pairs:
-            found: list[Problem] = []
+            pair_problems: list[Problem] = []
             try:
-                image, label = self._decoded(pair, shard.split, found)
-                if found:
-                    problems += found
+                image, label = self._read(pair, shard.split, pair_problems)
+                if pair_problems:
+                    problems += pair_problems
                     continue
                 example = {
                     "image": image,
@@ -146,49 +146,52 @@ class ShardWriter:
                 raise
             yield record
 
-    def _decoded(self, pair: Pair, split: str, problems: list[Problem]) -> tuple[bytes, np.ndarray]:
-        """Read and check both files of a pair: the image as a file, the mask as train ids [H, W].
+    def _read(self, pair: Pair, split: str, problems: list[Problem]) -> tuple[bytes, np.ndarray]:
+        """Read and check both files of a pair: return the image file's bytes and the train ids, uint8 [H, W].
 
-        What is wrong with either is added to `problems`; both are looked at, whatever is wrong with the first.
+        Both files are checked in any case, and their problems are appended to `problems`.
         """
         content = image = b""
         size = (0, 0)
         label = np.empty(size, np.uint8)
-        with _noting(problems, split, pair.image, pair.id):
+        with _collect_errors(problems, split, pair.image, pair.id):
             content = self.raw.read(pair.image, self._most_bytes)
             audit.check_pixels(content, self.max_pixels)
             image = self.reader.image(content)
             size = audit.image_size(image)
         if pair.mask is None:
             return image, np.full(size, IGNORE, np.uint8)
-        if pair.mask == pair.image and problems:  # one file, and it is bad: once is enough
+        if pair.mask == pair.image and problems:  # the same file: report it once
             return image, label
-        with _noting(problems, split, pair.mask, pair.id):
+        with _collect_errors(problems, split, pair.mask, pair.id):
             if pair.mask != pair.image:
                 content = self.raw.read(pair.mask, self._most_bytes)
                 audit.check_pixels(content, self.max_pixels)
             label = self.reader.mask(content)
             if label.ndim != 2:
-                raise BadFileError(Kind.MASK_DIMENSIONS, f"shape {_text(label.shape)}")
+                raise BadFileError(Kind.MASK_DIMENSIONS, f"shape {_format(label.shape)}")
             if not problems and label.shape != size:
-                raise BadFileError(Kind.MASK_SIZE, f"mask {_text(label.shape)}, image {_text(size)}")
+                raise BadFileError(Kind.MASK_SIZE, f"mask {_format(label.shape)}, image {_format(size)}")
         return image, label
 
 
 def number_of_shards(image_bytes: int) -> int:
-    """How many shards a split of so many bytes is cut into where the user names no number.
+    """Return the default number of shards of a split with `image_bytes` bytes of images.
 
-    A power of two: then a few images more or less hardly ever change it, and with it what every shard holds.
+    It is a power of two, so that a few images more or less rarely change it, and with it the contents of every shard.
+
+    >>> number_of_shards(100 * 2**20)
+    4
     """
     return 1 << max(0, math.ceil(math.log2(max(1, image_bytes) / SHARD_BYTES)))
 
 
-def cut(pairs: Sequence[Pair], num_shards: int) -> list[tuple[Pair, ...]]:
-    """Put pairs into the order of their records and cut them into `num_shards`, of about equal length.
+def partition(pairs: Sequence[Pair], num_shards: int) -> list[tuple[Pair, ...]]:
+    """Sort pairs into the order of their records and partition them into `num_shards` of about equal length.
 
-    The order is that of the ids' SHA-256, so that it depends on nothing else and frames of one drive do not lie side by
-    side, where a reader's shuffle buffer would meet them together. Shard i holds the i-th part of all digests: a pair
-    that comes or goes changes its own shard and no other. A shard of a handful of pairs may so be empty.
+    The order is that of the SHA-256 of the ids: it depends on nothing else, and it separates the frames of one drive,
+    which would otherwise be in a reader's shuffle buffer together. Shard i holds the i-th range of digests, so that an
+    added or removed pair changes only its own shard. With few pairs a shard may be empty.
     """
     shards: list[list[Pair]] = [[] for _ in range(num_shards)]
     for digest, pair in sorted(((_digest(pair), pair) for pair in pairs), key=lambda both: both[0]):
@@ -197,12 +200,12 @@ def cut(pairs: Sequence[Pair], num_shards: int) -> list[tuple[Pair, ...]]:
 
 
 def report_path(path: Path) -> Path:
-    """Where the report of the shard `path` lies."""
+    """Return the path of the report of the shard `path`."""
     return path.with_name(f"{path.name}{REPORT}")
 
 
 def fault_path(path: Path) -> Path:
-    """Where the worker that failed at the shard `path` leaves its traceback."""
+    """Return the path where a worker that fails at the shard `path` writes its traceback."""
     return path.with_name(f"{path.name}.fault.txt")
 
 
@@ -211,13 +214,13 @@ def _digest(pair: Pair) -> bytes:
 
 
 @contextmanager
-def _noting(problems: list[Problem], split: str, file: str, id_: str) -> Iterator[None]:
-    """Turn a BadFileError of the block into a problem."""
+def _collect_errors(problems: list[Problem], split: str, file: str, id_: str) -> Iterator[None]:
+    """Append a BadFileError of the block to `problems`."""
     try:
         yield
     except BadFileError as error:
         problems.append(Problem(error.kind, split, file, id_, error.detail))
 
 
-def _text(size: tuple[int, ...]) -> str:
+def _format(size: tuple[int, ...]) -> str:
     return "x".join(map(str, size))

@@ -1,4 +1,4 @@
-"""The facts of a dataset, as data."""
+"""The description of a dataset, as data."""
 
 import json
 from collections.abc import Mapping
@@ -7,24 +7,33 @@ from pathlib import Path
 from typing import Any
 
 IGNORE = 255
-"""The train id of pixels that neither the loss nor any metric counts."""
+"""Train id of the pixels that the loss and all metrics leave out."""
 
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What one dataset is, independent of where its files lie.
+    """Everything about a dataset that does not depend on where its files are.
 
     Attributes:
         name: Folder name under datasets/, and the TFDS builder's name.
-        config: Which of the dataset's configurations this is, where it has several.
+        config: The configuration, where the dataset has several.
         classes: Class names; the index is the train id.
-        colours: One (red, green, blue) in 0..255 for each class.
-        split_sizes: Published number of images of each split.
-        sources: Files and folders that the builder reads; `*` stands for any part of a name. They may lie in the raw
-            folder, up to two levels below, or in a zip file there. What is not there counts as absent.
-        homepage, licence, citation: Where it comes from, what one may do with it, what to cite (BibTeX).
-        image_range: Values of a 16-bit image that became 0 and 255 in the records, so that whoever reads such a file
-            for a model of this data does the same. None: its high bytes count.
+        colours: One (red, green, blue) in 0..255 per class.
+        split_sizes: Published number of images per split.
+        sources: Files and folders that the builder reads; `*` matches any part of a name. They may be in the raw
+            folder, up to two levels below, or in a zip file there. Any of them may be missing.
+        homepage, licence, citation: Where it comes from, its terms of use, what to cite (BibTeX).
+        image_range: Values of a 16-bit image that ingest maps to 0 and 255; prediction and serving must do the same.
+            None: the high byte of each value is used.
+
+    Raises:
+        ValueError: `classes` and `colours` differ in length.
+
+    >>> spec = DatasetSpec(name="cells", classes=("background", "cell"), colours=((0, 0, 0), (255, 0, 0)),
+    ...                    split_sizes={"train": 80, "val": 20}, sources=("images", "masks"), homepage="",
+    ...                    licence="CC0", citation="")
+    >>> spec.num_classes, spec.classes[1]
+    (2, 'cell')
     """
 
     name: str
@@ -41,18 +50,18 @@ class DatasetSpec:
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
             raise ValueError(
-                f"`colours` must hold one colour a class. Received: {len(self.classes)} classes, "
+                f"`colours` must hold one colour per class. Received: {len(self.classes)} classes, "
                 f"{len(self.colours)} colours."
             )
 
     @property
     def num_classes(self) -> int:
-        """Number of classes that are predicted; ignored pixels are none of them."""
+        """Number of classes that a model predicts; IGNORE is not one of them."""
         return len(self.classes)
 
     @property
     def patterns(self) -> tuple[str, ...]:
-        """Where the sources may lie, relative to the raw folder; the raw digest covers these and nothing else."""
+        """Patterns of all places where the sources may be, relative to the raw folder; the raw digest covers these."""
         return (*(above + source for above in ("", "*/", "*/*/") for source in self.sources), "*.zip")
 
     def write(self, path: Path) -> None:
@@ -61,11 +70,8 @@ class DatasetSpec:
 
     @classmethod
     def read(cls, path: Path) -> "DatasetSpec":
-        """Read what `write` wrote."""
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        facts["classes"] = tuple(facts["classes"])
-        facts["colours"] = tuple(tuple(colour) for colour in facts["colours"])
-        facts["sources"] = tuple(facts["sources"])
-        if facts.get("image_range"):
-            facts["image_range"] = tuple(facts["image_range"])
-        return cls(**facts)
+        """Read a spec that `write` wrote."""
+        fields: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        fields["colours"] = [tuple(colour) for colour in fields["colours"]]
+        fields |= {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
+        return cls(**fields)

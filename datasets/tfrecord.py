@@ -1,4 +1,4 @@
-"""TFRecord files without TensorFlow, whose import costs more CPU than converting a thousand images.
+"""Read and write TFRecord files without TensorFlow, whose import costs more CPU than converting a thousand images.
 
 Layout of each record, little-endian: length uint64, its checksum uint32, the bytes, their checksum uint32.
 Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
@@ -13,11 +13,11 @@ import google_crc32c
 from datasets.errors import DatasetError
 
 HEAD, FOOT = 12, 4
-"""Bytes before and after those of a record."""
+"""Bytes of framing before and after the content of a record."""
 
 
 def write(path: Path, records: Iterable[bytes]) -> int:
-    """Write records to a file, one at a time, and give their number."""
+    """Write records to a file, one at a time, and return their number."""
     number = 0
     with path.open("wb") as file:
         for record in records:
@@ -28,7 +28,7 @@ def write(path: Path, records: Iterable[bytes]) -> int:
 
 
 def read(path: Path) -> Iterator[bytes]:
-    """Read the records of a file in their order, one at a time.
+    """Yield the records of a file in order; every checksum is compared.
 
     Raises:
         DatasetError: The file is damaged or cut short.
@@ -41,14 +41,13 @@ def read(path: Path) -> Iterator[bytes]:
                 record, foot = file.read(struct.unpack("<Q", length)[0]), file.read(FOOT)
             if _masked_crc(record) != foot:
                 raise DatasetError(
-                    f"The records are damaged: {path.name}, before byte {file.tell()}. "
-                    "Make them anew: run with --rerun ingest."
+                    f"The records are damaged: {path.name}, before byte {file.tell()}. Run again with --rerun ingest."
                 )
             yield record
 
 
 def extents(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of the bytes of each record of a file; only lengths are read, no checksum is compared.
+    """Yield (offset, length), in bytes, of the content of each record. Only lengths are read, no checksum is compared.
 
     Raises:
         DatasetError: The last record is cut off.
@@ -67,7 +66,7 @@ def extents(path: Path) -> Iterator[tuple[int, int]]:
 
 
 def checksum(path: Path) -> str:
-    """CRC-32C of a whole file, 8 hexadecimal digits: tells damage fast, and does not prove identity."""
+    """Return the CRC-32C of a whole file, 8 hexadecimal digits. It detects damage; it does not prove identity."""
     total = google_crc32c.Checksum()
     with path.open("rb") as file:
         while chunk := file.read(2**20):

@@ -1,10 +1,10 @@
-"""A workspace of Segline's may lie in a raw folder, where `segline run` is given there: nothing in it is raw data."""
+"""How to recognise a Segline workspace. One may be inside a raw folder, and nothing in it is raw data."""
 
 import os
 from pathlib import Path
 
 STORE = "store.sqlite"
-"""The file by which a workspace is known: each has it before raw files are looked at."""
+"""The file that every workspace has, from before any raw file is listed."""
 
 
 def is_workspace(folder: str | os.PathLike[str]) -> bool:

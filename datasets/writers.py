@@ -1,4 +1,4 @@
-"""Who writes an unfinished file, and whether that process still lives: what a killed one left may go."""
+"""Signatures of the processes that write unfinished files, so that leftovers of killed processes can be removed."""
 
 import os
 import re
@@ -8,30 +8,30 @@ from pathlib import Path
 import psutil
 
 SIGNATURE = r"(?P<host>.+)-(?P<process>\d+)"
-"""The form of a signature; it stands in the name of what is unfinished."""
+"""Pattern of a signature, which is part of the name of an unfinished file or folder."""
 
 
 def signature() -> str:
-    """Name this process among those of all hosts that share a folder: "<host>-<process>"."""
+    """Return "<host>-<process id>", unique among the processes of all hosts that share a folder."""
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
 def has_died(signed: str, partial: Path) -> bool:
-    """Whether the process that signed `partial` can no more be at work on it. One of another host never counts as dead.
+    """Whether the process that signed `partial` has ended. A process of another host never counts as dead.
 
-    A killed process whose parent died before it stays in the table of processes until init looks after it, which the
-    first process of many a container never does: it counts as dead. So does a number that another process bears now.
+    Zombies count as dead: in many containers no init process reaps them. So does a process id that has been reassigned.
 
     Args:
-        signed: What `signature` gave the process that began `partial`.
+        signed: Value of `signature` in the process that began `partial`.
         partial: The unfinished file or folder. It is younger than its writer.
     """
     writer = re.fullmatch(SIGNATURE, signed)
     if writer is None or writer["host"] != socket.gethostname():
         return False
     try:
-        found = psutil.Process(int(writer["process"]))
-        return found.status() == psutil.STATUS_ZOMBIE or found.create_time() > partial.stat().st_mtime + 1  # coarse
+        process = psutil.Process(int(writer["process"]))
+        # 1 s of slack: some file systems store coarse modification times.
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > partial.stat().st_mtime + 1
     except psutil.NoSuchProcess:
         return True
     except (psutil.AccessDenied, FileNotFoundError):

@@ -1,1 +1,1 @@
-"""What is computed: networks, losses, metrics. One file a model."""
+"""Networks, losses and metrics. One file for each model."""

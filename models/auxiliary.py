@@ -1,7 +1,7 @@
-"""Auxiliary heads: logits that a network gives beside its own while it trains, and that nobody needs afterwards.
+"""Auxiliary heads: additional logits that a network returns for the training loss only.
 
-A network with such heads returns {"logits": its own, "<head>": others, ...}, all float32 [B,H,W,C]. The loss takes
-them all; evaluation, export and prediction take the network without them.
+A network with such heads returns {"logits": its main logits, "<head>": auxiliary logits, ...}, all float32 [B,H,W,C].
+The loss uses all of them; evaluation, export and prediction use the network without the heads.
 """
 
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     import keras
 
 MAIN = "logits"
-"""The key of the network's own logits."""
+"""Key of the main logits."""
 
 WEIGHT = 0.4
-"""What a head's loss weighs against the network's own: PSPNet (Zhao et al. 2017) and DDRNet (Hong et al. 2021)."""
+"""Weight of a head's loss; that of the main logits is 1. As in PSPNet (Zhao et al. 2017), DDRNet (Hong et al. 2021)."""
 
 Outputs: TypeAlias = tf.Tensor | dict[str, tf.Tensor]
-"""What a network returns: its logits, or these and those of its heads."""
+"""Outputs of a network: its logits, or a dictionary of these and those of its heads."""
 
 
 def main(outputs: Outputs) -> tf.Tensor:
-    """Give the network's own logits [B,H,W,C]."""
+    """Return the main logits [B,H,W,C]."""
     return outputs[MAIN] if isinstance(outputs, dict) else outputs
 
 
 def heads(outputs: Outputs) -> dict[str, tf.Tensor]:
-    """Give the logits of the auxiliary heads; {} where there are none."""
+    """Return the logits [B,H,W,C] of each auxiliary head by name; {} if there are none."""
     if not isinstance(outputs, dict):
         return {}
     return {name: logits for name, logits in outputs.items() if name != MAIN}
 
 
 def without_heads(model: "keras.Model") -> "keras.Model":
-    """Give the network that returns its own logits alone; it shares the layers and lacks the heads' weights."""
+    """Return the network with the main logits as its only output. It shares its layers with `model`."""
     if not isinstance(model.output, dict):
         return model
     from keras import Model

@@ -1,11 +1,11 @@
-"""Backbones: classification networks of keras.applications, seen as a pyramid of features {stride: tensor}.
+"""Backbones: classification networks of keras.applications as feature pyramids {stride: tensor}.
 
-Each brings its own normalisation. A further backbone is one more entry in BACKBONES.
+Each includes its own normalisation. To add a backbone, add an entry to BACKBONES.
 
-The layers of a backbone are those whose name begins with PREFIX, in any model. So it can be frozen, let learn later, or
-given a learning rate of its own: `variables(model)` are its weights, `set_trainable(model, trainable=False)` freezes
-it. In training, too, a frozen layer of batch normalisation uses its moving statistics and leaves them alone, and a
-frozen layer of dropout (EfficientNet's stochastic depth) leaves nothing out.
+In any model, the backbone's layers are those whose names start with PREFIX. So it can be frozen, unfrozen later, or
+trained with its own learning rate: `variables(model)` returns its weights, `set_trainable(model, trainable=False)`
+freezes it. Even in training, frozen batch normalisation uses its moving statistics and does not update them, and frozen
+dropout (EfficientNet's stochastic depth) drops nothing.
 """
 
 import hashlib
@@ -27,43 +27,43 @@ from models.weights import check_finite, is_own, load, reason
 Pyramid = dict[int, keras.KerasTensor]
 
 PREFIX = "backbone_"
-"""Begins the name of each layer of a backbone, and of no other layer."""
+"""Prefix of the name of each layer of a backbone, and of no other layer."""
 
 CAFFE_MEAN = (103.939, 116.779, 123.68)
-"""Mean blue, green and red of ImageNet in 0..255 that VGG (Simonyan & Zisserman 2015) was trained with."""
+"""Mean blue, green and red of ImageNet in 0..255, as VGG was trained with (Simonyan & Zisserman 2015)."""
 
 
 class CaffeNormalise(keras.layers.Layer):
-    """Turn RGB in 0..255 into BGR around 0, unscaled, in float32: what Caffe's ImageNet weights expect."""
+    """Turn RGB in 0..255 into zero-centred BGR, unscaled, in float32, as Caffe's ImageNet weights expect."""
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Normalise."""
+        """Normalise [B,H,W,3]."""
         return tf.reverse(tf.cast(images, tf.float32), [-1]) - tf.constant(CAFFE_MEAN)
 
     def compute_output_shape(self, shape: blocks.Shape) -> blocks.Shape:
-        """Give the same shape."""
+        """Return the same shape."""
         return shape
 
 
 def caffe(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Normalise for VGG and ResNet; see CaffeNormalise."""
+    """Normalise for VGG and ResNet by CaffeNormalise."""
     return CaffeNormalise(name="normalise", dtype="float32")(images)
 
 
 def symmetric(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Normalise for MobileNet: 0..255 to -1..1."""
+    """Normalise for MobileNet: scale 0..255 to -1..1."""
     return keras.layers.Rescaling(1 / 127.5, -1, name="normalise", dtype="float32")(images)
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """One entry: how to make the network, and which of its layers ends which stride.
+    """An entry of the table: how to build the network, and which layers yield its pyramid.
 
     Attributes:
         make: Function of keras.applications.
-        normalise: From RGB in 0..255 to what the network's ImageNet weights expect, in a layer `normalise`.
+        normalise: Turns RGB in 0..255 into the input that the ImageNet weights expect, in a layer named `normalise`.
         taps: Stride -> name of the last layer of that stride.
-        options: What else `make` is called with.
+        options: Further arguments of `make`.
     """
 
     make: Callable[..., keras.Model]
@@ -73,7 +73,7 @@ class Backbone:
 
 
 RAW = MappingProxyType({"include_preprocessing": False})
-"""Of networks that would normalise by themselves."""
+"""Option of networks that otherwise include their own normalisation."""
 
 BACKBONES: Mapping[str, Backbone] = MappingProxyType(
     {
@@ -151,24 +151,28 @@ def pyramid(
     output_stride: int = 32,
     synchronized: bool = False,
 ) -> Pyramid:
-    """Compute a backbone's features.
+    """Compute a backbone's feature pyramid.
+
+    >>> features = pyramid("mobilenet_v2", blocks.image_input(), output_stride=8)
+    >>> {stride: x.shape for stride, x in features.items()}
+    {2: (None, None, None, 96), 4: (None, None, None, 144), 8: (None, None, None, 320)}
 
     Args:
-        name: One of BACKBONES.
-        images: [B,H,W,3] in 0..255. Padded inside with the mean colour, bottom and right, to a multiple of
-            `output_stride`: cut the logits with blocks.CropLike.
-        weights: `random`, `imagenet` (fetched once by Keras, which compares the file's hash, MobileNetV2's excepted),
-            or a weights file: Keras's of the network without its top, or one that Segline trained over this backbone.
-        weights_sha256: What the weights file's SHA-256 must be, in hexadecimal; None: anything.
-        output_stride: Coarsest stride, 8, 16 or 32. Below 32 the later layers are dilated instead of striding, and the
-            coarsest features take the place of those of that stride.
+        name: A key of BACKBONES.
+        images: Float [B,H,W,3] in 0..255. The pyramid pads them with the mean colour at the bottom and right to a
+            multiple of `output_stride`; crop the logits with blocks.CropLike.
+        weights: `random`, `imagenet` (downloaded once by Keras, which checks the file's hash, except MobileNetV2's), or
+            a weights file: Keras's of the network without its top, or Segline's of a model with this backbone.
+        weights_sha256: Expected SHA-256 of the weights file, in hexadecimal; None: not checked.
+        output_stride: Coarsest stride, 8, 16 or 32. Below 32 the later layers are dilated instead of strided, and their
+            output replaces the features of that stride.
         synchronized: Share batch statistics between replicas.
 
     Returns:
-        {stride: [B, H/stride, W/stride, C]} for 2, 4, ... `output_stride`; heights and widths are those after padding.
+        {stride: [B, H/stride, W/stride, C]} for 2, 4, ... `output_stride`, with H and W after padding.
 
     Raises:
-        ModelError: The weights cannot be had, or are damaged, or of another network.
+        ModelError: The weights are missing, damaged or of another network.
     """
     backbone = BACKBONES[name]
     network = _network(name, weights, weights_sha256)
@@ -177,23 +181,23 @@ def pyramid(
     features = {min(stride, output_stride): outputs[layer] for stride, layer in sorted(backbone.taps.items())}
     model = keras.Model(images, features, name=name)
     _check_strides(name, model)
-    if is_own(Path(weights)):  # its names are those of the features, and not of Keras's network
+    if is_own(Path(weights)):  # it names weights as in this model, not as in Keras's network
         load(model, Path(weights), prefix=PREFIX)
     return features
 
 
 def vgg16_head(weights: str, sha256: str | None = None) -> dict[str, list[np.ndarray]]:
-    """Give VGG16's first two fully connected layers as convolutions (Long et al. 2015, section 4.1).
+    """Load VGG16's first two fully connected layers as convolutions (Long et al. 2015, section 4.1).
 
     Args:
         weights: `imagenet`, or Keras's file of VGG16 with its top.
-        sha256: What that file's SHA-256 must be; None: anything.
+        sha256: Expected SHA-256 of that file; None: not checked.
 
     Returns:
         {"fc6": [kernel [7,7,512,4096], bias [4096]], "fc7": [kernel [1,1,4096,4096], bias [4096]]}, float32.
 
     Raises:
-        ModelError: The weights cannot be had, or are damaged, or of another network.
+        ModelError: The weights are missing, damaged or of another network.
     """
     network = _network("vgg16", weights, sha256, top=True)
     (first, first_bias), (second, second_bias) = (network.get_layer(name).get_weights() for name in ("fc1", "fc2"))
@@ -201,27 +205,27 @@ def vgg16_head(weights: str, sha256: str | None = None) -> dict[str, list[np.nda
 
 
 def layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Give the layers of a model's backbone; none if it has no backbone."""
+    """Return the layers of a model's backbone; [] if it has none."""
     return [layer for layer in model.layers if layer.name.startswith(PREFIX)]
 
 
 def variables(model: keras.Model) -> list[keras.Variable]:
-    """Give the weights of a model's backbone that training can change, whether it is frozen now or not."""
-    # Keras's public lists leave out what is frozen; the statistics of batch normalisation are in neither list.
+    """Return the trainable weights of a model's backbone, even while it is frozen."""
+    # Keras's public list is empty for a frozen layer. Neither list holds the moving statistics of batch normalisation.
     return [variable for layer in layers(model) for variable in layer._trainable_variables]
 
 
 def set_trainable(model: keras.Model, *, trainable: bool) -> None:
-    """Freeze a model's backbone, or let it learn.
+    """Freeze or unfreeze a model's backbone, and with it `model.trainable_variables`.
 
-    A tf.function traced before keeps to what was: trace anew. `model.trainable_variables` changes with it.
+    A tf.function that was traced before keeps the old state: trace it again.
     """
     for layer in layers(model):
         layer.trainable = trainable
 
 
 def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) -> keras.Model:
-    """Make the network as Keras does, with its weights; those of a file of Segline's come later, see `pyramid`."""
+    """Build Keras's network with its weights; `pyramid` loads those of a file of Segline's afterwards."""
     backbone = BACKBONES[name]
     settings = {"include_top": top, "input_shape": (SIDE, SIDE, 3), **backbone.options}
     if weights == "imagenet":
@@ -229,9 +233,9 @@ def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) 
             network = backbone.make(weights="imagenet", **settings)
         except Exception as error:  # Keras raises bare Exception when it cannot download
             raise ModelError(
-                f"The ImageNet weights of backbone {name!r} cannot be had ({reason(error)}). Go online once, or "
-                "put that file into ~/.keras/models; delete one that lies there damaged; or set `weights` to a file of "
-                "yours or to `random`."
+                f"The ImageNet weights of backbone {name!r} cannot be loaded ({reason(error)}). Go online once, or put "
+                "that file into ~/.keras/models, and delete a damaged one there; or set `weights` to a file of yours, "
+                "or to `random`."
             ) from error
         check_finite(network, "in ~/.keras/models")
         return network
@@ -244,15 +248,15 @@ def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) 
 
 
 def check_sha256(path: Path, expected: str | None) -> None:
-    """Raise ModelError if a file's SHA-256 is not the expected one; None: any is."""
-    if expected is None or not path.is_file():  # load says which file is missing
+    """Raise ModelError if a file's SHA-256 is not the expected one; None: do not check."""
+    if expected is None or not path.is_file():  # load reports a missing file
         return
     with path.open("rb") as file:
         received = hashlib.file_digest(file, "sha256").hexdigest()
     if received != expected.lower():
         raise ModelError(
-            f"The weights file {path} is not the one that the recipe means: its SHA-256 is {received}, and "
-            f"`weights_sha256` says {expected}. Fetch it anew, or correct `weights_sha256`."
+            f"The weights file {path} is not the expected one: its SHA-256 is {received}, and `weights_sha256` is "
+            f"{expected}. Download the file again, or correct `weights_sha256`."
         )
 
 

@@ -1,6 +1,6 @@
 """Building blocks that the models share: normalisation, padding to a multiple, convolutions with batch normalisation.
 
-Every layer gets its name from the caller, so that checkpoints stay legible.
+Callers name every layer, so that the names of weights in a checkpoint are readable and stable.
 """
 
 from typing import Any
@@ -19,12 +19,12 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 
 def image_input() -> keras.KerasTensor:
-    """Give the input of every model: images [B,H,W,3] in 0..255, of any size."""
+    """Return the input of every model: images [B,H,W,3] in 0..255, of any size."""
     return keras.Input((None, None, 3), name="image")
 
 
 def normalise(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Shift and scale 0..255 by ImageNet's mean and standard deviation; in float32 under any precision."""
+    """Normalise [B,H,W,3] in 0..255 by ImageNet's mean and standard deviation; in float32 under any precision."""
     scale = [1 / std for std in IMAGENET_STD]
     offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
     return keras.layers.Rescaling(scale, offset, name="normalise", dtype="float32")(images)
@@ -33,7 +33,7 @@ def normalise(images: keras.KerasTensor) -> keras.KerasTensor:
 class PadToMultiple(keras.layers.Layer):
     """Pad [B,H,W,C] with zeros at the bottom and right until height and width are multiples of `multiple`.
 
-    Every feature then lies over the same pixels whatever the image's size, and odd sizes need no other care.
+    Features are then aligned with the same pixels for every image size, and odd sizes need no further handling.
     """
 
     def __init__(self, multiple: int, **kwargs: Any) -> None:
@@ -41,35 +41,35 @@ class PadToMultiple(keras.layers.Layer):
         self.multiple = multiple
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Pad."""
+        """Return the padded images."""
         height, width = -tf.shape(images)[1] % self.multiple, -tf.shape(images)[2] % self.multiple
         padded = tf.pad(images, [[0, 0], [0, height], [0, width], [0, 0]])
         return tf.ensure_shape(padded, self.compute_output_shape(images.shape))
 
     def compute_output_shape(self, shape: Shape) -> Shape:
-        """Give the padded shape; unknown lengths stay unknown."""
+        """Return the padded shape; unknown lengths stay unknown."""
         lengths = (None if length is None else length + -length % self.multiple for length in shape[1:3])
         return (shape[0], *lengths, shape[3])
 
 
 class CropLike(keras.layers.Layer):
-    """Cut [B,H,W,C] at the bottom and right to a second tensor's height and width: undoes PadToMultiple."""
+    """Crop [B,H,W,C] at the bottom and right to a second tensor's height and width: undoes PadToMultiple."""
 
     def call(self, scores: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
-        """Cut `scores` to the size of `images`."""
+        """Crop `scores` to the size of `images`."""
         if scores.shape[1:3].is_fully_defined() and scores.shape[1:3] == images.shape[1:3]:
-            return scores  # spares the gradient of a cut that cuts nothing
+            return scores  # saves the gradient of a crop that removes nothing
         return scores[:, : tf.shape(images)[1], : tf.shape(images)[2]]
 
     def compute_output_shape(self, scores_shape: Shape, images_shape: Shape) -> Shape:
-        """Give the shape after cutting."""
+        """Return the shape after cropping."""
         return (scores_shape[0], *images_shape[1:3], scores_shape[3])
 
 
 class Upsample(keras.layers.Layer):
-    """Enlarge [B,H,W,C] by a whole factor, bilinearly, pixel centres aligned.
+    """Upsample [B,H,W,C] by an integer factor: bilinear, with half-pixel centres.
 
-    keras.layers.UpSampling2D cannot do so inside a tf.function of unknown sizes (Keras 3.15).
+    keras.layers.UpSampling2D fails inside a tf.function of unknown sizes (Keras 3.15).
     """
 
     def __init__(self, factor: int, **kwargs: Any) -> None:
@@ -77,34 +77,34 @@ class Upsample(keras.layers.Layer):
         self.factor = factor
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Enlarge; the result has the precision of `x`."""
-        enlarged = tf.image.resize(x, tf.shape(x)[1:3] * self.factor, method="bilinear")
-        return tf.cast(tf.ensure_shape(enlarged, self.compute_output_shape(x.shape)), x.dtype)
+        """Return the upsampled tensor in the dtype of `x`."""
+        resized = tf.image.resize(x, tf.shape(x)[1:3] * self.factor, method="bilinear")
+        return tf.cast(tf.ensure_shape(resized, self.compute_output_shape(x.shape)), x.dtype)
 
     def compute_output_shape(self, shape: Shape) -> Shape:
-        """Give the enlarged shape; unknown lengths stay unknown."""
+        """Return the upsampled shape; unknown lengths stay unknown."""
         lengths = (None if length is None else length * self.factor for length in shape[1:3])
         return (shape[0], *lengths, shape[3])
 
 
 class ResizeLike(keras.layers.Layer):
-    """Resize [B,h,w,C] to a second tensor's height and width, bilinearly; for sizes that are no whole multiples."""
+    """Resize [B,h,w,C] bilinearly to a second tensor's height and width, for ratios that are not integers."""
 
     def call(self, x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-        """Resize; the result has the precision of `x`."""
+        """Return `x` resized to the size of `like`, in the dtype of `x`."""
         resized = tf.image.resize(x, tf.shape(like)[1:3], method="bilinear")
         return tf.cast(tf.ensure_shape(resized, self.compute_output_shape(x.shape, like.shape)), x.dtype)
 
     def compute_output_shape(self, x_shape: Shape, like_shape: Shape) -> Shape:
-        """Give the shape after resizing."""
+        """Return the shape after resizing."""
         return (x_shape[0], *like_shape[1:3], x_shape[3])
 
 
 class Bilinear(keras.initializers.Initializer):
-    """Weights of a transposed convolution that make it a bilinear enlargement of each channel (Long et al. 2015)."""
+    """Initialise a transposed convolution to bilinear upsampling of each channel (Long et al. 2015)."""
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> tf.Tensor:
-        """Give a kernel [size, size, out, in] for stride size/2."""
+        """Return a kernel [size, size, out, in] for stride size/2."""
         size, _, outputs, inputs = shape
         factor = (size + 1) // 2
         centre = factor - 1 if size % 2 else factor - 0.5
@@ -112,25 +112,25 @@ class Bilinear(keras.initializers.Initializer):
         return tf.cast(np.einsum("h,w,oi->hwoi", ramp, ramp, np.eye(outputs, inputs)), dtype or tf.float32)
 
 
-def he_by_reach() -> keras.initializers.Initializer:
-    """Give N(0, 2 / n) for a kernel each of whose inputs reaches n answers (He et al. 2015, arXiv:1502.01852, eq. 14).
+def he_fan_out() -> keras.initializers.Initializer:
+    """Return He's initialiser N(0, 2 / n) with n the fan-out (He et al. 2015, arXiv:1502.01852, eq. 14).
 
-    For a depthwise kernel [k,k,C,1] n is k * k, which is also what each answer sees. `he_normal` has a variance C times
-    too small there: Keras (3.10 to 3.15) takes all channels for the inputs of one answer.
+    For a depthwise kernel [k,k,C,1] n is k * k, which is also the fan-in. The variance of `he_normal` is C times too
+    small there: Keras (3.10 to 3.15) counts all channels in the fan-in of a depthwise kernel.
     """
     return keras.initializers.VarianceScaling(2.0, mode="fan_out", distribution="untruncated_normal")
 
 
 class Dropout(keras.layers.Dropout):
-    """Keras's dropout, drawn anew by each replica; in a frozen layer, none.
+    """Keras's dropout with a different mask on each replica, and none while the layer is frozen.
 
-    Keras gives the replicas of a strategy one seed: on eight GPUs with an image each, all of a batch would lose the
-    same channels. What the layer keeps in a checkpoint stays common; on one device the draws are Keras's. A frozen
-    layer of Keras's goes on drawing: the stochastic depth of a frozen EfficientNet would leave out blocks at random.
+    Keras uses one seed for all replicas of a strategy: on eight GPUs with one image each, all images of a batch would
+    lose the same channels. The seed state in a checkpoint is shared; on one device the masks are Keras's. A frozen
+    layer of Keras's still drops: the stochastic depth of a frozen EfficientNet would skip blocks at random.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
-        """Leave out a share of the values in training, and scale up what stays."""
+        """Drop a share of the values in training, and scale up the rest."""
         if not training or not self.trainable or not self.rate:
             return inputs
         context = tf.distribute.get_replica_context()
@@ -145,21 +145,21 @@ class Dropout(keras.layers.Dropout):
 
 
 class BatchNorm(keras.layers.BatchNormalization):
-    """Keras's batch normalisation with TensorFlow's fused kernel where it trains, scale and shift too, on one device.
+    """Keras's batch normalisation, with TensorFlow's fused kernel in training on one device.
 
-    Keras 3 composes it of small operations: with the ReLU 12.1 ms instead of 4.4 ms, forth and back (2 CPU cores,
-    8x72x96x48). Weights and results are Keras's.
+    Keras 3 composes it of small operations: with the ReLU, forward and backward take 12.1 ms instead of 4.4 ms (2 CPU
+    cores, 8x72x96x48). Weights and results are the same as Keras's.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
-        """Normalise [B,H,W,C]; in training by the batch, else by the moving statistics."""
-        plain = self.scale and self.center and not self.synchronized
-        if not (training and self.trainable and plain):
+        """Normalise [B,H,W,C]: in training by the batch's statistics, otherwise by the moving ones."""
+        fusible = self.scale and self.center and not self.synchronized
+        if not (training and self.trainable and fusible):
             return super().call(inputs, training=training, mask=mask)
         gamma, beta = tf.cast(self.gamma, tf.float32), tf.cast(self.beta, tf.float32)
         x, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, gamma, beta, epsilon=self.epsilon)
         pixels = tf.cast(tf.reduce_prod(tf.shape(inputs)[:3]), tf.float32)
-        variance *= (pixels - 1) / pixels  # the kernel gives the unbiased one, Keras keeps the biased one
+        variance *= (pixels - 1) / pixels  # the kernel returns the unbiased variance, Keras stores the biased one
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.assign(moving * self.momentum + batch * (1 - self.momentum))
         return x
@@ -176,7 +176,7 @@ def convolution(
     relu: bool = True,
     synchronized: bool = False,
 ) -> keras.KerasTensor:
-    """Convolve, normalise by batch, and rectify where `relu`; layers `<name>_conv`, `<name>_norm`, `<name>_relu`."""
+    """Apply a convolution, batch normalisation and, if `relu`, a ReLU: `<name>_conv`, `<name>_norm`, `<name>_relu`."""
     x = keras.layers.Conv2D(
         filters,
         kernel,
@@ -201,13 +201,11 @@ def residual(
     relu: bool = True,
     synchronized: bool = False,
 ) -> keras.KerasTensor:
-    """Apply a basic residual block (He et al. 2016): two 3x3 convolutions beside a shortcut, projected if needed.
+    """Apply a basic residual block (He et al. 2016): two 3x3 convolutions and a shortcut, projected if needed.
 
-    The sum is rectified where `relu`.
-
-    A shortcut that strides is pooled before its 1x1 convolution (ResNet-D, He et al. 2019). Letting the convolution
-    stride instead drops three pixels of four, and its weight gradient corrupts memory for a batch of one on a CPU
-    (TensorFlow 2.21 with oneDNN, input 1x16x16x8).
+    The last ReLU is applied if `relu`. With strides, the shortcut is pooled before its 1x1 convolution (ResNet-D, He et
+    al. 2019): a strided 1x1 convolution ignores three pixels of four, and its weight gradient corrupts memory for a
+    batch of one on a CPU (TensorFlow 2.21 with oneDNN, input 1x16x16x8).
     """
     shortcut = x
     if strides > 1:

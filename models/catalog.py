@@ -1,6 +1,6 @@
-"""Which models there are: every file here with a function `build(num_classes, ...)`. No registry to edit.
+"""The catalogue of models: every file here with a function `build(num_classes, ...)`. No registry to edit.
 
-Everything but `build` and `restore` reads the source of a model file and imports nothing: a recipe is checked at once.
+Only `build` and `restore` import a model. The rest parses its source, so that a recipe is checked without TensorFlow.
 """
 
 import ast
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import keras
 
 RESERVED = {
-    "num_classes": "the dataset says how many classes there are",
+    "num_classes": "it follows from the dataset",
     "synchronized": "it follows from the number of devices",
 }
-"""Parameters of a model's `build` that the pipeline sets, and by what; the others are the recipe's `model.options`."""
+"""Parameters of a model's `build` that the pipeline sets, and from what; the others are a recipe's `model.options`."""
 
 HASH = "_sha256"
-"""Ends the name of the parameter that holds a weights file's SHA-256; it begins with that of the file's."""
+"""Suffix of the parameter that holds the SHA-256 of a weights file: `weights` -> `weights_sha256`."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,26 @@ class Parameter:
 
 
 def names() -> list[str]:
-    """Names of all models, sorted."""
+    """Return the names of all models, sorted."""
     return sorted(path.stem for path in Path(__file__).parent.glob("*.py") if _build_function(path) is not None)
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """Give a model's own parameters with their defaults, in the order of its `build`. Raises ModelError if unknown."""
+    """Return a model's own parameters with their defaults, in the order of its `build`.
+
+    >>> parameters("fast")
+    {'width': 48, 'dropout': 0.1}
+
+    Raises:
+        ModelError: There is no such model.
+    """
     return {parameter.name: parameter.default for parameter in _signature(name)}
 
 
 def check(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ModelError, listing every problem, unless `name` is a model that takes these options.
+    """Raise ModelError, listing every problem, unless `name` is a model that accepts these options.
 
-    Whether a weights file is there is for `require_weights`: what was trained is rebuilt without it.
+    Weights files may be missing, since a trained model is rebuilt without them; `require_weights` checks for them.
     """
     signature = {parameter.name: parameter for parameter in _signature(name)}
     problems = []
@@ -57,10 +64,10 @@ def check(name: str, options: Mapping[str, Any]) -> None:
         if key in RESERVED:
             problems.append(f"Model {name!r} takes no parameter {key!r}: {RESERVED[key]}. Remove it.")
         elif parameter is None:
-            problems.append(f"Model {name!r} takes no parameter {key!r}.{kinds.near(key, list(signature))}")
-        elif not kinds.admits(parameter.annotation, value):
-            problems.append(_wrong(name, parameter, value))
-    problems += _hashes_of_nothing(name, options, signature)
+            problems.append(f"Model {name!r} takes no parameter {key!r}.{kinds.did_you_mean(key, list(signature))}")
+        elif not kinds.accepts(parameter.annotation, value):
+            problems.append(_invalid(name, parameter, value))
+    problems += _hashes_without_file(name, options, signature)
     if options.keys() - signature.keys() - RESERVED.keys():
         known = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in signature.values())
         problems.append(f"Its parameters and their defaults: {known or 'none'}.")
@@ -69,50 +76,52 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
 
 def require_weights(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ModelError unless every weights file that these options name is there."""
-    begun = begins_with(name, options)
+    """Raise ModelError unless every weights file that these options name exists."""
     problems = [
-        _wrong(name, parameter, value, but=", and there is no file of that name")
-        for parameter, value in zip(_weights(name), begun, strict=True)
+        _invalid(name, parameter, value, but=", and there is no file of that name")
+        for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True)
         if kinds.is_file(value) and not Path(value).is_file()
     ]
     if problems:
         raise ModelError(" ".join(problems))
 
 
-def begins_with(name: str, options: Mapping[str, Any]) -> list[str]:
-    """Give the weights that the parts of a model begin with: each `random`, `imagenet` or the path of a file."""
+def initial_weights(name: str, options: Mapping[str, Any]) -> list[str]:
+    """Return the initial weights of a model's parts: each `random`, `imagenet` or the path of a file."""
     return [options.get(parameter.name, parameter.default) for parameter in _weights(name)]
 
 
-def untrained(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a model's options with random weights in place of those that it would begin with: nothing is fetched."""
-    begun = [parameter.name for parameter in _weights(name)]
-    kept = {key: value for key, value in options.items() if key.removesuffix(HASH) not in begun}
-    return {**kept, **dict.fromkeys(begun, "random")}
+def with_random_weights(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model's options with random initial weights, so that building it downloads and reads nothing."""
+    parts = [parameter.name for parameter in _weights(name)]
+    kept = {key: value for key, value in options.items() if key.removesuffix(HASH) not in parts}
+    return {**kept, **dict.fromkeys(parts, "random")}
 
 
 def has_backbone(name: str) -> bool:
-    """Whether a model is built over a backbone, which can be frozen and can begin with weights of its own."""
+    """Whether a model has a backbone, which can be frozen and can have pretrained weights."""
     return bool(_weights(name))
 
 
 def build(
     name: str, num_classes: int, options: Mapping[str, Any] | None = None, *, synchronized: bool = False
 ) -> "keras.Model":
-    """Build a model: image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes] at the image's size.
+    """Build a model: images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes] of the same size.
+
+    >>> build("fast", num_classes=2, options={"width": 8}).output_shape
+    (None, None, None, 2)
 
     Args:
         name: One of `names()`.
-        num_classes: Classes that are predicted; the ignored label is none of them.
+        num_classes: Number of predicted classes; ignored pixels are not a class.
         options: Values of the model's own parameters; see `parameters(name)`.
         synchronized: Share the batch statistics of normalisation layers between replicas.
 
     Returns:
-        For training: with auxiliary heads, where the model has such (see models.auxiliary).
+        The model for training: with its auxiliary heads, if it has any (see models.auxiliary).
 
     Raises:
-        ModelError: Unknown model, parameter or value, or weights that cannot be had.
+        ModelError: Unknown model, parameter or value, or weights that are missing, damaged or of another network.
     """
     options = dict(options or {})
     check(name, options)
@@ -126,44 +135,47 @@ def build(
 
 
 def stride(name: str, options: Mapping[str, Any]) -> int:
-    """Give the stride to a multiple of which a model pads its images, as its file says.
+    """Return a model's stride: it pads images to a multiple of it.
 
-    That is its parameter `output_stride`, or 2 to the power of its parameter `depth`, or else the constant STRIDE.
+    It is the parameter `output_stride`, or 2 to the power of the parameter `depth`, or else the file's constant STRIDE.
+
+    >>> stride("unet", {"depth": 3})
+    8
     """
     values = {**parameters(name), **options}
     if "output_stride" in values:
         return int(values["output_stride"])
     if "depth" in values:
         return int(2 ** values["depth"])
-    found = _constant(name, "STRIDE")
-    if found is None:
+    constant = _constant(name, "STRIDE")
+    if constant is None:
         raise TypeError(f"models/{name}.py must hold STRIDE, or a parameter `output_stride` or `depth`.")
-    return found
+    return constant
 
 
-def least_batch(name: str) -> int:
-    """Give how many images a model must see together in training: its constant LEAST_BATCH, else 1.
+def min_batch_size(name: str) -> int:
+    """Return the fewest images that a model can be trained on at once: its constant MIN_BATCH_SIZE, else 1.
 
-    Normalised by itself, a single pixel is always 0, and the variance that is kept for inference falls to nothing.
+    Batch normalisation over a single pixel always returns 0, and the moving variance for inference decays to 0.
     """
-    return _constant(name, "LEAST_BATCH") or 1
+    return _constant(name, "MIN_BATCH_SIZE") or 1
 
 
 def check_size(name: str, options: Mapping[str, Any], size: tuple[int, int]) -> None:
-    """Raise ModelError for images (height, width) smaller than the model's stride: they would be padding mostly."""
+    """Raise ModelError for images (height, width) smaller than the model's stride: they would be mostly padding."""
     least = stride(name, options)
     height, width = size
     if min(size) < least:
         raise ModelError(
-            f"Images of {height}x{width} are smaller than the stride {least} of model {name!r}. Give it at least "
+            f"Images of {height}x{width} are smaller than the stride {least} of model {name!r}. Use at least "
             f"{max(height, least)}x{max(width, least)}, or another model."
         )
 
 
 def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Path) -> "keras.Model":
-    """Build a model and load what training left in a weights file; auxiliary heads are read and left out.
+    """Build a model, load its trained weights, and return it without auxiliary heads.
 
-    The weights that its backbone began with are not fetched again: no network is needed.
+    The backbone's initial weights are not loaded first: nothing is downloaded.
 
     Raises:
         ModelError: As `build`; or the file is missing, damaged, or of another network.
@@ -171,13 +183,13 @@ def restore(name: str, num_classes: int, options: Mapping[str, Any], weights: Pa
     from models.auxiliary import without_heads
     from models.weights import load
 
-    model = build(name, num_classes, untrained(name, options))
+    model = build(name, num_classes, with_random_weights(name, options))
     load(model, weights)
     return without_heads(model)
 
 
 def _constant(name: str, constant: str) -> int | None:
-    """Read a constant of a model's file."""
+    """Read an integer constant from a model's source; None if it has no such constant."""
     for node in ast.parse(_file(name).read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == constant:
             return int(ast.literal_eval(node.value))
@@ -187,7 +199,8 @@ def _constant(name: str, constant: str) -> int | None:
 def _signature(name: str) -> list[Parameter]:
     known = names()
     if name not in known:
-        raise ModelError(f"There is no model {name!r}.{kinds.near(name, known)} Known models: {', '.join(known)}.")
+        hint = kinds.did_you_mean(name, known)
+        raise ModelError(f"There is no model {name!r}.{hint} Known models: {', '.join(known)}.")
     function = _build_function(_file(name))
     assert function is not None
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
@@ -199,17 +212,17 @@ def _signature(name: str) -> list[Parameter]:
 
 
 def _weights(name: str) -> list[Parameter]:
-    """Give the parameters that say which weights something begins with."""
+    """Return the parameters that choose initial weights."""
     return [p for p in _signature(name) if isinstance(p.annotation, ast.Name) and p.annotation.id == "Weights"]
 
 
-def _wrong(name: str, parameter: Parameter, value: Any, but: str = "") -> str:
-    allowed, near = kinds.allowed(parameter.annotation), kinds.guess(parameter.annotation, value)
-    return f"Parameter {parameter.name!r} of model {name!r} must be {allowed}{but}. Received: {value!r}.{near}"
+def _invalid(name: str, parameter: Parameter, value: Any, but: str = "") -> str:
+    allowed, hint = kinds.allowed(parameter.annotation), kinds.suggest(parameter.annotation, value)
+    return f"Parameter {parameter.name!r} of model {name!r} must be {allowed}{but}. Received: {value!r}.{hint}"
 
 
-def _hashes_of_nothing(name: str, options: Mapping[str, Any], signature: Mapping[str, Parameter]) -> list[str]:
-    """Find hashes that would be compared with no file."""
+def _hashes_without_file(name: str, options: Mapping[str, Any], signature: Mapping[str, Parameter]) -> list[str]:
+    """Describe each SHA-256 that belongs to no weights file."""
     values = {key: parameter.default for key, parameter in signature.items()} | dict(options)
     return [
         f"Parameter {key!r} of model {name!r} is of a weights file, and {key.removesuffix(HASH)!r} names none. "

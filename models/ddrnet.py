@@ -1,9 +1,8 @@
-"""DDRNet-23-slim: a fine branch at 1/8 and a coarse one down to 1/64 that exchange features; for real time.
+"""DDRNet-23-slim, a real-time network: a fine branch at 1/8 and a coarse one down to 1/64 that exchange features.
 
 Hong, Pan, Sun, Jia: Deep dual-resolution networks, arXiv:2101.06085 (IEEE T-ITS 2022). With 19 classes and without the
-auxiliary head it has 5,695,923 trainable weights, 64 fewer than the authors' definition (ydhongHIT/DDRNet), which gives
-the stem's convolutions a bias before their normalisation; the paper's table for Cityscapes says 5.7M, and 36.3 G
-multiply-adds at 1024x2048.
+auxiliary head it has 5,695,923 trainable weights, 64 fewer than the authors' definition (ydhongHIT/DDRNet), whose stem
+has a bias before its normalisation; the paper's table for Cityscapes says 5.7M, and 36.3 G multiply-adds at 1024x2048.
 """
 
 import keras
@@ -12,31 +11,35 @@ from models import auxiliary, blocks
 from models.parameters import Positive
 
 STRIDE = 32
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones.
+"""Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images.
 
-The context at 1/64 need not lie on whole pixels: it is resized to the fine branch.
+32 suffices although the context is at 1/64, because the context is resized to the fine branch.
 """
 
-LEAST_BATCH = 2
-"""Images that must be normalised together in training: the context pools each to one pixel (the catalogue reads it)."""
+MIN_BATCH_SIZE = 2
+"""Batch normalisation needs two images in training: the context pools each to one pixel (the catalogue reads this)."""
 
 HEAD = "auxiliary"
-"""Name of the head that learns at 1/8 beside the network's own, from the fine branch after its first exchange."""
+"""Name of the auxiliary head, at 1/8, on the fine branch after the first exchange."""
 
 
 def build(
     num_classes: int, *, synchronized: bool = False, width: Positive = 32, head_width: Positive = 64
 ) -> keras.Model:
-    """Build the net.
+    """Build DDRNet.
+
+    >>> outputs = build(num_classes=2, width=4, head_width=4).output
+    >>> {name: logits.shape for name, logits in outputs.items()}
+    {'logits': (None, None, None, 2), 'auxiliary': (None, None, None, 2)}
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
-        width: Channels at 1/4; 32 is slim, 64 with head_width 128 is DDRNet-23.
+        width: Channels at 1/4. 32 is DDRNet-23-slim; 64, with head_width 128, is DDRNet-23.
         head_width: Channels of the last convolution before the logits.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> {"logits": ..., "auxiliary": ...}, each float32
+        Model of images [B,H,W,3] in 0..255, any size -> {"logits": ..., "auxiliary": ...}, each float32
         [B,H,W,num_classes] (see models.auxiliary).
     """
     net = _Layers(synchronized=synchronized)
@@ -66,7 +69,7 @@ def build(
 
 
 class _Layers:
-    """The parts of the network, with one choice of normalisation."""
+    """Creates the parts of the network, with or without synchronised normalisation."""
 
     def __init__(self, *, synchronized: bool) -> None:
         self._synchronized = synchronized
@@ -82,7 +85,7 @@ class _Layers:
         )
 
     def preactivated(self, x: keras.KerasTensor, filters: int, kernel: int, name: str) -> keras.KerasTensor:
-        """Normalise and rectify, then convolve."""
+        """Apply batch normalisation and ReLU, then a convolution."""
         x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=self._synchronized, name=f"{name}_norm")(x)
         x = keras.layers.ReLU(name=f"{name}_relu")(x)
         return keras.layers.Conv2D(
@@ -90,12 +93,12 @@ class _Layers:
         )(x)
 
     def basic(self, x: keras.KerasTensor, filters: int, name: str, *, strides: int = 1) -> keras.KerasTensor:
-        """Two basic residual blocks, the second without its last ReLU."""
+        """Apply two basic residual blocks, the second without its last ReLU."""
         x = blocks.residual(x, filters, strides=strides, synchronized=self._synchronized, name=f"{name}_1")
         return blocks.residual(x, filters, relu=False, synchronized=self._synchronized, name=f"{name}_2")
 
     def bottleneck(self, x: keras.KerasTensor, filters: int, name: str, *, strides: int = 1) -> keras.KerasTensor:
-        """One bottleneck block to twice as many channels, without its last ReLU; see blocks.residual on striding."""
+        """Apply a bottleneck block to 2 * `filters` channels without its last ReLU, strided as in blocks.residual."""
         shortcut = x
         if strides > 1:
             shortcut = keras.layers.AveragePooling2D(strides, padding="same", name=f"{name}_shortcut_pool")(x)
@@ -107,7 +110,7 @@ class _Layers:
     def exchange(
         self, coarse: keras.KerasTensor, fine: keras.KerasTensor, name: str, down: list[int], up: int
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        """Add each branch to the other: the fine one through strided convolutions, the coarse one enlarged."""
+        """Add each branch to the other: the fine one after strided convolutions, the coarse one upsampled."""
         lowered = self.relu(fine, f"{name}_down")
         for number, filters in enumerate(down, start=1):
             last = number == len(down)
@@ -118,7 +121,7 @@ class _Layers:
         return coarse, keras.layers.Add(name=f"{name}_fine")([fine, raised])
 
     def context(self, x: keras.KerasTensor, branch: int, filters: int) -> keras.KerasTensor:
-        """Deep aggregation pyramid pooling (DAPPM): five scales, each added to the one before."""
+        """Apply deep aggregation pyramid pooling (DAPPM): five scales, each added to the one before."""
         scales = [self.preactivated(x, branch, 1, "context0")]
         for number, (size, strides) in enumerate(((5, 2), (9, 4), (17, 8), (None, None)), start=1):
             name = f"context{number}"
@@ -137,7 +140,7 @@ class _Layers:
     def head(
         self, x: keras.KerasTensor, images: keras.KerasTensor, width: int, num_classes: int, name: str
     ) -> keras.KerasTensor:
-        """Logits at the images' size."""
+        """Compute logits at the images' size."""
         x = self.preactivated(x, width, 3, f"{name}_hidden")
         x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=self._synchronized, name=f"{name}_norm")(x)
         x = keras.layers.ReLU(name=f"{name}_relu")(x)

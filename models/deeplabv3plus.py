@@ -1,9 +1,9 @@
-"""DeepLabV3+: atrous convolutions at several rates (ASPP) over a backbone, and a small decoder at 1/4.
+"""DeepLabV3+: atrous convolutions at several rates (ASPP) on a backbone, and a small decoder at 1/4.
 
-Chen, Zhu, Papandreou, Schroff, Adam, ECCV 2018, arXiv:1802.02611. The paper prints multiply-adds and no numbers of
-weights: its decoder adds 21.77 G at 513x513 (table 3, 74.20 - 52.43), and so does this one with `separable: false`.
-With ResNet50 and 21 classes there are 26,709,285 trainable weights: those of segmentation_models_pytorch 0.6,
-26,682,725, and the 26,560 biases that the convolutions of Keras's ResNet50 have.
+Chen, Zhu, Papandreou, Schroff, Adam, ECCV 2018, arXiv:1802.02611. The paper reports multiply-adds but no numbers of
+weights: its decoder adds 21.77 G at 513x513 (table 3, 74.20 - 52.43), as this one with `separable: false`. With
+ResNet50 and 21 classes it has 26,709,285 trainable weights: the 26,682,725 of segmentation_models_pytorch 0.6, and the
+26,560 biases of the convolutions of Keras's ResNet50.
 """
 
 from typing import Literal
@@ -16,11 +16,11 @@ from models.parameters import DropRate, Positive, Sha256, Weights
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """Atrous rates of ASPP for each output stride (Chen et al. 2017, arXiv:1706.05587)."""
 
-LEAST_BATCH = 2
-"""Images that must be normalised together in training: ASPP pools each to one pixel (the catalogue reads it)."""
+MIN_BATCH_SIZE = 2
+"""Batch normalisation needs two images in training: ASPP pools each to one pixel (the catalogue reads this)."""
 
 LOW_LEVEL = 48
-"""Channels that the features at 1/4 are reduced to (the paper's table 1)."""
+"""Channels to which the features at 1/4 are reduced (table 1)."""
 
 
 def build(
@@ -35,21 +35,27 @@ def build(
     separable: bool = True,
     dropout: DropRate = 0.5,
 ) -> keras.Model:
-    """Build the net.
+    """Build DeepLabV3+.
+
+    >>> build(num_classes=2, backbone="mobilenet_v2", width=8).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
-        backbone: Network that gives the features.
-        weights: Its weights: `random`, `imagenet` or a file (see backbones.pyramid).
-        weights_sha256: What the file's SHA-256 must be; None: anything.
-        output_stride: Of the coarsest features; 8 is finer, and takes about three times the time.
+        backbone: Network that computes the features.
+        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights_sha256: Expected SHA-256 of that file; None: not checked.
+        output_stride: Stride of the coarsest features; 8 takes about three times as long as 16.
         width: Channels of ASPP and of the decoder.
-        separable: Make the 3x3 convolutions of ASPP and of the decoder depthwise separable (the paper's section 3.1).
-        dropout: Share of ASPP's values that is left out in training.
+        separable: Make the 3x3 convolutions of ASPP and of the decoder depthwise separable (section 3.1).
+        dropout: Share of ASPP's values dropped in training.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+
+    Raises:
+        ModelError: The weights are missing, damaged or of another network.
     """
     net = _Layers(width, separable=separable, synchronized=synchronized)
     images = blocks.image_input()
@@ -74,7 +80,7 @@ def build(
 
 
 class _Layers:
-    """The parts of the network, with one choice of width, kernels and normalisation."""
+    """Creates the parts of the network, with the options of `build`."""
 
     def __init__(self, width: int, *, separable: bool, synchronized: bool) -> None:
         self._width, self._separable, self._synchronized = width, separable, synchronized
@@ -90,13 +96,13 @@ class _Layers:
             padding="same",
             dilation_rate=rate,
             use_bias=False,
-            depthwise_initializer=blocks.he_by_reach(),
+            depthwise_initializer=blocks.he_fan_out(),
             name=f"{name}_depthwise",
         )(x)
         return self.conv1x1(x, name)
 
     def aspp(self, x: keras.KerasTensor, rates: tuple[int, ...]) -> keras.KerasTensor:
-        """Look at the features at several rates and as a whole."""
+        """Apply atrous spatial pyramid pooling: a 1x1 convolution, one 3x3 for each rate, and the global mean."""
         whole = keras.layers.GlobalAveragePooling2D(keepdims=True, name="aspp_pool")(x)
         whole = blocks.ResizeLike(name="aspp_pool_resize")(self.conv1x1(whole, "aspp_pool_project"), x)
         branches = [self.conv1x1(x, "aspp_1x1"), *(self.conv3x3(x, f"aspp_rate{rate}", rate) for rate in rates)]

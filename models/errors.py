@@ -1,5 +1,5 @@
-"""The one exception of this package that a user can cause."""
+"""The exception of this package for mistakes of a user."""
 
 
 class ModelError(Exception):
-    """A model setting or a weights file is not as it must be. The text says what was received and what is allowed."""
+    """A model setting or a weights file is invalid. The message says what was received and what is allowed."""

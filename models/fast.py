@@ -1,9 +1,9 @@
-"""The project's own fast net: ordinary convolutions at 1/4, 1/8 and 1/16, made to learn from nothing on a CPU.
+"""Segline's own fast network: residual blocks at 1/4, 1/8 and 1/16, designed for training from scratch on a CPU.
 
-1,568,219 weights at 11 classes. Short single runs on CamVid (6 epochs, 2 cores, nearly equal cost a step) chose its
-shape: val mIoU was 0.45 with two strided 3x3 convolutions as the stem, 0.37 with one 8x8 convolution of stride 4, and
-0.40 with fewer channels at 1/4 and in the decoder and one more block at 1/16 instead. The decoder goes on to 1/2, with
-the first convolution's answers, for poles and signs: at 1/4 they are a pixel wide.
+1,568,219 weights with 11 classes. Its shape was chosen by short single runs on CamVid (6 epochs, 2 cores, nearly equal
+cost per step): val mIoU was 0.45 with two strided 3x3 convolutions as the stem, 0.37 with one 8x8 convolution of stride
+4, and 0.40 with fewer channels at 1/4 and in the decoder and one more block at 1/16 instead. The decoder continues to
+1/2, with the features of the first convolution, for poles and signs, which are one pixel wide at 1/4.
 """
 
 import keras
@@ -12,22 +12,25 @@ from models import blocks
 from models.parameters import DropRate, Positive
 
 STRIDE = 16
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+"""Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
 
 
 def build(
     num_classes: int, *, synchronized: bool = False, width: Positive = 48, dropout: DropRate = 0.1
 ) -> keras.Model:
-    """Build the net.
+    """Build the network.
+
+    >>> build(num_classes=2, width=8).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
         width: Channels at 1/4; twice as many at 1/8, three times at 1/16.
-        dropout: Share of the decoder's channels that is left out in training.
+        dropout: Share of the decoder's channels dropped in training.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
     """
     images = blocks.image_input()
     x = blocks.normalise(images)
@@ -54,7 +57,7 @@ def build(
 def _fuse(
     coarse: keras.KerasTensor, fine: keras.KerasTensor, filters: int, *, name: str, synchronized: bool
 ) -> keras.KerasTensor:
-    """Add the enlarged coarse features to the fine ones, then convolve."""
+    """Add the upsampled coarse features to the fine ones, then convolve."""
     coarse = blocks.convolution(coarse, filters, 1, relu=False, name=f"{name}_coarse", synchronized=synchronized)
     coarse = blocks.Upsample(2, name=f"{name}_upsample")(coarse)
     fine = blocks.convolution(fine, filters, 1, relu=False, name=f"{name}_fine", synchronized=synchronized)

@@ -1,8 +1,8 @@
 """FCN: fully convolutional networks (Long, Shelhamer, Darrell, CVPR 2015, arXiv:1411.4038).
 
-FCN-8s with the defaults and 21 classes has 134,489,759 weights, those of the authors' definition
-(shelhamer/fcn.berkeleyvision.org, voc-fcn8s/net.py); the paper's table 1 says 134M. Its features see 404 pixels of the
-image, as that table says: the receptive field of VGG16's fc6.
+FCN-8s with the defaults and 21 classes has 134,489,759 weights, as the authors' definition
+(shelhamer/fcn.berkeleyvision.org, voc-fcn8s/net.py); table 1 of the paper says 134M. The receptive field, of VGG16's
+fc6, is 404 pixels, as in that table.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from models.errors import ModelError
 from models.parameters import Backbone, DropRate, NotNegative, Positive, Sha256, Weights
 
 STRIDE = 32
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+"""Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
 
 
 def build(
@@ -38,37 +38,43 @@ def build(
     upscore_bias: bool = False,
     l2: NotNegative = 0.0,
 ) -> keras.Model:
-    """Build FCN-32s, 16s or 8s; the defaults are FCN-8s as published, the rest is what tutorials make of it.
+    """Build FCN-32s, 16s or 8s. The defaults are FCN-8s as published; the other options cover tutorials' variants.
 
-    Where the original pads every image by 100 pixels, this pads to a multiple of 32 and cuts the logits. The 1x1 scores
-    begin at N(0, 0.01).
+    The original pads every image by 100 pixels; this pads to a multiple of 32 and crops the logits. The 1x1 scores are
+    initialised from N(0, 0.01).
+
+    >>> build(num_classes=2, backbone="mobilenet_v2", head_width=8).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas; VGG has none.
-        stride: Finest features that are used.
-        backbone: Network that gives the features.
-        weights: What it begins with: `random`, `imagenet` or a file.
-        weights_sha256: SHA-256 of that file.
-        head_weights: What fc6 and fc7 begin with: `random`, or VGG16's fully connected layers as published: `imagenet`,
-            or Keras's file of VGG16 with its top. They need backbone vgg16 and head_width 4096.
-        head_weights_sha256: SHA-256 of that file.
+        stride: Stride of the finest features used.
+        backbone: Network that computes the features.
+        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights_sha256: Expected SHA-256 of that file; None: not checked.
+        head_weights: Initial weights of fc6 and fc7: `random`, or VGG16's fully connected layers from `imagenet` or
+            from Keras's file of VGG16 with its top. These need backbone vgg16 and head_width 4096.
+        head_weights_sha256: Expected SHA-256 of that file; None: not checked.
         head_width: Channels of fc6 and fc7.
-        dropout: Share left out after fc6 and fc7 in training.
-        score_fc7: Score fc7 by a 1x1 convolution; else the first enlargement goes straight from fc7 to classes.
-        rectify_scores: Rectify the scores of the finer features.
-        fusion: `sequential` doubles the deepest scores and adds the next finer ones, step by step. `parallel` enlarges
-            all of them to `stride` at once.
-        upscore: Kernel of the enlargements, and what it begins with. `bilinear`: twice the stride, bilinear, and the
-            last one stays so, as in the paper; in the definition that its authors published later all of them do (one
-            that goes straight from fc7 begins as `double`). `double`: twice the stride, N(0, 0.01). `stride`: the
+        dropout: Share dropped after fc6 and fc7 in training.
+        score_fc7: Score fc7 by a 1x1 convolution; otherwise the first upsampling maps fc7 to classes directly.
+        rectify_scores: Apply a ReLU to the scores of the finer features.
+        fusion: `sequential` upsamples the deepest scores by 2 and adds the next finer ones, step by step. `parallel`
+            upsamples all of them to `stride` at once.
+        upscore: Kernel size and initialisation of the transposed convolutions. `bilinear`: twice the stride, bilinear,
+            and the last one stays fixed, as in the paper; in the authors' later definition all of them are fixed (the
+            one directly from fc7 is initialised as for `double`). `double`: twice the stride, N(0, 0.01). `stride`: the
             stride, Glorot's initialisation.
-        upscore_bias: Give the enlargements a bias.
-        l2: Weight in the loss of half the sum of squares of the kernels of scores and enlargements, which is how
-            TensorFlow 1 counted.
+        upscore_bias: Add a bias to the transposed convolutions.
+        l2: L2 penalty on the kernels of scores and transposed convolutions: l2 / 2 times the sum of squares, as in
+            TensorFlow 1.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+
+    Raises:
+        ModelError: The weights are missing, damaged or of another network, or `head_weights` do not fit the options.
     """
     _require_vgg16(backbone, head_width, head_weights)
     images = blocks.image_input()
@@ -86,10 +92,10 @@ def build(
         x = decoder.score(x, name="score_fr")
     fuse = _fuse_in_sequence if fusion == "sequential" else _fuse_in_parallel
     x = fuse(decoder, x, features, stride)
-    x = decoder.enlarge(x, stride, name=f"upscore{stride}", last=True)
+    x = decoder.upsample(x, stride, name=f"upscore{stride}", last=True)
     model = keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="fcn")
     if head_weights != "random":
-        _start_head(model, backbones.vgg16_head(head_weights, head_weights_sha256))
+        _load_head(model, backbones.vgg16_head(head_weights, head_weights_sha256))
     return model
 
 
@@ -104,7 +110,7 @@ def _head(x: keras.KerasTensor, width: int, dropout: float) -> keras.KerasTensor
 
 
 def _require_vgg16(backbone: str, head_width: int, head_weights: str) -> None:
-    """Raise ModelError where VGG16's head cannot fit, before half a gigabyte of it is fetched."""
+    """Raise ModelError if VGG16's head cannot fit, before half a gigabyte of it is downloaded."""
     if head_weights == "imagenet" and (backbone, head_width) != ("vgg16", 4096):
         raise ModelError(
             "Parameter 'head_weights' of model 'fcn' is 'imagenet' and needs backbone 'vgg16' and head_width 4096. "
@@ -112,8 +118,8 @@ def _require_vgg16(backbone: str, head_width: int, head_weights: str) -> None:
         )
 
 
-def _start_head(model: keras.Model, found: dict[str, list[np.ndarray]]) -> None:
-    for name, arrays in found.items():
+def _load_head(model: keras.Model, weights: dict[str, list[np.ndarray]]) -> None:
+    for name, arrays in weights.items():
         layer = model.get_layer(name)
         if layer.kernel.shape != arrays[0].shape:
             raise ModelError(
@@ -125,7 +131,7 @@ def _start_head(model: keras.Model, found: dict[str, list[np.ndarray]]) -> None:
 
 @dataclass(frozen=True)
 class _Decoder:
-    """Makes the layers between features and classes; see `build`."""
+    """Creates the layers between features and class scores, with the options of `build`."""
 
     num_classes: int
     rectify: bool
@@ -134,7 +140,7 @@ class _Decoder:
     l2: float
 
     def score(self, x: keras.KerasTensor, *, name: str, rectify: bool = False) -> keras.KerasTensor:
-        """Score features by a 1x1 convolution."""
+        """Map features to class scores by a 1x1 convolution."""
         return keras.layers.Conv2D(
             self.num_classes,
             1,
@@ -144,8 +150,8 @@ class _Decoder:
             name=name,
         )(x)
 
-    def enlarge(self, x: keras.KerasTensor, factor: int, *, name: str, last: bool = False) -> keras.KerasTensor:
-        """Enlarge to scores of the classes by a transposed convolution, in float32."""
+    def upsample(self, x: keras.KerasTensor, factor: int, *, name: str, last: bool = False) -> keras.KerasTensor:
+        """Upsample to class scores by a transposed convolution, in float32."""
         kernel, initial = 2 * factor, keras.initializers.RandomNormal(stddev=0.01)
         if self.upscore == "stride":
             kernel, initial = factor, keras.initializers.GlorotUniform()
@@ -175,7 +181,8 @@ def _fuse_in_sequence(
     while at > stride:
         at //= 2
         finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
-        x = keras.layers.Add(name=f"fuse{at}", dtype="float32")([decoder.enlarge(x, 2, name=f"upscore2_to{at}"), finer])
+        x = decoder.upsample(x, 2, name=f"upscore2_to{at}")
+        x = keras.layers.Add(name=f"fuse{at}", dtype="float32")([x, finer])
     return x
 
 
@@ -184,8 +191,8 @@ def _fuse_in_parallel(
 ) -> keras.KerasTensor:
     if stride == 32:
         return x
-    scores = [decoder.enlarge(x, 32 // stride, name="upscore_fc7")]
+    scores = [decoder.upsample(x, 32 // stride, name="upscore_fc7")]
     for at in (at for at in (16, 8) if at >= stride):
         finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
-        scores.append(finer if at == stride else decoder.enlarge(finer, at // stride, name=f"upscore{at}_to{stride}"))
+        scores.append(finer if at == stride else decoder.upsample(finer, at // stride, name=f"upscore{at}_to{stride}"))
     return keras.layers.Add(name="fuse", dtype="float32")(scores)

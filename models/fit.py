@@ -1,4 +1,4 @@
-"""How an image is brought to the size that a network sees. Plain values; models.segmenter does it."""
+"""How an image is resized and padded to the network's input size. Plain values; models.segmenter applies them."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -12,21 +12,25 @@ Padding = Literal["constant", "reflect", "symmetric", "wrap"]
 
 @dataclass(frozen=True)
 class Fit:
-    """How an image is brought to the size that a network sees, and how its logits come back from there.
+    """How an image is brought to the network's input size, and its logits back to the image's size.
 
     Attributes:
-        size: (height, width) that the network sees; of `pad`, at least.
-        how: resize: to the size, whatever becomes of its shape. resize_pad: as large as fits, its shape kept, padded to
-            the size. pad: padded to the size, never resized; a side that is longer already stays as long.
-        padding: What lies around the image, which is in the middle: constant is mean grey, ignored in the label; the
-            others are as in numpy.pad, for image and label alike, and repeat where the margin is wider than the image.
+        size: (height, width) of the network's input, in pixels; for `pad` the least height and width.
+        how: resize: to the size, ignoring the aspect ratio. resize_pad: as large as fits, with the same aspect ratio,
+            then padded to the size. pad: padded to the size, never resized; a side that is longer stays as long.
+        padding: Values of the margin around the centred image. constant: mean grey, ignored in the label. The others
+            are as in numpy.pad, for image and label alike, and repeat where the margin is wider than the image.
     """
 
     size: Size
     how: How = "resize"
     padding: Padding = "constant"
 
-    def zoomed(self, scale: float) -> "Fit":
-        """Give the same for images that are seen `scale` times as large."""
+    def scaled(self, scale: float) -> "Fit":
+        """Return the same for an input `scale` times as large.
+
+        >>> Fit((360, 480)).scaled(0.5).size
+        (180, 240)
+        """
         height, width = self.size
         return replace(self, size=(max(1, round(height * scale)), max(1, round(width * scale))))

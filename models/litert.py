@@ -1,6 +1,6 @@
-"""LiteRT (TensorFlow Lite): converting the network alone, and asking what came of it.
+"""LiteRT (TensorFlow Lite): conversion of the network, and inference with the result.
 
-Asking needs the extra `litert`: see models.libraries.
+Inference needs the extra `litert`; see models.libraries.
 """
 
 import tempfile
@@ -20,10 +20,10 @@ Precision = Literal["float32", "float16", "int8"]
 
 
 class Network(tf.Module):
-    """A model for one image of one size, as formats for small devices want it."""
+    """A model for one image of one fixed size, as the formats for small devices need it."""
 
     def __init__(self, model: "keras.Model", size: segmenter.Size) -> None:
-        """Take a model of models.catalog and the (height, width) of the image."""
+        """Wrap a model of models.catalog for an image of `size` (height, width)."""
         super().__init__(name="network")
         self._variables = [variable.value for variable in model.variables]
         self.infer = tf.function(
@@ -35,15 +35,17 @@ class Network(tf.Module):
 def convert(network: Network, precision: Precision, images: Iterable[np.ndarray]) -> bytes:
     """Convert a network to a .tflite file: `image` float32 [1,H,W,3], 0..255 RGB -> `logits` float32 [1,H,W,C].
 
-    It goes through a SavedModel: converted from its concrete function, a Keras 3 model answers NaN.
+    The conversion goes through a SavedModel: from a concrete function, a Keras 3 model is converted to one that
+    returns NaN.
 
     Args:
-        network: What is converted.
-        precision: float16 halves the weights. int8 computes in 8 bits; what has no such kernel stays float32.
-        images: float32 [H,W,3], 0..255, from which int8 takes the ranges of its activations; others need none.
+        network: The network.
+        precision: float16 stores weights in half the bytes. int8 computes in 8 bits, and in float32 where there is no
+            int8 kernel.
+        images: float32 [H,W,3], 0..255, to calibrate the activations of int8; not read for other precisions.
 
     Raises:
-        ModelError: The network holds an operation that LiteRT does not know.
+        ModelError: The network has an operation that LiteRT does not support.
     """
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(network, folder, signatures=network.infer.get_concrete_function())
@@ -61,19 +63,20 @@ def convert(network: Network, precision: Precision, images: Iterable[np.ndarray]
         except Exception as error:  # the converter's own class is not public
             if "ConverterError" not in type(error).__name__:
                 raise
-            told = next((line for line in str(error).splitlines() if line.startswith("TF Select ops:")), str(error))
+            lines = str(error).splitlines()
+            operations = next((line for line in lines if line.startswith("TF Select ops:")), str(error))
             raise ModelError(
-                f"LiteRT cannot hold this network: {told[:300]}. Take litert_{precision} out of `export.formats`, or "
-                "another model."
+                f"LiteRT does not support this network: {operations[:300]}. Remove litert_{precision} from "
+                "`export.formats`, or choose another model."
             ) from error
     return content
 
 
 class Runner:
-    """Answers with a .tflite file, on the CPU, as the device's LiteRT runtime would."""
+    """Runs a .tflite file on the CPU, as a device's LiteRT runtime does."""
 
     def __init__(self, content: bytes, threads: int) -> None:
-        """Take the file's contents and the number of threads."""
+        """Load the file's contents, for this number of threads."""
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_content=content, num_threads=threads)

@@ -1,11 +1,11 @@
-"""ONNX: converting the network alone, and asking what came of it. Needs the extra `onnx`: see models.libraries."""
+"""ONNX: conversion of the network, and inference with the result. Needs the extra `onnx`; see models.libraries."""
 
 import numpy as np
 
 from models.litert import Network
 
 OPSET = 17
-"""Of 2022: old enough for most runtimes in use, and the first with LayerNormalization."""
+"""Opset of 2022: old enough for most runtimes in use, and the first with LayerNormalization."""
 
 
 def convert(network: Network) -> bytes:
@@ -13,16 +13,16 @@ def convert(network: Network) -> bytes:
     import tf2onnx
 
     signature = network.infer.input_signature
-    found, _ = tf2onnx.convert.from_function(network.infer, input_signature=signature, opset=OPSET)
-    content: bytes = found.SerializeToString()
+    proto, _ = tf2onnx.convert.from_function(network.infer, input_signature=signature, opset=OPSET)
+    content: bytes = proto.SerializeToString()
     return content
 
 
 class Runner:
-    """Answers with an .onnx file by ONNX Runtime, on the CPU."""
+    """Runs an .onnx file with ONNX Runtime on the CPU."""
 
     def __init__(self, content: bytes, threads: int) -> None:
-        """Take the file's contents and the number of threads."""
+        """Load the file's contents, for this number of threads."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

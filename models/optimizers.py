@@ -1,4 +1,4 @@
-"""Optimisers: the Keras ones by name, alone or one for each group of variables."""
+"""Optimisers: Keras's by name, and one for each of several groups of variables."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from models.schedules import Schedule
 Name = Literal["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"]
 
 NO_DECAY = (r"(^|/)(bias|gamma|beta)(/replica_\d+)?(:\d+)?$",)
-"""Names of the variables that weight decay leaves alone, biases and normalisation (Goyal et al. 2017, section 5.1).
+"""Patterns of variables without weight decay: biases and normalisation (Goyal et al. 2017, section 5.1).
 
 Keras matches them with TensorFlow's names, such as `stem_norm/gamma/replica_1:0`.
 """
@@ -20,18 +20,24 @@ Keras matches them with TensorFlow's names, such as `stem_norm/gamma/replica_1:0
 def build(
     optimizer: Name, rate: float | Schedule, *, momentum: float = 0.9, weight_decay: float = 0.0
 ) -> keras.optimizers.Optimizer:
-    """Make an optimiser.
+    """Build an optimiser.
+
+    >>> build("sgd", 0.1, weight_decay=1e-4).weight_decay
+    0.0001
 
     Args:
-        optimizer: Its name. `sgd` is with Nesterov's momentum.
-        rate: Learning rate, or schedule of it.
-        momentum: Of sgd and rmsprop; the others do not read it.
-        weight_decay: Decoupled (Loshchilov & Hutter 2019): each step takes rate * weight_decay of every weight but
-            biases and normalisation, with each of the optimisers. It is no part of LAMB's trust ratio.
+        optimizer: Its name. `sgd` uses Nesterov's momentum.
+        rate: Learning rate, or a schedule of it.
+        momentum: Momentum of sgd and rmsprop; ignored by the others.
+        weight_decay: Decoupled (Loshchilov & Hutter 2019), for all optimisers: each step subtracts rate * weight_decay
+            times the weight, except for biases and normalisation. LAMB's trust ratio does not include it.
+
+    Raises:
+        ModelError: Unknown optimiser.
     """
     decay = weight_decay or None
     made: keras.optimizers.Optimizer
-    if optimizer in ("adam", "adamw"):  # with decoupled decay the two are one
+    if optimizer in ("adam", "adamw"):  # the same with decoupled weight decay
         made = keras.optimizers.Adam(rate, weight_decay=decay)
     elif optimizer == "sgd":
         made = keras.optimizers.SGD(rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
@@ -48,50 +54,50 @@ def build(
 
 
 class Groups:
-    """Optimisers of disjoint groups of variables, used as if they were one Keras optimiser.
+    """Optimisers of disjoint groups of variables, with the interface of one Keras optimiser.
 
-    A group without a gradient in some step is left as it is, its count of steps too. So Adam's corrections for its
-    first steps come when a group that was frozen begins to learn, not before.
+    A step without a gradient for a group changes nothing in it, not even its count of steps. So Adam's bias correction
+    starts when a frozen group is unfrozen, not before.
 
     Args:
-        groups: Each optimiser with its variables. The first one's steps are those of the training.
+        groups: Each optimiser with its variables. The first one counts the steps of the training.
     """
 
     def __init__(self, groups: Sequence[tuple[keras.optimizers.Optimizer, Sequence[keras.Variable]]]) -> None:
         self._optimizers = [optimizer for optimizer, _ in groups]
         self._members = [list(variables) for _, variables in groups]
-        self.loss_scale_factor: float | None = None  # LossScaleOptimizer sets it to None: it scales by itself
+        self.loss_scale_factor: float | None = None  # LossScaleOptimizer sets it to None and scales itself
 
     def build(self, _: Sequence[keras.Variable]) -> None:
-        """Make the variables of every optimiser, for its own group."""
+        """Create the variables of every optimiser for its group; the argument is ignored."""
         for optimizer, members in zip(self._optimizers, self._members, strict=True):
             optimizer.build(members)
 
     @property
     def optimizers(self) -> list[keras.optimizers.Optimizer]:
-        """One for each group."""
+        """The optimiser of each group."""
         return list(self._optimizers)
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Of every optimiser, in the order of the groups."""
+        """The variables of all optimisers, in the order of the groups."""
         return [variable for optimizer in self._optimizers for variable in optimizer.variables]
 
     @property
     def iterations(self) -> keras.Variable:
-        """Steps done by the first group."""
+        """The first group's count of steps."""
         return self._optimizers[0].iterations
 
     def scale_loss(self, loss: Any) -> Any:
-        """Give the loss as it is."""
+        """Return the loss unchanged."""
         return loss
 
     def apply(self, gradients: Sequence[Any], trainable_variables: Sequence[keras.Variable]) -> None:
-        """Change the variables; each must belong to a group."""
-        given = {variable.path: gradient for gradient, variable in zip(gradients, trainable_variables, strict=True)}
+        """Update the variables. Raise ModelError if one belongs to no group."""
+        remaining = {variable.path: gradient for gradient, variable in zip(gradients, trainable_variables, strict=True)}
         for optimizer, members in zip(self._optimizers, self._members, strict=True):
-            found = [(given.pop(variable.path), variable) for variable in members if variable.path in given]
-            if found:
-                optimizer.apply(*(list(column) for column in zip(*found, strict=True)))
-        if given:
-            raise ModelError(f"These variables belong to no group of the optimiser: {', '.join(given)}.")
+            pairs = [(remaining.pop(variable.path), variable) for variable in members if variable.path in remaining]
+            if pairs:
+                optimizer.apply(*(list(column) for column in zip(*pairs, strict=True)))
+        if remaining:
+            raise ModelError(f"These variables belong to no group of the optimiser: {', '.join(remaining)}.")

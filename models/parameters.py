@@ -1,7 +1,7 @@
-"""Types of the parameters of a model's `build`, and how the value of one is checked.
+"""Types of the parameters of a model's `build`, and checks of their values.
 
-A model file writes them as annotations: `def build(num_classes: int, *, width: Positive = 48, stride: Literal[8] = 8)`.
-The catalogue reads them from the source, so that a recipe is checked without importing TensorFlow.
+A model file uses them as annotations: `def build(num_classes: int, *, width: Positive = 48, stride: Literal[8] = 8)`.
+The catalogue parses them from the source, so that a recipe is checked without importing TensorFlow.
 """
 
 import ast
@@ -23,16 +23,16 @@ Fraction = float
 """A number from 0 to 1."""
 
 DropRate = float
-"""Share that is left out in training, below 1: of 1 nothing is left to learn from."""
+"""Share dropped in training, from 0 to below 1: 1 would drop everything."""
 
 Backbone = str
-"""One of models/backbones.py."""
+"""A key of models.backbones.BACKBONES."""
 
 Weights = str
-"""What a backbone begins with: `random`, `imagenet`, or the path of a weights file, which need not be there."""
+"""Initial weights of a backbone: `random`, `imagenet`, or the path of a weights file, which may be missing."""
 
 GIVEN_WEIGHTS = ("random", "imagenet")
-"""Values of the kind Weights that are no files."""
+"""Values of type Weights that are not files."""
 
 Sha256 = str
 """A SHA-256 in hexadecimal."""
@@ -52,7 +52,7 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def allowed(annotation: ast.expr) -> str:
-    """Say in words what an annotation lets through, such as `one of 8, 16, 32` or `a number from 0 to 1`."""
+    """Describe the values that an annotation accepts, such as `one of 8, 16, 32` or `a number from 0 to 1`."""
     match annotation:
         case ast.Name(id="Backbone"):
             return f"one of {', '.join(map(repr, backbones()))}"
@@ -76,8 +76,8 @@ def allowed(annotation: ast.expr) -> str:
     )
 
 
-def admits(annotation: ast.expr, value: Any) -> bool:
-    """Whether an annotation lets a value through."""
+def accepts(annotation: ast.expr, value: Any) -> bool:
+    """Whether a value is valid for an annotation."""
     match annotation:
         case ast.Name(id="Backbone"):
             return value in backbones()
@@ -86,44 +86,48 @@ def admits(annotation: ast.expr, value: Any) -> bool:
         case ast.Constant(value=None):
             return value is None
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return admits(left, value) or admits(right, value)
+            return accepts(left, value) or accepts(right, value)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
             return any(value == choice and type(value) is type(choice) for choice in _values(choices))
         case ast.Subscript(
             value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=EllipsisType())])
         ):
-            return isinstance(value, list | tuple) and all(admits(item, entry) for entry in value)
+            return isinstance(value, list | tuple) and all(accepts(item, entry) for entry in value)
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
-            return isinstance(value, list | tuple) and len(value) == len(items) and all(map(admits, items, value))
+            return isinstance(value, list | tuple) and len(value) == len(items) and all(map(accepts, items, value))
     raise TypeError(f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`.")
 
 
-def guess(annotation: ast.expr, value: Any) -> str:
-    """Say which allowed value a wrong one may have meant, as ` Did you mean 'vgg16'?`, or "" where none is near."""
+def suggest(annotation: ast.expr, value: Any) -> str:
+    """Suggest the accepted value most similar to an invalid one; see `did_you_mean`."""
     match annotation:
         case ast.Name(id="Backbone"):
-            return near(str(value), backbones())
+            return did_you_mean(str(value), backbones())
         case ast.Name(id="Weights"):
-            return near(str(value), GIVEN_WEIGHTS)
+            return did_you_mean(str(value), GIVEN_WEIGHTS)
         case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return near(str(value), [choice for choice in _values(choices) if isinstance(choice, str)])
+            return did_you_mean(str(value), [choice for choice in _values(choices) if isinstance(choice, str)])
     return ""
 
 
-def near(word: str, known: Sequence[str]) -> str:
-    """Say which known word is nearest, as ` Did you mean 'vgg16'?`, or "" where none is near."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f" Did you mean {found[0]!r}?" if found else ""
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """Suggest the most similar known word, or return "" if none is similar.
+
+    >>> did_you_mean("vgg6", ["vgg16", "resnet50"])
+    " Did you mean 'vgg16'?"
+    """
+    matches = difflib.get_close_matches(word, known, n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def is_file(value: str) -> bool:
-    """Whether a value of the kind Weights names a file, which may be missing."""
+    """Whether a value of type Weights is the path of a file, which may be missing."""
     return value not in GIVEN_WEIGHTS
 
 
 @cache
 def backbones() -> tuple[str, ...]:
-    """Names of all backbones, read from the source of models/backbones.py: the keys of BACKBONES."""
+    """Return the names of all backbones: the keys of BACKBONES, parsed from the source of models/backbones.py."""
     tree = ast.parse(Path(__file__).with_name("backbones.py").read_text(encoding="utf-8"))
     for node in tree.body:
         match node:

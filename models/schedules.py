@@ -16,7 +16,10 @@ POLY_POWER = 0.9
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear rise to `peak` over `warmup_steps`, then what `schedule` says; see `learning_rate` for the arguments."""
+    """Linear warm-up to `peak`, then constant or falling. The arguments are those of `learning_rate`.
+
+    `first_step` is the step at which the variables start to train; see `delayed`.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         self.first_step = first_step
 
     def __call__(self, step: Any) -> tf.Tensor:
-        """Give the rate of the step that has `step` steps before it, a float32 scalar."""
+        """Return the learning rate of step number `step`, counted from 0: a float32 scalar."""
         step = tf.cast(step, tf.float32) + self.first_step
         rise = tf.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
         done = tf.clip_by_value((step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1), 0.0, 1.0)
@@ -51,7 +54,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.peak * rise * fall
 
     def get_config(self) -> dict[str, Any]:
-        """Give the constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             "schedule": self.schedule,
             "peak": self.peak,
@@ -62,8 +65,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
             "first_step": self.first_step,
         }
 
-    def beginning_at(self, step: int, *, factor: float) -> "Schedule":
-        """Give the schedule, times `factor`, for variables that begin to learn after `step` steps."""
+    def delayed(self, step: int, *, factor: float) -> "Schedule":
+        """Return this schedule, times `factor`, for an optimiser whose step 0 is step `step` of the training."""
         return type(self)(**{**self.get_config(), "peak": self.peak * factor, "first_step": step})
 
 
@@ -76,18 +79,23 @@ def learning_rate(
     decay_steps: Sequence[int] = (),
     decay_factor: float = 0.1,
 ) -> Schedule:
-    """Make a schedule.
+    """Build a learning-rate schedule.
+
+    >>> rate = learning_rate("cosine", 0.1, total_steps=100, warmup_steps=10)
+    >>> [round(float(rate(step)), 3) for step in (0, 9, 55, 99)]
+    [0.01, 0.1, 0.05, 0.0]
 
     Args:
-        schedule: What follows the warm-up: `constant`; `cosine` or `poly` to 0 at the end; `step`.
-        peak: Rate at the end of the warm-up.
-        total_steps: Steps of the whole training, the warm-up too.
-        warmup_steps: Steps of a linear rise from near 0.
-        decay_steps: With `step`, from each of these steps on the rate is multiplied by `decay_factor` once more.
-        decay_factor: See decay_steps.
+        schedule: After the warm-up: `constant`; `cosine` or `poly`, which fall to 0 at the end; or `step`.
+        peak: Learning rate at the end of the warm-up.
+        total_steps: Steps of the whole training, including the warm-up.
+        warmup_steps: Steps of the linear warm-up, which starts at peak / warmup_steps.
+        decay_steps: With `step`, the rate is multiplied by `decay_factor` once more from each of these steps on.
+        decay_factor: Factor of each decay.
 
     Raises:
-        ModelError: Unknown schedule, nothing would follow the warm-up, or `step` without steps.
+        ModelError: The schedule is unknown, the warm-up is not shorter than the training, or `decay_steps` do not go
+            with the schedule.
     """
     if schedule not in ("constant", "cosine", "poly", "step"):
         raise ModelError(f"`schedule` must be constant, cosine, poly or step. Received: {schedule!r}.")

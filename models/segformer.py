@@ -1,10 +1,10 @@
-"""SegFormer-B0: a hierarchical transformer (MiT-B0) and a decoder of 1x1 convolutions alone.
+"""SegFormer-B0: a hierarchical transformer (MiT-B0) and a decoder of 1x1 convolutions only.
 
 Xie, Wang, Yu, Anandkumar, Alvarez, Luo, NeurIPS 2021, arXiv:2105.15203. With Cityscapes' 19 classes it has
-3,719,027 trainable weights (3.7M), with ADE20K's 150 it has 3,752,694: the number of the weights that the authors
-publish (nvidia/segformer-b0-finetuned-ade-512-512 on Hugging Face). The paper's table 1 says 3.4M in the encoder and
-0.4M in the decoder, and 8.4 G multiply-adds at 512x512. The encoder's kernels begin as its authors' do
-(NVlabs/SegFormer, mix_transformer.py): linear layers at N(0, 0.02), the others by blocks.he_by_reach.
+3,719,027 trainable weights (3.7M), with ADE20K's 150 it has 3,752,694, as many as the authors publish
+(nvidia/segformer-b0-finetuned-ade-512-512 on Hugging Face). Table 1 of the paper says 3.4M in the encoder and 0.4M in
+the decoder, and 8.4 G multiply-adds at 512x512. The encoder is initialised as the authors' (NVlabs/SegFormer,
+mix_transformer.py): linear layers from N(0, 0.02), the other kernels by blocks.he_fan_out.
 """
 
 from typing import Any
@@ -17,16 +17,16 @@ from models.blocks import Shape
 from models.parameters import DropRate, Positive
 
 STRIDE = 32
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+"""Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
 
 STAGES = ((32, 1, 8), (64, 2, 4), (160, 5, 2), (256, 8, 1))
-"""Of each stage of B0 (table 6): channels, heads of attention, and the factor by which keys and values are reduced."""
+"""Channels, attention heads, and reduction factor of keys and values, of each stage of B0 (table 6)."""
 
 BLOCKS = 2
 """Transformer blocks of each stage."""
 
 EXPANSION = 4
-"""Channels inside Mix-FFN over those outside."""
+"""Ratio of the channels inside Mix-FFN to those outside."""
 
 
 def build(
@@ -37,17 +37,21 @@ def build(
     dropout: DropRate = 0.1,
     drop_path: DropRate = 0.1,
 ) -> keras.Model:
-    """Build the net.
+    """Build SegFormer-B0.
+
+    >>> build(num_classes=2, decoder_width=8).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
-        synchronized: Share the decoder's batch statistics between replicas; the encoder normalises by layer.
+        num_classes: Number of classes: channels of the logits.
+        synchronized: Share the decoder's batch statistics between replicas; the encoder uses layer normalisation.
         decoder_width: Channels of the decoder.
-        dropout: Share of the decoder's values that is left out in training.
-        drop_path: Share of the images for which the last block is left out in training; less for those before.
+        dropout: Share of the decoder's values dropped in training.
+        drop_path: Share of the images for which the last block is skipped in training; it grows linearly from 0 at the
+            first block (stochastic depth).
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
     """
     images = blocks.image_input()
     x = blocks.normalise(images)
@@ -68,14 +72,14 @@ def build(
 
 
 class Attention(keras.layers.Layer):
-    """Scaled dot-product attention of every pixel to every (reduced) pixel; it has no weights of its own."""
+    """Multi-head scaled dot-product attention of every pixel to every (reduced) pixel, without weights."""
 
     def __init__(self, heads: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.heads = heads
 
     def call(self, query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
-        """From maps [B,H,W,C], [B,h,w,C] and [B,h,w,C] to [B,H,W,C]; the softmax is computed in float32."""
+        """Attend from [B,H,W,C] to keys and values [B,h,w,C] -> [B,H,W,C]; the softmax is computed in float32."""
         size = query.shape[-1] // self.heads
         q, k, v = (self._split(x) for x in (query * size**-0.5, key, value))
         shares = tf.nn.softmax(tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32))
@@ -89,12 +93,12 @@ class Attention(keras.layers.Layer):
         return tf.transpose(heads, [0, 2, 1, 3])
 
     def compute_output_shape(self, query_shape: Shape, key_shape: Shape, value_shape: Shape) -> Shape:
-        """Give the query's shape."""
+        """Return the shape of the query."""
         return query_shape
 
 
 def _embed(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, name: str) -> keras.KerasTensor:
-    """Embed overlapping patches; padded on all sides as published, not as `same` would."""
+    """Embed overlapping patches, padded on all sides as published; `same` would pad differently."""
     x = keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
     x = _convolve(x, channels, kernel, strides, name=f"{name}_conv")
     return _norm(x, f"{name}_norm")
@@ -103,7 +107,7 @@ def _embed(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, na
 def _block(
     x: keras.KerasTensor, channels: int, heads: int, reduction: int, rate: float, *, name: str
 ) -> keras.KerasTensor:
-    """Efficient self-attention, then Mix-FFN, each beside a shortcut."""
+    """Apply efficient self-attention, then Mix-FFN, each with a shortcut."""
     y = small = _norm(x, f"{name}_attention_norm")
     if reduction > 1:
         small = _convolve(y, channels, reduction, reduction, name=f"{name}_reduce_conv")
@@ -113,7 +117,7 @@ def _block(
     y = Attention(heads, name=f"{name}_attention")(query, key, value)
     x = _add(x, _linear(y, channels, f"{name}_project"), rate, f"{name}_attention")
     y = _linear(_norm(x, f"{name}_ffn_norm"), EXPANSION * channels, f"{name}_ffn_expand")
-    initial = blocks.he_by_reach()
+    initial = blocks.he_fan_out()
     y = keras.layers.DepthwiseConv2D(3, padding="same", depthwise_initializer=initial, name=f"{name}_ffn_mix")(y)
     y = keras.layers.Activation("gelu", name=f"{name}_ffn_gelu")(y)
     return _add(x, _linear(y, channels, f"{name}_ffn_shrink"), rate, f"{name}_ffn")
@@ -127,7 +131,7 @@ def _add(x: keras.KerasTensor, y: keras.KerasTensor, rate: float, name: str) -> 
 
 
 def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, synchronized: bool) -> keras.KerasTensor:
-    """Bring every stage to one width and to 1/4, and mix them."""
+    """Project every stage to `width` channels, upsample it to 1/4, and fuse them."""
     scaled = []
     for stage, x in enumerate(features, start=1):
         x = _linear(x, width, f"decoder{stage}")
@@ -138,12 +142,12 @@ def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, sy
 
 
 def _convolve(x: keras.KerasTensor, channels: int, kernel: int, strides: int, *, name: str) -> keras.KerasTensor:
-    return keras.layers.Conv2D(channels, kernel, strides=strides, kernel_initializer=blocks.he_by_reach(), name=name)(x)
+    return keras.layers.Conv2D(channels, kernel, strides=strides, kernel_initializer=blocks.he_fan_out(), name=name)(x)
 
 
 def _linear(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTensor:
-    """Apply a linear layer at every pixel: as a 1x1 convolution, which needs no reshaping."""
-    initial = keras.initializers.RandomNormal(stddev=0.02)  # published as truncated, at +-2: a hundred deviations
+    """Apply a linear layer at every pixel, as a 1x1 convolution, which needs no reshaping."""
+    initial = keras.initializers.RandomNormal(stddev=0.02)  # the authors truncate it at +-2, which is 100 deviations
     return keras.layers.Conv2D(channels, 1, kernel_initializer=initial, name=name)(x)
 
 

@@ -1,4 +1,4 @@
-"""What is exported: a tf.Module around a model, whose signatures need nothing but TensorFlow to be called."""
+"""The exported tf.Module: a model with signatures that can be called with TensorFlow only."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")
 IMAGE_BYTES = tf.TensorSpec([None], tf.string, name="image_bytes")
 
 OUTPUTS = ("argmax", "probabilities", "confidence")
-"""What can be served, each by two signatures; the first always is."""
+"""Outputs that can be served, each by two signatures; the first is always served."""
 
 _ARRAYS = "images uint8 [B,H,W,3] RGB -> classes uint8 [B,H,W]"
 _FILES = (
@@ -36,18 +36,18 @@ SIGNATURES = {
     "confidence": f"{_ARRAYS}, confidence float32 [B,H,W]: the probability of the class",
     "confidence_bytes": f"{_FILES}; confidence_png_bytes string [B]: a 16-bit grey PNG, 65535 is probability 1",
 }
-"""What goes into each signature and what comes out; C classes in the order of segline.json, ids 0..C-1."""
+"""Inputs and outputs of each signature; C classes in the order of segline.json, ids 0..C-1."""
 
-FULL = 65535
+FULL_SCALE = 65535
 """Probability 1 in a 16-bit PNG."""
 
 
 class Servable(tf.Module):
     """A model with its input size, ready for tf.saved_model.save.
 
-    What comes in mixed sizes goes out as PNG strings, one row for each image: TensorFlow Serving then batches, splits
-    and (as the names end in `_bytes`) sends them over REST in base64 by itself. Probabilities are signatures of their
-    own rather than a second output, so that whoever does not ask for them pays neither their time nor their transfer.
+    Results for images of mixed sizes are PNG strings, one row for each image: TensorFlow Serving then batches and
+    splits them, and sends them over REST in base64, because their names end in `_bytes`. Probabilities are separate
+    signatures rather than a second output, so that clients that do not need them pay for no computation or transfer.
     """
 
     def __init__(
@@ -59,93 +59,98 @@ class Servable(tf.Module):
         max_pixels: int = image_file.MAX_PIXELS,
         image_range: tuple[float, float] | None = None,
     ) -> None:
-        """Take a model.
+        """Wrap a model.
 
         Args:
-            model: Model of models.catalog, of at most 255 classes.
-            fit: How images come to the size that the network sees; None: as they are.
-            outputs: Some of OUTPUTS, argmax among them.
-            max_pixels: An image file of more pixels is refused before it is unpacked.
-            image_range: Values of a 16-bit PNG that become 0 and 255; None: its high bytes count.
+            model: Model of models.catalog with at most 255 classes.
+            fit: How images are brought to the network's input size; None: they are not changed.
+            outputs: Some of OUTPUTS, including argmax.
+            max_pixels: An image file of more pixels is rejected before it is decompressed.
+            image_range: Values of a 16-bit PNG that become 0 and 255; None: its high bytes are used.
         """
         super().__init__(name="segline")
         self._variables = [variable.value for variable in model.variables]
         self._infer = lambda images: segmenter.logits(model, images, fit)
         self._outputs = outputs
-        self._decode = lambda encoded: image_file.decode_within(encoded, max_pixels, image_range)
+        self._decode = lambda encoded: image_file.decode_untrusted(encoded, max_pixels, image_range)
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """Trace every signature; the keys are those of `described`."""
+        """Trace every signature; the keys are those of `describe_signatures`."""
         functions = {
             "argmax": ("serving_default", self.classify, "serving_bytes", self.classify_bytes),
-            "probabilities": ("probabilities", self.weigh, "probabilities_bytes", self.weigh_bytes),
-            "confidence": ("confidence", self.trust, "confidence_bytes", self.trust_bytes),
+            "probabilities": ("probabilities", self.probabilities, "probabilities_bytes", self.probabilities_bytes),
+            "confidence": ("confidence", self.confidence, "confidence_bytes", self.confidence_bytes),
         }
-        found = {}
+        traced = {}
         for output in self._outputs:
             arrays, of_arrays, files, of_files = functions[output]
-            found[arrays] = tf.function(of_arrays).get_concrete_function(IMAGES)
-            found[files] = tf.function(of_files).get_concrete_function(IMAGE_BYTES)
-        return found
+            traced[arrays] = tf.function(of_arrays).get_concrete_function(IMAGES)
+            traced[files] = tf.function(of_files).get_concrete_function(IMAGE_BYTES)
+        return traced
 
     def classify(self, images: tf.Tensor) -> Outputs:
-        """Give each pixel its most probable class: uint8 [B,H,W,3] -> uint8 [B,H,W]."""
+        """Return each pixel's most probable class: uint8 [B,H,W,3], 0..255 -> `classes` uint8 [B,H,W]."""
         return {"classes": _classes(self._infer(images))}
 
-    def weigh(self, images: tf.Tensor) -> Outputs:
-        """Do as `classify` and give the probability of every class too: float32 [B,H,W,C]."""
+    def probabilities(self, images: tf.Tensor) -> Outputs:
+        """Return the classes, as `classify`, and `probabilities` float32 [B,H,W,C] in 0..1."""
         logits = self._infer(images)
         return {"classes": _classes(logits), "probabilities": tf.nn.softmax(logits)}
 
-    def trust(self, images: tf.Tensor) -> Outputs:
-        """Do as `classify` and say how sure it is: float32 [B,H,W], the probability of the class."""
+    def confidence(self, images: tf.Tensor) -> Outputs:
+        """Return the classes, as `classify`, and `confidence` float32 [B,H,W] in 0..1: the class's probability."""
         logits = self._infer(images)
         return {"classes": _classes(logits), "confidence": tf.reduce_max(tf.nn.softmax(logits), axis=-1)}
 
     def classify_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """Decode, then `classify`, image by image: string [B] -> PNG string [B], height and width int32 [B]."""
+        """Decode and `classify` image by image: string [B] -> `png_bytes` string [B]; `height`, `width` int32 [B]."""
         return self._each(self.classify, image_bytes, {})
 
-    def weigh_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """Do as `classify_bytes` and give the probabilities as one tall 16-bit PNG for each image."""
+    def probabilities_bytes(self, image_bytes: tf.Tensor) -> Outputs:
+        """Return the classes, as `classify_bytes`, and the probabilities as a 16-bit PNG, class below class."""
 
-        def tall(found: Outputs) -> tf.Tensor:
-            weights = tf.transpose(found["probabilities"][0], [2, 0, 1])
-            return tf.reshape(weights, [-1, tf.shape(weights)[2]])
+        def stack(outputs: Outputs) -> tf.Tensor:
+            by_class = tf.transpose(outputs["probabilities"][0], [2, 0, 1])
+            return tf.reshape(by_class, [-1, tf.shape(by_class)[2]])
 
-        return self._each(self.weigh, image_bytes, {"probabilities_png_bytes": tall})
+        return self._each(self.probabilities, image_bytes, {"probabilities_png_bytes": stack})
 
-    def trust_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """Do as `classify_bytes` and give the confidence as a 16-bit PNG."""
-        return self._each(self.trust, image_bytes, {"confidence_png_bytes": lambda found: found["confidence"][0]})
+    def confidence_bytes(self, image_bytes: tf.Tensor) -> Outputs:
+        """Return the classes, as `classify_bytes`, and the confidence as a 16-bit PNG."""
+        return self._each(self.confidence, image_bytes, {"confidence_png_bytes": lambda out: out["confidence"][0]})
 
     def _each(
         self,
         function: Callable[[tf.Tensor], Outputs],
         image_bytes: tf.Tensor,
-        shares: Mapping[str, Callable[[Outputs], tf.Tensor]],
+        png16: Mapping[str, Callable[[Outputs], tf.Tensor]],
     ) -> Outputs:
-        """Apply `function` to each image in turn, so that one image at a time is decoded, whatever the batch.
+        """Apply `function` to one image after another, so that only one decoded image is in memory.
 
-        `shares` names what goes out as 16-bit PNG besides the class map, and takes it, [h,w] in 0..1, from its answer.
+        `png16` maps the name of each further output, a 16-bit PNG, to a function that takes its pixels, [h,w] in 0..1,
+        from the outputs of `function`.
         """
 
         def one(encoded: tf.Tensor) -> Outputs:
-            found = function(self._decode(encoded)[None])
-            classes = found["classes"][0]
+            outputs = function(self._decode(encoded)[None])
+            classes = outputs["classes"][0]
             return {
                 "png_bytes": tf.io.encode_png(classes[..., None]),
                 "height": tf.shape(classes)[0],
                 "width": tf.shape(classes)[1],
-                **{name: _png16(take(found)) for name, take in shares.items()},
+                **{name: _png16(pixels(outputs)) for name, pixels in png16.items()},
             }
 
-        kinds = {"png_bytes": tf.string, "height": tf.int32, "width": tf.int32, **dict.fromkeys(shares, tf.string)}
-        return tf.map_fn(one, image_bytes, fn_output_signature=kinds, parallel_iterations=1)
+        dtypes = {"png_bytes": tf.string, "height": tf.int32, "width": tf.int32, **dict.fromkeys(png16, tf.string)}
+        return tf.map_fn(one, image_bytes, fn_output_signature=dtypes, parallel_iterations=1)
 
 
-def described(outputs: Sequence[str]) -> dict[str, str]:
-    """Describe the signatures of a Servable with these outputs."""
+def describe_signatures(outputs: Sequence[str]) -> dict[str, str]:
+    """Return the entries of SIGNATURES of a Servable with these outputs.
+
+    >>> list(describe_signatures(["argmax", "confidence"]))
+    ['serving_default', 'serving_bytes', 'confidence', 'confidence_bytes']
+    """
     names = {"serving" if output == "argmax" else output for output in outputs}
     return {name: text for name, text in SIGNATURES.items() if name.split("_")[0] in names}
 
@@ -156,4 +161,4 @@ def _classes(logits: tf.Tensor) -> tf.Tensor:
 
 def _png16(shares: tf.Tensor) -> tf.Tensor:
     """Encode [h,w] in 0..1 as a 16-bit grey PNG."""
-    return tf.io.encode_png(tf.cast(tf.round(shares * FULL), tf.uint16)[..., None], compression=1)
+    return tf.io.encode_png(tf.cast(tf.round(shares * FULL_SCALE), tf.uint16)[..., None], compression=1)

@@ -1,8 +1,8 @@
 """Rebuild a network of keras.applications on top of a tensor, as a part of a larger model.
 
-What it computes stays, and so do its weights. What changes: names, which are the same in every process and carry a
-prefix; batch normalisation and dropout, which are those of blocks; MOMENTUM; strides, which may give way to dilation;
-and 1x1 convolutions that stride, whose gradient TensorFlow 2.21 gets wrong on a CPU.
+Function and weights stay the same. What changes: layer names, which are the same in every process and have a prefix;
+batch normalisation and dropout, which are those of models.blocks; the momentum of moving statistics; strides, which may
+be replaced by dilation; and strided 1x1 convolutions, whose gradient is wrong on a CPU in TensorFlow 2.21.
 """
 
 import math
@@ -17,11 +17,11 @@ import tensorflow as tf
 from models import blocks
 
 SIDE = 224
-"""Height and width at which a network is looked at: a multiple of 32, and what ImageNet weights were made for."""
+"""Input height and width for which a network is built: a multiple of 32, and the size of ImageNet training."""
 
 MOMENTUM = 0.99
-"""Of moving statistics, at most. MobileNets have 0.999, for ImageNet's hundred thousands of steps: after the 1000 of a
-small training a third of what is answered with would still be what it began with."""
+"""Largest momentum of moving statistics. MobileNets have 0.999, for the hundreds of thousands of steps on ImageNet:
+after a short training of 1000 steps the initial statistics would still weigh a third (0.999^1000 = 0.37)."""
 
 UNNAMED: Mapping[type[keras.layers.Layer], tuple[str, str]] = MappingProxyType(
     {
@@ -30,15 +30,15 @@ UNNAMED: Mapping[type[keras.layers.Layer], tuple[str, str]] = MappingProxyType(
         keras.layers.Activation: (r"activation(_\d+)?", "{activation}"),
     }
 )
-"""Layers that keras.applications leaves to Keras's counter: what it calls them, and what they are called here, after
-the layer before them."""
+"""Layers that keras.applications leaves unnamed: pattern of their automatic names -> their suffix here, appended to the
+name of the layer before them."""
 
 
 class Pointwise(keras.layers.Conv2D):
-    """A 1x1 convolution that first drops the pixels it strides over.
+    """A 1x1 convolution that drops the pixels between its strides first.
 
-    The same numbers as Conv2D, whose weight gradient corrupts memory here for a batch of one on a CPU (TensorFlow 2.21
-    with oneDNN).
+    The result equals Conv2D's, whose weight gradient corrupts memory for a batch of one on a CPU (TensorFlow 2.21 with
+    oneDNN).
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -53,19 +53,19 @@ def transplant(
 ) -> dict[str, keras.KerasTensor]:
     """Rebuild a network on `x`.
 
-    Where a layer would make the features coarser than `output_stride`, it no longer strides, and the kernels after it
-    are dilated by what was left out, so that each still sees what it saw (Chen et al. 2018, arXiv:1606.00915, 3.1).
-    The window of a pooling is not dilated: with output stride 8 that matters to VGG and DenseNet.
+    A layer that would make the features coarser than `output_stride` is not strided, and the kernels after it are
+    dilated by the stride left out, so that they cover the same pixels (Chen et al. 2018, arXiv:1606.00915, 3.1). The
+    window of a pooling is not dilated: with output stride 8 this affects VGG and DenseNet.
 
     Args:
-        network: Of keras.applications, built for SIDE x SIDE; each of its layers is called once.
-        x: Its input, [B,H,W,3], heights and widths multiples of `output_stride`.
-        prefix: Put before the name of each layer.
+        network: Model of keras.applications, built for SIDE x SIDE, that calls each of its layers once.
+        x: Float [B,H,W,3], normalised as the network expects, H and W multiples of `output_stride`.
+        prefix: Prefix of all layer names.
         output_stride: Coarsest stride of a feature.
         synchronized: Share batch statistics between replicas.
 
     Returns:
-        {name of a layer without the prefix: what it gives}.
+        {layer name without the prefix: the layer's output}.
     """
     tensors, names, outputs = {id(network.input): x}, {id(network.input): "input"}, {}
     sums = {id(op.output) for op in network.operations if not isinstance(op, keras.layers.Layer)}
@@ -75,7 +75,7 @@ def transplant(
         sources = layer.input if isinstance(layer.input, list) else [layer.input]
         y, name = [tensors[id(source)] for source in sources], names[id(sources[0])]
         y = y if isinstance(layer.input, list) else y[0]
-        if not _is_void(layer, output_stride):
+        if not _is_skipped(layer, output_stride):
             name = _name(layer, name)
             rebuilt = _rebuild(layer, f"{prefix}{name}", output_stride=output_stride, synchronized=synchronized)
             if id(sources[0]) in sums:  # MobileNetV3 writes relu6(x + 3) * (1/6)
@@ -87,8 +87,8 @@ def transplant(
     return outputs
 
 
-def _is_void(layer: Any, output_stride: int) -> bool:
-    """Whether a layer has nothing to do: a part of a sigmoid written out, or padding for a stride that goes."""
+def _is_skipped(layer: Any, output_stride: int) -> bool:
+    """Whether a layer is left out: a part of a hard sigmoid written as operations, or padding for a removed stride."""
     if not isinstance(layer, keras.layers.Layer):
         return True
     return isinstance(layer, keras.layers.ZeroPadding2D) and _stride(layer.input) >= output_stride
@@ -116,7 +116,7 @@ def _rebuild(layer: keras.layers.Layer, name: str, *, output_stride: int, synchr
 
 
 def _strides(layer: keras.layers.Layer, output_stride: int) -> dict[str, Any]:
-    """Give what changes in the configuration of a convolution or a pooling so that it keeps to the output stride."""
+    """Return the changes to the configuration of a convolution or pooling that limit its stride to `output_stride`."""
     before, after = _stride(layer.input), _stride(layer.output)
     dilation = before // output_stride
     changes: dict[str, Any] = {"strides": layer.strides}
@@ -128,5 +128,5 @@ def _strides(layer: keras.layers.Layer, output_stride: int) -> dict[str, Any]:
 
 
 def _stride(tensor: keras.KerasTensor) -> int:
-    """Stride of a feature of the network as it was made; its padding is not counted."""
+    """Return the stride of a feature of the original network, ignoring padding."""
     return int(2 ** round(math.log2(SIDE / tensor.shape[1])))

@@ -1,8 +1,8 @@
-"""U-Net (Ronneberger, Fischer, Brox, MICCAI 2015, arXiv:1505.04597), with sizes as parameters.
+"""U-Net (Ronneberger, Fischer, Brox, MICCAI 2015, arXiv:1505.04597), with depth and width as parameters.
 
-The defaults with one class have 31,037,633 weights to learn, as Pytorch-UNet (milesial) says of the same network, and
-31,030,593 for one channel without batch normalisation, as zhixuhao's Keras code has but for its longer last layers.
-Convolutions are padded, so that the classes lie on the whole image.
+With one class and the defaults it has 31,037,633 trainable weights, as in Pytorch-UNet (milesial); with one input
+channel and without batch normalisation 31,030,593, as in zhixuhao's Keras code except for its longer last layers.
+Convolutions are padded, so that the logits cover the whole image.
 """
 
 from typing import Literal
@@ -14,18 +14,18 @@ from models import blocks
 from models.parameters import DropRate, Positive
 
 LUMA = (0.299, 0.587, 0.114)
-"""Share of red, green and blue in the luminance (ITU-R BT.601)."""
+"""Weights of red, green and blue in the luminance (ITU-R BT.601)."""
 
 
 class Luminance(keras.layers.Layer):
-    """Turn RGB [B,H,W,3] into grey [B,H,W,1]; a grey picture stored as RGB keeps its values."""
+    """Turn RGB [B,H,W,3] into grey [B,H,W,1]; a grey image stored as RGB keeps its values."""
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
-        """Weigh the three channels."""
+        """Return the weighted sum of the three channels."""
         return tf.reduce_sum(images * tf.constant(LUMA, images.dtype), axis=-1, keepdims=True)
 
     def compute_output_shape(self, shape: blocks.Shape) -> blocks.Shape:
-        """Give the shape with one channel."""
+        """Return the shape with one channel."""
         return (*shape[:3], 1)
 
 
@@ -39,19 +39,22 @@ def build(
     dropout: DropRate = 0.0,
     channels: Literal[1, 3] = 3,
 ) -> keras.Model:
-    """Build the net.
+    """Build U-Net.
+
+    >>> build(num_classes=2, depth=2, width=4).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
-        depth: How often the image is halved. Images are padded to a multiple of 2 to that power.
-        width: Channels at full size; twice as many after each halving.
-        batch_norm: Normalise after each convolution. Its bias goes then: the normalisation has one.
-        dropout: Share left out in training, before the convolutions of each level but the first.
-        channels: 1: what the net sees is the image's luminance.
+        depth: Number of poolings. Images are padded to a multiple of 2^depth.
+        width: Channels at full size; they double with each pooling.
+        batch_norm: Apply batch normalisation after each convolution, which then has no bias.
+        dropout: Share dropped in training, before the convolutions of each level except the first.
+        channels: Input channels: 3 is RGB, 1 the luminance.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
     """
     images = blocks.image_input()
     x = blocks.normalise(images)
@@ -75,14 +78,14 @@ def build(
 
 
 class _Levels:
-    """Makes the two convolutions of a level."""
+    """Creates the two convolutions of a level."""
 
     def __init__(self, width: int, dropout: float, *, batch_norm: bool, synchronized: bool) -> None:
         self.width, self.dropout = width, dropout
         self.batch_norm, self.synchronized = batch_norm, synchronized
 
     def convolve(self, x: keras.KerasTensor, number: int, *, name: str) -> keras.KerasTensor:
-        """Convolve twice, to the channels of level `number`, 0 being at full size."""
+        """Convolve twice, to the channels of level `number`; level 0 is at full size."""
         if self.dropout and name != "down0":
             x = blocks.Dropout(self.dropout, name=f"{name}_dropout")(x)
         filters = self.width * 2**number

@@ -1,8 +1,8 @@
-"""U-Net's decoder over a backbone: the network of TensorFlow's segmentation tutorial, over any of them.
+"""U-Net's decoder on any backbone, as in the network of TensorFlow's segmentation tutorial.
 
-Each step up is a transposed convolution, batch normalisation and ReLU, as in pix2pix (Isola et al. 2017,
-arXiv:1611.07004), then the backbone's features of that size beside it. Over DenseNet121 with 59 classes it has
-16,472,827 weights, of which 9,433,403 learn while the backbone is frozen.
+Each decoder step is a transposed convolution, batch normalisation and ReLU, as in pix2pix (Isola et al. 2017,
+arXiv:1611.07004), concatenated with the backbone's features of that size. On DenseNet121 with 59 classes it has
+16,472,827 weights, of which 9,433,403 are trainable while the backbone is frozen.
 """
 
 import keras
@@ -11,10 +11,10 @@ from models import backbones, blocks
 from models.parameters import Backbone, DropRate, Positive, Sha256, Weights
 
 STRIDE = 32
-"""Images are padded to a multiple of this: the catalogue reads it, and refuses smaller ones."""
+"""Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
 
 STRIDES = (16, 8, 4, 2)
-"""Of the features that join on the way up."""
+"""Strides of the features that the decoder concatenates, in its order."""
 
 
 def build(
@@ -27,19 +27,25 @@ def build(
     widths: tuple[Positive, Positive, Positive, Positive] = (512, 256, 128, 64),
     dropout: DropRate = 0.0,
 ) -> keras.Model:
-    """Build the net.
+    """Build the network.
+
+    >>> build(num_classes=2, backbone="mobilenet_v2", widths=(4, 4, 4, 4)).output_shape
+    (None, None, None, 2)
 
     Args:
-        num_classes: Channels of the output.
+        num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
-        backbone: Network that gives the features.
-        weights: What it begins with: `random`, `imagenet` or a file.
-        weights_sha256: SHA-256 of that file.
-        widths: Channels of the four steps up, to strides 16, 8, 4 and 2.
-        dropout: Share left out after each step up in training.
+        backbone: Network that computes the features.
+        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights_sha256: Expected SHA-256 of that file; None: not checked.
+        widths: Channels of the four decoder steps, at strides 16, 8, 4 and 2.
+        dropout: Share dropped after each decoder step in training.
 
     Returns:
-        Model of image [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+        Model of images [B,H,W,3] in 0..255, any size -> float32 logits [B,H,W,num_classes].
+
+    Raises:
+        ModelError: The weights are missing, damaged or of another network.
     """
     images = blocks.image_input()
     features = backbones.pyramid(
@@ -52,7 +58,7 @@ def build(
     )
     x = features[STRIDE]
     for stride, width in zip(STRIDES, widths, strict=True):
-        x = _enlarge(x, width, name=f"up{stride}", synchronized=synchronized)
+        x = _upsample(x, width, name=f"up{stride}", synchronized=synchronized)
         if dropout:
             x = blocks.Dropout(dropout, name=f"up{stride}_dropout")(x)
         x = keras.layers.Concatenate(name=f"up{stride}_join")([x, features[stride]])
@@ -60,7 +66,7 @@ def build(
     return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="unet_backbone")
 
 
-def _enlarge(x: keras.KerasTensor, width: int, *, name: str, synchronized: bool) -> keras.KerasTensor:
+def _upsample(x: keras.KerasTensor, width: int, *, name: str, synchronized: bool) -> keras.KerasTensor:
     """Double height and width."""
     x = keras.layers.Conv2DTranspose(
         width,

@@ -1,7 +1,7 @@
-"""Weights files, and every way in which reading one can fail, said in one sentence.
+"""Weights files: saving, loading, and a one-sentence error for every way in which loading can fail.
 
-Segline's own is HDF5: one dataset for each weight, named as the weight is (`backbone_conv1_conv/kernel`), each with a
-checksum. `h5dump`, `h5py` and people can read it. Keras's files are read too.
+Segline's format is HDF5 with one dataset for each weight, under the weight's name (`backbone_conv1_conv/kernel`) and
+with a checksum; `h5dump` and `h5py` can read it. Keras's formats can be loaded, too.
 """
 
 import textwrap
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = "segline weights 1"
-"""Marks a file of Segline's, in its attribute `format`."""
+"""Value of the attribute `format` of Segline's files."""
 
 
 def save(model: "keras.Model", path: Path) -> None:
-    """Write all weights of a model, the statistics of normalisation layers included."""
+    """Write all weights of a model, including the moving statistics of batch normalisation."""
     with h5py.File(path, "w") as file:
         file.attrs["format"] = FORMAT
         for weight in model.weights:
             array = np.asarray(weight)
-            # Only a chunk can have a checksum, and a scalar cannot be one.
+            # Only chunked datasets can have a checksum, and scalars and empty arrays cannot be chunked.
             options = {"chunks": array.shape, "fletcher32": True} if array.size and array.ndim else {}
             file.create_dataset(weight.path, data=array, **options)
 
 
 def load(model: "keras.Model", path: Path, *, prefix: str = "") -> None:
-    """Load a file of Segline's, or Keras's `.weights.h5` or legacy `.h5`.
+    """Load a weights file: Segline's, or Keras's `.weights.h5` or legacy `.h5`.
 
     Args:
-        model: What the weights are for.
+        model: Model to load the weights into.
         path: The file.
-        prefix: Of a file of Segline's, take those weights alone whose names begin so.
+        prefix: From a file of Segline's, load only the weights whose names start with this.
 
     Raises:
         ModelError: The file is missing, damaged or of another network.
@@ -50,41 +50,41 @@ def load(model: "keras.Model", path: Path, *, prefix: str = "") -> None:
     check_finite(model, str(path))
 
 
-def begin(model: "keras.Model", path: Path, num_classes: int) -> list[str]:
-    """Give a network the weights of a whole one that was trained before, perhaps for another number of classes.
+def load_matching(model: "keras.Model", path: Path, num_classes: int) -> list[str]:
+    """Load the weights of a trained network that may have another number of classes.
 
-    A weight belongs to the classes where every length that differs is their number: `num_classes` here, and one number
-    there. Those keep what they have; of a file of Segline's, that is. A file of Keras's must fit as it is.
+    A weight is not loaded if its shape differs, and differs only in the number of classes: `num_classes` here, one
+    other number in the file. This holds for Segline's files; the shapes in a file of Keras's must all be equal.
 
     Args:
         model: The network, with its auxiliary heads.
-        path: See `load`.
-        num_classes: Classes of the network.
+        path: As in `load`.
+        num_classes: Number of classes of the network.
 
     Returns:
-        Names of the weights that were not taken.
+        Names of the weights that were not loaded.
 
     Raises:
         ModelError: The file is missing or damaged, or differs from the network in more than the number of classes.
     """
-    arrays, left = _read_or_load(model, path, ""), list[str]()
+    arrays, skipped = _read_or_load(model, path, ""), list[str]()
     if arrays is not None:
-        left = _of_other_classes(model, arrays, num_classes)
-        own = {name: np.asarray(weight) for weight in model.weights if (name := weight.path) in left}
+        skipped = _of_other_classes(model, arrays, num_classes)
+        own = {name: np.asarray(weight) for weight in model.weights if (name := weight.path) in skipped}
         _assign(model, arrays | own, path, "of another network, or one of other options")
     check_finite(model, str(path))
-    return left
+    return skipped
 
 
 def _read_or_load(model: "keras.Model", path: Path, prefix: str) -> dict[str, np.ndarray] | None:
-    """Read a file of Segline's; load one of Keras's into the model and give None."""
+    """Read a file of Segline's; or load one of Keras's into the model and return None."""
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}.")
     try:
         arrays = _read(path, prefix)
         if arrays is None:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of each layer that does not fit, before the error
+                warnings.simplefilter("ignore", UserWarning)  # one for each layer that does not fit, before the error
                 model.load_weights(path)
     except (OSError, ValueError, KeyError, IndexError, RuntimeError) as error:
         raise ModelError(
@@ -95,22 +95,22 @@ def _read_or_load(model: "keras.Model", path: Path, prefix: str) -> dict[str, np
 
 
 def check_finite(model: "keras.Model", source: str) -> None:
-    """Raise ModelError if a weight is NaN or infinite: a file damaged in the middle can load without a word."""
+    """Raise ModelError if a weight is NaN or infinite: a file damaged in the middle can load without an error."""
     broken = [variable.path for variable in model.variables if not np.isfinite(np.asarray(variable)).all()]
     if broken:
         raise ModelError(
-            f"The weights {source} are damaged: not every number in {', '.join(broken)} is finite. Fetch them anew."
+            f"The weights {source} are damaged: not every number in {', '.join(broken)} is finite. Download them again."
         )
 
 
 def reason(error: Exception) -> str:
-    """Give what an error says as one short line; Keras and HDF5 go on for many."""
-    said, _, _ = str(error).partition("List of objects")  # Keras lists them all
-    return textwrap.shorten(said or type(error).__name__, 300, placeholder=" ...").rstrip(".")
+    """Return an error's message as one short line; those of Keras and HDF5 have many lines."""
+    message, _, _ = str(error).partition("List of objects")  # Keras lists every object of the file
+    return textwrap.shorten(message or type(error).__name__, 300, placeholder=" ...").rstrip(".")
 
 
 def is_own(path: Path) -> bool:
-    """Whether a file is one of Segline's, rather than Keras's, damaged or missing."""
+    """Whether a file is in Segline's format; False if it is Keras's, damaged or missing."""
     try:
         with h5py.File(path, "r") as file:
             return bool(file.attrs.get("format") == FORMAT)
@@ -119,7 +119,7 @@ def is_own(path: Path) -> bool:
 
 
 def has_weight(path: Path, name: str) -> bool:
-    """Whether a file is one of Segline's that holds a weight of this name."""
+    """Whether a file is in Segline's format and has a weight of this name."""
     if not is_own(path):
         return False
     with h5py.File(path, "r") as file:
@@ -127,22 +127,22 @@ def has_weight(path: Path, name: str) -> bool:
 
 
 def _read(path: Path, prefix: str) -> dict[str, np.ndarray] | None:
-    """Read a file of Segline's; None if it is another's."""
+    """Read a file of Segline's: {name: array}; None if it is in another format."""
     arrays: dict[str, np.ndarray] = {}
 
-    def take(name: str, item: "h5py.Group | h5py.Dataset") -> None:
+    def add(name: str, item: "h5py.Group | h5py.Dataset") -> None:
         if isinstance(item, h5py.Dataset) and name.startswith(prefix):
             arrays[name] = item[()]
 
     with h5py.File(path, "r") as file:
         if file.attrs.get("format") != FORMAT:
             return None
-        file.visititems(take)
+        file.visititems(add)
     return arrays
 
 
 def _of_other_classes(model: "keras.Model", arrays: Mapping[str, np.ndarray], num_classes: int) -> list[str]:
-    """Find the weights whose shapes differ by the number of classes alone; none, if other shapes speak against it."""
+    """Return the weights whose shapes differ only in the number of classes; [] if other shapes contradict that."""
     counts: dict[str, set[tuple[int, int]]] = {}
     for weight in model.weights:
         there = arrays[weight.path].shape if weight.path in arrays else weight.shape
@@ -159,13 +159,13 @@ def _assign(model: "keras.Model", arrays: Mapping[str, np.ndarray], path: Path, 
         for name, weight in weights.items()
         if name in arrays and arrays[name].shape != tuple(weight.shape)
     ]
-    missing, further = sorted(weights.keys() - arrays.keys()), sorted(arrays.keys() - weights.keys())
-    told = [*differing, *(f"it lacks {name}" for name in missing), *(f"it has {name} besides" for name in further)]
-    if told:
-        more = f" and {len(told) - 3} more" if len(told) > 3 else ""
+    missing, extra = sorted(weights.keys() - arrays.keys()), sorted(arrays.keys() - weights.keys())
+    problems = [*differing, *(f"it lacks {name}" for name in missing), *(f"it also has {name}" for name in extra)]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise ModelError(
             f"The weights file {path} cannot be loaded into model {model.name!r}: it is {what} "
-            f"({'; '.join(told[:3])}{more})."
+            f"({'; '.join(problems[:3])}{more})."
         )
     for name, weight in weights.items():
         weight.assign(arrays[name])

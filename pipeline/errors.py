@@ -6,7 +6,7 @@
 2    something the user can put right: recipe, files, disk space, a held lock
 3    the gate did not pass: nothing was promoted
 75   another process is at work on this schedule: try again later (EX_TEMPFAIL of sysexits.h)
-130  interrupted: stopped at a safe point, the same command goes on from there
+130  interrupted: stopped at a safe point, the same command resumes from there
 """
 
 

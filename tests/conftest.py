@@ -1,4 +1,4 @@
-"""Fixtures that several tests share. Whatever is dear to make is made once a session, in a temporary folder."""
+"""Fixtures that several tests share. Expensive ones are made once a session, in a temporary folder."""
 
 import os
 from pathlib import Path
@@ -12,17 +12,17 @@ SAMPLE = {"count": 14, "seed": 3, "size": (72, 96)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that hold slow tests: of two processes, neither then waits long for the other."""
+    """Start with the files that hold slow tests, so that parallel processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder with the real data; the test is skipped where it is absent."""
+    """Folder with the real data; without it the test is skipped."""
     folder = PROJECT.parent / "shared" / "data"
     if not (folder / "CamVid").is_dir():
-        pytest.skip("the real data is not here (../shared/data)")
+        pytest.skip("there is no real data (../shared/data)")
     return folder
 
 
@@ -38,10 +38,10 @@ def camvid_raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_recipe(camvid_raw: Path):
-    """A recipe on `camvid_raw` that takes seconds: one epoch of a narrow net."""
-    from pipeline.config import recipe_file
+    """A recipe on `camvid_raw` that takes seconds: one epoch of a narrow network."""
+    from pipeline.orchestration.recipe_loader import load_recipe
 
-    return recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
+    return load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
 
 
 @pytest.fixture(scope="session")

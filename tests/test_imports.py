@@ -1,10 +1,12 @@
-"""The tree is the architecture: which package may import which, and what the light commands may not import."""
+"""The tree is the architecture: who may import whom, and what the light commands must not import."""
 
 import ast
 import os
 import re
 import subprocess
 import sys
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -17,16 +19,50 @@ FORBIDDEN = {
 }
 HEAVY = {"tensorflow", "keras", "apache_beam", "tensorflow_datasets", "numpy", "PIL", "pydantic"}
 
+LAYERS = (
+    ("errors", "console"),
+    ("config",),
+    ("workspace", "cluster"),
+    ("input", "host", "storage"),
+    ("drawing", "evaluation"),
+    ("data", "training"),
+    ("export", "report"),
+    ("steps", "orchestration", "serving"),
+    ("analysis", "schedule", "lineage"),
+    ("cli",),
+    ("__main__",),
+)
+"""What pipeline/ is made of, from the bottom up: each imports only from rows above its own in this list."""
+
+SHARED_NAMES = {
+    "ingest.py": "the step, and the section `ingest:` of the recipe",
+    "validate.py": "the step, and the section `validate:`",
+    "train.py": "the step, and the section `train:`",
+    "evaluate.py": "the step, and the section `evaluate:`",
+    "export.py": "the step, and the section `export:`",
+    "gate.py": "the step, and the rules of its verdict in evaluation/",
+}
+"""File names that pipeline/ holds twice, and why; in a traceback or an editor's list any other pair is a riddle."""
+
+ALIASES = {
+    "numpy": {"np"},  # these four: as in the libraries' own documentation
+    "tensorflow": {"tf"},
+    "tensorflow_datasets": {"tfds"},
+    "apache_beam": {"beam"},
+    "catalog": {"datasets_catalog", "models_catalog", "losses_catalog"},  # the recipe's sections need all three
+}
+"""Imports that may have an alias, and which."""
+
 
 def imports_of(source: str) -> set[str]:
     """Every absolute module that a source imports, at any depth."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def sources(package: str) -> list[Path]:
@@ -50,6 +86,60 @@ def test_a_step_never_imports_a_step() -> None:
         for path in sources("pipeline/steps")
         for name in imports_of(path.read_text())
         if name.startswith("pipeline.steps")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_pipeline_imports_from_lower_layers_only() -> None:
+    row = {package: number for number, packages in enumerate(LAYERS) for package in packages}
+    wrong = []
+    for path in sources("pipeline"):
+        package = path.relative_to(PROJECT / "pipeline").parts[0].removesuffix(".py")
+        for name in imports_of(path.read_text()) if package != "__init__" else ():
+            head, _, rest = name.partition(".")
+            other = rest.partition(".")[0]
+            if head == "pipeline" and other in row and other != package and row[other] >= row[package]:
+                wrong.append(f"{path.relative_to(PROJECT)} (row {row[package] + 1}) imports {name} ({row[other] + 1})")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_pipeline_holds_packages_and_three_modules() -> None:
+    """Every package has a row in LAYERS; recipes/ holds data."""
+    held = {path.name for path in (PROJECT / "pipeline").iterdir() if path.name != "__pycache__"}
+    packages = {name for row in LAYERS for name in row} - {"errors", "__main__"}
+    assert held == packages | {"recipes", "__init__.py", "__main__.py", "errors.py"}
+    assert all((PROJECT / "pipeline" / name / "__init__.py").is_file() for name in packages)
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports at module level and inside functions count alike."""
+    paths = {path: path.relative_to(PROJECT).with_suffix("") for package in FORBIDDEN for path in sources(package)}
+    sources_of = {".".join(path.parts).removesuffix(".__init__"): file.read_text() for file, path in paths.items()}
+    graph = {name: (imports_of(text) & sources_of.keys()) - {name} for name, text in sources_of.items()}
+    for name, imported in graph.items():
+        # `from package import module` names the package as well; what is meant is the module.
+        imported -= {parent for parent in imported if any(other.startswith(f"{parent}.") for other in imported)}
+        imported -= {parent for parent in imported if name.startswith(f"{parent}.")}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_modules_of_pipeline_have_names_of_their_own() -> None:
+    names = Counter(path.name for path in sources("pipeline") if path.name != "__init__.py")
+    assert {name for name, times in names.items() if times > 1} == set(SHARED_NAMES)
+
+
+def test_no_import_needs_an_alias() -> None:
+    wrong = [
+        f"{path.relative_to(PROJECT)}:{node.lineno}: {alias.name} as {alias.asname}"
+        for package in FORBIDDEN
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+        if alias.asname not in (None, alias.name, *ALIASES.get(alias.name, ()))
     ]
     assert not wrong, "\n".join(wrong)
 
@@ -103,10 +193,10 @@ def test_a_wheel_holds_every_file_of_the_packages() -> None:
 
 
 def test_every_dependency_is_argued() -> None:
-    asked = re.search(r"REQUIRES = \[(.*?)\n\]", (PROJECT / "setup.py").read_text(), re.DOTALL)
+    required = re.search(r"REQUIRES = \[(.*?)\n\]", (PROJECT / "setup.py").read_text(), re.DOTALL)
     argued = (PROJECT / "CONTRIBUTING.md").read_text().split("## Dependencies")[1].lower().replace("-", " ")
-    assert asked
-    names = re.findall(r'^ +"([\w-]+)', asked.group(1), re.MULTILINE)
+    assert required
+    names = re.findall(r'^ +"([\w-]+)', required.group(1), re.MULTILINE)
     assert len(names) > 10
     assert not [name for name in names if name.lower().replace("-", " ") not in argued]
 

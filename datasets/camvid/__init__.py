@@ -1,1 +1,1 @@
-"""CamVid: facts, builder and sample data."""
+"""CamVid: specs, builder and sample data."""

@@ -1,4 +1,4 @@
-"""Facts of CamVid: its 32 classes, their grouping to 11, and the layouts in which people have it."""
+"""The specs of CamVid: its 32 classes, their grouping into 11, and the four layouts in common use."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from datasets.camvid.splits import IDS
 from datasets.spec import DatasetSpec
 
 VOID = 11
-"""The id of unlabelled pixels in the masks of `segnet` and `dataset1`."""
+"""Raw id of unlabelled pixels in the masks of `segnet` and `dataset1`."""
 
 CITATION = """\
 @article{brostow2009semantic,
@@ -34,8 +34,8 @@ GROUPS: dict[str, tuple[tuple[int, int, int], tuple[str, ...]]] = {
     "Pedestrian": ((64, 64, 0), ("Animal", "CartLuggagePram", "Child", "Pedestrian")),
     "Bicyclist": ((0, 128, 192), ("Bicyclist", "MotorcycleScooter")),
 }
-"""{class: (colour, classes of the original that are joined to it)}, in the order of the SegNet tutorial; Void is in
-none. The joining is the one that figures over 11 classes are given for."""
+"""{class: (colour, the original classes that it merges)}, in the order of the SegNet tutorial; Void is in none.
+Published results over 11 classes use this grouping."""
 
 FULL_COLOURS: dict[str, tuple[int, int, int]] = {
     "Animal": (64, 128, 64),
@@ -111,4 +111,4 @@ FULL = replace(
 FULL_11 = replace(FULL, config="full_11", classes=SEGNET.classes, colours=SEGNET.colours)
 
 SPECS = {spec.config: spec for spec in (SEGNET, DATASET1, FULL, FULL_11)}
-"""The facts of each configuration; the first is the default."""
+"""{configuration: its spec}; the first is the default."""

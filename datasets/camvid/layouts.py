@@ -1,11 +1,11 @@
-"""Where CamVid's files lie, layout by layout."""
+"""The layouts of CamVid's files."""
 
 from dataclasses import replace
 
-from datasets.audit import Problem, listed
+from datasets.audit import Problem, join_names
 from datasets.camvid.splits import IDS
 from datasets.errors import DatasetError
-from datasets.pairs import Split, by_id, by_stem, matched
+from datasets.pairs import Split, index_by_id, match, pair_by_stem
 from datasets.raw import RawFolder
 
 SEGNET = {split: (split, f"{split}annot") for split in ("train", "val", "test")}
@@ -15,28 +15,29 @@ DATASET1 = {
     "train": ("images_prepped_train", "annotations_prepped_train"),
     "val": ("images_prepped_test", "annotations_prepped_test"),
 }
-"""The same of dataset1. What it calls test are the frames of the tutorial's val, and its own users validate on them."""
+"""The same of dataset1. Its test folders hold the frames of the tutorial's val, and its authors validate on them."""
 
 STILLS, LABELS = "701_StillsRaw_full", "LabeledApproved_full"
 """Folders of the original's images and masks. The zip file of the masks holds them without a folder."""
 
 ENDING = "_L.png"
-"""How the original's masks are called: 0001TP_006690_L.png."""
+"""End of the names of the original's masks, such as 0001TP_006690_L.png."""
 
 
 def drive(id_: str) -> str:
-    """Give the drive that a frame is of: 0001TP of 0001TP_006690."""
+    """Return the drive of a frame: 0001TP of 0001TP_006690."""
     return id_.split("_")[0]
 
 
-def in_folders(raw: RawFolder, folders: dict[str, tuple[str, str]]) -> dict[str, Split]:
-    """Find the splits of a layout that has a pair of folders for each."""
+def find_in_folders(raw: RawFolder, folders: dict[str, tuple[str, str]]) -> dict[str, Split]:
+    """Return {split: its files} of a layout with a pair of folders per split."""
     start = raw.folder_with(*(folder for pair in folders.values() for folder in pair)) or ""
-    return by_stem(raw, {name: (start + images, start + masks) for name, (images, masks) in folders.items()}, drive)
+    paths = {name: (start + images, start + masks) for name, (images, masks) in folders.items()}
+    return pair_by_stem(raw, paths, drive)
 
 
-def by_lists(raw: RawFolder) -> dict[str, Split]:
-    """Find the original's frames and share them out by the SegNet tutorial's lists.
+def find_by_lists(raw: RawFolder) -> dict[str, Split]:
+    """Return {split: its files} of the original's frames, split by the SegNet tutorial's lists.
 
     Raises:
         DatasetError: There are no images or no masks, or frames that are in none of the lists.
@@ -49,22 +50,22 @@ def by_lists(raw: RawFolder) -> dict[str, Split]:
             "701_StillsRaw_full.zip and LabeledApproved_full.zip."
         )
     problems: list[Problem] = []
-    image_of = by_id(images, "", problems)
-    mask_of = by_id(masks, "", problems, ending=ENDING)
-    strangers = sorted((image_of.keys() | mask_of.keys()) - set().union(*IDS.values()))
-    if strangers:
+    image_of = index_by_id(images, "", problems)
+    mask_of = index_by_id(masks, "", problems, ending=ENDING)
+    unlisted = sorted((image_of.keys() | mask_of.keys()) - set().union(*IDS.values()))
+    if unlisted:
         raise DatasetError(
-            f"In {raw.path}: {len(strangers)} frames are in none of the published splits: {listed(strangers)}.\n"
+            f"In {raw.path}: {len(unlisted)} frames are in none of the published splits: {join_names(unlisted)}.\n"
             "Move their files out of the folder."
         )
-    found = {name: _split(name, frozenset(ids), image_of, mask_of, problems) for name, ids in IDS.items()}
-    return {name: split for name, split in found.items() if split.ids}
+    splits = {name: _split(name, frozenset(ids), image_of, mask_of, problems) for name, ids in IDS.items()}
+    return {name: split for name, split in splits.items() if split.ids}
 
 
 def _split(
     name: str, ids: frozenset[str], image_of: dict[str, str], mask_of: dict[str, str], problems: list[Problem]
 ) -> Split:
-    return matched(
+    return match(
         name,
         {id_: file for id_, file in image_of.items() if id_ in ids},
         {id_: file for id_, file in mask_of.items() if id_ in ids},
@@ -81,5 +82,5 @@ def _stills(raw: RawFolder) -> list[str]:
 
 def _labels(raw: RawFolder) -> list[str]:
     start = raw.folder_with(LABELS)
-    found = [] if start is None else raw.files(f"{start}{LABELS}/*{ENDING}")
-    return found or raw.files(f"*{ENDING}")
+    files = [] if start is None else raw.files(f"{start}{LABELS}/*{ENDING}")
+    return files or raw.files(f"*{ENDING}")

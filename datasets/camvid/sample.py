@@ -17,7 +17,7 @@ from datasets.scenes import Surface
 from datasets.spec import DatasetSpec
 
 SEQUENCES = ("0001TP", "0006R0", "0016E5", "Seq05VD")
-"""The real set's drives. Each has a light of its own here, and all are in every split."""
+"""Drives of the real data. In a sample each has its own light, and all are in every split."""
 
 CLASS_OF = {
     Surface.SKY: "Sky",
@@ -37,11 +37,11 @@ CLASS_OF = {
     Surface.RIDER: "Bicyclist",
     Surface.BICYCLE: "Bicyclist",
 }
-"""Which of the 32 classes a surface is; the others are Void."""
+"""{surface: one of the 32 classes}; the other surfaces are Void."""
 
 
 def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-    """Plan scenes of every split in turn; see datasets.sample_folder.Planner."""
+    """Plan scenes, split after split, as a datasets.sample_folder.Planner."""
     spec = catalog.spec("camvid", config)
     splits = _splits(spec.config, count)
     _check_count(spec, splits)
@@ -50,7 +50,7 @@ def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) ->
 
 
 def _check_count(spec: DatasetSpec, splits: dict[str, int]) -> None:
-    """Refuse more scenes than the real set has frames, where the sample borrows their names."""
+    """Raise DatasetError for more scenes than the real data has frames, where the sample uses their ids."""
     if spec.config in ("full", "full_11") and any(number > len(IDS[split]) for split, number in splits.items()):
         raise DatasetError(
             f"A sample of {spec.config} can hold no more scenes than the real set has frames: "
@@ -59,8 +59,8 @@ def _check_count(spec: DatasetSpec, splits: dict[str, int]) -> None:
         )
 
 
-def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Draw scene `index`: image uint8 [H,W,3] and mask uint8 [H,W] of the ids of 32 classes."""
+def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Draw scene `index`: image, uint8 [H, W, 3], and mask of the ids of 32 classes, uint8 [H, W]."""
     rng = np.random.default_rng([seed, index])
     weather = scenes.weather(np.random.default_rng([seed, index % len(SEQUENCES), len(SEQUENCES)]))
     image, surfaces, _ = scenes.draw(size, scenes.vary(weather, rng), rng)
@@ -70,28 +70,28 @@ def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.
     return image, table[surfaces]
 
 
-def joined(mask: np.ndarray) -> np.ndarray:
-    """Join ids of the 32 classes to those of 11, VOID for the rest."""
+def merge_classes(mask: np.ndarray) -> np.ndarray:
+    """Map ids of the 32 classes to those of the 11, and to VOID for the rest: uint8 [H, W]."""
     table = np.full(256, VOID, np.uint8)
     for index, (_, names) in enumerate(GROUPS.values()):
         table[[FULL.classes.index(name) for name in names]] = index
     return table[mask]
 
 
-def name(index: int) -> str:
-    """Give the id of scene `index`, as 0001TP_000030."""
+def scene_id(index: int) -> str:
+    """Return the id of scene `index`, such as 0001TP_000030."""
     return f"{SEQUENCES[index % len(SEQUENCES)]}_{30 * (index // len(SEQUENCES) + 1):06d}"
 
 
 def _splits(config: str, count: int) -> dict[str, int]:
-    splits = sample_folder.share(count)
-    if config == "dataset1":  # it has no third split
+    splits = sample_folder.split_sizes(count)
+    if config == "dataset1":  # it has no test split
         splits["train"] += splits.pop("test", 0)
     return splits
 
 
 def _folders(config: str, splits: dict[str, int]) -> dict[str, int]:
-    """Give {folder: number of files in it} of a layout."""
+    """Return {folder: number of files in it} of a layout."""
     if config in ("full", "full_11"):
         return dict.fromkeys((layouts.STILLS, layouts.LABELS), sum(splits.values()))
     folders = layouts.DATASET1 if config == "dataset1" else layouts.SEGNET
@@ -105,7 +105,7 @@ def _draw(folder: Path, *, config: str, splits: dict[str, int], seed: int, size:
     first = 0
     for split, number in splits.items():
         for place in range(number):
-            image, mask = scene(seed, first + place, size)
+            image, mask = draw_scene(seed, first + place, size)
             save(folder, split, (first, place, number), Image.fromarray(image), mask)
             yield
         first += number
@@ -116,22 +116,22 @@ Place = tuple[int, int, int]
 
 
 def _save_segnet(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
-    file = f"{name(place[0] + place[1])}.png"
+    file = f"{scene_id(place[0] + place[1])}.png"
     image.save(folder / split / file, compress_level=1)
-    Image.fromarray(joined(mask)).save(folder / f"{split}annot" / file)
+    Image.fromarray(merge_classes(mask)).save(folder / f"{split}annot" / file)
     with (folder / f"{split}.txt").open("a", encoding="utf-8") as listing:
         listing.write(f"/SegNet/CamVid/{split}/{file} /SegNet/CamVid/{split}annot/{file}\n")
 
 
 def _save_dataset1(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
     images, masks = layouts.DATASET1[split]
-    file = f"{name(place[0] + place[1])}.png"
+    file = f"{scene_id(place[0] + place[1])}.png"
     image.save(folder / images / file, compress_level=1)
-    Image.fromarray(np.repeat(joined(mask)[..., None], 3, axis=2)).save(folder / masks / file)
+    Image.fromarray(np.repeat(merge_classes(mask)[..., None], 3, axis=2)).save(folder / masks / file)
 
 
 def _save_full(folder: Path, split: str, place: Place, image: Image.Image, mask: np.ndarray) -> None:
-    """Give the scenes the ids of real frames, taken evenly from the split's list: the lists say what is in a split."""
+    """Save a scene under the id of a real frame, evenly spaced in the split's list: the lists define the splits."""
     id_ = IDS[split][place[1] * len(IDS[split]) // place[2]]
     image.save(folder / layouts.STILLS / f"{id_}.png", compress_level=1)
     coloured = Image.fromarray(np.array(FULL.colours, np.uint8)[mask])

@@ -1,4 +1,4 @@
-"""Which frame belongs to which split: the lists of the SegNet tutorial (train.txt, val.txt and test.txt), as ranges."""
+"""The frames of each split: the lists of the SegNet tutorial (train.txt, val.txt and test.txt), as ranges."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,7 +14,7 @@ IDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *_frames("0001TP_", 6690, 8520, 30, "06d"),
             *_frames("0006R0_f", 930, 3930, 30),
             *_frames("0016E5_", 390, 870, 30),
-            "0016E5_00901",  # the one frame that is off the beat
+            "0016E5_00901",  # the only frame between the regular steps
             *_frames("0016E5_", 930, 2400, 30),
             *_frames("0016E5_", 4350, 7920, 30),
             *_frames("0016E5_", 8190, 8640, 30),
@@ -23,4 +23,4 @@ IDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "test": (*_frames("0001TP_", 8550, 10380, 30, "06d"), *_frames("Seq05VD_f", 0, 5100, 30)),
     }
 )
-"""{split: ids of its frames}: 367, 101 and 233 of the 701 that are labelled."""
+"""{split: ids of its frames}: 367, 101 and 233 of the 701 labelled frames."""

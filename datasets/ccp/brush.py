@@ -1,4 +1,4 @@
-"""A photograph and its mask, painted by the same strokes; and the cloth that they are painted with."""
+"""A brush that paints a photograph and its mask with the same strokes, and the cloths it paints with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from PIL import Image, ImageDraw, ImageFilter
 from datasets.scenes.noise import Noise
 
 Point = tuple[float, float]
-"""Across from the figure's middle and down from the crown, in heights of the figure."""
+"""(right of the figure's middle, down from its crown), in units of the figure's height."""
 
 PATTERNS = ("plain", "plain", "plain", "stripes", "checks", "dots", "denim", "knit")
 
 
 @dataclass(frozen=True)
 class Cloth:
-    """What a garment is made of.
+    """The material of a garment.
 
     Attributes:
         colour: Red, green, blue in 0..255.
         second: Colour of stripes, checks or dots.
         pattern: One of PATTERNS.
-        step: Distance between two repeats, heights of the figure.
+        step: Distance between two repeats, in figure heights.
     """
 
     colour: tuple[float, ...]
@@ -32,7 +32,7 @@ class Cloth:
 
 
 def cloth(rng: np.random.Generator, *, patterns: Sequence[str] = PATTERNS, dark: float = 0.5) -> Cloth:
-    """Draw a cloth; `dark` is how often it is nearly black, as clothes in the street often are."""
+    """Draw a random cloth; `dark` scales the probability that it is nearly black, as street clothes often are."""
     colour = rng.uniform(25, 235, 3)
     colour = colour.mean() + (colour - colour.mean()) * rng.uniform(0.2, 1.2)
     if rng.random() < dark * 0.6:
@@ -45,11 +45,11 @@ class Brush:
     """Paints parts of one figure onto a picture and its mask.
 
     Args:
-        picture: What lies behind the figure.
-        mask: The same size, ids; it is changed in place.
+        picture: The background, RGB; it is painted in place.
+        mask: Ids, 8 bits, of the same size; it is painted in place.
         crown: Pixel position (x, y) of the figure's crown.
         height: Pixels from crown to sole.
-        noise: Folds and weave.
+        noise: Texture of folds and weave.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Brush:
         self._label = ImageDraw.Draw(mask)
 
     def shape(self, outline: Sequence[Point], cloth: Cloth, id_: int) -> None:
-        """Paint what a smooth closed line through the points encloses."""
+        """Paint the inside of a smooth closed curve through the points."""
         self._paint([self._pixels(smooth(outline))], cloth, id_)
 
     def limb(self, joints: Sequence[Point], widths: Sequence[float], cloth: Cloth, id_: int) -> None:
-        """Paint a bent limb: a strip along the joints whose width changes from one to the next, with round ends."""
+        """Paint a bent limb: a strip along the joints, of interpolated width, with round ends."""
         line = np.array(smooth(joints, closed=False))
         at = np.linspace(0, 1, len(line))
         wide = np.interp(at, np.linspace(0, 1, len(widths)), widths)[:, None] / 2
@@ -91,7 +91,7 @@ class Brush:
         self.mask.paste(id_, (int(left), int(top)), inside)
 
     def _shaded(self, inside: Image.Image, cloth: Cloth, left: int, top: int) -> np.ndarray:
-        """Colour the box of a part: its pattern, soft folds, and darker towards its edges as round things are."""
+        """Return the colours of a part's box, uint8 [h, w, 3]: pattern, soft folds, and shading towards the edges."""
         x = (np.arange(inside.width, dtype=np.float32)[None] + left - self.crown[0]) / self.height
         y = (np.arange(inside.height, dtype=np.float32)[:, None] + top - self.crown[1]) / self.height
         round_ = np.asarray(inside.filter(ImageFilter.BoxBlur(0.012 * self.height)), np.float32) / 255
@@ -105,7 +105,7 @@ class Brush:
 
 
 def _pattern(cloth: Cloth, x: np.ndarray, y: np.ndarray, weave: np.ndarray) -> np.ndarray:
-    """Give the share of the second colour, 0..1 [h,w]."""
+    """Return the share of the second colour, 0..1 [h, w]."""
     across, down = (x / cloth.step) % 1, (y / cloth.step) % 1
     if cloth.pattern == "stripes":
         return np.broadcast_to((down < 0.4).astype(np.float32), weave.shape)
@@ -118,7 +118,7 @@ def _pattern(cloth: Cloth, x: np.ndarray, y: np.ndarray, weave: np.ndarray) -> n
 
 
 def smooth(points: Sequence[Point], *, closed: bool = True, steps: int = 6) -> list[Point]:
-    """Give a Catmull-Rom curve through the points."""
+    """Return a Catmull-Rom curve through the points."""
     at = np.array(points, float)
     ends = (at[-1:], at[:2]) if closed else (at[:1], at[-1:])
     padded = np.concatenate([ends[0], at, ends[1]])
@@ -131,6 +131,6 @@ def smooth(points: Sequence[Point], *, closed: bool = True, steps: int = 6) -> l
 
 
 def ellipse(centre: Point, wide: float, high: float) -> list[Point]:
-    """Give an ellipse by its radii."""
+    """Return the outline of an ellipse with the radii `wide` and `high`."""
     turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     return [(centre[0] + wide * np.cos(t), centre[1] + high * np.sin(t)) for t in turns]

@@ -9,7 +9,7 @@ import scipy.io
 import tensorflow_datasets as tfds
 
 from datasets import labels, mat_labels
-from datasets.audit import SUFFIXES, Kind, Problem, listed
+from datasets.audit import SUFFIXES, Kind, Problem, join_names
 from datasets.ccp.classes import CLASSES, LABELLED, SPECS, split_of
 from datasets.errors import DatasetError
 from datasets.pairs import Pair, Split
@@ -34,21 +34,22 @@ class Builder(SegmentationBuilder):
     """
 
     def find(self, raw: RawFolder) -> dict[str, Split]:
-        """See SegmentationBuilder. Photographs without a mask are most of the set; only one that lost it is a fault."""
+        """Pair photographs with masks. Most have none; only a missing mask of a `LABELLED` one is a problem."""
         start = raw.folder_with(MASKS)
         if start is None or not raw.has(start + PHOTOS):
             raise DatasetError(
-                f"In {raw.path}: {PHOTOS}/ and {MASKS}/ are expected. Received: {listed(raw.listing()) or 'nothing'}."
+                f"In {raw.path}: {PHOTOS}/ and {MASKS}/ are expected. "
+                f"Received: {join_names(raw.listing()) or 'nothing'}."
             )
         _check_names(raw, start + NAMES)
-        doubled: list[Problem] = []
-        photos, masks = (_by_number(raw, f"{start}{folder}/*", doubled) for folder in (PHOTOS, MASKS))
+        duplicates: list[Problem] = []
+        photos, masks = (_index_by_number(raw, f"{start}{folder}/*", duplicates) for folder in (PHOTOS, MASKS))
         splits = {}
         for name in ("train", "val", "test"):
             numbers = sorted(n for n in photos.keys() | masks.keys() if split_of(n) == name)
-            problems = [problem for problem in doubled if problem.split == name]
+            problems = [problem for problem in duplicates if problem.split == name]
             bad = {problem.id for problem in problems}
-            problems += [problem for n in numbers if (problem := _alone(name, n, photos.get(n), masks.get(n)))]
+            problems += [problem for n in numbers if (problem := _check_pair(name, n, photos.get(n), masks.get(n)))]
             both = [n for n in numbers if n in photos and n in masks and _id(n) not in bad]
             if both or problems:
                 pairs = tuple(Pair(_id(n), "all", photos[n], masks[n]) for n in both)
@@ -58,16 +59,16 @@ class Builder(SegmentationBuilder):
         return splits
 
     def reader(self) -> Reader:
-        """See SegmentationBuilder."""
+        """Return the reader of .mat masks."""
         return Reader(read_mask)
 
     def published_ids(self, split: str) -> frozenset[str]:
-        """See SegmentationBuilder."""
+        """Return the ids of the labelled photographs of a split."""
         return frozenset(_id(number) for number in LABELLED if split_of(number) == split)
 
 
 def read_mask(content: bytes) -> np.ndarray:
-    """Read a .mat file of CCP: train ids, uint8 [H, W]."""
+    """Decode a .mat mask of CCP to train ids, uint8 [H, W], or raise BadFileError."""
     return labels.lookup(mat_labels.read(content, "groundtruth"), TABLE)
 
 
@@ -75,23 +76,24 @@ def _id(number: int) -> str:
     return f"{number:04d}"
 
 
-def _by_number(raw: RawFolder, pattern: str, doubled: list[Problem]) -> dict[int, str]:
-    """Give {number: file}; a number met twice goes to `doubled`, and what is no image by its name is passed over."""
+def _index_by_number(raw: RawFolder, pattern: str, duplicates: list[Problem]) -> dict[int, str]:
+    """Return {number: file}; append further files of a number to `duplicates`. Other suffixes are passed over."""
     names = [name for name in raw.files(pattern) if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    strange = [name for name in names if not PurePosixPath(name).stem.isdecimal()]
-    if strange:
-        raise DatasetError(f"In {raw.path}: CCP's files are numbers, such as 0001. Received: {listed(strange)}.")
-    found: dict[int, str] = {}
+    invalid = [name for name in names if not PurePosixPath(name).stem.isdecimal()]
+    if invalid:
+        raise DatasetError(f"In {raw.path}: CCP's files are numbers, such as 0001. Received: {join_names(invalid)}.")
+    file_of: dict[int, str] = {}
     for name in names:
         number = int(PurePosixPath(name).stem)
-        first = found.setdefault(number, name)
+        first = file_of.setdefault(number, name)
         if first != name:
-            doubled.append(Problem(Kind.DUPLICATE, split_of(number), name, _id(number), f"{first} has the same number"))
-    return found
+            detail = f"{first} has the same number"
+            duplicates.append(Problem(Kind.DUPLICATE, split_of(number), name, _id(number), detail))
+    return file_of
 
 
-def _alone(split: str, number: int, photo: str | None, mask: str | None) -> Problem | None:
-    """Say what is wrong where one file of a labelled photograph is there without the other."""
+def _check_pair(split: str, number: int, photo: str | None, mask: str | None) -> Problem | None:
+    """Return the problem of a labelled photograph of which one file is missing; None where there is none."""
     if photo is None and mask is not None:
         return Problem(Kind.WITHOUT_IMAGE, split, mask, _id(number), f"no file {PHOTOS}/{_id(number)}.*")
     if mask is None and photo is not None and number in LABELLED:
@@ -100,17 +102,17 @@ def _alone(split: str, number: int, photo: str | None, mask: str | None) -> Prob
 
 
 def _check_names(raw: RawFolder, file: str) -> None:
-    """Refuse a copy whose ids mean other classes than ours; a copy without the list is taken as it is."""
+    """Raise DatasetError for a copy with other classes in its list; a copy without the list is accepted."""
     if not raw.has(file):
         return
     try:
         cells = scipy.io.loadmat(io.BytesIO(raw.read(file)), variable_names=["label_list"])["label_list"]
         names = tuple(str(cell[0]) for cell in cells.ravel())
-    except Exception as error:  # what SciPy raises depends on where the damage lies
+    except Exception as error:  # the type of SciPy's exception depends on where the damage is
         raise DatasetError(f"{raw.path / file} cannot be read: {error}. Put it right, or remove it.") from None
     if names != CLASSES:
-        other = [f"{index}: {there!r} for {ours!r}" for index, (there, ours) in
-                 enumerate(zip(names, CLASSES, strict=False)) if there != ours]  # fmt: skip
+        other = [f"{index}: {name!r} for {expected!r}" for index, (name, expected) in
+                 enumerate(zip(names, CLASSES, strict=False)) if name != expected]  # fmt: skip
         raise DatasetError(
-            f"{raw.path / file} names {len(names)} classes, CCP has {len(CLASSES)}. Different: {listed(other)}."
+            f"{raw.path / file} names {len(names)} classes, CCP has {len(CLASSES)}. Different: {join_names(other)}."
         )

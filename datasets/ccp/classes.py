@@ -1,4 +1,4 @@
-"""Facts of Clothing Co-Parsing: 59 classes, and which photograph is in which split."""
+"""The spec of Clothing Co-Parsing, its 59 classes and its splits."""
 
 from datasets.palette import pascal_voc
 from datasets.spec import DatasetSpec
@@ -11,10 +11,10 @@ CLASSES = (
     "stockings", "suit", "sunglasses", "sweater", "sweatshirt", "swimwear", "t-shirt", "tie", "tights", "top", "vest",
     "wallet", "watch", "wedges",
 )  # fmt: skip
-"""As label_list.mat names them; the index is the value in the masks."""
+"""Class names of label_list.mat; the index is the value in the masks."""
 
 LABELLED = range(1, 1005)
-"""The photographs that have a mask: 0001 to 1004. The others, up to 2098, have tags alone."""
+"""Numbers of the photographs with a mask. The others, up to 2098, have only tags."""
 
 CITATION = """\
 @inproceedings{yang2014clothing,
@@ -29,9 +29,9 @@ CITATION = """\
 
 
 def split_of(number: int) -> str:
-    """Give the split of a photograph: its number ends in 9: val, in 0: test, else train.
+    """Return the split of a photograph: val if its number ends in 9, test if in 0, else train.
 
-    The authors publish no split. This one is a function of the file name alone: 804 train, 100 val, 100 test.
+    The authors publish no split. This one depends only on the file name: 804 train, 100 val, 100 test.
     """
     return {9: "val", 0: "test"}.get(number % 10, "train")
 
@@ -50,4 +50,4 @@ PIXELS = DatasetSpec(
 )
 
 SPECS = {spec.config: spec for spec in (PIXELS,)}
-"""The facts of each configuration; the first is the default."""
+"""{configuration: its spec}; the first is the default."""

@@ -14,28 +14,28 @@ from datasets.ccp.classes import CLASSES, split_of
 from datasets.sample_folder import Plan, Sampler
 
 QUALITY = 92
-"""Of the JPEG files."""
+"""JPEG quality."""
 
 
 def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-    """Plan photographs; CCP's own rule says which is in which split, and its own are about 825 x 550."""
+    """Plan photographs, whose numbers determine their splits, as in CCP. Real ones are about 825 x 550 pixels."""
     spec = catalog.spec("ccp", config)
-    drawn = numbers(count)
-    splits = {split: sum(split_of(n) == split for n in drawn) for split in sample_folder.share(count)}
+    drawn = choose_numbers(count)
+    splits = {split: sum(split_of(n) == split for n in drawn) for split in sample_folder.split_sizes(count)}
     folders = {"photos": count, "annotations/pixel-level": count}
     return Plan(spec.config, splits, folders, partial(_draw, drawn=drawn, seed=seed, size=size))
 
 
-def numbers(count: int) -> list[int]:
-    """Choose which of CCP's numbers are drawn: 60 % train, 25 % val, 15 % test, where its own rule gives 80, 10, 10."""
-    shares = sample_folder.share(count)
+def choose_numbers(count: int) -> list[int]:
+    """Return numbers of which 60 % are train, 25 % val, 15 % test; of consecutive numbers, 80, 10 and 10 % are."""
     free = range(1, 10 * count + 11)
-    chosen = ([n for n in free if split_of(n) == split][:number] for split, number in shares.items())
-    return sorted(n for of_split in chosen for n in of_split)
+    sizes = sample_folder.split_sizes(count)
+    chosen = ([n for n in free if split_of(n) == split][:number] for split, number in sizes.items())
+    return sorted(n for numbers in chosen for n in numbers)
 
 
-def photograph(seed: int, number: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a photograph: image uint8 [H,W,3] and mask uint8 [H,W] of CCP's ids."""
+def draw_photograph(seed: int, number: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a photograph: image, uint8 [H, W, 3], and mask of CCP's ids, uint8 [H, W]."""
     rng = np.random.default_rng([seed, number])
     return scene.draw(size, scenes.weather(rng), rng)
 
@@ -48,7 +48,7 @@ def _draw(folder: Path, *, drawn: list[int], seed: int, size: tuple[int, int]) -
     names[0] = [np.array([name]) for name in CLASSES]
     scipy.io.savemat(folder / "label_list.mat", {"label_list": names}, do_compression=True)
     for number in drawn:
-        image, mask = photograph(seed, number, size)
+        image, mask = draw_photograph(seed, number, size)
         Image.fromarray(image).save(folder / "photos" / f"{number:04d}.jpg", quality=QUALITY)
         scipy.io.savemat(masks / f"{number:04d}.mat", {"groundtruth": mask}, do_compression=True)
         yield

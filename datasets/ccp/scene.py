@@ -15,11 +15,11 @@ def draw(size: tuple[int, int], light: Light, rng: np.random.Generator) -> tuple
 
     Args:
         size: Height and width, pixels.
-        light: How it is lit.
-        rng: Decides all else: equal generators give equal photographs.
+        light: The light of the scene.
+        rng: Source of all other choices: equal generators give equal photographs.
 
     Returns:
-        Image uint8 [H,W,3], and its mask uint8 [H,W] of CCP's ids.
+        Image, uint8 [H, W, 3], and mask of CCP's ids, uint8 [H, W].
     """
     height, width = size
     picture = _street(size, light, rng)
@@ -32,7 +32,7 @@ def draw(size: tuple[int, int], light: Light, rng: np.random.Generator) -> tuple
 
 
 def _street(size: tuple[int, int], light: Light, rng: np.random.Generator) -> Image.Image:
-    """Draw a street out of focus: at a third of the size, enlarged and blurred."""
+    """Draw a street out of focus: at a third of the size, upsampled and blurred."""
     height, width = size
     small = (max(16, height // 3), max(16, width // 3))
     street = Image.fromarray(scenes.draw(small, light, rng)[0])
@@ -41,7 +41,7 @@ def _street(size: tuple[int, int], light: Light, rng: np.random.Generator) -> Im
 
 
 def _shadow(picture: Image.Image, crown: tuple[float, float], tall: float, light: Light) -> None:
-    """Darken the ground where the figure stands, and, in the sun, beside it."""
+    """Darken the ground under the figure and, in sunlight, beside it."""
     dark = Image.new("L", picture.size)
     pencil, (x, y) = ImageDraw.Draw(dark), (crown[0], crown[1] + 0.985 * tall)
     pencil.ellipse((x - 0.13 * tall, y - 0.015 * tall, x + 0.13 * tall, y + 0.02 * tall), fill=130)

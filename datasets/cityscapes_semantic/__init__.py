@@ -1,1 +1,1 @@
-"""Cityscapes for semantic segmentation: facts, builder and sample data."""
+"""Cityscapes for semantic segmentation: specs, builder and sample data."""

@@ -1,4 +1,4 @@
-"""Cityscapes for semantic segmentation: the official files with fine or coarse labels, and the image pairs."""
+"""Cityscapes for semantic segmentation: the official files with fine or coarse labels, and Kaggle's image pairs."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import ClassVar
 import tensorflow_datasets as tfds
 
 from datasets import labels
-from datasets.audit import BadFileError, Kind, opened
+from datasets.audit import BadFileError, Kind, open_image
 from datasets.cityscapes_semantic import layouts, pair_files
 from datasets.cityscapes_semantic.classes import CITIES, SPECS
 from datasets.cityscapes_semantic.label_table import LABELS
@@ -23,7 +23,7 @@ from datasets.segmentation_builder import SegmentationBuilder
 TABLE = labels.id_table({label.id: label.train_id for label in LABELS if label.id >= 0})
 
 INSTANCES = "instances"
-"""Folder, among the records, of the instance masks of val: instances/val/<id>.png, as they came."""
+"""Folder, beside the records, of the unchanged instance masks of val: instances/val/<id>.png."""
 
 
 class Builder(SegmentationBuilder):
@@ -41,60 +41,60 @@ class Builder(SegmentationBuilder):
     """
 
     def find(self, raw: RawFolder) -> dict[str, Split]:
-        """See SegmentationBuilder. The group is the city; what image pairs are of is not known."""
+        """Find the files of the configuration's layout; the group is the city, which is unknown for image pairs."""
         parts = layouts.PARTS.get(self.spec.config)
-        return layouts.image_pairs(raw) if parts is None else layouts.official(raw, parts)
+        return layouts.find_image_pairs(raw) if parts is None else layouts.find_official(raw, parts)
 
     def reader(self) -> Reader:
-        """See SegmentationBuilder."""
+        """Return the reader of the configuration."""
         if self.spec.config == "image_pairs":
-            return Reader(pair_files.nearest_class, pair_files.photo)
+            return Reader(pair_files.read_nearest_classes, pair_files.read_photo)
         if self.spec.config == "image_pairs_13":
-            return Reader(pair_files.red_bin, pair_files.photo)
+            return Reader(pair_files.read_red_bins, pair_files.read_photo)
         return Reader(partial(labels.from_ids, table=TABLE))
 
     def published_ids(self, split: str) -> frozenset[str]:
-        """See SegmentationBuilder: those of image pairs are numbers; the official ones are in no list."""
+        """Return the numbers of the image pairs; the official ids are published in no list."""
         paired = self.spec.config not in layouts.PARTS
         return frozenset(str(number + 1) for number in range(self.spec.split_sizes[split])) if paired else frozenset()
 
-    def deviation(self, name: str, split: Split) -> str:
-        """See SegmentationBuilder: the official files are counted city by city."""
+    def describe_deviation(self, name: str, split: Split) -> str:
+        """Count the official files of each city, as only their numbers are published."""
         if self.spec.config not in layouts.PARTS:
-            return super().deviation(name, split)
-        found = Counter(layouts.city(id_) for id_ in split.ids)
-        short = [f"{city} {found[city]} of {size}" for city, size in CITIES[name].items() if found[city] != size]
-        extra = sum(found.values()) - sum(found[city] for city in CITIES[name])
+            return super().describe_deviation(name, split)
+        images = Counter(layouts.city(id_) for id_ in split.ids)
+        short = [f"{city} {images[city]} of {size}" for city, size in CITIES[name].items() if images[city] != size]
+        extra = images.total() - sum(images[city] for city in CITIES[name])
         if self.spec.config == "coarse" and name == "train":
             short.append(f"train_extra {extra} of {self.spec.split_sizes[name] - sum(CITIES[name].values())}")
         return f" By city: {', '.join(short)}."
 
-    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
-        """See SegmentationBuilder: instance masks are there for all of val or for none of it."""
-        if self.spec.config != "fine" or "val" not in found:
+    def check_extras(self, raw: RawFolder, splits: Mapping[str, Split]) -> None:
+        """Raise DatasetError if only some images of val have an instance mask."""
+        if self.spec.config != "fine" or "val" not in splits:
             return
-        ids = sorted(pair.id for pair in found["val"].pairs)
-        there = dict(layouts.instances(raw, frozenset(ids)))
-        missing = [layouts.instance_file(id_) for id_ in ids if id_ not in there]
-        without = f"Or take all *{layouts.INSTANCE_ENDING} away: then there is no iIoU."
+        ids = sorted(pair.id for pair in splits["val"].pairs)
+        masks = dict(layouts.instances(raw, frozenset(ids)))
+        missing = [layouts.instance_file(id_) for id_ in ids if id_ not in masks]
+        without = f"Or remove all *{layouts.INSTANCE_ENDING}: then there is no iIoU."
         require_all_or_none(raw, missing, of=len(ids), without=without)
 
-    def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
-        """See SegmentationBuilder: with `fine` go the instance masks of val, which iIoU needs, where they are."""
-        if self.spec.config != "fine" or "val" not in found:
+    def write_extras(self, raw: RawFolder, splits: Mapping[str, Split], folder: Path) -> None:
+        """Copy the instance masks of val, if there are any: iIoU needs them."""
+        if self.spec.config != "fine" or "val" not in splits:
             return
-        for id_, name in layouts.instances(raw, found["val"].ids):
-            place = folder / INSTANCES / "val" / f"{id_}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(_instance_mask(raw, name))
+        for id_, name in layouts.instances(raw, splits["val"].ids):
+            path = folder / INSTANCES / "val" / f"{id_}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(_read_instance_mask(raw, name))
 
 
-def _instance_mask(raw: RawFolder, name: str) -> bytes:
+def _read_instance_mask(raw: RawFolder, name: str) -> bytes:
     try:
         content = raw.read(name)
-        with opened(content) as image:
+        with open_image(content) as image:
             if image.getbands() != ("I",):
                 raise BadFileError(Kind.MASK_CHANNELS, f"mode {image.mode}; instance ids have 16 bits")
     except BadFileError as error:
-        raise DatasetError(f"{name}: {error}. Put it right, or take the *_instanceIds.png files away.") from error
+        raise DatasetError(f"{name}: {error}. Put it right, or remove the *_instanceIds.png files.") from error
     return content

@@ -1,4 +1,4 @@
-"""Facts of Cityscapes: four configurations with 19 classes, or 13 bins of a colour channel."""
+"""The specs of Cityscapes: four configurations with 19 classes, or 13 bins of a colour channel."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,14 +32,14 @@ CITIES: Mapping[str, Mapping[str, int]] = {
 TRAIN, VAL, TEST = (sum(CITIES[split].values()) for split in ("train", "val", "test"))
 
 TRAIN_EXTRA = 19998
-"""Images that have coarse labels only."""
+"""Number of images with coarse labels only."""
 
 BINS = (
     (0, (0, 0, 142)), (20, (30, 0, 0)), (40, (50, 60, 30)), (60, (70, 70, 70)), (80, (81, 0, 81)),
     (100, (107, 142, 35)), (120, (128, 64, 128)), (140, (153, 153, 153)), (160, (170, 90, 40)), (180, (190, 153, 153)),
     (200, (210, 170, 210)), (220, (220, 220, 0)), (240, (244, 35, 232)),
 )  # fmt: skip
-"""(least red value, a colour of such a red to show it in) of each bin of `image_pairs_13`; the last ends at 255."""
+"""(lowest red value, display colour with such a red) of each bin of `image_pairs_13`; the last bin ends at 255."""
 
 FINE = DatasetSpec(
     name="cityscapes_semantic",
@@ -85,4 +85,4 @@ IMAGE_PAIRS_13 = replace(
 )
 
 SPECS = {spec.config: spec for spec in (FINE, COARSE, IMAGE_PAIRS, IMAGE_PAIRS_13)}
-"""The facts of each configuration; the first is the default."""
+"""{configuration: its spec}; the first is the default."""

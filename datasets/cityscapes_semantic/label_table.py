@@ -9,11 +9,11 @@ class Label(NamedTuple):
     """One label.
 
     Attributes:
-        name: What it is called.
-        id: Value of its pixels in *_labelIds.png; -1 is in no mask.
+        name: Official name.
+        id: Value of its pixels in *_labelIds.png; -1: it is in no mask.
         train_id: Class 0..18, or IGNORE.
         category: Coarser class, one of eight.
-        colour: Red, green, blue in *_color.png.
+        colour: Red, green, blue in *_color.png, 0..255.
     """
 
     name: str
@@ -23,8 +23,8 @@ class Label(NamedTuple):
     colour: tuple[int, int, int]
 
     @property
-    def instances(self) -> bool:
-        """Whether its things are told apart: in *_instanceIds.png they are 1000 * id + number."""
+    def has_instances(self) -> bool:
+        """Whether *_instanceIds.png distinguishes its instances, as 1000 * id + number."""
         return self.id >= 0 and self.category in ("human", "vehicle")
 
 
@@ -67,4 +67,4 @@ LABELS = (
 )
 
 TRAINED = tuple(label for label in LABELS if label.train_id != IGNORE)
-"""The 19 labels that are classes; the table has them in the order of their train ids."""
+"""The 19 labels that are classes, in the order of their train ids, as in the table."""

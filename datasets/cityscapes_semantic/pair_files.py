@@ -1,4 +1,4 @@
-"""JPEGs that hold a photo on their left and its mask, in Cityscapes' colours, on their right."""
+"""JPEGs with a photo in the left half and its mask, in Cityscapes' colours, in the right half."""
 
 import io
 
@@ -13,17 +13,18 @@ from datasets.cityscapes_semantic.label_table import LABELS
 PALETTE: colour_labels.Colours = tuple(
     {label.colour: label.train_id for label in sorted(LABELS, key=lambda label: -label.train_id)}.items()
 )
-"""((red, green, blue), train id) of each colour of the official table. Two colours are shared: pole's with polegroup,
-car's with license plate. The class has it."""
+"""((red, green, blue), train id) of each colour of the official table. Pole and polegroup, and car and license plate,
+share a colour; it maps to the one that is a class."""
 
 BIN_OF_RED = (np.searchsorted([low for low, _ in BINS], np.arange(256), side="right") - 1).astype(np.uint8)
+"""Bin by red value, uint8 [256]."""
 
 
-def photo(content: bytes) -> bytes:
-    """Give the left half as a PNG: it is what JPEG made of the photo, to the bit.
+def read_photo(content: bytes) -> bytes:
+    """Return the left half as a PNG, with exactly the decoded pixels of the JPEG.
 
     Raises:
-        BadFileError: No image, damaged, grey, or of odd width.
+        BadFileError: Not an image, damaged, grey, or of odd width.
     """
     file = io.BytesIO()
     left, _ = _halves(content)
@@ -31,20 +32,20 @@ def photo(content: bytes) -> bytes:
     return file.getvalue()
 
 
-def nearest_class(content: bytes) -> np.ndarray:
-    """Turn the right half into train ids, uint8 [H, W]: those of the nearest colours, since JPEG has bent them all.
+def read_nearest_classes(content: bytes) -> np.ndarray:
+    """Map the right half to train ids, uint8 [H, W], by the nearest colours, since JPEG has changed them.
 
     Raises:
-        BadFileError: As `photo`.
+        BadFileError: As `read_photo`.
     """
-    return colour_labels.nearest(_halves(content)[1], PALETTE)
+    return colour_labels.map_nearest(_halves(content)[1], PALETTE)
 
 
-def red_bin(content: bytes) -> np.ndarray:
-    """Cut the red channel of the right half into 13 bins at 20, 40 ... 240: uint8 [H, W] in 0..12.
+def read_red_bins(content: bytes) -> np.ndarray:
+    """Divide the red channel of the right half into 13 bins at 20, 40 ... 240: uint8 [H, W] in 0..12.
 
     Raises:
-        BadFileError: As `photo`.
+        BadFileError: As `read_photo`.
     """
     return BIN_OF_RED[_halves(content)[1][..., 0]]
 

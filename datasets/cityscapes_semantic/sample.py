@@ -18,11 +18,11 @@ FOLDER_CITIES = {
     **{split: tuple(cities)[:4] for split, cities in CITIES.items()},
     "train_extra": ("bamberg", "dresden"),
 }
-"""{official folder: cities whose names a sample borrows}."""
+"""{official folder: cities whose names the samples use}."""
 
 PAIR_SIDE = 256
 PAIR_QUALITY = 85
-"""JPEG quality at which a pair of 512 x 256 has the size of a real one, about 28 kB."""
+"""JPEG quality that gives a pair of 512 x 256 pixels the size of a real one, about 28 kB."""
 
 MASKS = ("labelIds", "instanceIds", "color")
 
@@ -56,9 +56,9 @@ LABEL_OF = {
 
 
 def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-    """Plan scenes; see datasets.sample_folder.Planner. Cityscapes' own are (1024, 2048); pairs squeeze to 256 x 256."""
+    """Plan scenes, as a datasets.sample_folder.Planner. Real images are (1024, 2048); pairs become 256 x 256."""
     spec = catalog.spec("cityscapes_semantic", config)
-    folders = _share(spec.config, count)
+    folders = _folder_sizes(spec.config, count)
     save = {"fine": _save_fine, "coarse": _save_coarse}.get(spec.config, _save_pair)
     splits = {name: number for name, number in folders.items() if name != "train_extra"}
     splits["train"] += folders.get("train_extra", 0)
@@ -66,12 +66,12 @@ def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) ->
     return Plan(spec.config, splits, _files(spec.config, folders), draw)
 
 
-def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draw scene `index`.
 
     Returns:
-        Image uint8 [H,W,3]; mask uint8 [H,W] of Cityscapes' label ids; instance mask uint16 [H,W]: 1000 * id + number
-        where things are told apart, the label id elsewhere.
+        Image, uint8 [H, W, 3]; mask of label ids, uint8 [H, W]; instance mask, uint16 [H, W]: 1000 * id + number for
+        labels with instances, the label id elsewhere.
     """
     rng = np.random.default_rng([seed, index])
     weather = scenes.weather(np.random.default_rng([seed, index % 4, 4]))
@@ -81,56 +81,56 @@ def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.
     for surface, name in LABEL_OF.items():
         table[surface] = ids[name]
     mask = table[drawn.mask]
-    return drawn.image, mask, _numbered(mask, drawn.things)
+    return drawn.image, mask, _number_instances(mask, drawn.things)
 
 
-def coarse(mask: np.ndarray) -> np.ndarray:
-    """Give label ids as one who labels in haste would: what is near a border, and what is small, stays unlabelled."""
+def coarsen(mask: np.ndarray) -> np.ndarray:
+    """Imitate coarse labels: set pixels near a border, and so small objects, to unlabeled (0). uint8 [H, W]."""
     image = Image.fromarray(mask)
     reach = 2 * (mask.shape[1] // 128) + 3
     least, most = (np.asarray(image.filter(rank(reach))) for rank in (ImageFilter.MinFilter, ImageFilter.MaxFilter))
     return np.where(least == most, mask, np.uint8(0))
 
 
-def _numbered(mask: np.ndarray, things: np.ndarray) -> np.ndarray:
-    numbered = mask.astype(np.uint16)
+def _number_instances(mask: np.ndarray, things: np.ndarray) -> np.ndarray:
+    instances = mask.astype(np.uint16)
     for label in LABELS:
-        if label.instances:
-            there = mask == label.id
-            _, number = np.unique(things[there], return_inverse=True)
-            numbered[there] = 1000 * label.id + number
-    return numbered
+        if label.has_instances:
+            pixels = mask == label.id
+            _, number = np.unique(things[pixels], return_inverse=True)
+            instances[pixels] = 1000 * label.id + number
+    return instances
 
 
-def _share(config: str, count: int) -> dict[str, int]:
-    """Share scenes out to the folders of a layout."""
-    shares = sample_folder.share(count)
-    if config != "fine":  # only it has a test split
-        shares["train"] += shares.pop("test", 0)
-    if config == "coarse" and shares["train"] > 1:
-        shares["train_extra"] = shares["train"] // 2
-        shares["train"] -= shares["train_extra"]
-    return shares
+def _folder_sizes(config: str, count: int) -> dict[str, int]:
+    """Divide `count` scenes between the folders of a layout."""
+    sizes = sample_folder.split_sizes(count)
+    if config != "fine":  # only `fine` has a test split
+        sizes["train"] += sizes.pop("test", 0)
+    if config == "coarse" and sizes["train"] > 1:
+        sizes["train_extra"] = sizes["train"] // 2
+        sizes["train"] -= sizes["train_extra"]
+    return sizes
 
 
 def _name(folder: str, place: int) -> tuple[str, str]:
-    """Give the city and the id of a folder's scene, as aachen and aachen_000000_000019."""
+    """Return the city and the id of a folder's scene, such as aachen and aachen_000000_000019."""
     cities = FOLDER_CITIES[folder]
     city = cities[place % len(cities)]
     return city, f"{city}_{place // len(cities):06d}_000019"
 
 
 def _files(config: str, folders: Mapping[str, int]) -> dict[str, int]:
-    """Give {folder: number of files in it}."""
+    """Return {folder: number of files in it}."""
     if config not in ("fine", "coarse"):
         return dict(folders)
     kind = {"fine": "gtFine", "coarse": "gtCoarse"}[config]
     places = [(folder, place) for folder, number in folders.items() for place in range(number)]
-    found = Counter(f"leftImg8bit/{folder}/{_name(folder, place)[0]}" for folder, place in places)
+    files = Counter(f"leftImg8bit/{folder}/{_name(folder, place)[0]}" for folder, place in places)
     for folder, place in places:
         for labels in dict.fromkeys((kind, "gtFine")) if folder == "val" else (kind,):
-            found[f"{labels}/{folder}/{_name(folder, place)[0]}"] += len(MASKS)
-    return dict(found)
+            files[f"{labels}/{folder}/{_name(folder, place)[0]}"] += len(MASKS)
+    return dict(files)
 
 
 def _draw(
@@ -139,13 +139,13 @@ def _draw(
     index = 0
     for inner, number in folders.items():
         for place in range(number):
-            save(folder, inner, place, *scene(seed, index, size))
+            save(folder, inner, place, *draw_scene(seed, index, size))
             index += 1
             yield
 
 
 def _save_fine(out: Path, folder: str, place: int, image: np.ndarray, mask: np.ndarray, things: np.ndarray) -> None:
-    """Save an image and its masks. Those of test hold what the official ones hold: the camera's car, and nothing."""
+    """Save an image and its masks. Masks of test hold only the ego vehicle, like the official ones."""
     if folder == "test":
         mask = np.where(mask == EGO, mask, np.uint8(0))
         things = mask.astype(np.uint16)
@@ -154,7 +154,7 @@ def _save_fine(out: Path, folder: str, place: int, image: np.ndarray, mask: np.n
 
 
 def _save_coarse(out: Path, folder: str, place: int, image: np.ndarray, mask: np.ndarray, things: np.ndarray) -> None:
-    rough = coarse(mask)
+    rough = coarsen(mask)
     _save_image(out, folder, place, image)
     _save_masks(out, "gtCoarse", folder, place, rough, np.where(rough == mask, things, rough.astype(np.uint16)))
     if folder == "val":

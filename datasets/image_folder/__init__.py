@@ -1,1 +1,1 @@
-"""A folder of the user's own, described by a YAML file."""
+"""The user's own folder, described by a YAML file."""

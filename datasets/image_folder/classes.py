@@ -1,4 +1,4 @@
-"""The facts of a folder of the user's own: they come from its layout."""
+"""The spec of the user's own folder, from its layout."""
 
 import re
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from datasets.spec import DatasetSpec
 
 
 def read_specs(layout: Path) -> Mapping[str, DatasetSpec]:
-    """Read the facts from a layout; there is one configuration.
+    """Return {"": spec} of a layout file: there is only one configuration.
 
     Raises:
-        DatasetError: The layout is missing or wrong.
+        DatasetError: The layout is missing or invalid.
     """
     spec = spec_of(read(layout))
     return {spec.config: spec}
 
 
 def spec_of(layout: Layout) -> DatasetSpec:
-    """Give the facts that a layout states. No split has a published size."""
+    """Return the spec that a layout describes; no split has a published size."""
     return DatasetSpec(
         name="image_folder",
         config="",
-        classes=tuple(one.name for one in layout.classes),
+        classes=tuple(class_.name for class_ in layout.classes),
         colours=colours(layout),
         split_sizes={},
         sources=sources(layout),
@@ -37,24 +37,24 @@ def spec_of(layout: Layout) -> DatasetSpec:
 
 
 def colours(layout: Layout) -> tuple[tuple[int, int, int], ...]:
-    """Give each class its colour: its own, that of its masks, or the next of PASCAL VOC's that is still free."""
-    own = [one.colour or _in_masks(one, layout.mask.read) for one in layout.classes]
+    """Return the colour of each class: the layout's, that of the masks, or the next free one of PASCAL VOC's."""
+    own = [class_.colour or _colour_in_masks(class_, layout.mask.read) for class_ in layout.classes]
     free = (colour for colour in pascal_voc(256) if colour not in own)
     return tuple(colour or next(free) for colour in own)
 
 
-def _in_masks(one: Class, read: str) -> tuple[int, int, int] | None:
-    return next((raw for raw in one.raws(read) if isinstance(raw, tuple)), None)
+def _colour_in_masks(class_: Class, read: str) -> tuple[int, int, int] | None:
+    return next((raw for raw in class_.raws(read) if isinstance(raw, tuple)), None)
 
 
 def sources(layout: Layout) -> tuple[str, ...]:
-    """Give the folders in which the patterns look, and the lists."""
+    """Return the folders that hold the files of the patterns, and the lists of splits."""
     tops = {_top(pattern) for pattern in (*layout.images, *layout.masks)}
-    found = {"*"} if "*" in tops else tops
-    return tuple(sorted(found | set((layout.splits.lists or {}).values())))
+    folders = {"*"} if "*" in tops else tops
+    return tuple(sorted(folders | set((layout.splits.lists or {}).values())))
 
 
 def _top(pattern: str) -> str:
-    """Give the folder that all files of a pattern lie in; "*" where that is the raw folder itself."""
+    """Return the folder that holds all files of a pattern; "*" for the raw folder itself."""
     fixed = re.split(r"[{*?]", pattern)[0]
     return fixed.rpartition("/")[0] or "*"

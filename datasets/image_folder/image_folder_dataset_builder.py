@@ -1,4 +1,4 @@
-"""A folder of the user's own: a YAML file says where images and masks are and what the masks mean."""
+"""The user's own folder: a YAML file says where images and masks are, and what the masks mean."""
 
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,10 @@ class Builder(SegmentationBuilder):
 
     Args:
         layout: The YAML file.
-        kwargs: Those of SegmentationBuilder.
+        kwargs: Arguments of SegmentationBuilder.
+
+    Raises:
+        DatasetError: There is no layout, or it is invalid.
     """
 
     VERSION = tfds.core.Version("1.0.0")
@@ -42,44 +45,44 @@ class Builder(SegmentationBuilder):
 
     @property
     def spec(self) -> DatasetSpec:
-        """See SegmentationBuilder."""
+        """The spec that the layout describes."""
         return spec_of(self._layout)
 
     def find(self, raw: RawFolder) -> dict[str, Split]:
-        """See SegmentationBuilder."""
+        """Pair the files that match the layout's patterns."""
         return folder.find(raw, self._layout)
 
     def settings(self) -> list[object]:
-        """See SegmentationBuilder. Another meaning of the same masks makes other records."""
+        """Add the layout, as the records depend on what it says about the masks."""
         return [*super().settings(), self._layout.model_dump(mode="json")]
 
     def reader(self) -> Reader:
-        """See SegmentationBuilder."""
+        """Return the reader that the layout describes."""
         return reader_of(self._layout)
 
 
 def reader_of(layout: Layout) -> Reader:
-    """Give the functions that read the files of a layout."""
+    """Return the functions that read the images and masks of a layout."""
     (low, high), exif = layout.image.range, layout.image.exif
     image = partial(files.record_image, low=low, high=high, exif=exif)
     mask = layout.mask
     if mask.read == "threshold":
-        return Reader(partial(files.mask_by_threshold, at=mask.at, exif=exif), image)
+        return Reader(partial(files.read_threshold_mask, at=mask.at, exif=exif), image)
     if mask.read == "colours":
-        colours = colour_labels.check(_meanings(layout))
-        by_colour = partial(files.mask_of_colours, colours=colours, exif=exif)
+        colours = colour_labels.validate(_train_ids(layout))
+        by_colour = partial(files.read_colour_mask, colours=colours, exif=exif)
         return Reader(partial(by_colour, nearest=mask.nearest, ignore_others=mask.others == "ignore"), image)
-    table = labels.id_table(dict(_meanings(layout)), size=65536)
+    table = labels.id_table(dict(_train_ids(layout)), size=65536)
     if mask.others == "ignore":
         table[table == labels.INVALID] = IGNORE
     if mask.key is not None:  # that is, `read: mat`
-        return Reader(partial(files.mask_of_mat, table=table, key=mask.key), image)
-    return Reader(partial(files.mask_of_ids, table=table, exif=exif), image)
+        return Reader(partial(files.read_mat_mask, table=table, key=mask.key), image)
+    return Reader(partial(files.read_id_mask, table=table, exif=exif), image)
 
 
-def _meanings(layout: Layout) -> list[tuple[Any, int]]:
-    """Give (raw value, train id or IGNORE) of everything that the layout lists."""
-    listed = [
-        (raw, index) for index, one in enumerate(layout.classes) for raw in (one.raws(layout.mask.read) or [index])
+def _train_ids(layout: Layout) -> list[tuple[Any, int]]:
+    """Return (raw value, train id or IGNORE) of every raw value in the layout."""
+    classes = [
+        (raw, index) for index, class_ in enumerate(layout.classes) for raw in class_.raws(layout.mask.read) or [index]
     ]
-    return [*listed, *((raw, IGNORE) for raw in layout.ignore)]
+    return [*classes, *((raw, IGNORE) for raw in layout.ignore)]

@@ -1,15 +1,14 @@
-"""The YAML file that describes a folder of the user's own: where its files are, and what its masks mean."""
+"""The layout: the YAML file that describes the user's own folder, where its files are and what its masks mean."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from datasets.errors import DatasetError
+from datasets import plain_yaml
+from datasets.errors import DatasetError, did_you_mean
 from datasets.image_folder.sections import Class, Image, Mask, Raw, Section, Splits
 
 
@@ -17,14 +16,14 @@ class Layout(Section):
     """The whole file.
 
     Attributes:
-        images, masks: Patterns of names, relative to the raw folder: `{id}` is what pairs them (it may hold "/"),
-            `{split}` and `{group}` are parts of a path, `*` is anything within a part. Where all hold `{group}`, an
-            id may stand in several groups.
-        splits: Which image is in which split.
+        images, masks: Patterns of names, relative to the raw folder: `{id}` pairs an image with its mask and may hold
+            "/", `{split}` and `{group}` match one part of a path, `*` anything within a part. If all patterns have a
+            `{group}`, several groups may have the same ids.
+        splits: The assignment of images to splits.
         image, mask: How they are read.
-        classes: The classes; the place in the list is the train id.
-        ignore: Raw ids or colours that do not count.
-        homepage, licence, citation: They go with the records and the exported model.
+        classes: The classes; the index is the train id.
+        ignore: Raw ids or colours that become IGNORE.
+        homepage, licence, citation: Stored with the records and the exported model.
     """
 
     images: list[str]
@@ -47,8 +46,8 @@ class Layout(Section):
     @classmethod
     def _patterns_name_an_id(cls, value: list[str]) -> list[str]:
         for pattern in value:
-            strange = set(re.findall(r"\{[^}]*\}?", pattern)) - {"{id}", "{split}", "{group}"}
-            if pattern.count("{id}") != 1 or strange or pattern.startswith("/") or ".." in pattern.split("/"):
+            unknown = set(re.findall(r"\{[^}]*\}?", pattern)) - {"{id}", "{split}", "{group}"}
+            if pattern.count("{id}") != 1 or unknown or pattern.startswith("/") or ".." in pattern.split("/"):
                 raise ValueError(
                     f"a pattern is relative and holds {{id}} once, {{split}} and {{group}} if need be, such as "
                     f"images/{{id}}.jpg. Received: {pattern!r}."
@@ -69,22 +68,22 @@ def read(path: Path) -> Layout:
     """Read a layout.
 
     Raises:
-        DatasetError: It is missing, no YAML, or says what cannot be; all mistakes are in one message.
+        DatasetError: It is missing, not YAML, or invalid; one message names all mistakes.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = plain_yaml.load(path)
     except FileNotFoundError:
         raise DatasetError(
             f"There is no {path}, which says how the folder is read. To have it written: segline init {path.parent}"
         ) from None
-    except (OSError, yaml.YAMLError, ValueError) as error:  # of bytes that are no text, and of a 30 February
+    except (OSError, plain_yaml.YamlError) as error:
         raise DatasetError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise DatasetError(f"{path} must hold keys such as `images:` and `masks:`. Received: {type(tree).__name__}.")
     try:
         return Layout.model_validate(tree)
     except ValidationError as error:
-        lines = list(dict.fromkeys(f"  {_told(entry)}" for entry in error.errors()))
+        lines = list(dict.fromkeys(f"  {_describe(entry)}" for entry in error.errors()))
         raise DatasetError("\n".join([f"{path}: {len(lines)} not right.", *lines])) from None
 
 
@@ -102,22 +101,22 @@ def _faults_of_patterns(layout: Layout) -> list[str]:
 
 def _faults_of_classes(layout: Layout) -> list[str]:
     faults = []
-    names = [one.name for one in layout.classes]
+    names = [class_.name for class_ in layout.classes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         faults.append(f"classes: a name may be given once. Twice: {', '.join(twice)}.")
-    raws = [raw for one in layout.classes for raw in one.raws(layout.mask.read)] + list(layout.ignore)
-    doubled = sorted({str(raw) for raw in raws if raws.count(raw) > 1})
-    if doubled:
-        faults.append(f"classes: a raw value may stand for one class, or be ignored. Twice: {', '.join(doubled)}.")
-    read, missing = layout.mask.read, [one.name for one in layout.classes if one.raw is None]
+    raws = [raw for class_ in layout.classes for raw in class_.raws(layout.mask.read)] + list(layout.ignore)
+    repeated = sorted({str(raw) for raw in raws if raws.count(raw) > 1})
+    if repeated:
+        faults.append(f"classes: a raw value may stand for one class, or be ignored. Twice: {', '.join(repeated)}.")
+    read, missing = layout.mask.read, [class_.name for class_ in layout.classes if class_.raw is None]
     if read == "threshold" and (len(names) != 2 or raws):
-        faults.append("classes: `read: threshold` knows two classes, without `raw`, and ignores nothing.")
+        faults.append("classes: `read: threshold` needs two classes, without `raw`, and no `ignore`.")
     wanted = {"colours": tuple, "ids": int, "mat": int}.get(read)
-    strange = [str(raw) for raw in raws if wanted and not isinstance(raw, wanted)]
-    if strange:
+    invalid = [str(raw) for raw in raws if wanted and not isinstance(raw, wanted)]
+    if invalid:
         kind = "colours, such as [128, 0, 0]" if read == "colours" else "whole numbers"
-        faults.append(f"classes: with `read: {read}` raw values are {kind}. Received: {', '.join(strange)}.")
+        faults.append(f"classes: with `read: {read}` raw values are {kind}. Received: {', '.join(invalid)}.")
     if read == "colours" and missing:
         faults.append(f"classes: with `read: colours` each class needs `raw`. Without: {', '.join(missing)}.")
     if 0 < len(missing) < len(names) and read in ("ids", "mat"):
@@ -125,17 +124,16 @@ def _faults_of_classes(layout: Layout) -> list[str]:
     return faults
 
 
-def _told(entry: Any) -> str:
-    """One line for one pydantic error."""
+def _describe(entry: Any) -> str:
+    """Return one line for one pydantic error."""
     where = [part for part in entry["loc"] if isinstance(part, int) or not part[:1].isupper()]
     where = [part for part in where if not (isinstance(part, str) and re.search(r"[\[(]|^(int|list|tuple)$", part))]
     key = ".".join(map(str, where))
     text = entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":
         allowed = _keys(where[:-1])
-        near = difflib.get_close_matches(str(where[-1]), allowed, n=1)
-        guess = f" Did you mean {near[0]!r}?" if near else ""
-        return f"{key}: there is no such key.{guess} Keys here: {', '.join(allowed)}."
+        hint = did_you_mean(str(where[-1]), allowed)
+        return f"{key}: there is no such key.{hint} Keys here: {', '.join(allowed)}."
     if entry["type"] == "missing":
         return f"{key}: is required and not set."
     if entry["type"] == "value_error":

@@ -1,4 +1,4 @@
-"""Guessing from names alone which files of a folder are images, which are masks, and which belong together."""
+"""Guess from names which files of a folder are images, which are masks, and which form pairs."""
 
 import re
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, families
+from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families
 
 MASK_ENDINGS = (
     "_mask", "_masks", "-mask", ".mask", " mask", "_label", "_labels", "-label", "_seg", "_segmentation", "_gt",
@@ -18,20 +18,20 @@ IMAGE_ENDINGS = ("", "_leftImg8bit", "_image", "_img", "_sat", "_rgb", "_orig")
 
 @dataclass(frozen=True)
 class Match:
-    """Two families that belong together.
+    """A family of images and the family of their masks.
 
     Attributes:
         images, masks: Patterns.
-        parts: How many pairs there are of each thing that stands for `{split}`; of "" where nothing does.
-        groups: How many pairs there are of each thing that stands for `{group}`; of "" where nothing does.
-        names: What each pair is called: its id, or group/id.
-        examples: Names of masks, sorted.
-        image_examples: Names of the images that have them, sorted.
-        unpaired: Number of images without a mask, in the splits that have any mask.
-        unlabelled: How many images there are of each thing that stands for `{split}` without any mask.
-        unused: How many images lie in each folder of other families, or of groups left out.
-        strays: Groups that `{group}` would take in although they hold no pair; hence it is narrowed.
-        left_out: The groups that the patterns leave out: the strays, and those that could not be kept without them.
+        parts: {value of `{split}`: number of pairs}; the value is "" where the patterns have no `{split}`.
+        groups: {value of `{group}`: number of pairs}; the value is "" where the patterns have no `{group}`.
+        names: Name of each pair: its id, or group/id.
+        examples: Names of the masks, sorted.
+        image_examples: Names of the images that have a mask, sorted.
+        unpaired: Number of images without a mask, in the splits that have masks.
+        unlabelled: {value of `{split}`: number of images}, of the splits without any mask.
+        unused: {folder: number of images}, of other families and of groups that are left out.
+        strays: Groups without pairs that `{group}` would match, which is why the patterns are narrowed.
+        left_out: Groups that the patterns leave out: the strays, and those that cannot be kept without them.
     """
 
     images: tuple[str, ...]
@@ -49,15 +49,19 @@ class Match:
 
 
 def match(files: Sequence[str], *, listed: bool = False) -> Match | None:
-    """Find the families of images and masks that give the most pairs; None where no two names belong together.
+    """Return the families of images and masks with the most pairs; None where there is no pair.
 
-    Where nothing else tells which of two are the masks, those are that are no JPEGs.
+    Where it is unclear which of two families holds the masks, it is the one that is not JPEG.
 
     Args:
-        files: Names of files.
-        listed: Whether lists say what is used; then no harm is done by a group without pairs.
+        files: Names of all files.
+        listed: Whether lists define the splits; then groups without pairs may stay.
+
+    >>> pairs = match(["train/images/a.jpg", "train/masks/a.png"])
+    >>> pairs.images, pairs.masks, pairs.parts
+    (('{split}/images/{id}.jpg',), ('{split}/masks/{id}.png',), {'train': 1})
     """
-    known = families(files)
+    known = find_families(files)
     best: tuple[tuple[int, bool], Match, Family, Family] | None = None
     for images in known:
         if images.is_mask:
@@ -65,35 +69,35 @@ def match(files: Sequence[str], *, listed: bool = False) -> Match | None:
         for masks in known:
             if masks is not images and not masks.is_mask and images.root == masks.root:
                 continue
-            for found in _pairings(images, masks, listed=listed):
-                lossless = not any(mask.lower().endswith((".jpg", ".jpeg")) for mask in found.masks)
-                score = (sum(found.parts.values()) * 2 + masks.is_mask, lossless)
+            for candidate in _matches(images, masks, listed=listed):
+                lossless = not any(mask.lower().endswith((".jpg", ".jpeg")) for mask in candidate.masks)
+                score = (sum(candidate.parts.values()) * 2 + masks.is_mask, lossless)
                 if best is None or score > best[0]:
-                    best = (score, found, images, masks)
+                    best = (score, candidate, images, masks)
     if best is None:
         return None
-    _, found, *chosen = best
-    others = [family for family in known if not family.is_mask and all(family is not one for one in chosen)]
-    left_out = {key: suffix for key, suffix in chosen[0].files.items() if key[1] in found.left_out}
-    others.append(replace(chosen[0], files=left_out))
-    return replace(found, unused=dict(_images_of(others)))
+    _, chosen, *used = best
+    others = [family for family in known if not family.is_mask and all(family is not one for one in used)]
+    left_out = {key: suffix for key, suffix in used[0].files.items() if key[1] in chosen.left_out}
+    others.append(replace(used[0], files=left_out))
+    return replace(chosen, unused=dict(_count_images(others)))
 
 
-def _pairings(images: Family, masks: Family, *, listed: bool) -> Iterator[Match]:
-    """Pair two families, or the files of one, in every way that their names permit."""
+def _matches(images: Family, masks: Family, *, listed: bool) -> Iterator[Match]:
+    """Yield every way to pair two families, or the files of one."""
     mask_ends = [end for end in MASK_ENDINGS if any(name.endswith(end) for *_, name in masks.files)]
     for mask_end in mask_ends if masks is images else ("", *mask_ends):
-        of_mask = _without_ending(masks, mask_end)
+        mask_keys = _without_ending(masks, mask_end)
         for image_end in IMAGE_ENDINGS:
-            found = _pair(images, masks, image_end, mask_end, of_mask)
-            if found and _is_too_wide(found) and not (listed and "" in found.parts):
-                found = _narrowed(images, masks, image_end, mask_end, found)
-            if found:
-                yield found
+            match = _pair(images, masks, image_end, mask_end, mask_keys)
+            if match and _is_too_wide(match) and not (listed and "" in match.parts):
+                match = _narrow(images, masks, image_end, mask_end, match)
+            if match:
+                yield match
 
 
 def _without_ending(masks: Family, end: str) -> dict[Key, Key]:
-    """Give {key of a mask without its ending: its key}."""
+    """Return {key of a mask without its ending: its key}."""
     return {
         (split, group, name.removesuffix(end)): (split, group, name)
         for split, group, name in masks.files
@@ -101,27 +105,27 @@ def _without_ending(masks: Family, end: str) -> dict[Key, Key]:
     }
 
 
-def _is_too_wide(found: Match) -> bool:
-    """Whether `{group}` stands for one folder alone, or takes in some without pairs."""
-    return bool(found.strays) or (len(found.groups) == 1 and "" not in found.groups)
+def _is_too_wide(match: Match) -> bool:
+    """Whether `{group}` matches only one folder, or folders without pairs."""
+    return bool(match.strays) or (len(match.groups) == 1 and "" not in match.groups)
 
 
-def _narrowed(images: Family, masks: Family, image_end: str, mask_end: str, found: Match) -> Match | None:
-    """Pair anew such that the patterns take in no stray: by what the groups' names begin with, or the largest alone."""
-    kept = set(found.groups)
+def _narrow(images: Family, masks: Family, image_end: str, mask_end: str, match: Match) -> Match | None:
+    """Pair only the groups with the same prefix or, if that matches strays, only the largest group."""
+    kept = set(match.groups)
     start, *others = {re.sub(r"(\d+|[A-Z])$", "", name) for name in kept}
-    if len(kept) == 1 or others or start in kept | {""} or any(stray.startswith(start) for stray in found.strays):
-        start = max(sorted(kept), key=lambda name: found.groups[name])
+    if len(kept) == 1 or others or start in kept | {""} or any(stray.startswith(start) for stray in match.strays):
+        start = max(sorted(kept), key=lambda name: match.groups[name])
         kept = {start}
-    of_images = _only(images, kept, start)
-    of_masks = of_images if masks is images else _only(masks, kept, start)
-    again = _pair(of_images, of_masks, image_end, mask_end, _without_ending(of_masks, mask_end))
+    kept_images = _select_groups(images, kept, start)
+    kept_masks = kept_images if masks is images else _select_groups(masks, kept, start)
+    narrowed = _pair(kept_images, kept_masks, image_end, mask_end, _without_ending(kept_masks, mask_end))
     left_out = {group for _, group, _ in (*images.files, *masks.files)} - kept
-    return replace(again, strays=found.strays, left_out=frozenset(left_out)) if again else None
+    return replace(narrowed, strays=match.strays, left_out=frozenset(left_out)) if narrowed else None
 
 
-def _only(family: Family, kept: set[str], start: str) -> Family:
-    """Give the groups of a family that are kept, without the start of their names, which the root holds instead."""
+def _select_groups(family: Family, kept: set[str], start: str) -> Family:
+    """Return a family with only the groups `kept`, and the prefix of their names moved into the root."""
     root = family.root.replace("{group}", start if kept == {start} else f"{start}{{group}}")
     files = {
         (split, group.removeprefix(start), name): end
@@ -131,20 +135,20 @@ def _only(family: Family, kept: set[str], start: str) -> Family:
     return Family(root, family.is_mask, files)
 
 
-def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask: Mapping[Key, Key]) -> Match | None:
-    """Pair by name without the endings, by `of_mask`: {key of a mask without its ending: its key}; None: no pairs."""
+def _pair(images: Family, masks: Family, image_end: str, mask_end: str, mask_keys: Mapping[Key, Key]) -> Match | None:
+    """Pair by names without endings, where `mask_keys` is from `_without_ending`; None if there is no pair."""
     same = images is masks
     parts: Counter[str] = Counter()
     groups: Counter[str] = Counter()
-    alone: Counter[tuple[str, str, str]] = Counter()
+    without_mask: Counter[tuple[str, str, str]] = Counter()
     image_suffixes, mask_suffixes, names, examples, image_examples = set(), set(), [], [], []
     for (split, group, name), suffix in images.files.items():
         if not name.endswith(image_end) or suffix.lower() not in IMAGE_SUFFIXES or (same and name.endswith(mask_end)):
             continue
         id_ = name.removesuffix(image_end)
-        mask = of_mask.get((split, group, id_))
+        mask = mask_keys.get((split, group, id_))
         if mask is None:
-            alone[split, group, suffix] += 1
+            without_mask[split, group, suffix] += 1
             continue
         parts[split] += 1
         groups[group] += 1
@@ -155,10 +159,10 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask:
         image_examples.append(images.file((split, group, name)))
     if not parts:
         return None
-    taken_in = {group for split, group, suffix in alone if split in parts and suffix in image_suffixes}
-    taken_in |= {mask[1] for mask in of_mask.values() if mask[0] in parts and masks.files[mask] in mask_suffixes}
+    included = {group for split, group, suffix in without_mask if split in parts and suffix in image_suffixes}
+    included |= {mask[1] for mask in mask_keys.values() if mask[0] in parts and masks.files[mask] in mask_suffixes}
     unlabelled: Counter[str] = Counter()
-    for (split, _, _), number in alone.items():
+    for (split, _, _), number in without_mask.items():
         unlabelled[split] += number
     return Match(
         images=_patterns(images.root, image_end, image_suffixes),
@@ -171,7 +175,7 @@ def _pair(images: Family, masks: Family, image_end: str, mask_end: str, of_mask:
         unpaired=sum(number for split, number in unlabelled.items() if split in parts),
         unlabelled={split: number for split, number in unlabelled.items() if split not in parts},
         unused={},
-        strays=frozenset(taken_in - groups.keys()),
+        strays=frozenset(included - groups.keys()),
     )
 
 
@@ -180,9 +184,9 @@ def _patterns(root: str, end: str, suffixes: set[str]) -> tuple[str, ...]:
     return tuple(f"{start}{{id}}{end}{suffix}" for suffix in sorted(suffixes))
 
 
-def _images_of(others: Sequence[Family]) -> Counter[str]:
+def _count_images(families: Sequence[Family]) -> Counter[str]:
     """Count the images of families by folder."""
     files = (
-        family.file(key) for family in others for key, end in family.files.items() if end.lower() in IMAGE_SUFFIXES
+        family.file(key) for family in families for key, end in family.files.items() if end.lower() in IMAGE_SUFFIXES
     )
     return Counter(str(PurePosixPath(file).parent) for file in files)

@@ -1,4 +1,4 @@
-"""Sample data of the kind people have: seismic pictures, grey and small, with a mask of salt beside each."""
+"""Sample data of a user's own folder: small, grey seismic images with masks of salt."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -28,19 +28,19 @@ licence: Drawn by Segline, which is Apache-2.0.
 
 
 def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-    """Plan pictures as in the well-known salt competition: 8-bit grey images, 16-bit masks of 0 and 65535."""
+    """Plan images as in Kaggle's TGS salt competition: 8-bit grey images, 16-bit masks of 0 and 65535."""
     if config not in (None, *CONFIGS):
         raise DatasetError(f"image_folder has no sample {config!r} (--config). Allowed: {', '.join(CONFIGS)}.")
-    splits = sample_folder.share(count)
+    splits = sample_folder.split_sizes(count)
     draw = partial(_draw, splits=splits, seed=seed, size=size)
     return Plan(CONFIGS[0], splits, {"images": count, "masks": count}, draw)
 
 
-def scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Draw layers of rock, and in most pictures a dome of salt that bends them.
+def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Draw layers of rock, and in most images a dome of salt that bends them.
 
     Returns:
-        Image uint8 [H,W], and mask uint16 [H,W] of 0 and 65535.
+        Image, uint8 [H, W], and mask of 0 and 65535, uint16 [H, W].
     """
     rng = np.random.default_rng([seed, index])
     noise = Noise(rng)
@@ -71,7 +71,7 @@ def _draw(folder: Path, *, splits: dict[str, int], seed: int, size: tuple[int, i
     for name in ("images", "masks"):
         (folder / name).mkdir()
     for index in range(sum(splits.values())):
-        image, mask = scene(seed, index, size)
+        image, mask = draw_scene(seed, index, size)
         Image.fromarray(image).save(folder / "images" / f"{index:06x}.png")
         Image.fromarray(mask).save(folder / "masks" / f"{index:06x}.png")
         yield

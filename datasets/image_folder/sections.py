@@ -1,4 +1,4 @@
-"""The parts of a layout, each with what may stand in it."""
+"""The sections of a layout and their allowed values."""
 
 from typing import Annotated, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 SPLITS = ("train", "val", "test")
 
 ALL_16_BITS = (0.0, 65535.0)
-"""`image.range` where the layout says none. A pixel's high byte is as good as it, give or take 1."""
+"""Default `image.range`. It equals a pixel's high byte, plus or minus 1."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]
@@ -16,19 +16,19 @@ Raw = RawId | Colour
 
 
 class Section(BaseModel):
-    """Base: immutable, and a key that is not listed is an error."""
+    """Base class: immutable; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Splits(Section):
-    """Which image is in which split; one of the first three keys.
+    """The assignment of images to splits, by one of the first three keys.
 
     Attributes:
-        folders: {split: what stands for `{split}` in the patterns}.
-        lists: {split: text file with one id a line}.
-        ratios: {split: share}; which image is where is a function of its id (or group) and `seed` alone.
-        seed: Another number gives another division.
+        folders: {split: value of `{split}` in the patterns}.
+        lists: {split: text file with one id per line}.
+        ratios: {split: share, 0..1}: at random, as a function of the image's id (or group) and `seed` only.
+        seed: Seed of `ratios`.
     """
 
     folders: dict[Literal["train", "val", "test"], str] | None = None
@@ -51,8 +51,9 @@ class Image(Section):
     """How an image is read.
 
     Attributes:
-        range: Values of a 16-bit or floating-point image that become 0 and 255; of a 16-bit PNG when served, too.
-        exif: "apply" turns an image, and a mask, as its own EXIF orientation says; "ignore" takes the pixels as stored.
+        range: Values of a 16-bit or floating-point image that become 0 and 255; the exported model does the same with
+            16-bit PNGs.
+        exif: "apply" the EXIF orientation of each image and mask, or "ignore" it and use the pixels as stored.
     """
 
     range: tuple[float, float] = ALL_16_BITS
@@ -71,12 +72,12 @@ class Mask(Section):
 
     Attributes:
         read: "ids": a pixel is a raw id (grey, palette, or the same in each channel; 1, 8 or 16 bits). "threshold":
-            grey from `at` on is class 1, below it class 0. "colours": a pixel is a colour. "mat": raw ids in the
-            variable `key` of a .mat file.
-        at: The threshold, 0..255.
-        nearest: Whether a colour that is not listed counts as the nearest one, as in a JPEG; else it is an error.
+            grey values of at least `at` are class 1, others class 0. "colours": a pixel is a colour. "mat": raw ids in
+            the variable `key` of a .mat file.
+        at: The threshold, 1..255.
+        nearest: Map an unlisted colour to the nearest listed one, for JPEGs; otherwise it is an error.
         key: Name of the variable of a .mat file.
-        others: What raw ids or colours are that no class lists: an "error", or "ignore".
+        others: Unlisted raw ids or colours are an "error", or become IGNORE ("ignore").
     """
 
     read: Literal["ids", "threshold", "colours", "mat"]
@@ -97,8 +98,8 @@ class Class(Section):
 
     Attributes:
         name: Its name.
-        raw: What stands for it in the masks: an id, a colour [red, green, blue], or a list of either. None: its place.
-        colour: How it is shown; None: a colour of PASCAL VOC's map.
+        raw: Its values in the masks: an id, a colour [red, green, blue], or a list of either. None: its train id.
+        colour: Its colour in displays; None: its colour in the masks, or one of PASCAL VOC's map.
     """
 
     name: Annotated[str, Field(min_length=1)]
@@ -106,7 +107,7 @@ class Class(Section):
     colour: Colour | None = None
 
     def raws(self, read: str) -> list[int | tuple[int, int, int]]:
-        """Give `raw` as a list; [1, 2, 3] is one colour where masks are of colours, and three ids elsewhere."""
+        """Return `raw` as a list; [1, 2, 3] is a single colour for `read: colours`, else three ids."""
         if self.raw is None:
             return []
         if not isinstance(self.raw, list):

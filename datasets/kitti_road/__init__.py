@@ -1,1 +1,1 @@
-"""KITTI Road: facts, builder and sample data."""
+"""KITTI Road: specs, builder and sample data."""

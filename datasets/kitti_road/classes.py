@@ -1,16 +1,16 @@
-"""Facts of KITTI Road: two classes, and which picture is in which split."""
+"""The specs of KITTI Road, its two classes and its splits."""
 
 from datasets.spec import DatasetSpec
 
 TRAINING = {"um": 95, "umm": 96, "uu": 98}
-"""Labelled pictures of each category: urban marked, urban multiple marked lanes, urban unmarked."""
+"""Labelled images per category: urban marked, urban multiple marked lanes, urban unmarked."""
 
 TESTING = {"um": 96, "umm": 94, "uu": 100}
-"""Pictures whose labels the benchmark keeps."""
+"""Test images per category; the benchmark does not publish their labels."""
 
 HELD_OUT = 20
-"""The last so many labelled pictures of each category are val, as no validation split is published. They are the
-last ones, and not drawn by lot, because a picture and the next show the same street a few metres on."""
+"""Number of labelled images per category that are val, as no validation split is published. They are the last ones, not
+random ones, because consecutive images show the same street a few metres on."""
 
 CITATION = """\
 @inproceedings{fritsch2013new,
@@ -24,7 +24,7 @@ CITATION = """\
 
 
 def split_of(category: str, number: int) -> str:
-    """Give the split of a labelled picture, as of um_000042: 229 are train, 60 val; of `um` alone 75 and 20."""
+    """Return the split of a labelled image such as um_000042: 229 are train, 60 val; of these 75 and 20 are `um`."""
     return "val" if number >= TRAINING[category] - HELD_OUT else "train"
 
 
@@ -48,4 +48,4 @@ def _spec(config: str, target: str, categories: tuple[str, ...]) -> DatasetSpec:
 
 
 SPECS = {"road": _spec("road", "road", ("um", "umm", "uu")), "lane": _spec("lane", "lane", ("um",))}
-"""The facts of each configuration; the first is the default."""
+"""{configuration: its spec}; the first is the default."""

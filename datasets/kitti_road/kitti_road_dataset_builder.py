@@ -1,4 +1,4 @@
-"""KITTI Road: the road, or the lane driven on, in 289 labelled pictures of Karlsruhe."""
+"""KITTI Road: the road, or the ego-lane, in 289 labelled images of Karlsruhe."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from datasets import labels
-from datasets.audit import BadFileError, Kind, Problem, listed
+from datasets.audit import BadFileError, Kind, Problem, join_names
 from datasets.errors import DatasetError
 from datasets.extras import require_all_or_none
 from datasets.kitti_road import calibration
@@ -28,7 +28,7 @@ NAME = re.compile(r"(um|umm|uu)_(\d{6})")
 
 
 class Builder(SegmentationBuilder):
-    """KITTI Road: PNG images, and colour masks in whose red lies what counts and in whose blue the road."""
+    """KITTI Road: PNG images, and colour masks whose red channel marks valid pixels and whose blue channel the road."""
 
     SPECS = SPECS
     VERSION = tfds.core.Version("1.0.0")
@@ -41,50 +41,52 @@ class Builder(SegmentationBuilder):
     """
 
     def find(self, raw: RawFolder) -> dict[str, Split]:
-        """See SegmentationBuilder. The group is the category: um of um_000042."""
+        """Pair the images of each split with masks; the group is the category, um of um_000042."""
         start = raw.folder_with("training", "testing")
         if start is None:
-            received = listed(raw.listing()) or "nothing"
+            received = join_names(raw.listing()) or "nothing"
             raise DatasetError(f"In {raw.path}: training/ or testing/ is expected. Received: {received}.")
         categories = ("um",) if self.spec.config == "lane" else tuple(TRAINING)
         splits = self._labelled(raw, start, categories)
         test = [Pair(id_, category, file, None) for category, id_, file in
-                _named(raw, f"{start}{TEST_IMAGES}/*.png") if category in categories]  # fmt: skip
-        found = splits | ({"test": Split(tuple(test))} if test else {})
-        if not found:
-            raise DatasetError(f"In {raw.path / start}: neither {IMAGES}/ nor {TEST_IMAGES}/ holds a picture.")
-        return found
+                _parse_names(raw, f"{start}{TEST_IMAGES}/*.png") if category in categories]  # fmt: skip
+        if test:
+            splits["test"] = Split(tuple(test))
+        if not splits:
+            raise DatasetError(f"In {raw.path / start}: neither {IMAGES}/ nor {TEST_IMAGES}/ holds an image.")
+        return splits
 
     def reader(self) -> Reader:
-        """See SegmentationBuilder."""
+        """Return the reader of colour masks."""
         return Reader(read_mask)
 
     def published_ids(self, split: str) -> frozenset[str]:
-        """See SegmentationBuilder."""
+        """Return the ids of a split of the benchmark."""
         numbers = TESTING if split == "test" else TRAINING
         categories = ("um",) if self.spec.config == "lane" else tuple(numbers)
         ids = {(category, number) for category in categories for number in range(numbers[category])}
         return frozenset(f"{c}_{n:06d}" for c, n in ids if split == "test" or split_of(c, n) == split)
 
-    def check_extras(self, raw: RawFolder, found: Mapping[str, Split]) -> None:
-        """See SegmentationBuilder: all labelled pictures have a calibration, or none has."""
+    def check_extras(self, raw: RawFolder, splits: Mapping[str, Split]) -> None:
+        """Raise DatasetError if only some labelled images have a calibration file."""
         folder = f"{raw.folder_with('training', 'testing') or ''}{CALIBRATION}"
-        files = [f"{folder}/{pair.id}.txt" for name in ("train", "val") if name in found for pair in found[name].pairs]
+        ids = [pair.id for name in ("train", "val") if name in splits for pair in splits[name].pairs]
+        files = [f"{folder}/{id_}.txt" for id_ in ids]
         missing = sorted(file for file in files if not raw.has(file))
-        without = f"Or take {folder}/ away: then roads are measured in the pictures alone, and not from above."
+        without = f"Or remove {folder}/: then roads are measured in the image only, not in the bird's-eye view."
         require_all_or_none(raw, missing, of=len(files), without=without)
 
-    def extras(self, raw: RawFolder, found: Mapping[str, Split], folder: Path) -> None:
+    def write_extras(self, raw: RawFolder, splits: Mapping[str, Split], folder: Path) -> None:
         """Write calibration.json of train and val, and calibration_test.json: {id: {matrix: rows}}.
 
-        They are apart because an id of the benchmark's test pictures is also that of a training picture.
+        Two files, because training and test images have the same ids.
         """
         start = raw.folder_with("training", "testing") or ""
         for file, part, names in (
             ("calibration.json", "training", ("train", "val")),
             ("calibration_test.json", "testing", ("test",)),
         ):
-            ids = {pair.id for name in names if name in found for pair in found[name].pairs}
+            ids = {pair.id for name in names if name in splits for pair in splits[name].pairs}
             matrices = calibration.read(raw, f"{start}{part}/calib", ids)
             if matrices:
                 (folder / file).write_text(json.dumps(matrices, indent=1) + "\n", encoding="utf-8")
@@ -95,7 +97,7 @@ class Builder(SegmentationBuilder):
             self._check_other_target(raw, start)
         pairs: dict[str, list[Pair]] = {}
         problems: dict[str, list[Problem]] = {}
-        for category, id_, file in _named(raw, f"{start}{IMAGES}/*.png"):
+        for category, id_, file in _parse_names(raw, f"{start}{IMAGES}/*.png"):
             if category not in categories:
                 continue
             split = split_of(category, int(id_[-6:]))
@@ -113,7 +115,7 @@ class Builder(SegmentationBuilder):
         return {name: Split(tuple(pairs.get(name, ())), tuple(problems.get(name, ()))) for name in names}
 
     def _check_other_target(self, raw: RawFolder, start: str) -> None:
-        """Where all masks are those of the other configuration, name it instead of every picture without a mask."""
+        """Raise DatasetError if there are masks of the other configuration only, instead of one problem per image."""
         for other in SPECS:
             masks = self._masks(raw, start, other)
             if masks:
@@ -124,17 +126,20 @@ class Builder(SegmentationBuilder):
                 )
 
     def _masks(self, raw: RawFolder, start: str, target: str | None = None) -> list[tuple[str, str]]:
-        """Give (name, file) of the masks of a configuration, of this one if none is named."""
+        """Return (name, file) of the masks of a configuration, by default this one."""
         wanted = re.compile(rf"(um|umm|uu)_{target or self.spec.config}_\d{{6}}")
-        named = [(PurePosixPath(file).stem, file) for file in raw.files(f"{start}{MASKS}/*.png")]
-        return [(name, file) for name, file in named if wanted.fullmatch(name)]
+        names = [(PurePosixPath(file).stem, file) for file in raw.files(f"{start}{MASKS}/*.png")]
+        return [(name, file) for name, file in names if wanted.fullmatch(name)]
 
 
 def read_mask(content: bytes) -> np.ndarray:
-    """Read a mask as the official devkit does: red > 0 counts, blue > 0 is road, what is not red is ignored.
+    """Decode a mask as the official devkit does: IGNORE where red is 0, elsewhere road where blue is above 0.
 
     Returns:
-        Train ids, uint8 [H, W]: 1 road or lane, 0 not, IGNORE.
+        Train ids, uint8 [H, W]: 1 road or lane, 0 background, IGNORE.
+
+    Raises:
+        BadFileError: Not an image, damaged, or not RGB.
     """
     rgb = labels.decode(content)
     if rgb.ndim != 3 or rgb.shape[2] != 3:
@@ -142,15 +147,15 @@ def read_mask(content: bytes) -> np.ndarray:
     return np.where(rgb[..., 0] > 0, (rgb[..., 2] > 0).astype(np.uint8), np.uint8(IGNORE))
 
 
-def _named(raw: RawFolder, pattern: str) -> list[tuple[str, str, str]]:
-    """Give (category, id, file) of the pictures; a name of another form is an error."""
-    found, strange = [], []
+def _parse_names(raw: RawFolder, pattern: str) -> list[tuple[str, str, str]]:
+    """Return (category, id, file) of the images; raise DatasetError for names of another form."""
+    images, invalid = [], []
     for file in raw.files(pattern):
         match = NAME.fullmatch(PurePosixPath(file).stem)
         if match:
-            found.append((match[1], match[0], file))
+            images.append((match[1], match[0], file))
         else:
-            strange.append(file)
-    if strange:
-        raise DatasetError(f"In {raw.path}: names such as um_000042.png are expected. Received: {listed(strange)}.")
-    return found
+            invalid.append(file)
+    if invalid:
+        raise DatasetError(f"In {raw.path}: names such as um_000042.png are expected. Received: {join_names(invalid)}.")
+    return images

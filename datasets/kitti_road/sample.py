@@ -1,4 +1,4 @@
-"""Sample data in KITTI Road's own layout: drawn streets, their road and lane, and the camera's calibration."""
+"""Sample data in KITTI Road's own layout: drawn streets, masks of road and lane, and the camera's calibration."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,19 +18,19 @@ CATEGORIES = {
     "umm": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=2),
     "uu": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=0),
 }
-"""How each category's streets look."""
+"""Style of the streets of each category."""
 
 ROAD, OTHER, UNKNOWN = (255, 0, 255), (255, 0, 0), (0, 0, 0)
 
 
 def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) -> Plan:
-    """Plan scenes for both configurations at once, as in the benchmark, whose own are 375 x 1242.
+    """Plan scenes with the masks of both configurations, as in the benchmark, whose images are 375 x 1242 pixels.
 
-    The categories take turns; `lane` needs scenes of `um` alone.
+    The categories take turns; for `lane` all scenes are `um`.
     """
     spec = catalog.spec("kitti_road", config)
-    splits = sample_folder.share(count)
-    names = named(splits, ("um",) if spec.config == "lane" else tuple(CATEGORIES))
+    splits = sample_folder.split_sizes(count)
+    names = name_scenes(splits, ("um",) if spec.config == "lane" else tuple(CATEGORIES))
     labelled = names["train"] + names["val"]
     marked = sum(name.startswith("um_") for name in labelled)
     folders = {"training/image_2": len(labelled), "training/gt_image_2": len(labelled) + marked}
@@ -39,8 +39,8 @@ def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) ->
     return Plan(spec.config, splits, folders, partial(_draw, names=names, seed=seed, size=size))
 
 
-def named(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
-    """Name the scenes of each split as the benchmark would, so that its held-out pictures are val."""
+def name_scenes(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return {split: names of its scenes}, numbered so that `classes.split_of` returns the same split."""
     first = {"train": dict.fromkeys(TRAINING, 0), "test": dict.fromkeys(TRAINING, 0)}
     first["val"] = {category: number - HELD_OUT for category, number in TRAINING.items()}
     turns = len(categories)
@@ -53,15 +53,15 @@ def named(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list
     }
 
 
-def scene(
+def draw_scene(
     seed: int, index: int, category: str, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, scenes.Plan]:
-    """Draw scene `index`: the image, its road and its lane mask in KITTI's colours, all uint8 [H,W,3], and its plan."""
+    """Draw scene `index`: image, road mask and lane mask in KITTI's colours, all uint8 [H, W, 3], and its plan."""
     rng = np.random.default_rng([seed, index])
     light, style = scenes.weather(rng), CATEGORIES[category]
     laid = scenes.plan(size, light, rng, style=style)
     drawn = scenes.draw(size, light, rng, style=style, laid=laid)
-    across = _across(size, laid)[:, ::-1]  # traffic keeps right, so the picture was mirrored
+    across = _lateral_positions(size, laid)[:, ::-1]  # traffic keeps right, so the picture was mirrored
     road, visible = laid.road, drawn.mask == Surface.ROAD
     lane = road.middle - (road.middle - road.left.kerb) / max(1, style.lanes)
     outside = (across < road.left.kerb) | (across > road.right.kerb)
@@ -69,14 +69,14 @@ def scene(
     for inside in (visible & ~outside, visible & (across > lane) & (across < road.middle)):
         mask = np.full((*size, 3), OTHER, np.uint8)
         mask[inside] = ROAD
-        mask[visible & outside] = UNKNOWN  # side roads: the benchmark leaves what is unclear out
+        mask[visible & outside] = UNKNOWN  # side roads: the benchmark leaves unclear regions out
         masks.append(mask)
     return drawn.image, masks[0], masks[1], laid
 
 
-def calibration(camera: scenes.Plan, width: int) -> str:
-    """Write the calibration file of a scene: the drawn camera looks along the ground."""
-    view = camera.camera
+def format_calibration(laid: scenes.Plan, width: int) -> str:
+    """Return the text of a scene's calibration file: the drawn camera is parallel to the ground."""
+    view = laid.camera
     project = (view.focal, 0, width - view.x, 0, 0, view.focal, view.y, 0, 0, 0, 1, 0)
     same, moved = (1, 0, 0, 0, 1, 0, 0, 0, 1), (1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
     lowered = (1, 0, 0, 0, 0, 1, 0, -view.height, 0, 0, 1, 0)
@@ -85,8 +85,8 @@ def calibration(camera: scenes.Plan, width: int) -> str:
     return "".join(f"{name}: {' '.join(f'{value:.12e}' for value in values)}\n" for name, values in lines.items())
 
 
-def _across(size: tuple[int, int], laid: scenes.Plan) -> np.ndarray:
-    """Metres from the camera's line to what each pixel shows of the ground, [H,W]; far outside above the horizon."""
+def _lateral_positions(size: tuple[int, int], laid: scenes.Plan) -> np.ndarray:
+    """Return the lateral position of the ground at each pixel, metres, float32 [H, W]; inf above the horizon."""
     top = int(np.clip(np.ceil(laid.camera.y + 0.5), 1, size[0] - 1))
     across = np.full(size, np.inf, np.float32)
     across[top:] = ground.positions(size, laid.camera, laid.road, top)[0]
@@ -95,15 +95,15 @@ def _across(size: tuple[int, int], laid: scenes.Plan) -> np.ndarray:
 
 def _draw(folder: Path, *, names: dict[str, list[str]], seed: int, size: tuple[int, int]) -> Iterator[None]:
     index = 0
-    for split, of_split in names.items():
+    for split, split_names in names.items():
         part = folder / ("testing" if split == "test" else "training")
-        for inner in ("image_2", "calib", *(("gt_image_2",) if split != "test" else ())) if of_split else ():
+        for inner in ("image_2", "calib", *(("gt_image_2",) if split != "test" else ())) if split_names else ():
             (part / inner).mkdir(parents=True, exist_ok=True)
-        for name in of_split:
+        for name in split_names:
             category = name.split("_")[0]
-            image, road, lane, laid = scene(seed, index, category, size)
+            image, road, lane, laid = draw_scene(seed, index, category, size)
             Image.fromarray(image).save(part / "image_2" / f"{name}.png", compress_level=1)
-            (part / "calib" / f"{name}.txt").write_text(calibration(laid, size[1]), encoding="ascii")
+            (part / "calib" / f"{name}.txt").write_text(format_calibration(laid, size[1]), encoding="ascii")
             for target, mask in (("road", road), ("lane", lane)) if split != "test" else ():
                 if target == "road" or category == "um":
                     Image.fromarray(mask).save(part / "gt_image_2" / f"{name.replace('_', f'_{target}_')}.png")

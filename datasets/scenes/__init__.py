@@ -1,7 +1,7 @@
-"""Street scenes that are drawn, not photographed: images with exact masks, for sample data and tests.
+"""Synthetic street scenes: images with exact masks, for sample data and tests.
 
-Everything is metres in front of a pinhole camera, so that size, position and depth agree as in a photograph. Colours
-are shared between the classes on purpose: cars as grey as the road, clothes like walls, walls like grass.
+Positions are in metres in front of a pinhole camera, so that size, position and depth agree as in a photograph. Classes
+share colours on purpose, so that colour does not reveal the class: cars as grey as the road, clothes like walls.
 """
 
 from datasets.scenes.light import Light, vary, weather

@@ -11,14 +11,14 @@ class Body:
 
     Attributes:
         length, width, height: Metres.
-        outline: (share of the length from rear -0.5 to front 0.5, share of the height), from the rear's foot over the
-            roof to the front's foot.
-        glazed: Edges of the outline, counted from 0, that are glass.
-        windows: Side windows as outlines in the same shares.
-        waist: Share of the height from which it narrows.
-        wheels: Shares of the length at which wheels stand.
-        likelihood: How often it is met.
-        surface: What it is in a mask.
+        outline: Side view: (share of the length, -0.5 rear to 0.5 front; share of the height), from the bottom of the
+            rear over the roof to the bottom of the front.
+        glazed: Indices of the outline's edges that are glass.
+        windows: Outlines of the side windows, in the same shares.
+        waist: Share of the height above which it narrows.
+        wheels: Positions of the wheels, shares of the length.
+        likelihood: Relative frequency.
+        surface: Its id in the mask.
     """
 
     length: float

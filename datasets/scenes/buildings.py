@@ -13,7 +13,7 @@ WALLS = (
     (142, 84, 66), (168, 110, 84), (188, 160, 118), (205, 186, 150), (150, 146, 140), (198, 196, 190), (112, 118, 108),
     (128, 136, 112), (96, 92, 96), (172, 158, 138), (120, 134, 150), (176, 146, 140),
 )  # fmt: skip
-"""Brick, buff, concrete, render, and some as green or blue as what stands beside them."""
+"""Brick, buff, concrete and render, and some as green as plants or as blue as the sky."""
 
 SHOPS = ((150, 32, 36), (28, 62, 120), (30, 92, 60), (36, 36, 40), (196, 168, 60), (120, 50, 110), (210, 210, 205))
 
@@ -23,17 +23,17 @@ class House:
     """A box with windows.
 
     Attributes:
-        x: Metres from the camera's line to its front, signed.
-        near, far: Depths of its ends.
-        deep: Metres from front to back.
-        height: Of its walls.
+        x: Lateral position of its front, metres; left is negative.
+        near, far: Depths of its ends, metres.
+        deep: Distance from front to back, metres.
+        height: Height of its walls, metres.
         wall, trim, roof: Colours.
-        storey, bay: Height of a floor and width of a window's share of the wall, metres.
-        window: Share of a bay and of a storey that is window.
+        storey, bay: Height of a storey and width of a bay, the wall per window, metres.
+        window: Window's share of a bay's width and of a storey's height.
         rough: Strength of the wall's texture.
-        glass: Brightness of each window, [8,16] in 0..1.
-        shop: Colour of the ground floor's sign; None for no shop.
-        pitch: Height of the roof's ridge over the walls; 0 for a flat roof.
+        glass: Brightness of the windows, [8, 16] in 0..1.
+        shop: Colour of the shop sign; None: no shop.
+        pitch: Height of the ridge above the walls, metres; 0: a flat roof.
     """
 
     x: float
@@ -54,12 +54,12 @@ class House:
 
     @property
     def side(self) -> int:
-        """Which side of the street it stands on: -1 left, 1 right."""
+        """Side of the street: -1 left, 1 right."""
         return -1 if self.x < 0 else 1
 
 
-def house(rng: np.random.Generator, light: Light, x: float, near: float, far: float) -> House:
-    """Draw a house at a place."""
+def random_house(rng: np.random.Generator, light: Light, x: float, near: float, far: float) -> House:
+    """Return a random house at a position."""
     storeys = int(rng.choice([2, 3, 3, 4, 5]))
     storey = rng.uniform(2.8, 3.5)
     wall = np.asarray(WALLS[rng.integers(len(WALLS))], float) * rng.uniform(0.75, 1.12) + rng.normal(0, 5, 3)
@@ -85,7 +85,7 @@ def house(rng: np.random.Generator, light: Light, x: float, near: float, far: fl
 
 
 def paint_house(canvas: Canvas, house: House, light: Light, noise: Noise) -> None:
-    """Paint the roof, the end that looks to the camera, and the front."""
+    """Paint the roof, the end that faces the camera, and the front."""
     camera, back = canvas.camera, house.x + house.side * house.deep
     near, far, height = max(house.near, NEAREST), house.far, house.height
     middle, ridge = (house.x + back) / 2, height + house.pitch
@@ -116,7 +116,7 @@ def paint_house(canvas: Canvas, house: House, light: Light, noise: Noise) -> Non
 
 
 def _wall(house: House, along: np.ndarray, up: np.ndarray, noise: Noise) -> np.ndarray:
-    """Give colours [h,w,3] of a wall, by metres along it [1,w] and above the ground [h,w] or [h,1]."""
+    """Return the colours [h, w, 3] of a wall at positions, metres: along it [1, w], and up, [h, w] or [h, 1]."""
     texture = house.rough * noise.at(noise.fine, along * 9, up * 18)
     course = 1 - 0.1 * ((up % 0.3) < 0.06)
     colours = np.asarray(house.wall, np.float32) * ((1 + texture) * course)[..., None]
@@ -135,7 +135,7 @@ def _wall(house: House, along: np.ndarray, up: np.ndarray, noise: Noise) -> np.n
 
 
 def _shop(house: House, colours: np.ndarray, surfaces: np.ndarray, along: np.ndarray, up: np.ndarray) -> None:
-    """Give the ground floor windows, and a board with lettering over them."""
+    """Add shop windows to the ground floor, and a sign with lettering above them."""
     bay = np.abs(along / house.bay % 1 - 0.5)
     colours[(up > 0.5) & (up < house.storey - 0.8) & (bay < 0.45)] = (46, 50, 56)
     board = (up > house.storey - 0.7) & (up < house.storey - 0.1)

@@ -1,4 +1,4 @@
-"""A pinhole camera, and a picture that is painted together with its mask."""
+"""A pinhole camera, and a canvas that paints an image together with its mask."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,23 +13,23 @@ Colour = Sequence[float] | np.ndarray
 """Red, green, blue in 0..255."""
 
 Point = tuple[float, float, float]
-"""Metres right of the camera, above the ground, and ahead of the camera."""
+"""(right of the camera, above the ground, ahead of the camera), metres."""
 
 Paint = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | Surface]]
-"""Gives colours [h,w,3] in 0..255, and surfaces [h,w] or the one surface, of pixel centres x [1,w], y [h,1]."""
+"""(pixel centres x [1, w], y [h, 1]) -> (colours [h, w, 3] in 0..255, surfaces [h, w] or a single surface)."""
 
 NEAREST = 0.6
-"""Metres; what is nearer is moved to here, so that nothing is divided by zero or turns up behind the camera."""
+"""Smallest depth, metres; nearer points are moved here, which avoids division by zero and points behind the camera."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera that looks along the ground.
+    """A pinhole camera, parallel to the ground.
 
     Attributes:
         focal: Focal length, pixels.
-        height: Metres above the ground.
-        x, y: The vanishing point of what runs straight ahead, pixels.
+        height: Height above the ground, metres.
+        x, y: Principal point, which is the vanishing point of lines straight ahead, pixels.
     """
 
     focal: float
@@ -38,7 +38,7 @@ class Camera:
     y: float
 
     def project(self, points: Sequence[Point]) -> list[tuple[float, float]]:
-        """Give the pixel position (x, y) of each point."""
+        """Return the pixel position (x, y) of each point."""
         pixels = []
         for right, up, ahead in points:
             scale = self.focal / max(ahead, NEAREST)
@@ -46,23 +46,23 @@ class Camera:
         return pixels
 
     def pixels(self, metres: float, ahead: float) -> float:
-        """Give the length in pixels of a length in metres at a depth."""
+        """Return the length in pixels of a length in metres at the depth `ahead`."""
         return metres * self.focal / max(ahead, NEAREST)
 
     def along(
         self, wall: float, x: np.ndarray, y: np.ndarray, near: float, far: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Say which point of a wall along the street is seen at each pixel.
+        """Return the point of a wall along the street that is visible at each pixel.
 
         Args:
-            wall: Metres from the camera's line to the wall, signed.
-            x: Pixel centres, [1,w].
-            y: Pixel centres, [h,1].
-            near: Depth of the wall's near end.
-            far: Depth of its far end.
+            wall: Lateral position of the wall, metres; left is negative.
+            x: Pixel centres, float [1, w].
+            y: Pixel centres, float [h, 1].
+            near: Depth of the wall's near end, metres.
+            far: Depth of its far end, metres.
 
         Returns:
-            Metres ahead [1,w], within the ends, and metres above the ground [h,w].
+            Depth [1, w], clipped to the ends, and height above the ground [h, w], metres.
         """
         beside = x - self.x
         beside = np.where(np.abs(beside) < 1, np.sign(wall), beside).astype(np.float32)
@@ -74,15 +74,15 @@ class Canvas:
     """An image and its mask, painted from far to near by the same strokes, so that they agree in every pixel.
 
     Attributes:
-        image: The picture.
-        thing: Number, 0..65535, that the next strokes leave in `things`: raise it, and another thing begins.
+        image: The image.
+        thing: Instance number, 0..65535, that the next strokes write into `things`.
 
     Args:
-        colours: What is there to begin with, [H,W,3] in 0..255.
-        surfaces: The same, uint8 [H,W] of Surface.
-        camera: Where it is seen from.
-        haze: Colour that far things fade into.
-        clear: Metres at which 1 - 1/e of a colour has faded.
+        colours: Initial colours, [H, W, 3] in 0..255.
+        surfaces: Initial mask of Surface, uint8 [H, W].
+        camera: The camera.
+        haze: Colour that distant things fade into.
+        clear: Depth at which 1 - 1/e of a colour has faded, metres.
     """
 
     def __init__(self, colours: np.ndarray, surfaces: np.ndarray, camera: Camera, haze: Colour, clear: float) -> None:
@@ -95,16 +95,16 @@ class Canvas:
 
     @property
     def mask(self) -> np.ndarray:
-        """What each pixel shows: uint8 [H,W] of Surface."""
+        """Surface of each pixel, uint8 [H, W]."""
         return np.asarray(self._labels).astype(np.uint8)
 
     @property
     def things(self) -> np.ndarray:
-        """Which thing each pixel shows, uint16 [H,W]; 0 is sky and ground."""
+        """Instance number of each pixel, uint16 [H, W]; 0 is sky and ground."""
         return (np.asarray(self._labels) >> 8).astype(np.uint16)
 
     def fade(self, colour: np.ndarray, ahead: np.ndarray | float) -> np.ndarray:
-        """Mix colours [...,3] with the haze by their depth [...] in metres."""
+        """Mix colours [..., 3] with the haze according to their depth [...], metres."""
         share = np.asarray(np.exp(-np.maximum(ahead, 0) / self.clear), np.float32)[..., None]
         return colour * share + np.array(self._haze, np.float32) * (1 - share)
 
@@ -115,14 +115,14 @@ class Canvas:
         self._label.polygon(pixels, fill=self._mark(surface))
 
     def line(self, points: Sequence[Point], width: float, colour: Colour, surface: Surface) -> None:
-        """Paint a line; its width in metres comes to one pixel at least."""
+        """Paint a line; `width` is in metres, and at least one pixel."""
         ahead = _depth(points)
         pixels, thick = self.camera.project(points), max(1, round(self.camera.pixels(width, ahead)))
         self._pencil.line(pixels, fill=self._ink(colour, ahead), width=thick)
         self._label.line(pixels, fill=self._mark(surface), width=thick)
 
     def face(self, points: Sequence[Point], paint: Paint) -> None:
-        """Paint a polygon whose colours, haze included, are computed for each pixel."""
+        """Paint a polygon whose colours, with haze, are computed per pixel."""
         pixels = self.camera.project(points)
         box = self._box(pixels)
         if box is None:
@@ -138,13 +138,13 @@ class Canvas:
             self._labels.paste(Image.fromarray(surfaces + np.int32(self.thing << 8)), box, inside)
 
     def cutout(self, centre: Point, size: tuple[float, float], paint: Callable[..., tuple]) -> None:
-        """Paint what has an outline of its own, as foliage.
+        """Paint a shape whose outline is computed per pixel, such as foliage.
 
         Args:
-            centre: Its middle.
-            size: Width and height, metres.
-            paint: Gives colours [h,w,3], inside [h,w] bool and a Surface, of metres right [1,w] and up [h,1] of
-                `centre`.
+            centre: Its centre.
+            size: Width and height of its box, metres.
+            paint: Maps positions relative to `centre`, metres right [1, w] and up [h, 1], to colours [h, w, 3], bool
+                [h, w] that is true inside, and a Surface.
         """
         right, up, ahead = centre
         x0, y0 = right - size[0] / 2, up - size[1] / 2
@@ -161,7 +161,7 @@ class Canvas:
         self._labels.paste(self._mark(surface), box, shape)
 
     def shade(self, points: Sequence[Point], light: float) -> None:
-        """Darken a polygon to a share of its light; its surface stays what it is."""
+        """Multiply the brightness of a polygon by `light`; the mask is unchanged."""
         pixels = self.camera.project(points)
         box = self._box(pixels)
         if box is None:
@@ -188,7 +188,7 @@ class Canvas:
 
 
 def as_bytes(colours: np.ndarray) -> np.ndarray:
-    """Clip colours to 0..255 and make them uint8."""
+    """Clip colours to 0..255 and convert them to uint8."""
     return np.clip(colours, 0, 255).astype(np.uint8)
 
 

@@ -10,16 +10,16 @@ from datasets.scenes.surface import Surface
 def paint_fence(
     canvas: Canvas, x: float, near: float, far: float, height: float, colour: Colour, gap: float, noise: Noise
 ) -> None:
-    """Paint a fence along the street. All of it is fence, what is seen between its bars too, as in hand-made masks.
+    """Paint a fence along the street. The gaps between its bars are fence too, as in hand-made masks.
 
     Args:
-        canvas: Where to paint.
-        x: Metres from the camera's line, signed.
-        near: Depth of its near end.
-        far: Depth of its far end.
-        height: Metres.
-        colour: Of its wood or metal.
-        gap: Share of it that is open between bars; 0 for boards.
+        canvas: The canvas.
+        x: Lateral position, metres; left is negative.
+        near: Depth of its near end, metres.
+        far: Depth of its far end, metres.
+        height: Height, metres.
+        colour: Colour of its wood or metal.
+        gap: Open share between bars; 0: boards.
         noise: Grain of the wood.
     """
     near = max(near, NEAREST)
@@ -40,7 +40,7 @@ def paint_fence(
 
 
 def paint_wall(canvas: Canvas, x: float, near: float, far: float, height: float, colour: Colour, noise: Noise) -> None:
-    """Paint a wall of brick or concrete with a coping; as `paint_fence`."""
+    """Paint a wall of brick or concrete with a coping; arguments as of `paint_fence`."""
     near = max(near, NEAREST)
 
     def paint(px: np.ndarray, py: np.ndarray) -> tuple[np.ndarray, np.ndarray | Surface]:

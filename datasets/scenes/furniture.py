@@ -1,4 +1,4 @@
-"""What stands on pavements: lamps, signs, traffic lights, bollards, and what belongs to no class."""
+"""Street furniture: lamps, signs, traffic lights and bollards, and objects that belong to no class."""
 
 import math
 
@@ -66,7 +66,7 @@ def paint_bollard(canvas: Canvas, x: float, ahead: float, rng: np.random.Generat
 
 
 def paint_bin(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint a bin: it belongs to no class."""
+    """Paint a bin, which belongs to no class."""
     colour = np.asarray([(30, 62, 44), (40, 42, 46), (70, 72, 76), (34, 48, 92)][rng.integers(4)])
     high = rng.uniform(0.9, 1.2)
     body = [(-0.3, 0), (-0.36, high), (0.36, high), (0.3, 0)]
@@ -76,7 +76,7 @@ def paint_bin(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) 
 
 
 def paint_cone(canvas: Canvas, x: float, ahead: float) -> None:
-    """Paint a traffic cone: it belongs to no class."""
+    """Paint a traffic cone, which belongs to no class."""
     for low, high, colour in ((0.0, 0.25, (214, 82, 34)), (0.25, 0.45, (235, 235, 230)), (0.45, 0.75, (214, 82, 34))):
         wide, narrow = 0.22 - 0.24 * low, 0.22 - 0.24 * high
         points = [(x - wide, low, ahead), (x - narrow, high, ahead), (x + narrow, high, ahead), (x + wide, low, ahead)]

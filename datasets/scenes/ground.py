@@ -10,7 +10,7 @@ from datasets.scenes.noise import Noise
 from datasets.scenes.surface import Surface
 
 KERB = 0.16
-"""Metres."""
+"""Width of a kerb stone, metres."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,11 @@ class Side:
     """One side of the road.
 
     Attributes:
-        kerb: Metres from the camera's line to the road's edge, signed: left is negative.
-        back: The same to the pavement's other edge.
-        green: Whether grass lies behind the pavement, instead of more paving.
-        junction: Depths between which a side road leaves; (0, 0) for none.
-        skyline: Depth, height and distance from the camera's line of what casts shadows, [n,3], by depth.
+        kerb: Lateral position of the road's edge, metres; left is negative.
+        back: Lateral position of the pavement's outer edge, metres.
+        green: Whether the ground behind the pavement is grass instead of paving.
+        junction: Depths between which a side road branches off, metres; (0, 0): none.
+        skyline: (depth, height, lateral distance) of each house, metres, float [n, 3], sorted by depth: the shadows.
     """
 
     kerb: float
@@ -43,13 +43,13 @@ class Road:
 
     Attributes:
         left, right: Its sides.
-        bend: Metres sideways at 100 m ahead.
-        middle: Metres from the camera's line to the centre line.
-        phase: Metres by which dashes and slabs are shifted along the road.
-        edge: Colour of the lines along the kerbs; None for none.
-        crossing: Depth of a zebra crossing; 0 for none.
-        slabs: Darkness of the joints between paving stones; 0 for pavements of asphalt.
-        dashes: Metres from the camera's line to each dashed line.
+        bend: Lateral shift at a depth of 100 m, metres.
+        middle: Lateral position of the centre line, metres.
+        phase: Shift of dashes and slabs along the road, metres.
+        edge: Colour of the lines along the kerbs; None: no lines.
+        crossing: Depth of a zebra crossing, metres; 0: none.
+        slabs: Darkness of the joints between paving stones; 0: asphalt.
+        dashes: Lateral positions of the dashed lines, metres.
     """
 
     left: Side
@@ -63,7 +63,7 @@ class Road:
     dashes: tuple[float, ...]
 
     def shift(self, ahead: float) -> float:
-        """Give the metres by which the road has bent sideways at a depth."""
+        """Return the lateral shift of the road at the depth `ahead`, metres."""
         return float(self.bend * (ahead / 100) ** 2)
 
 
@@ -73,7 +73,7 @@ def paint(
     """Paint sky and ground.
 
     Returns:
-        Colours float32 [H,W,3] in 0..255, and surfaces uint8 [H,W].
+        Colours, float32 [H, W, 3] in 0..255, and surfaces, uint8 [H, W].
     """
     height, width = size
     horizon = int(np.clip(np.ceil(camera.y + 0.5), 1, height - 1))
@@ -88,10 +88,10 @@ def paint(
 
 
 def positions(size: tuple[int, int], camera: Camera, road: Road, top: int) -> tuple[np.ndarray, np.ndarray]:
-    """Say where on the ground the pixels of row `top` and below lie, were nothing in the way.
+    """Return the ground position of the pixels in row `top` and below, ignoring occlusion.
 
     Returns:
-        Metres right of the road's bent line [h,W], and metres ahead of the camera [h,1].
+        Lateral position relative to the bent road [h, W], and depth [h, 1], metres.
     """
     height, width = size
     ahead = camera.focal * camera.height / (np.arange(top, height, dtype=np.float32)[:, None] + 0.5 - camera.y)

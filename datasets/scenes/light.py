@@ -1,4 +1,4 @@
-"""Weather, time of day and the camera's own faults."""
+"""Light: weather, time of day, and the camera's blur and noise."""
 
 from dataclasses import dataclass, replace
 
@@ -10,19 +10,19 @@ Tint = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Light:
-    """How a scene is lit and taken.
+    """The light of a scene and the settings of the camera.
 
     Attributes:
-        sun: Side the sun stands on: -1 left, 1 right.
-        direct: Share of the light that comes straight from the sun, 0..1; 0 is an overcast day without shadows.
-        clouds: Share of the sky that is clouded, 0..1.
-        zenith, horizon: Colours of the sky, 0..255; far things fade into the latter.
-        clear: Metres at which most of a colour has faded.
-        lit: Share of windows with light behind them, 0..1.
-        exposure: Factor of brightness.
-        tint: Factors of red, green, blue.
-        blur: Radius, in pixels of a picture 480 wide.
-        grain: Standard deviation of the sensor's noise, 0..255.
+        sun: Side of the sun: -1 left, 1 right.
+        direct: Share of direct sunlight, 0..1; 0 is an overcast day without shadows.
+        clouds: Share of the sky that is cloudy, 0..1.
+        zenith, horizon: Colours of the sky, 0..255; distant things fade into the latter.
+        clear: Depth at which 1 - 1/e of a colour has faded, metres.
+        lit: Share of windows that are lit, 0..1.
+        exposure: Factor on the brightness.
+        tint: Factors on red, green, blue.
+        blur: Radius, in pixels of an image 480 pixels wide.
+        grain: Standard deviation of the sensor noise, in units of 0..255.
     """
 
     sun: int
@@ -38,12 +38,12 @@ class Light:
     grain: float
 
     def facing(self, side: int) -> float:
-        """Give the factor of brightness of walls that look to a side, -1 left or 1 right."""
+        """Return the brightness factor of walls that face a side, -1 left or 1 right."""
         return 1 + 0.28 * self.direct * (1 if side == self.sun else -1)
 
 
 def weather(rng: np.random.Generator) -> Light:
-    """Draw the light of a sequence: sunny, overcast or dusk."""
+    """Return the random light of a sequence: sunny, overcast or dusk."""
     warm = rng.uniform(-0.06, 0.08)
     sunny = Light(
         sun=int(rng.choice([-1, 1])),
@@ -83,7 +83,7 @@ def weather(rng: np.random.Generator) -> Light:
 
 
 def vary(light: Light, rng: np.random.Generator) -> Light:
-    """Change a light a little, as it changes from one picture of a sequence to another."""
+    """Return a slightly different light, as between the images of a sequence."""
     return replace(
         light,
         sun=light.sun if rng.random() < 0.7 else -light.sun,
@@ -95,13 +95,13 @@ def vary(light: Light, rng: np.random.Generator) -> Light:
 
 
 def develop(picture: Image.Image, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """Take the picture: blur, exposure, tint, darker corners and noise. Returns uint8 [H,W,3]."""
+    """Apply blur, exposure, tint, vignetting and noise to a painted picture: uint8 [H, W, 3]."""
     width, height = picture.size
     image = np.asarray(picture.filter(ImageFilter.BoxBlur(light.blur * width / 480)), np.float32)
     across = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     down = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
     image = image * (np.float32(light.exposure) * np.array(light.tint, np.float32) * (1 - 0.11 * (across**2 + down**2)))
     grain = rng.standard_normal((height, width + 4), np.float32) * np.float32(light.grain)
-    for channel in range(3):  # noise that the channels share, and each its own
+    for channel in range(3):  # noise common to all channels, and noise of each
         image[..., channel] += grain[:, 4:] + 0.5 * grain[:, channel : channel + width]
     return np.clip(image, 0, 255, out=image).astype(np.uint8)

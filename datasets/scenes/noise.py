@@ -7,10 +7,10 @@ SIDE = 256
 
 
 class Noise:
-    """Two textures of mean 0 and standard deviation 1: `fine` as grit, `soft` as clouds.
+    """Two random textures of mean 0 and standard deviation 1: `fine` like grit, `soft` like clouds.
 
     Args:
-        rng: Where the textures come from.
+        rng: Source of randomness.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -19,7 +19,7 @@ class Noise:
 
     @staticmethod
     def at(texture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Read a texture at any position; `x` and `y` are broadcast."""
+        """Sample a texture at any positions; `x` and `y` are broadcast."""
         return texture[y.astype(np.int32) % SIDE, x.astype(np.int32) % SIDE]
 
 

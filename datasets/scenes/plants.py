@@ -12,8 +12,8 @@ from datasets.scenes.surface import Surface
 BARK = ((74, 62, 52), (92, 84, 74), (58, 52, 50))
 
 
-def leaves(rng: np.random.Generator) -> Colour:
-    """Draw a colour of leaves: green mostly, brown and olive at times."""
+def random_leaf_colour(rng: np.random.Generator) -> Colour:
+    """Return a random colour of leaves: mostly green, sometimes brown or olive."""
     base = [(62, 86, 38), (84, 104, 50), (48, 66, 40), (112, 98, 48), (104, 74, 44)][
         rng.choice(5, p=[0.3, 0.25, 0.25, 0.1, 0.1])
     ]
@@ -38,8 +38,8 @@ def paint_crown(
     noise: Noise,
     rng: np.random.Generator,
 ) -> None:
-    """Paint leaves within a ragged ellipse; `radii` are metres across and up."""
-    colour, (dx, dy) = np.asarray(leaves(rng), np.float32), rng.uniform(0, 256, 2)
+    """Paint leaves within a ragged ellipse; `radii` are half its width and height, metres."""
+    colour, (dx, dy) = np.asarray(random_leaf_colour(rng), np.float32), rng.uniform(0, 256, 2)
 
     def paint(across: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray, Surface]:
         clump = noise.at(noise.soft, across * 22 + dx, up * 22 + dy)
@@ -54,7 +54,7 @@ def paint_crown(
 
 
 def paint_bare_tree(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint a tree in winter: trunk and branches."""
+    """Paint a bare tree: trunk and branches."""
     bark = np.asarray(BARK[rng.integers(len(BARK))]) * rng.uniform(0.6, 1.2)
     limbs = [(x, 0.0, rng.uniform(2, 3), math.pi / 2 + rng.normal(0, 0.05), rng.uniform(0.25, 0.4), 0)]
     while limbs:
@@ -70,7 +70,7 @@ def paint_hedge(
     canvas: Canvas, x: float, near: float, far: float, height: float, noise: Noise, rng: np.random.Generator
 ) -> None:
     """Paint a hedge along the street."""
-    colour, near = np.asarray(leaves(rng), np.float32), max(near, NEAREST)
+    colour, near = np.asarray(random_leaf_colour(rng), np.float32), max(near, NEAREST)
 
     def paint(px: np.ndarray, py: np.ndarray) -> tuple[np.ndarray, np.ndarray | Surface]:
         ahead, up = canvas.camera.along(x, px, py, near, far)

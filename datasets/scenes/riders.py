@@ -1,12 +1,13 @@
-"""Bicycles and motorcycles, and who rides them. What a wheel rings is the vehicle's too, as in hand-made masks."""
+"""Bicycles, motorcycles and their riders. The inside of a wheel is part of the vehicle, as in hand-made masks."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from datasets.scenes.canvas import Canvas, Colour
-from datasets.scenes.people import SKIN, Figure, clothes
+from datasets.scenes.people import SKIN, Figure, random_colour
 from datasets.scenes.surface import Surface
 
 BLACK = (28, 28, 30)
@@ -14,12 +15,12 @@ BLACK = (28, 28, 30)
 
 @dataclass(frozen=True)
 class Ride:
-    """A rider and a vehicle at one place.
+    """A rider and a vehicle at one position.
 
     Attributes:
-        rider, vehicle: Pens for either.
+        rider, vehicle: Their pens.
         skin, top, trousers, frame: Colours.
-        rng: Decides the rest.
+        rng: Source of all other choices.
     """
 
     rider: Figure
@@ -32,40 +33,39 @@ class Ride:
 
 
 def paint_bicyclist(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint someone who rides a bicycle, seen from the side or from the front."""
-    _shade(canvas, x, ahead)
-    ride = _ride(canvas, x, ahead, Surface.BICYCLE, rng)
-    if rng.random() < 0.5:
-        _ride_past(ride)
-    else:
-        _ride_along(ride)
+    """Paint a cyclist, from the side or from the front."""
+    _paint_rider(canvas, x, ahead, Surface.BICYCLE, (_ride_past, _ride_along), rng)
 
 
 def paint_motorcyclist(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint someone who rides a motorcycle, seen from the side or from the front."""
-    _shade(canvas, x, ahead)
-    ride = _ride(canvas, x, ahead, Surface.MOTORCYCLE, rng)
-    if rng.random() < 0.5:
-        _motor_past(ride)
-    else:
-        _motor_along(ride)
+    """Paint a motorcyclist, from the side or from the front."""
+    _paint_rider(canvas, x, ahead, Surface.MOTORCYCLE, (_motor_past, _motor_along), rng)
 
 
 def paint_parked_bicycle(canvas: Canvas, x: float, ahead: float, rng: np.random.Generator) -> None:
-    """Paint a bicycle that nobody rides."""
+    """Paint a parked bicycle."""
     _shade(canvas, x, ahead)
     bicycle = Figure(canvas, x, ahead, rng.uniform(0.92, 1.06), int(rng.choice([-1, 1])), Surface.BICYCLE)
     _wheels(bicycle)
-    _frame(bicycle, clothes(rng))
+    _frame(bicycle, random_colour(rng))
     bicycle.limb([(-0.32, 0.93), (-0.1, 0.95)], 0.06, BLACK)
 
 
-def _ride(canvas: Canvas, x: float, ahead: float, kind: Surface, rng: np.random.Generator) -> Ride:
+def _paint_rider(
+    canvas: Canvas,
+    x: float,
+    ahead: float,
+    kind: Surface,
+    views: tuple[Callable[[Ride], None], ...],
+    rng: np.random.Generator,
+) -> None:
+    _shade(canvas, x, ahead)
     size, way = rng.uniform(0.92, 1.06), int(rng.choice([-1, 1]))
     skin = np.asarray(SKIN[rng.integers(len(SKIN))]) * rng.uniform(0.85, 1.1)
     rider = Figure(canvas, x, ahead, size, way, Surface.RIDER)
     vehicle = Figure(canvas, x, ahead, size, way, kind)
-    return Ride(rider, vehicle, skin, clothes(rng), clothes(rng), clothes(rng), rng)
+    ride = Ride(rider, vehicle, skin, random_colour(rng), random_colour(rng), random_colour(rng), rng)
+    views[0 if rng.random() < 0.5 else 1](ride)
 
 
 def _shade(canvas: Canvas, x: float, ahead: float) -> None:
@@ -150,11 +150,11 @@ def _front_of_rider(ride: Ride) -> None:
 
 def _head(ride: Ride, across: float, up: float) -> None:
     ride.rider.disc(across, up, 0.095, 0.125, ride.skin)
-    hat = clothes(ride.rng) if ride.rng.random() < 0.6 else (40, 32, 28)
+    hat = random_colour(ride.rng) if ride.rng.random() < 0.6 else (40, 32, 28)
     brim = [(-0.12, 0.03), (-0.08, 0.14), (0.05, 0.16), (0.12, 0.04)]
     ride.rider.part([(across + dx, up + dy) for dx, dy in brim], hat)
 
 
 def _helmet(ride: Ride, across: float, up: float) -> None:
-    ride.rider.disc(across, up, 0.14, 0.16, clothes(ride.rng))
+    ride.rider.disc(across, up, 0.14, 0.16, random_colour(ride.rng))
     ride.rider.disc(across + 0.06, up, 0.08, 0.06, (30, 32, 38))

@@ -1,18 +1,18 @@
-"""What lines the street: houses, gardens, fences, and what closes the view."""
+"""The roadside: houses, gardens, fences, and the backdrop."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from datasets.scenes.buildings import WALLS, House, house, paint_house
+from datasets.scenes.buildings import WALLS, House, paint_house, random_house
 from datasets.scenes.fences import paint_fence, paint_wall
 from datasets.scenes.light import Light
 from datasets.scenes.plants import paint_bare_tree, paint_crown, paint_hedge, paint_tree
 from datasets.scenes.stage import Stage
 
 SIGHT = 130.0
-"""Metres to which the street is lined."""
+"""Depth up to which there are houses and gardens, metres."""
 
 FENCE_COLOURS = ((112, 84, 60), (92, 92, 88), (46, 52, 50), (176, 174, 166), (70, 86, 64), (132, 118, 100))
 
@@ -22,9 +22,9 @@ class Lot:
     """A stretch of one side of the street.
 
     Attributes:
-        kind: What it is; a gap is where a side road leaves.
-        near, far: Depths of its ends.
-        house: What stands on it, if that is its kind.
+        kind: Its kind; a gap is where a side road branches off.
+        near, far: Depths of its ends, metres.
+        house: The house, for that kind.
     """
 
     kind: Literal["house", "park", "gap"]
@@ -36,15 +36,15 @@ class Lot:
 def line_up(
     back: float, bend: float, gap: tuple[float, float], leafy: float, light: Light, rng: np.random.Generator
 ) -> list[Lot]:
-    """Fill a side with houses and gardens, by depth.
+    """Return random lots with houses and gardens for one side of the street, sorted by depth.
 
     Args:
-        back: Metres from the camera's line to where lots begin, signed.
-        bend: Metres by which the road has bent sideways at 100 m.
-        gap: Depths between which a side road leaves; (0, 0) for none.
+        back: Lateral position where lots begin, metres; left is negative.
+        bend: Lateral shift of the road at a depth of 100 m, metres.
+        gap: Depths between which a side road branches off, metres; (0, 0): none.
         leafy: Share of gardens, 0..1.
-        light: Which windows are lit.
-        rng: Decides the rest.
+        light: The light of the scene: its share of lit windows.
+        rng: Source of all choices.
     """
     lots: list[Lot] = []
     sign, at, setback = (-1 if back < 0 else 1), rng.uniform(-12, 2), rng.choice([0.0, 0.0, 3.0])
@@ -61,31 +61,31 @@ def line_up(
         else:
             x = abs(back) + setback + rng.choice([0.0, 0.0, 0.6, 2.0]) + sign * bend * (max(at, 0) / 100) ** 2
             neighbour = lots[-1].house if lots and rng.random() < 0.3 else None
-            new = house(rng, light, sign * max(2.0, x), at, end)
+            new = random_house(rng, light, sign * max(2.0, x), at, end)
             lots.append(Lot("house", at, end, replace(neighbour, near=at, far=end) if neighbour else new))
         at = end + (rng.uniform(1, 5) if rng.random() < 0.2 else 0.0)
     return [lot for lot in lots if lot.far > 1]
 
 
 def skyline(lots: list[Lot]) -> np.ndarray:
-    """Give depth, height and distance from the camera's line of each house, float [n,3]: it throws the shadow."""
+    """Return (depth, height, lateral distance) of each house, metres, float [n, 3]: houses cast the shadows."""
     houses = [lot.house for lot in lots if lot.house]
     return np.array([[house.near, house.height, abs(house.x)] for house in houses]).reshape(-1, 3)
 
 
 def put_backdrop(stage: Stage) -> None:
-    """Put far houses and trees where the street ends."""
+    """Put distant houses and trees at the end of the street."""
     for x in np.arange(-130, 130, 10.0) + stage.uniform(-3, 3):
         ahead = stage.uniform(140, 190)
         if stage.chance(0.45):
-            far = house(stage.rng, stage.light, float(x), ahead, ahead + 12)
+            far = random_house(stage.rng, stage.light, float(x), ahead, ahead + 12)
             stage.put(ahead, paint_house, far, stage.light, stage.noise)
         else:
             _put_crown(stage, float(x), ahead, stage.uniform(3.5, 6.5))
 
 
 def put_side(stage: Stage, back: float, lots: list[Lot]) -> None:
-    """Put what stands on the lots of one side, `back` metres from the camera's line."""
+    """Put houses, trees and borders on the lots of one side, which begin at the lateral position `back`, metres."""
     sign = -1 if back < 0 else 1
     for lot in lots:
         edge = back + stage.road.shift(max(lot.near, 0))
@@ -112,7 +112,7 @@ def _put_park(stage: Stage, edge: float, sign: int, lot: Lot) -> None:
         _put_crown(stage, edge + sign * stage.uniform(7, 15), ahead + 1, stage.uniform(3, 5.5))
         if stage.chance(0.5):
             put_tree(stage, edge + sign * stage.uniform(2, 6), ahead)
-        ahead += 3 + 0.06 * ahead  # what is far is seen edge on
+        ahead += 3 + 0.06 * ahead  # sparser with distance, as distant gardens are seen edge-on
 
 
 def _put_border(stage: Stage, x: float, lot: Lot) -> None:

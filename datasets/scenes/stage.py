@@ -1,4 +1,4 @@
-"""Where things are put before they are painted, so that the far ones are painted first."""
+"""A stage that collects things and paints them from far to near."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,9 +19,9 @@ class Stage:
     """One layer of a scene.
 
     Attributes:
-        canvas: What it is painted on.
-        road: The road, by which things are placed.
-        style, light, noise, rng: What the scene is made with.
+        canvas: The canvas.
+        road: The road, to place things.
+        style, light, noise, rng: Settings of the scene.
     """
 
     canvas: Canvas
@@ -33,20 +33,20 @@ class Stage:
     _strokes: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
     def put(self, ahead: float, paint: Callable[..., None], *arguments: Any) -> None:
-        """Have `paint(canvas, *arguments)` called when all that is farther than `ahead` metres is there."""
+        """Schedule `paint(canvas, *arguments)` after everything that is farther than `ahead` metres."""
         self._strokes.append((ahead, partial(paint, self.canvas, *arguments)))
 
     def paint(self) -> None:
-        """Paint what was put, from far to near."""
+        """Paint everything that was put, from far to near."""
         for _, stroke in sorted(self._strokes, key=lambda stroke: -stroke[0]):
             self.canvas.thing += 1
             stroke()
         self._strokes.clear()
 
     def uniform(self, low: float, high: float) -> float:
-        """Draw a number between two."""
+        """Return a uniformly distributed random number."""
         return float(self.rng.uniform(low, high))
 
     def chance(self, odds: float) -> bool:
-        """Draw whether something with these odds happens."""
+        """Return True with the probability `odds`."""
         return bool(self.rng.random() < odds)

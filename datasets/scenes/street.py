@@ -1,4 +1,4 @@
-"""A street: its course, and the order in which it is painted."""
+"""A street: its layout, and the order in which it is painted."""
 
 from typing import NamedTuple
 
@@ -21,9 +21,9 @@ class Scene(NamedTuple):
     """A drawn street.
 
     Attributes:
-        image: uint8 [H,W,3].
-        mask: uint8 [H,W] of Surface.
-        things: uint16 [H,W], a number for each thing that was put there; 0 is sky and ground.
+        image: uint8 [H, W, 3].
+        mask: Surface of each pixel, uint8 [H, W].
+        things: Instance number of each pixel, uint16 [H, W]; 0 is sky and ground.
     """
 
     image: np.ndarray
@@ -32,13 +32,13 @@ class Scene(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a street is before it is painted, and before it is mirrored for traffic on the right.
+    """The layout of a street, before it is painted, and mirrored where traffic keeps right.
 
     Attributes:
-        camera: Where it is seen from.
-        noise: Texture.
-        road: Its course.
-        lots: What stands on its sides, -1 left and 1 right.
+        camera: The camera.
+        noise: The textures.
+        road: The road.
+        lots: {-1 left, 1 right: the lots of the side}.
     """
 
     camera: Camera
@@ -48,7 +48,7 @@ class Plan(NamedTuple):
 
 
 def plan(size: tuple[int, int], light: Light, rng: np.random.Generator, *, style: Style = BRITISH) -> Plan:
-    """Lay out a street; see `draw`."""
+    """Lay out a street; arguments as of `draw`."""
     return Plan(_camera(size, rng, style), Noise(rng), *_street(light, rng, style))
 
 
@@ -59,10 +59,16 @@ def draw(
 
     Args:
         size: Height and width, pixels.
-        light: How it is lit.
-        rng: Decides all else: equal generators give equal scenes.
-        style: What is met in the street.
-        laid: The street, from `plan` with the same arguments; None: laid out here.
+        light: The light of the scene.
+        rng: Source of all other choices: equal generators give equal scenes.
+        style: The style of the street.
+        laid: The layout, from `plan` with the same arguments; None: it is made here.
+
+    >>> from datasets.scenes import weather
+    >>> rng = np.random.default_rng(0)
+    >>> scene = draw((32, 64), weather(rng), rng)
+    >>> scene.image.shape, scene.mask.shape
+    ((32, 64, 3), (32, 64))
     """
     camera, noise, road, lots = laid or plan(size, light, rng, style=style)
     canvas = Canvas(*ground.paint(size, camera, road, light, noise, rng), camera, light.horizon, light.clear)
@@ -81,12 +87,8 @@ def draw(
         canvas.thing += 1
         paint_bonnet(canvas, rng)
     way = -1 if style.keep_right else 1
-    return Scene(
-        *(
-            np.ascontiguousarray(part[:, ::way])
-            for part in (develop(canvas.image, light, rng), canvas.mask, canvas.things)
-        )
-    )
+    parts = (develop(canvas.image, light, rng), canvas.mask, canvas.things)
+    return Scene(*(np.ascontiguousarray(part[:, ::way]) for part in parts))
 
 
 def _camera(size: tuple[int, int], rng: np.random.Generator, style: Style) -> Camera:
@@ -102,7 +104,7 @@ def _camera(size: tuple[int, int], rng: np.random.Generator, style: Style) -> Ca
 
 
 def _street(light: Light, rng: np.random.Generator, style: Style) -> tuple[ground.Road, dict[int, list[Lot]]]:
-    """Lay out a road, and the lots of its sides, -1 left and 1 right."""
+    """Lay out a road and {-1 left, 1 right: the lots of the side}."""
     bend, wide, middle = rng.normal(0, 9), rng.uniform(3.0, 4.6), rng.uniform(1.2, 2.2)
     leafy = rng.choice([0.08, 0.35, 0.85])
     half = wide * max(1, style.lanes)

@@ -1,4 +1,4 @@
-"""What differs between the streets of one country and another."""
+"""The styles of streets, which differ by country."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ from datasets.scenes.bodies import BUS, HATCHBACK, LORRY, SALOON, TRAM, VAN, Bod
 
 @dataclass(frozen=True)
 class Style:
-    """What is met in a street, besides what is met in all of them.
+    """The style of a street.
 
     Attributes:
         fleet: The kinds of vehicles.
-        walls: Share of open gardens and of fences, 0..1, that are walls instead.
+        walls: Share of open gardens and of fences that are walls instead, 0..1.
         motorcycles: Share of riders on a motorcycle, 0..1.
-        parked: Mean number of bicycles that lean on a pavement.
-        bonnet: Share of pictures with the bonnet of the camera's own car in it, 0..1.
-        keep_right: Whether traffic drives on the right: the picture is mirrored.
-        lanes: Lanes of each direction that dashes part; 0: a road without marks.
-        wide: Whether the camera sees a wide, low strip, as KITTI's does.
+        parked: Mean number of parked bicycles per pavement.
+        bonnet: Share of images that show the bonnet of the camera's car, 0..1.
+        keep_right: Traffic keeps right: the image is mirrored.
+        lanes: Lanes per direction, separated by dashed lines; 0: a road without markings.
+        wide: The camera sees a wide, low strip, as KITTI's does.
     """
 
     fleet: tuple[Body, ...]

@@ -1,10 +1,10 @@
-"""What a pixel of a scene shows."""
+"""The surfaces of a scene."""
 
 from enum import IntEnum
 
 
 class Surface(IntEnum):
-    """Ids of the masks that scenes are drawn with; a dataset maps them to its own, and joins what it does not part."""
+    """Ids in the masks of scenes. Each dataset maps them to its own labels, several to one where need be."""
 
     SKY = 0
     BUILDING = 1
@@ -28,4 +28,4 @@ class Surface(IntEnum):
     TRAM = 19
     MOTORCYCLE = 20
     BONNET = 21
-    """Of the car that carries the camera."""
+    """The bonnet of the car that carries the camera."""

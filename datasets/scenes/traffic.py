@@ -1,4 +1,4 @@
-"""What stands and moves on the road and its pavements."""
+"""Vehicles, riders and people on the road and its pavements."""
 
 import math
 
@@ -10,16 +10,16 @@ from datasets.scenes.people import paint_pedestrian
 from datasets.scenes.riders import paint_bicyclist, paint_motorcyclist, paint_parked_bicycle
 from datasets.scenes.roadside import put_tree
 from datasets.scenes.stage import Stage
-from datasets.scenes.vehicles import paint_vehicle, vehicle
+from datasets.scenes.vehicles import paint_vehicle, random_vehicle
 
 CLEARANCE = 4.0
-"""Metres in front of the camera that are free of vehicles."""
+"""Depth up to which there are no vehicles, metres."""
 
 POSTS = (furniture.paint_lamp, furniture.paint_sign, furniture.paint_traffic_light)
 
 
 def put_vehicles(stage: Stage) -> None:
-    """Put cars in four rows, parked and moving, as on a British street; now and then one that crosses."""
+    """Put parked and moving cars in four rows, as on a British street, and sometimes a crossing car."""
     left, right, middle = stage.road.left.kerb, stage.road.right.kerb, stage.road.middle
     rows = (
         (left + 1.1, 0.0, stage.rng.choice([0.02, 0.1, 0.6])),
@@ -34,7 +34,7 @@ def put_vehicles(stage: Stage) -> None:
                 continue
             ahead = float(depth) + stage.uniform(-0.6, 0.6)
             place = x + stage.road.shift(ahead) + stage.rng.normal(0, 0.12)
-            car = vehicle(stage.rng, stage.style.fleet, place, ahead, yaw + stage.rng.normal(0, 0.04))
+            car = random_vehicle(stage.rng, stage.style.fleet, place, ahead, yaw + stage.rng.normal(0, 0.04))
             if ahead - car.body.length / 2 < CLEARANCE:
                 continue
             for other, (beside, _, _) in enumerate(rows):
@@ -43,7 +43,7 @@ def put_vehicles(stage: Stage) -> None:
             stage.put(ahead - car.body.length / 2, paint_vehicle, car, stage.light)
     if stage.chance(0.15):
         ahead, way = stage.uniform(12, 35), stage.rng.choice([-1, 1])
-        car = vehicle(
+        car = random_vehicle(
             stage.rng, stage.style.fleet, stage.uniform(-4, 6), ahead, way * math.pi / 2 + stage.rng.normal(0, 0.2)
         )
         stage.put(ahead, paint_vehicle, car, stage.light)

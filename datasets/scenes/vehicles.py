@@ -1,4 +1,4 @@
-"""Cars, vans, lorries, buses and trams: a side view drawn out to the vehicle's width."""
+"""Cars, vans, lorries, buses and trams: side views, extruded to the vehicle's width."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ GLASS = (34, 40, 48)
 
 @dataclass(frozen=True)
 class Vehicle:
-    """One vehicle at a place: `yaw` 0 drives away from the camera, pi towards it, pi / 2 to the right."""
+    """A vehicle at `x`, `ahead`, metres. `yaw`, radians: 0 drives away from the camera, pi / 2 to the right."""
 
     body: Body
     x: float
@@ -29,35 +29,30 @@ class Vehicle:
     paint: Colour
 
     def point(self, along: float, across: float, up: float) -> Point:
-        """Give the place of a point of the vehicle: metres from its middle forwards, to its right, and up."""
+        """Return the position of a point of the vehicle, metres forwards and right of its middle, and up."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         return (self.x + along * sin + across * cos, up, self.ahead + along * cos - across * sin)
 
     def rim(self, share: tuple[float, float], side: int) -> Point:
-        """Give the place of a point of the outline on one side, -1 left or 1 right."""
+        """Return the position of a point of the outline on one side, -1 left or 1 right."""
         body = self.body
         lean = max(0.0, share[1] - body.waist) / (1 - body.waist)
         return self.point(share[0] * body.length, side * body.width / 2 * (1 - 0.16 * lean), share[1] * body.height)
 
 
-def vehicle(rng: np.random.Generator, fleet: Sequence[Body], x: float, ahead: float, yaw: float) -> Vehicle:
-    """Draw a vehicle of a fleet at a place."""
+def random_vehicle(rng: np.random.Generator, fleet: Sequence[Body], x: float, ahead: float, yaw: float) -> Vehicle:
+    """Return a random vehicle of a fleet at a position."""
     odds = np.array([body.likelihood for body in fleet])
     paint = np.asarray(PAINTS[rng.integers(len(PAINTS))]) * rng.uniform(0.8, 1.15) + rng.normal(0, 5, 3)
     return Vehicle(fleet[rng.choice(len(fleet), p=odds / odds.sum())], x, ahead, yaw, tuple(paint))
 
 
 def paint_vehicle(canvas: Canvas, car: Vehicle, light: Light) -> None:
-    """Paint a vehicle and the dark ground under it."""
+    """Paint a vehicle and its shadow."""
     body = car.body
     half, wide = body.length / 2, body.width / 2
     spread = 1.15 + 0.5 * light.direct
-    corners = [
-        (-half * 1.04, -wide * 1.15),
-        (half * 1.04, -wide * 1.15),
-        (half * 1.04, wide * 1.15),
-        (-half * 1.04, wide * 1.15),
-    ]
+    corners = [(x * half * 1.04, y * wide * 1.15) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     canvas.shade([car.point(along, across, 0) for along, across in corners], 0.4)
     if light.direct > 0.3:
         cast = -light.sun * body.height * 0.8
@@ -80,7 +75,7 @@ def paint_vehicle(canvas: Canvas, car: Vehicle, light: Light) -> None:
 
 
 def _panel(canvas: Canvas, car: Vehicle, quad: list[Point], index: int, light: Light) -> None:
-    """Paint one stretch of the outline across the vehicle: bumper, glass, roof, bonnet."""
+    """Paint one edge of the outline over the width of the vehicle: bumper, glass, roof, bonnet."""
     flat = abs(quad[0][1] - quad[1][1]) < 0.2 * car.body.height
     bright = 1.1 + 0.2 * light.direct if flat else 0.92
     canvas.polygon(quad, np.asarray(car.paint) * bright, car.body.surface)
@@ -135,15 +130,10 @@ def _flank(canvas: Canvas, car: Vehicle, side: int, light: Light) -> None:
 
 
 def _tyre(canvas: Canvas, car: Vehicle, along: float, side: int) -> None:
-    """Paint a wheel as it is seen from the front or the rear."""
+    """Paint a wheel, from the front or the rear."""
     outer, inner = side * car.body.width * 0.49, side * car.body.width * 0.36
     for at in (along - 0.28, along + 0.28):
-        foot = [
-            car.point(at, outer, 0),
-            car.point(at, inner, 0),
-            car.point(at, inner, 0.45),
-            car.point(at, outer, 0.45),
-        ]
+        foot = [car.point(at, across, up) for across, up in ((outer, 0), (inner, 0), (inner, 0.45), (outer, 0.45))]
         canvas.polygon(foot, (20, 20, 22), car.body.surface)
 
 
@@ -154,7 +144,7 @@ def _disc(car: Vehicle, along: float, side: int, radius: float, size: float) -> 
 
 
 def _inset(quad: Sequence[Point], bottom: float, top: float, left: float, right: float) -> list[Point]:
-    """Give the part of a panel between shares of its way from first to second edge point, and from left to right."""
+    """Return the part of a panel between shares of its extent, from bottom to top and from left to right."""
     a, b, c, d = (np.asarray(point) for point in quad)
 
     def at(up: float, across: float) -> Point:

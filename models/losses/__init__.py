@@ -1,5 +1,5 @@
-"""Losses. Each gives a weighted sum and the sum of the weights; both add up over the parts of a batch.
+"""Losses. Each returns a weighted sum and the sum of the weights; both add up over the parts of a batch.
 
-The trainer divides the sums over all replicas by each other. So ignored pixels, weights and uneven batches give what
-one device would give, whichever way a batch is shared out.
+The trainer adds both over all replicas and divides one by the other. With ignored pixels, weights and uneven batches
+the loss is then the same as on one device, however a batch is split.
 """

@@ -1,6 +1,6 @@
-"""Which losses there are: every public function of pixels.py and regions.py. No registry to edit.
+"""The catalogue of losses: every public function of pixels.py and regions.py. No registry to edit.
 
-Only the source is read, and TensorFlow not imported: a recipe is checked at once.
+Their source is parsed and not imported, so that a recipe is checked without TensorFlow.
 """
 
 import ast
@@ -16,58 +16,67 @@ from models.errors import ModelError
 FILES = ("pixels", "regions")
 
 WEIGHT = "weight"
-"""Key of a loss's weight in the sum, beside its own parameters."""
+"""Key of a loss's weight in the sum, next to its own parameters."""
 
 Terms = Mapping[str, float | Mapping[str, Any]]
-"""{"cross_entropy": 1.0, "focal": {"weight": 0.5, "gamma": 3}}: a weight, or parameters and a weight (else 1)."""
+"""{"cross_entropy": 1.0, "focal": {"weight": 0.5, "gamma": 3}}: a weight, or parameters and a weight (default 1)."""
 
 
 def names() -> list[str]:
-    """Names of all losses, sorted."""
+    """Return the names of all losses, sorted."""
     return sorted(_functions())
 
 
 def parameters(name: str) -> dict[str, Any]:
-    """Give a loss's own parameters with their defaults."""
+    """Return a loss's own parameters with their defaults.
+
+    >>> parameters("tversky")
+    {'alpha': 0.3, 'beta': 0.7}
+    """
     return {key: default for key, (_, default) in _signature(name).items()}
 
 
 def split(term: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
-    """Give the weight and the parameters of one term."""
+    """Return the weight and the parameters of one term.
+
+    >>> split({"weight": 0.5, "gamma": 3})
+    (0.5, {'gamma': 3})
+    """
     if not isinstance(term, Mapping):
         return term, {}
     return term.get(WEIGHT, 1.0), {key: value for key, value in term.items() if key != WEIGHT}
 
 
 def check(terms: Terms) -> None:
-    """Raise ModelError, listing every problem, unless these losses exist and take these parameters."""
+    """Raise ModelError, listing every problem, unless these losses exist and accept these parameters."""
     problems = []
     for name, term in terms.items():
         if name not in _functions():
             problems.append(
-                f"There is no loss {name!r}.{kinds.near(name, names())} Known losses: {', '.join(names())}."
+                f"There is no loss {name!r}.{kinds.did_you_mean(name, names())} Known losses: {', '.join(names())}."
             )
             continue
         weight, options = split(term)
         if not _is_weight(weight):
             problems.append(f"The weight of loss {name!r} must be a number above 0. Received: {weight!r}.")
-        problems += _wrong_options(name, options)
+        problems += _invalid_options(name, options)
     if not terms:
         problems.append(f"At least one loss is needed. Known losses: {', '.join(names())}.")
     if problems:
         raise ModelError(" ".join(problems))
 
 
-def _wrong_options(name: str, options: Mapping[str, Any]) -> list[str]:
+def _invalid_options(name: str, options: Mapping[str, Any]) -> list[str]:
     problems = []
     signature = _signature(name)
     for key, value in options.items():
         if key not in signature:
-            known = ", ".join([WEIGHT, *signature])
+            known = [WEIGHT, *signature]
             problems.append(
-                f"Loss {name!r} takes no parameter {key!r}.{kinds.near(key, [WEIGHT, *signature])} Parameters: {known}."
+                f"Loss {name!r} takes no parameter {key!r}.{kinds.did_you_mean(key, known)} "
+                f"Parameters: {', '.join(known)}."
             )
-        elif not kinds.admits(signature[key][0], value):
+        elif not kinds.accepts(signature[key][0], value):
             allowed = kinds.allowed(signature[key][0])
             problems.append(f"Parameter {key!r} of loss {name!r} must be {allowed}. Received: {value!r}.")
     return problems
@@ -79,7 +88,7 @@ def _is_weight(value: Any) -> bool:
 
 @cache
 def _functions() -> dict[str, ast.FunctionDef]:
-    """Definition of every loss."""
+    """Parse the definition of every loss."""
     return {
         node.name: node
         for file in FILES
@@ -89,7 +98,7 @@ def _functions() -> dict[str, ast.FunctionDef]:
 
 
 def _signature(name: str) -> dict[str, tuple[ast.expr, Any]]:
-    """Annotation and default of each parameter."""
+    """Return the annotation and default of each parameter."""
     arguments = _functions()[name].args
     return {
         argument.arg: (argument.annotation or ast.Constant(None), ast.literal_eval(default))

@@ -1,7 +1,7 @@
-"""Losses that judge how a class's region is covered: a mean over the pairs of an image and a class that it shows.
+"""Losses of the overlap of regions: a mean over the pairs of an image and a class present in it.
 
-Each pair weighs what its class weighs. Regions are those of one image, not of the batch: the mean is then the same
-however a batch is shared out over devices. Logits are float [B,H,W,C] of any precision; computed in float32.
+A pair has the weight of its class. Regions are those of single images, not of a batch, so that the mean does not depend
+on how a batch is split over devices. Logits are float [B,H,W,C] of any precision; everything is computed in float32.
 """
 
 import tensorflow as tf
@@ -9,41 +9,63 @@ import tensorflow as tf
 from models.losses.target import Sums, Target
 from models.parameters import Fraction
 
-SMALLEST = 1e-6
+EPSILON = 1e-6
 """Pixels added to a divisor, so that it is never 0."""
 
 
 def dice(logits: tf.Tensor, target: Target) -> Sums:
-    """One minus soft Dice, 2 |A n B| / (|A| + |B|) (Milletari et al. 2016, arXiv:1606.04797, without their squares)."""
+    """One minus soft Dice, 2 |A n B| / (|A| + |B|) (Milletari et al. 2016, arXiv:1606.04797, without their squares).
+
+    >>> from models.losses import target
+    >>> loss, weight = dice(tf.zeros([1, 1, 4, 2]), target.make([[[0, 1, 1, 1]]], 2))  # probabilities 0.5
+    >>> round(float(loss), 3), float(weight)  # of 1 - 1/3 and 1 - 3/5
+    (1.067, 2.0)
+    """
     return tversky(logits, target, alpha=0.5, beta=0.5)
 
 
 def jaccard(logits: tf.Tensor, target: Target) -> Sums:
-    """One minus soft intersection over union (Rahman and Wang 2016)."""
+    """One minus soft intersection over union (Rahman and Wang 2016).
+
+    >>> from models.losses import target
+    >>> loss, weight = jaccard(tf.zeros([1, 1, 4, 2]), target.make([[[0, 1, 1, 1]]], 2))  # probabilities 0.5
+    >>> round(float(loss), 3), float(weight)  # of 1 - 0.5/2.5 and 1 - 1.5/3.5
+    (1.371, 2.0)
+    """
     return tversky(logits, target, alpha=1.0, beta=1.0)
 
 
 def tversky(logits: tf.Tensor, target: Target, *, alpha: Fraction = 0.3, beta: Fraction = 0.7) -> Sums:
-    """One minus hits / (hits + alpha * false alarms + beta * misses) (Salehi et al. 2017, arXiv:1706.05721).
+    """One minus TP / (TP + alpha * FP + beta * FN), soft (Salehi et al. 2017, arXiv:1706.05721).
+
+    >>> from models.losses import target
+    >>> loss, weight = tversky(tf.zeros([1, 1, 4, 2]), target.make([[[0, 1, 1, 1]]], 2))  # probabilities 0.5
+    >>> round(float(loss), 3), float(weight)  # of 1 - 0.5/1.3 and 1 - 1.5/2.7
+    (1.06, 2.0)
 
     Args:
         logits: Float [B,H,W,C].
-        target: See Target.
-        alpha: Weight of probability given to pixels of other classes.
-        beta: Weight of probability that the class's own pixels lack. The defaults are the paper's best.
+        target: Truth and weights of the same pixels.
+        alpha: Weight of the false positives.
+        beta: Weight of the false negatives. The defaults are the paper's best.
     """
     weights = target.weights[..., None]
     p = tf.nn.softmax(tf.cast(logits, tf.float32))
-    hits = tf.reduce_sum(weights * p * target.soft, axis=[1, 2])
-    false_alarms = tf.reduce_sum(weights * p, axis=[1, 2]) - hits
-    misses = tf.reduce_sum(weights * target.soft, axis=[1, 2]) - hits
-    return _mean(1 - hits / (hits + alpha * false_alarms + beta * misses + SMALLEST), target)
+    tp = tf.reduce_sum(weights * p * target.soft, axis=[1, 2])
+    fp = tf.reduce_sum(weights * p, axis=[1, 2]) - tp
+    fn = tf.reduce_sum(weights * target.soft, axis=[1, 2]) - tp
+    return _mean(1 - tp / (tp + alpha * fp + beta * fn + EPSILON), target)
 
 
 def lovasz_softmax(logits: tf.Tensor, target: Target) -> Sums:
-    """Convex extension of the intersection over union (Berman et al. 2018, arXiv:1705.08790), `present` classes alone.
+    """Convex extension of the intersection over union (Berman et al. 2018, arXiv:1705.08790), over `present` classes.
 
-    The errors of each class are sorted: on a CPU the dearest of the losses by far.
+    It sorts the errors of each class: on a CPU by far the slowest of the losses.
+
+    >>> from models.losses import target
+    >>> loss, weight = lovasz_softmax(tf.zeros([1, 1, 4, 2]), target.make([[[0, 1, 1, 1]]], 2))  # all errors 0.5
+    >>> float(loss), float(weight)
+    (1.0, 2.0)
     """
     shape = tf.shape(target.truth)
     batch, pixels, classes = shape[0], shape[1] * shape[2], shape[3]
@@ -56,15 +78,15 @@ def lovasz_softmax(logits: tf.Tensor, target: Target) -> Sums:
     errors = rows(tf.where(weights > 0, tf.abs(target.soft - p), 0.0))
     order = tf.argsort(tf.stop_gradient(errors), axis=-1, direction="DESCENDING")
     truth, weights = (tf.gather(rows(x), order, batch_dims=2) for x in (target.truth, weights))
-    mine = tf.reduce_sum(truth * weights, axis=-1, keepdims=True)
-    hits = mine - tf.cumsum(truth * weights, axis=-1)
-    union = mine + tf.cumsum((1 - truth) * weights, axis=-1)
-    lost = 1 - tf.math.divide_no_nan(hits, union)
-    slopes = lost - tf.concat([tf.zeros_like(lost[..., :1]), lost[..., :-1]], axis=-1)
+    area = tf.reduce_sum(truth * weights, axis=-1, keepdims=True)
+    intersection = area - tf.cumsum(truth * weights, axis=-1)
+    union = area + tf.cumsum((1 - truth) * weights, axis=-1)
+    jaccard_loss = 1 - tf.math.divide_no_nan(intersection, union)
+    slopes = jaccard_loss - tf.concat([tf.zeros_like(jaccard_loss[..., :1]), jaccard_loss[..., :-1]], axis=-1)
     return _mean(tf.reduce_sum(tf.gather(errors, order, batch_dims=2) * tf.stop_gradient(slopes), axis=-1), target)
 
 
 def _mean(losses: tf.Tensor, target: Target) -> Sums:
-    """Add up losses [B,C] over the classes that each image shows."""
-    shown = tf.reduce_max(target.truth, axis=[1, 2]) * target.class_weights
-    return tf.reduce_sum(losses * shown), tf.reduce_sum(shown)
+    """Add up losses [B,C] over the classes present in each image."""
+    weights = tf.reduce_max(target.truth, axis=[1, 2]) * target.class_weights
+    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)

@@ -1,27 +1,26 @@
-"""What a loss compares logits with: the truth of a batch, and how much each pixel and each class counts."""
+"""The target of a loss: the true classes of a batch, and the weights of its pixels and classes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
-IGNORE = 255
-"""The label of pixels that do not count; the same number as datasets.spec.IGNORE."""
+from models.labels import IGNORE
 
 Sums = tuple[tf.Tensor, tf.Tensor]
-"""(sum of weight * loss, sum of weights), float32 scalars >= 0. Both are 0 where nothing counts."""
+"""(sum of weight * loss, sum of weights), float32 scalars >= 0. Both are 0 if every pixel is ignored."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """The truth of a batch.
+    """True classes and weights of a batch.
 
     Attributes:
-        labels: int32 [B,H,W] in 0..C-1, or 255 where a pixel does not count.
-        truth: float32 [B,H,W,C], 1 for the true class; all 0 where a pixel does not count.
+        labels: int32 [B,H,W] in 0..C-1, or 255 for ignored pixels.
+        truth: float32 [B,H,W,C], one-hot; all 0 for ignored pixels.
         soft: The same with label smoothing.
-        weights: float32 [B,H,W], the pixels' own weights; 0 where a pixel does not count.
-        class_weights: float32 [C].
+        weights: float32 [B,H,W] >= 0, the pixels' own weights; 0 for ignored pixels.
+        class_weights: float32 [C] >= 0.
     """
 
     labels: tf.Tensor
@@ -32,7 +31,7 @@ class Target:
 
     @property
     def pixel_weights(self) -> tf.Tensor:
-        """float32 [B,H,W]: a pixel's own weight times that of its true class."""
+        """Weights of pixels times those of their true classes, float32 [B,H,W]."""
         return self.weights * tf.linalg.matvec(self.truth, self.class_weights)
 
 
@@ -46,12 +45,15 @@ def make(
 ) -> Target:
     """Make the target of a batch.
 
+    >>> make([[[0, 1, 255]]], num_classes=2, class_weights=[1.0, 3.0]).pixel_weights.numpy().tolist()
+    [[[1.0, 3.0, 0.0]]]
+
     Args:
-        labels: Integers [B,H,W] in 0..C-1, or 255 for pixels that do not count.
+        labels: Integers [B,H,W] in 0..C-1, or 255 for ignored pixels.
         num_classes: C.
-        class_weights: [C] weights >= 0; None: all 1.
-        pixel_weights: [B,H,W] weights >= 0; None: all 1. A pixel of weight 0 does not count.
-        label_smoothing: Share of the truth, in 0..1, that is spread evenly over all classes (Szegedy et al. 2016).
+        class_weights: Float [C] >= 0; None: all 1.
+        pixel_weights: Float [B,H,W] >= 0; None: all 1. A pixel of weight 0 is ignored.
+        label_smoothing: Share of the truth, in 0..1, spread evenly over all classes (Szegedy et al. 2016).
 
     Raises:
         tf.errors.InvalidArgumentError: A label is neither a class nor 255.
@@ -62,10 +64,10 @@ def make(
     counts = labels != IGNORE
     weights = tf.cast(counts, tf.float32)
     if pixel_weights is not None:
-        # Not a product: what is ignored may hold any number, NaN too.
+        # tf.where, not a product: the weight of an ignored pixel may be NaN.
         weights = tf.where(counts, tf.cast(pixel_weights, tf.float32), 0.0)
         labels = tf.where(weights > 0, labels, IGNORE)
-    truth = tf.one_hot(labels, num_classes)  # 255 is a row of zeros
+    truth = tf.one_hot(labels, num_classes)  # 255 becomes a row of zeros
     soft = truth
     if label_smoothing:
         counted = tf.reduce_sum(truth, axis=-1, keepdims=True)

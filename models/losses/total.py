@@ -1,4 +1,4 @@
-"""The loss of a training: the weighted sum of several losses, over a network's own logits and its auxiliary heads."""
+"""The training loss: the weighted sum of several losses, over a network's main logits and its auxiliary heads."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,24 +11,27 @@ from models.losses import catalog, pixels, regions, target
 from models.losses.target import Sums, Target
 
 Parts = dict[str, tuple[float, Sums]]
-"""{"cross_entropy": (its weight in the sum, its sums), ..., "<head>/cross_entropy": ...}."""
+"""{"cross_entropy": (weight in the total, sums), ..., "<head>/cross_entropy": ...}."""
 
 DEFAULT: catalog.Terms = {"cross_entropy": 1.0}
 
 
 class Total:
-    """Computes the sums of every part.
+    """The weighted sum of several losses, as the sums of each part.
 
     Args:
         terms: The losses, their weights and parameters.
-        class_weights: [C] weights >= 0; None: all 1.
-        logit_adjustment: Share, in 0..1, of log(class weight) that is added to the logits before a loss over pixels
-            sees them. What cross-entropy learns under weights w is proportional to w times the data's own frequencies;
-            with the whole logarithm in the loss, the network's own logits are those of the frequencies again. So
-            weights quicken the learning of rare classes without answering them too often (cf. Menon et al. 2021,
-            "Long-tail learning via logit adjustment", which goes the other way). A loss over regions weighs each class
-            as a whole and moves no border: it sees the logits as they are. A class of weight 0 is not shifted.
-        label_smoothing: See target.make.
+        class_weights: Float [C] >= 0; None: all 1.
+        logit_adjustment: Share, in 0..1, of log(class weight) that losses over pixels add to the logits. Under weights
+            w, cross-entropy learns probabilities proportional to w times the class frequencies; with the whole
+            logarithm added in the loss, the network's logits follow the frequencies again. So weights speed up the
+            learning of rare classes without predicting them too often (cf. Menon et al. 2021, "Long-tail learning via
+            logit adjustment", which adjusts in the other direction). Losses over regions get the logits unchanged: they
+            weight a class as a whole, which shifts no boundary. A class of weight 0 is not shifted.
+        label_smoothing: Share of the truth, in 0..1, spread evenly over all classes.
+
+    Raises:
+        ModelError: A loss or a parameter is unknown or invalid.
     """
 
     def __init__(
@@ -51,12 +54,12 @@ class Total:
             self._shift = [logit_adjustment * math.log(weight) if weight else 0.0 for weight in class_weights]
 
     def __call__(self, outputs: auxiliary.Outputs, labels: tf.Tensor, pixel_weights: tf.Tensor | None = None) -> Parts:
-        """Compute the parts.
+        """Compute the sums of every part, for each loss and each head.
 
         Args:
-            outputs: What the network returned: float [B,H,W,C], with auxiliary heads or without.
-            labels: Integers [B,H,W] in 0..C-1, or 255 for pixels that do not count.
-            pixel_weights: [B,H,W] weights >= 0; None: all 1.
+            outputs: Logits float [B,H,W,C], or a dictionary of them with auxiliary heads.
+            labels: Integers [B,H,W] in 0..C-1, or 255 for ignored pixels.
+            pixel_weights: Float [B,H,W] >= 0; None: all 1.
         """
         logits = auxiliary.main(outputs)
         truth = target.make(
@@ -67,9 +70,9 @@ class Total:
             label_smoothing=self._label_smoothing,
         )
         parts = {name: (weight, self._sums(name, logits, truth)) for name, (weight, _) in self._terms.items()}
-        for head, found in auxiliary.heads(outputs).items():
+        for head, head_logits in auxiliary.heads(outputs).items():
             for name, (weight, _) in self._terms.items():
-                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, self._sums(name, found, truth)
+                parts[f"{head}/{name}"] = auxiliary.WEIGHT * weight, self._sums(name, head_logits, truth)
         return parts
 
     def _sums(self, name: str, logits: tf.Tensor, truth: Target) -> Sums:
@@ -80,15 +83,15 @@ class Total:
 
 
 def combine(parts: Parts, weights: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Divide the sums and add them up.
+    """Divide each part's sum by its weight, and add the parts up.
 
     Args:
-        parts: What one replica found.
-        weights: The parts' sums of weights, over all replicas.
+        parts: The parts of one replica.
+        weights: Each part's sum of weights over all replicas, float32 scalars.
 
     Returns:
-        {"loss": this replica's share of the loss, then each part's share of it if there are several}. A part in which
-        nothing counts anywhere is 0.
+        {"loss": this replica's share of the loss} and, if there are several parts, "loss/<part>": each part's share.
+        The shares of all replicas add up to the loss. A part without counted pixels is 0.
     """
     shares = {
         f"loss/{name}": factor * tf.math.divide_no_nan(total, weight)

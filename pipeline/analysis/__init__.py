@@ -1,1 +1,1 @@
-"""Many runs side by side, or one model looked into."""
+"""Compare many runs, or inspect one model."""

@@ -1,4 +1,4 @@
-"""`segline tensorboard`: every training of a workspace side by side, under the name of the run that made it."""
+"""`segline tensorboard`: show every training of a workspace under the name of its run."""
 
 import os
 import shutil
@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import described
+from pipeline.config.step_names import TRAIN
 from pipeline.console.quiet import ENVIRONMENT, quiet
 from pipeline.errors import UserError
 from pipeline.workspace.fingerprint import PROJECT
@@ -19,36 +20,39 @@ from pipeline.workspace.layout import SEAL, Workspace, read_seal
 from pipeline.workspace.store import Store
 
 REFRESH_SECONDS = 5.0
-"""Time between two looks for new trainings."""
+"""Seconds between two searches for new trainings."""
 
 SHOWN = ("events.out.*", "plugins/profile/*")
-"""What of a training's events TensorBoard reads."""
+"""Files of a training's events folder that TensorBoard reads."""
 
 PROGRAM = """
-from pipeline.quiet import quiet
+from pipeline.console.quiet import quiet
 with quiet():
     import tensorflow
 from tensorboard.main import run_main
 run_main()
 """
-"""TensorBoard, whose greeting holds the address, without TensorFlow's."""
+"""TensorBoard with its own start-up lines, which hold the address, and without TensorFlow's."""
 
 METRICS = ("final/miou", "final/pixel_accuracy", "final/val_loss", "final/epoch", "epoch/loss", "train/images_per_s")
-"""What the page HParams shows of each training."""
+"""Columns of the page HParams."""
 
 
 def serve(workspace: Workspace, port: int | None) -> int:
-    """Serve until TensorBoard ends or Ctrl-C comes; trainings that begin meanwhile appear. Gives its exit code.
+    """Serve until TensorBoard ends or Ctrl-C; trainings that start meanwhile appear. Return TensorBoard's exit code.
 
     Args:
-        workspace: Whose trainings.
-        port: Where; None: 6006, or the next one that is free.
+        workspace: The workspace whose trainings are shown.
+        port: None: 6006, or the next one that is free.
+
+    Raises:
+        UserError: No training has started.
     """
     view = workspace.root / "cache" / "tensorboard"
-    found = refresh(workspace, view)
-    if not found:
+    shown = refresh(workspace, view)
+    if not shown:
         raise UserError(f"No training has begun in {workspace.root} yet. Begin with: segline run RECIPE")
-    print(f"tensorboard of {len(found)} training{'s' * (len(found) > 1)}; Ctrl-C ends it", flush=True)
+    print(f"tensorboard of {len(shown)} training{'s' * (len(shown) > 1)}; Ctrl-C ends it", flush=True)
     command = [sys.executable, "-P", "-c", PROGRAM, "--logdir", str(view), "--host", "localhost"]
     command += [] if port is None else ["--port", str(port)]
     command += ["--reload_interval", str(round(REFRESH_SECONDS))]
@@ -67,27 +71,27 @@ def serve(workspace: Workspace, port: int | None) -> int:
 
 
 def refresh(workspace: Workspace, view: Path) -> dict[str, Path]:
-    """Make `view` hold a folder for each training, under the name of the run that made it; give {run: its events}."""
+    """Bring `view` up to date: one folder a training, named after its run. Return {run: folder of its events}."""
     view.mkdir(parents=True, exist_ok=True)
-    found = trainings(workspace)
-    for place in view.iterdir():
-        if place.is_symlink() or (place.is_dir() and place.name not in found):
-            place.unlink() if place.is_symlink() else shutil.rmtree(place)
-    new = [run for run in found if not (view / run).is_dir()]
-    for run, events in found.items():
+    events_of = trainings(workspace)
+    for path in view.iterdir():
+        if path.is_symlink() or (path.is_dir() and path.name not in events_of):
+            path.unlink() if path.is_symlink() else shutil.rmtree(path)
+    new = [run for run in events_of if not (view / run).is_dir()]
+    for run, events in events_of.items():
         _link(events, view / run)
     if new:
-        _write_columns(workspace, view, list(found))
-    return found
+        _write_columns(workspace, view, list(events_of))
+    return events_of
 
 
-def _link(events: Path, place: Path) -> None:
-    """Link each file and each profile of a training: the page Profile follows no links to the folders above them."""
-    wanted = {place / path.relative_to(events): path for part in SHOWN for path in events.glob(part)}
-    for path in place.rglob("*"):
+def _link(events: Path, folder: Path) -> None:
+    """Link each file and each profile by itself: the page Profile does not follow a link to a folder above them."""
+    wanted = {folder / path.relative_to(events): path for part in SHOWN for path in events.glob(part)}
+    for path in folder.rglob("*"):
         if path.is_symlink() and (path not in wanted or path.readlink() != wanted[path]):
             path.unlink()
-    place.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for path, target in wanted.items():
         if not path.is_symlink():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,55 +99,55 @@ def _link(events: Path, place: Path) -> None:
 
 
 def trainings(workspace: Workspace) -> dict[str, Path]:
-    """Find the events of each training, done or going on, by the name of the run that made it."""
+    """Return {run: folder of events} of the trainings that are done or running."""
     folder = workspace.root.resolve() / "artifacts" / "train"
-    found = {}
+    events_of = {}
     for seal in sorted(folder.glob(f"*/{SEAL}")):
-        with suppress(UserError):  # a damaged one is none of TensorBoard's business
-            found[read_seal(seal.parent)["run"]] = seal.parent / "events"
+        with suppress(UserError):  # a damaged artifact is left out; `segline verify` reports it
+            events_of[read_seal(seal.parent)["run"]] = seal.parent / "events"
     if workspace.store.is_file():
         store = Store(workspace.store)
         for execution in store.executing():
-            events = workspace.partial("train", execution["key"]).resolve() / "events"
-            if execution["step"] == "train" and events.is_dir():
-                found[execution["run"]] = events
+            events = workspace.partial(TRAIN, execution["key"]).resolve() / "events"
+            if execution["step"] == TRAIN and events.is_dir():
+                events_of[execution["run"]] = events
         store.close()
-    return found
+    return events_of
 
 
 def _write_columns(workspace: Workspace, view: Path, runs: list[str]) -> None:
-    """Tell HParams which settings to show, those in which the trainings differ, and which figures."""
+    """Write the columns of the page HParams: the settings in which the trainings differ, and METRICS."""
     with quiet():
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams import api_pb2, summary
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    values = [found for run in runs if (found := _settings(workspace, run))]
-    keys = [key for key in dict.fromkeys(key for one in values for key in one) if _differs(values, key)]
-    infos = [api_pb2.HParamInfo(name=key, display_name=key, type=_kind(values[0].get(key))) for key in keys]
+    settings = [values for run in runs if (values := _settings(workspace, run))]
+    keys = [key for key in dict.fromkeys(key for values in settings for key in values) if _differs(settings, key)]
+    infos = [api_pb2.HParamInfo(name=key, display_name=key, type=_data_type(settings[0].get(key))) for key in keys]
     metrics = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag) for tag in METRICS]
     for old in view.glob("events.out.*"):
         old.unlink()
-    told = summary.experiment_pb(hparam_infos=infos, metric_infos=metrics)
+    experiment = summary.experiment_pb(hparam_infos=infos, metric_infos=metrics)
     writer = EventFileWriter(str(view))
-    writer.add_event(Event(wall_time=time.time(), summary=Summary.FromString(told.SerializeToString())))
+    writer.add_event(Event(wall_time=time.time(), summary=Summary.FromString(experiment.SerializeToString())))
     writer.close()
 
 
 def _settings(workspace: Workspace, run: str) -> dict[str, Any]:
     try:
-        recipe = recipes.read(workspace.run(run) / "recipe.yaml")
-    except (UserError, OSError):  # made by another version of Segline, or the folder of its run is not here
+        recipe = recipe_file.read(workspace.run(run) / "recipe.yaml")
+    except (UserError, OSError):  # written by another version of Segline, or its folder was removed
         return {}
     return described(recipe, ("input", "model", "train"))
 
 
-def _differs(values: Sequence[Mapping[str, Any]], key: str) -> bool:
-    return len({str(one.get(key)) for one in values}) > 1
+def _differs(settings: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return len({str(values.get(key)) for values in settings}) > 1
 
 
-def _kind(value: Any) -> Any:
+def _data_type(value: Any) -> Any:
     from tensorboard.plugins.hparams import api_pb2
 
     if isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""`segline sweep`: a recipe with every combination of some settings, each one a run of its own.
+"""`segline sweep`: run a recipe with every combination of some settings, one run a combination.
 
-Members share what their settings leave the same, as all runs do: data is ingested and validated once. A sweep ends
-with evaluate and promotes nothing; the same command goes on where it was stopped.
+Runs share the steps that their settings do not change: data is ingested and validated once. A sweep ends with evaluate
+and promotes nothing; after an interruption the same command resumes it.
 """
 
 import hashlib
@@ -15,22 +15,24 @@ from pathlib import Path
 from datasets.errors import ConversionError, DatasetError
 from models.errors import ModelError
 from pipeline.analysis import sweep_table
-from pipeline.cluster.members import helps
-from pipeline.config import recipe_file as recipes
+from pipeline.cluster.members import is_helper
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import EVALUATE
 from pipeline.errors import Interrupted, UserError, WorkerLost
 from pipeline.evaluation import evaluation_check, metric_names
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.orchestration.run_command import bring_up_to_date
 from pipeline.workspace import json_file
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 
-LAST_STEP = "evaluate"
+LAST_STEP = EVALUATE
 
 
 @dataclass(frozen=True)
 class Member:
-    """One combination: its settings as written, {"train.learning_rate": "1e-3"}, and the recipe they make."""
+    """One combination: its settings as written, {"train.learning_rate": "1e-3"}, and the recipe with them."""
 
     settings: dict[str, str]
     recipe: Recipe
@@ -43,7 +45,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a member: its run, `done`, `failed` or `waiting`, the figures of its evaluation, or its error."""
+    """The result of a member: its run, state (done, failed or waiting), metrics of its evaluation, or error."""
 
     settings: dict[str, str]
     run: str | None
@@ -53,65 +55,67 @@ class Result:
 
 
 def members(recipe: str, overrides: Sequence[str], grids: Sequence[str]) -> list[Member]:
-    """Make every combination of the grids, the last one varying fastest.
+    """Return every combination of the grids, the last one varying fastest.
+
+    >>> [member.name for member in members("demo", [], ["train.epochs=1,2"])]
+    ['train.epochs=1', 'train.epochs=2']
 
     Args:
         recipe: Name or path.
-        overrides: As of --set.
+        overrides: Settings in the form of --set.
         grids: "key=a,b,..." each; a comma inside brackets or quotes belongs to the value.
 
     Raises:
-        UserError: A grid is not of that form, or combinations are not allowed; all of them are listed.
+        UserError: A grid is not of that form, or some combinations are invalid; all of them are listed.
     """
     axes = [_axis(grid) for grid in grids]
     keys = [key for key, _ in axes]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
-    if twice:
-        raise UserError(f"--grid: {', '.join(twice)} is given more than once. Write all its values in one --grid.")
-    found, problems = [], []
+    repeated = sorted({key for key in keys if keys.count(key) > 1})
+    if repeated:
+        raise UserError(f"--grid: {', '.join(repeated)} is given more than once. Write all its values in one --grid.")
+    combinations, problems = [], []
     for values in itertools.product(*(values for _, values in axes)):
-        chosen = dict(zip(keys, values, strict=True))
+        settings = dict(zip(keys, values, strict=True))
         try:
-            loaded = recipes.load(recipe, [*overrides, *(f"{key}={value}" for key, value in chosen.items())])
-            found.append(Member(chosen, loaded))
+            loaded = load_recipe(recipe, [*overrides, *(f"{key}={value}" for key, value in settings.items())])
+            combinations.append(Member(settings, loaded))
         except UserError as error:
             problems.append(str(error))
     if problems:
         raise UserError("\n".join(dict.fromkeys(problems)))
-    return found
+    return combinations
 
 
-def require_figure(chosen: Sequence[Member], by: str) -> None:
-    """Raise UserError where a member's evaluation can never have the figure `by`: to train first would be late."""
+def require_metric(chosen: Sequence[Member], by: str) -> None:
+    """Check before any training that every member's evaluation can have the metric `by`. Raises UserError."""
     for member in chosen:
         try:
             spec = member.recipe.data.spec()
         except DatasetError:
-            continue  # its ingest says what is wrong with the layout
-        if problems := evaluation_check.figure_problems([by], member.recipe.evaluate, spec, key="--by"):
+            continue  # its ingest reports what is wrong with the layout
+        if problems := evaluation_check.metric_problems([by], member.recipe.evaluate, spec, key="--by"):
             raise UserError("\n".join(problems))
 
 
 def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
     """Run the members one after the other; one that fails does not stop the others.
 
-    Of several workers the chief writes and prints, and the others help it with each member.
-
-    Writes results.json and results.csv to sweeps/<id>/ after each member, and prints them, the best first.
+    Writes results.json and results.csv to sweeps/<id>/ after each member, and prints them at the end, the best first.
+    Of several workers, only the chief writes and prints; the others take part in each member's training.
 
     Args:
-        workspace: Where.
-        chosen: See `members`.
-        by: The figure that orders them, as the gate names it; see figure_names.
+        workspace: Where results go.
+        chosen: Return value of `members`.
+        by: Metric that orders the members, named as for the gate (pipeline/evaluation/metric_names.py).
 
     Returns:
         0, or 1 if a member failed.
 
     Raises:
-        UserError: `by` is no figure of an evaluation, or, once all have run, of none of these.
+        UserError: `by` is no metric of an evaluation; or all members have run, and none has it.
     """
-    require_figure(chosen, by)
-    if any(helps(member.recipe.train.strategy, os.environ) for member in chosen):
+    require_metric(chosen, by)
+    if any(is_helper(member.recipe.train.strategy, os.environ) for member in chosen):
         return max(_help(workspace, member) for member in chosen)
     folder = workspace.root / "sweeps" / _identity(chosen)
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,12 +126,12 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
         _write(folder, results, by)
     print("\n" + "\n".join(sweep_table.lines([asdict(result) for result in results], by)))
     print(f"\nresults   {folder / 'results.csv'}\ncompare   segline tensorboard --workspace {workspace.root}")
-    _require_told(results, by)
+    _require_reported(results, by)
     return 1 if any(result.state == "failed" for result in results) else 0
 
 
 def _help(workspace: Workspace, member: Member) -> int:
-    """Do this worker's part of a member; give 0, or 1 if it failed."""
+    """Take part in a member's run as a worker that is not the chief. Return 0, or 1 if it failed."""
     try:
         code = bring_up_to_date(workspace, member.recipe, until=LAST_STEP)
     except WorkerLost as error:
@@ -147,7 +151,7 @@ def _run_one(workspace: Workspace, member: Member) -> Result:
             raise
         print(f"segline: {error}", flush=True)
         return Result(member.settings, name, "failed", {}, str(error))
-    except Exception as error:  # whatever it is, the other members have a right to run
+    except Exception as error:  # of any kind: the other members still run
         traceback.print_exc()
         return Result(member.settings, name, "failed", {}, f"{type(error).__name__}: {error}")
     if code == Interrupted.exit_code:
@@ -158,23 +162,23 @@ def _run_one(workspace: Workspace, member: Member) -> Result:
     return Result(member.settings, name, "done", metric_names.flat(metrics))
 
 
-def _require_told(results: Sequence[Result], by: str) -> None:
-    """Raise UserError where members are done and none of them has the figure `by`, such as that of a group."""
+def _require_reported(results: Sequence[Result], by: str) -> None:
+    """Raise UserError if members are done and none of them has the metric `by`, such as that of a group."""
     done = [result for result in results if result.state == "done"]
     if done and all(result.figures.get(by) is None for result in done):
-        there = dict.fromkeys(name for result in done for name, value in result.figures.items() if value is not None)
-        raise UserError(f"--by: no member has the figure {by!r}. Figures that there are: {', '.join(there)}.")
+        names = dict.fromkeys(name for result in done for name, value in result.figures.items() if value is not None)
+        raise UserError(f"--by: no member has the metric {by!r}. Allowed: {', '.join(names)}.")
 
 
 def _write(folder: Path, results: Sequence[Result], by: str) -> None:
-    told = sweep_table.ordered([asdict(result) for result in results], by)
-    json_file.write(folder / "results.json", told)
-    (folder / "results.csv").write_text(sweep_table.csv(told), encoding="utf-8")
+    rows = sweep_table.ordered([asdict(result) for result in results], by)
+    json_file.write(folder / "results.json", rows)
+    (folder / "results.csv").write_text(sweep_table.to_csv(rows), encoding="utf-8")
 
 
 def _identity(chosen: Sequence[Member]) -> str:
-    """Name of a sweep: the same members, the same name."""
-    text = "\n".join(recipes.dump(member.recipe) for member in chosen)
+    """Return the name of a sweep, the same for the same members."""
+    text = "\n".join(recipe_file.dump(member.recipe) for member in chosen)
     return f"{chosen[0].recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
@@ -187,7 +191,7 @@ def _axis(grid: str) -> tuple[str, list[str]]:
 
 
 def _split(text: str) -> list[str]:
-    """Cut at the commas that no bracket or quotation mark surrounds."""
+    """Split at the commas outside of brackets and quotation marks."""
     parts, depth, quote = [""], 0, ""
     for letter in text:
         if quote:

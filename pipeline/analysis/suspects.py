@@ -1,9 +1,9 @@
-"""Where a confident model and the mask disagree most: what to look at first when labels may be wrong.
+"""Regions in which a confident model and the mask disagree most: the first to check for wrong labels.
 
-A region is a connected patch of pixels that the model answers with one class and the mask labels with another, away
-from any border between labels, where a pixel more or less is a matter of taste. Its weight is the sum over its pixels
-of how much surer the model is of its own class than of the label's: large and sure comes first. A model that was
-trained on the image knows its mask, so what it still refuses there is all the more suspect.
+A region is a connected patch of pixels with one predicted class and another labelled class, away from any border
+between labels, where annotators differ by a few pixels. With the gap p(predicted class) - p(labelled class) of a
+pixel, a region's weight is the sum of the gap over its pixels: large and confident regions come first. A model that was
+trained on the image has learned its mask, so a disagreement that remains is all the more suspect.
 """
 
 import csv
@@ -20,6 +20,7 @@ from scipy import ndimage
 from datasets.spec import IGNORE, DatasetSpec
 from models import inference
 from pipeline.cluster import devices
+from pipeline.config.step_names import INGEST, TRAIN
 from pipeline.drawing import file_name, render
 from pipeline.evaluation.scoring import Batch, Scorer, plan_of
 from pipeline.input import records
@@ -34,18 +35,18 @@ BORDER = 2
 """Pixels from a border between labels within which a disagreement does not count."""
 
 MIN_PIXELS = 30
-"""A smaller patch is no region."""
+"""Smallest size of a region."""
 
-SURE = 0.5
-"""How much surer of its own class than of the label's the model must be, in probability."""
+MIN_GAP = 0.5
+"""Smallest gap p(predicted class) - p(labelled class) of a pixel that counts."""
 
 MARGIN = 0.5
-"""What a crop shows around a region, as a share of its longer side; at least MIN_SHOWN pixels are shown."""
+"""Margin of a crop around a region, as a share of its longer side; a crop is at least MIN_SHOWN pixels wide."""
 
 MIN_SHOWN = 96
 
 WIDTH = 240
-"""Pixels across of each part of a crop."""
+"""Width of each part of a crop, pixels."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ class Suspect:
 
     Attributes:
         split, id: The image.
-        label, answer: Class in the mask, class by the model.
-        weight: Sum over the region's pixels of p(answer) - p(label).
+        label, answer: Class in the mask; class predicted by the model.
+        weight: Sum of the gap over the region's pixels.
         pixels: Size of the region.
-        gap: Mean of p(answer) - p(label).
-        top, left, height, width: The region's box.
+        gap: Mean of p(answer) - p(label) over the region, 0..1.
+        top, left, height, width: The region's box, pixels.
     """
 
     split: str
@@ -75,17 +76,23 @@ class Suspect:
 
 
 def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int) -> list[Suspect]:
-    """Look through splits and write the `count` weightiest regions.
+    """Search splits and write the `count` regions of the largest weight.
 
-    Writes into `out`, which is made: suspects.csv and suspects.json (weightiest first), crops/<rank>-<id>.png (input |
-    mask | answer, the region framed) and sheet.png, the first of them at a glance.
+    Creates in `out`: suspects.csv and suspects.json (largest weight first), crops/<rank>-<id>.png (image | mask |
+    prediction, the region framed) and sheet.png with the first 24 crops.
+
+    Args:
+        run: A run that has trained.
+        out: Folder to write; created if missing.
+        splits: Names of splits to search.
+        count: Number of regions to keep.
 
     Raises:
-        UserError: The run has not trained yet, or a split is not there.
+        UserError: The run has not trained yet, or a split does not exist.
     """
-    recipe, ingest = run.recipe(), run.artifact("ingest")
+    recipe, ingest = run.recipe(), run.artifact(INGEST)
     spec = DatasetSpec.read(ingest / "spec.json")
-    foresee(run, splits)
+    count_images(run, splits)
     out.mkdir(parents=True, exist_ok=True)
     kept: list[tuple[float, int, Suspect, np.ndarray]] = []
     for number, (suspect, picture) in enumerate(_all(run, recipe, spec, splits)):
@@ -99,14 +106,14 @@ def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int) -> l
     return [suspect for _, _, suspect, _ in ranked]
 
 
-def foresee(run: RunFolder, splits: tuple[str, ...]) -> dict[str, int]:
-    """Give the number of images of each split that `find` would look through.
+def count_images(run: RunFolder, splits: tuple[str, ...]) -> dict[str, int]:
+    """Return the number of images of each split that `find` would search.
 
     Raises:
-        UserError: The run has not trained yet, or a split is not there.
+        UserError: The run has not trained yet, or a split does not exist.
     """
-    run.artifact("train")
-    folder = run.artifact("ingest") / "records"
+    run.artifact(TRAIN)
+    folder = run.artifact(INGEST) / "records"
     for split in splits:
         records.require(folder, split, "--split")
     return {split: records.splits(folder)[split] for split in splits}
@@ -120,14 +127,14 @@ def regions(
     Args:
         truth: uint8 [H,W] of train ids; 255 = ignored.
         prediction: uint8 [H,W] of train ids.
-        gap: float32 [H,W]: p(answer) - p(label).
+        gap: float32 [H,W], -1..1: p(predicted class) - p(labelled class).
 
     Yields:
-        The box (rows, columns) of each region and its pixels in it, bool.
+        The box (rows, columns) of each region, and bool [h,w] of its pixels within the box.
     """
-    wrong = (truth != prediction) & (truth != IGNORE) & (gap >= SURE)
+    wrong = (truth != prediction) & (truth != IGNORE) & (gap >= MIN_GAP)
     wrong &= ndimage.maximum_filter(truth, 2 * BORDER + 1) == ndimage.minimum_filter(truth, 2 * BORDER + 1)
-    # One number for each (label, answer), so that a patch of two answers is two regions.
+    # One number for each (label, prediction), so that a patch with two predicted classes is two regions.
     pairs = np.where(wrong, truth.astype(np.int32) * 256 + prediction, -1)
     for pair in np.unique(pairs[wrong]):
         marked, _ = ndimage.label(pairs == pair)
@@ -140,14 +147,14 @@ def regions(
 def _all(
     run: RunFolder, recipe: "Recipe", spec: DatasetSpec, splits: tuple[str, ...]
 ) -> Iterator[tuple[Suspect, np.ndarray]]:
-    """Every region of every image, with its picture."""
-    strategy = devices.of(recipe.evaluate.strategy)
+    """Yield every region of every image with its crop."""
+    strategy = devices.local_strategy(recipe.evaluate.strategy)
     with strategy.scope():
-        model = trained_model.load(run.artifact("train"), recipe.model, spec.num_classes)
+        model = trained_model.load(run.artifact(TRAIN), recipe.model, spec.num_classes)
     plan = plan_of(recipe.evaluate)
     scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan, answers=True)
     for split in splits:
-        for batch in scorer.batches(run.artifact("ingest") / "records", split, batch_size=4):
+        for batch in scorer.batches(run.artifact(INGEST) / "records", split, batch_size=4):
             for row in range(len(batch.ids)):
                 yield from _of_image(batch, row, split, spec)
 
@@ -178,7 +185,7 @@ def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator
 def _picture(
     image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, box: tuple[slice, slice], spec: DatasetSpec
 ) -> np.ndarray:
-    """Input, mask and answer around a region, its box framed in the error colour."""
+    """Draw image, mask and prediction around a region, its box framed in the error colour."""
     side = max(box[0].stop - box[0].start, box[1].stop - box[1].start)
     side = max(MIN_SHOWN, round(side * (1 + 2 * MARGIN)))
     window, frame = [], []
@@ -189,13 +196,13 @@ def _picture(
     here = tuple(window)
     colours = (render.colour(mask[here], spec.colours) for mask in (truth, prediction))
     shown = [(image[here], Image.Resampling.BILINEAR), *((mask, Image.Resampling.NEAREST) for mask in colours)]
-    return render.side_by_side([_framed(Image.fromarray(part), frame, how) for part, how in shown])
+    return render.side_by_side([_framed(Image.fromarray(part), frame, resampling) for part, resampling in shown])
 
 
-def _framed(part: Image.Image, frame: list[tuple[int, int]], how: Image.Resampling) -> np.ndarray:
-    """Bring a crop to WIDTH and draw a frame around a box ((top, bottom), (left, right)) of it."""
+def _framed(part: Image.Image, frame: list[tuple[int, int]], resampling: Image.Resampling) -> np.ndarray:
+    """Resize a crop to WIDTH and draw a frame around a box ((top, bottom), (left, right)) of it."""
     zoom = WIDTH / part.width
-    drawn = part.resize((WIDTH, max(1, round(part.height * zoom))), how)
+    drawn = part.resize((WIDTH, max(1, round(part.height * zoom))), resampling)
     (top, bottom), (left, right) = ([round(end * zoom) for end in ends] for ends in frame)
     pen = ImageDraw.Draw(drawn)
     pen.rectangle((left - 3, top - 3, right + 2, bottom + 2), outline=render.PAPER, width=1)
@@ -203,14 +210,14 @@ def _framed(part: Image.Image, frame: list[tuple[int, int]], how: Image.Resampli
     return np.asarray(drawn)
 
 
-def _write(out: Path, found: list[tuple[Suspect, np.ndarray]]) -> None:
+def _write(out: Path, ranked: list[tuple[Suspect, np.ndarray]]) -> None:
     crops = out / "crops"
     crops.mkdir(exist_ok=True)
     rows: list[Mapping[str, Any]] = []
     sheet = []
-    for rank, (suspect, picture) in enumerate(found, start=1):
-        name = f"{rank:04d}-{file_name.shortened(suspect.id.replace('/', '_'))}.png"
-        title = f"{rank}. {suspect.id}: mask says {suspect.label}, model {suspect.answer} ({suspect.gap:.2f} surer)"
+    for rank, (suspect, picture) in enumerate(ranked, start=1):
+        name = f"{rank:04d}-{file_name.truncate(suspect.id.replace('/', '_'))}.png"
+        title = f"{rank}. {suspect.id}: mask {suspect.label}, model {suspect.answer} (gap {suspect.gap:.2f})"
         drawn = render.caption(picture, title)
         Image.fromarray(drawn).save(crops / name)
         rows.append({"rank": rank, **asdict(suspect), "crop": f"crops/{name}"})

@@ -1,6 +1,6 @@
-"""The members of a sweep as a table: for the terminal and as CSV."""
+"""The results of a sweep as a table: for the terminal and as CSV."""
 
-import csv as csv_format
+import csv
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ WIDTH, INDENT = 80, 11
 """Columns of a line, and those before the settings."""
 
 Result = Mapping[str, Any]
-"""A member's settings, run, state, figures and error; see grid.Result."""
+"""A member's settings, run, state, figures (its metrics) and error, as in grid.Result."""
 
 
 def ordered(results: Sequence[Result], by: str) -> list[Result]:
-    """The best figure first, then those without one."""
+    """Sort by the metric `by`, the best first; results without it come last."""
     sign = -1 if metric_names.at_most(by) else 1
 
     def rank(result: Result) -> float:
@@ -27,29 +27,29 @@ def ordered(results: Sequence[Result], by: str) -> list[Result]:
 
 
 def lines(results: Sequence[Result], by: str) -> list[str]:
-    """Lines of at most 80 columns, the best member first; one without the figure has `-`, one that failed its error."""
-    told = [f"{by:>9}  settings"]
+    """Lay out a table of at most 80 columns, the best first; `-`: no such metric; a failed member shows its error."""
+    table = [f"{by:>9}  settings"]
     for result in ordered(results, by):
         value = result["figures"].get(by)
         state = "-" if result["state"] == "done" else result["state"]
         shown = state if value is None else f"{value:.4f}"
         settings = " ".join(f"{key}={value}" for key, value in result["settings"].items())
         first, *more = textwrap.wrap(settings, WIDTH - INDENT)
-        told += [f"{shown:>9}  {first}", *(" " * INDENT + part for part in more)]
+        table += [f"{shown:>9}  {first}", *(" " * INDENT + part for part in more)]
         if result["error"]:
-            told += [" " * INDENT + part for part in textwrap.wrap(result["error"], WIDTH - INDENT)[:3]]
-    return told
+            table += [" " * INDENT + part for part in textwrap.wrap(result["error"], WIDTH - INDENT)[:3]]
+    return table
 
 
-def csv(results: Sequence[Result]) -> str:
-    """One line a member: its settings, state, run and every figure."""
+def to_csv(results: Sequence[Result]) -> str:
+    """Format as CSV, one line a member: its settings, state, run and every metric."""
     settings = list(dict.fromkeys(key for result in results for key in result["settings"]))
-    figures = list(dict.fromkeys(key for result in results for key in result["figures"]))
+    metrics = list(dict.fromkeys(key for result in results for key in result["figures"]))
     text = io.StringIO()
-    writer = csv_format.writer(text, lineterminator="\n")
-    writer.writerow([*settings, "state", "run", *figures])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*settings, "state", "run", *metrics])
     for result in results:
         values = [result["settings"].get(key, "") for key in settings]
-        numbers = [result["figures"].get(key) for key in figures]
+        numbers = [result["figures"].get(key) for key in metrics]
         writer.writerow([*values, result["state"], result["run"] or "", *("" if n is None else n for n in numbers)])
     return text.getvalue()

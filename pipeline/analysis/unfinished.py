@@ -1,4 +1,4 @@
-"""The network of a training that goes on or was stopped, with the weights of its newest checkpoint."""
+"""The network of a training that is running or was stopped, with the weights of its newest checkpoint."""
 
 import zipfile
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from models import catalog
 from models.auxiliary import without_heads
-from pipeline.config.recipe import ModelConfig
+from pipeline.config.model import ModelConfig
+from pipeline.config.step_names import TRAIN
 from pipeline.errors import UserError
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.workspace.layout import Workspace
@@ -18,40 +19,46 @@ if TYPE_CHECKING:
 
 
 def load(run: RunFolder, workspace: Workspace, config: ModelConfig, num_classes: int) -> tuple["keras.Model", int]:
-    """Rebuild the network as it was at a run's newest checkpoint, and change nothing: the training may go on.
+    """Rebuild the network from a run's newest checkpoint; change nothing, as the training may be running.
+
+    Args:
+        run: The run that trains.
+        workspace: Its workspace.
+        config: The recipe's section `model`.
+        num_classes: Channels of its logits.
 
     Returns:
-        The network without auxiliary heads, and the number of the last step that it has done.
+        The network without auxiliary heads, and the number of training steps that it has done.
 
     Raises:
         UserError: There is no checkpoint yet, or it cannot be read.
     """
     try:
-        found = Checkpoints(_folder(run, workspace)).peek()
+        newest = Checkpoints(_folder(run, workspace)).peek()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"The newest checkpoint of run {run.id} cannot be read: {error}.") from None
-    if found is None:
+    if newest is None:
         raise UserError(f"The training of run {run.id} has written no checkpoint yet. Wait for one, or run that step.")
-    number, checkpoint = found
-    model = catalog.build(config.name, num_classes, catalog.untrained(config.name, config.options))
-    for place, variable in enumerate(model.variables):
-        array = checkpoint.arrays.get(f"model/{place}")
+    number, checkpoint = newest
+    model = catalog.build(config.name, num_classes, catalog.with_random_weights(config.name, config.options))
+    for index, variable in enumerate(model.variables):
+        array = checkpoint.arrays.get(f"model/{index}")
         if array is None or array.shape != tuple(variable.shape):
             raise UserError(
                 f"The newest checkpoint of run {run.id} holds no weights for {variable.path}: another version of "
-                "Segline wrote it. Look at it with that one."
+                "Segline wrote it. Inspect it with that version."
             )
         variable.assign(array)
     return without_heads(model), number
 
 
 def _folder(run: RunFolder, workspace: Workspace) -> Path:
-    """Give the folder of the checkpoints that a run's training writes."""
+    """Return the folder of the checkpoints that a run's training writes."""
     store = Store(workspace.store)
     try:
-        keys = [row["key"] for row in store.executions(run.id) if row["step"] == "train"]
+        keys = [row["key"] for row in store.executions(run.id) if row["step"] == TRAIN]
     finally:
         store.close()
     if not keys:
         raise UserError(f"Run {run.id} has no result of step train yet. Run that step first.")
-    return workspace.partial("train", keys[-1]) / "checkpoints"
+    return workspace.partial(TRAIN, keys[-1]) / "checkpoints"

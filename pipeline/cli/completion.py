@@ -3,7 +3,6 @@
 import argparse
 from typing import Any
 
-from pipeline.config import recipe_file as recipes
 from pipeline.errors import UserError
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -12,11 +11,11 @@ PREAMBLE = {
     "bash": "_segline_recipes() {{ compgen -W '{names}' -- $1; compgen -f -X '!*.y*ml' -- $1; compgen -d -- $1; }}",
     "zsh": "_segline_recipes() {{ compadd {names}; _files -g '*.y(a|)ml' }}",
 }
-"""How a shell lists recipes: those that come with Segline, and files."""
+"""Shell function that lists recipes: the built-in ones, and YAML files."""
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """Write the script for a shell.
+    """Return the completion script for a shell.
 
     Raises:
         UserError: shtab is not installed.
@@ -25,21 +24,23 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
         import shtab
     except ModuleNotFoundError:
         raise UserError("Shell completion needs shtab: pip install 'segline[completion]'.") from None
-    listed = {**dict.fromkeys(PREAMBLE, "_segline_recipes"), "tcsh": "f"}
-    kinds = {"RECIPE": listed, "PATH": shtab.FILE, "MODEL": shtab.FILE, "DIR": shtab.DIRECTORY}
+    from pipeline.config import recipe_file
+
+    recipes = {**dict.fromkeys(PREAMBLE, "_segline_recipes"), "tcsh": "f"}
+    completers = {"RECIPE": recipes, "PATH": shtab.FILE, "MODEL": shtab.FILE, "DIR": shtab.DIRECTORY}
     for action in _actions(parser):
-        if action.metavar in kinds:
-            setattr(action, "complete", kinds[str(action.metavar)])  # noqa: B010  (shtab's way, which argparse does not know)
-    listing = {kind: text.format(names=" ".join(recipes.names())) for kind, text in PREAMBLE.items()}
-    preamble: Any = {**listing, "tcsh": ""}  # shtab takes a text for each shell, and says that it takes a text
+        if action.metavar in completers:
+            setattr(action, "complete", completers[str(action.metavar)])  # noqa: B010  (argparse does not declare it)
+    functions = {name: text.format(names=" ".join(recipe_file.names())) for name, text in PREAMBLE.items()}
+    preamble: Any = {**functions, "tcsh": ""}  # a text for each shell; shtab's annotation allows only one text
     return str(shtab.complete(parser, shell, preamble=preamble))
 
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    found: list[argparse.Action] = []
+    actions: list[argparse.Action] = []
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            found += [inner for child in action.choices.values() for inner in _actions(child)]
+            actions += [inner for child in action.choices.values() for inner in _actions(child)]
         else:
-            found.append(action)
-    return found
+            actions.append(action)
+    return actions

@@ -4,22 +4,22 @@ import argparse
 import difflib
 
 HEADINGS = {
-    "day to day": ("run", "explain", "status", "runs", "tensorboard"),
+    "everyday use": ("run", "explain", "status", "runs", "tensorboard"),
     "recipes and data": ("recipes", "show", "check", "browse", "init", "sample"),
     "models": ("predict", "serve", "inspect", "promote", "rollback"),
     "experiments": ("sweep", "compare", "diff", "suspects"),
-    "on a schedule": ("run-due", "schedule", "backfill", "step"),
-    "afterwards": ("lineage", "reproduce", "verify", "gc"),
-    "machines": ("launch", "doctor", "completion"),
+    "scheduled runs": ("run-due", "schedule", "backfill", "step"),
+    "lineage and cleanup": ("lineage", "reproduce", "verify", "gc"),
+    "machines and setup": ("launch", "doctor", "completion"),
 }
-"""Every command once; the order in which the parser learns of them does not matter."""
+"""Every command once; the order in which they are added to the parser does not matter."""
 
 FIRST = next(iter(HEADINGS))
-"""Heading of the parser's own list of commands; the others are put in between."""
+"""Heading that argparse prints above its list of commands; the formatter inserts the others."""
 
 
-def unknown(word: str) -> str:
-    """Say that `word` is no command, and which is nearest; nothing where it is one, or an option."""
+def unknown_command_message(word: str) -> str:
+    """Return an error message with the nearest command; empty if `word` is a command or an option."""
     names = [name for heading in HEADINGS.values() for name in heading]
     if word in names or word.startswith("-"):
         return ""
@@ -29,14 +29,14 @@ def unknown(word: str) -> str:
 
 
 class Formatter(argparse.HelpFormatter):
-    """Lists commands under their headings; everything else as argparse does."""
+    """Help formatter that lists commands under their headings."""
 
     def _format_action(self, action: argparse.Action) -> str:
         if not isinstance(action, argparse._SubParsersAction):
             return super()._format_action(action)
-        told = {found.dest: super(Formatter, self)._format_action(found) for found in action._get_subactions()}
-        groups = ["".join(told.pop(name) for name in names) for names in HEADINGS.values()]
-        assert not told, f"commands without a heading: {', '.join(told)}"
+        entries = {entry.dest: super(Formatter, self)._format_action(entry) for entry in action._get_subactions()}
+        groups = ["".join(entries.pop(name) for name in names) for names in HEADINGS.values()]
+        assert not entries, f"commands without a heading: {', '.join(entries)}"
         return "".join(
             group if heading == FIRST else f"\n{heading}:\n{group}"
             for heading, group in zip(HEADINGS, groups, strict=True)

@@ -1,70 +1,95 @@
-"""Commands that explain, check and clear: lineage, runs, diff, explain, gc, verify, reproduce.
-
-Each imports what it needs inside its function.
-"""
+"""Commands about runs and artifacts: status, runs, lineage, diff, verify, reproduce, gc."""
 
 import argparse
-import os
 from pathlib import Path
 
+from pipeline.cli.shared_options import Commands, Shared, default_workspace
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    *,
-    recipe: argparse.ArgumentParser,
-    workspace: argparse.ArgumentParser,
-    logs: argparse.ArgumentParser,
-) -> None:
-    """Add these commands to the parser; `recipe`, `workspace` and `logs` are what they share with others."""
-    add = commands.add_parser("lineage", parents=[workspace], help="where a served model or an artifact came from")
-    add.add_argument("path", metavar="PATH", type=Path, nargs="?", help="served model, artifact, or a file in one")
-    add.add_argument("--openlineage", metavar="FILE", type=Path, help="write the events of all runs, a JSON a line")
-    add.set_defaults(command=lineage)
 
-    add = commands.add_parser("runs", parents=[workspace], help="every run, its mIoU, and what it serves")
-    add.add_argument("--limit", metavar="N", type=int, default=-1, help="the newest N (default: all)")
-    add.add_argument("--json", action="store_true", help="print JSON")
-    add.set_defaults(command=runs)
-
-    add = commands.add_parser(
-        "diff", parents=[workspace], help="recipe, code, data, libraries, metrics: what two runs differ in"
+def add(commands: Commands, shared: Shared) -> None:
+    """Add these commands to the parser."""
+    parser = commands.add_parser(
+        "status", parents=[shared.workspace], help="state of the newest runs and of their steps"
     )
-    add.add_argument("first", metavar="RUN", help="name of a run, or the beginning of it")
-    add.add_argument("second", metavar="RUN", help="the same")
-    add.add_argument("--json", action="store_true", help="print JSON")
-    add.set_defaults(command=diff)
+    parser.add_argument("--limit", metavar="N", type=int, default=5, help="number of runs (default: 5)")
+    parser.set_defaults(command=print_status)
 
-    add = commands.add_parser(
-        "explain", parents=[recipe, workspace], help="each step of a recipe: reuse or run, and why"
+    parser = commands.add_parser(
+        "runs", parents=[shared.workspace], help="list all runs, their mIoU and what they serve"
     )
-    add.set_defaults(command=explain)
+    parser.add_argument("--limit", metavar="N", type=int, default=-1, help="the newest N (default: all)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=list_runs)
 
-    add = commands.add_parser("gc", parents=[workspace], help="remove what no kept run and no served model needs")
-    add.add_argument("--keep-last", metavar="N", type=int, default=10, help="runs to keep, the newest (default: 10)")
-    add.add_argument("--keep-promoted", action="store_true", help="keep also the runs of all that lies in serving/")
-    add.add_argument("--dry-run", action="store_true", help="say what would be removed, remove nothing")
-    add.add_argument("--no-wait", action="store_true", help="end with code 2 where a run is at work")
-    add.set_defaults(command=gc)
+    parser = commands.add_parser(
+        "lineage", parents=[shared.workspace], help="trace a served model or an artifact to its sources"
+    )
+    parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="served model, artifact, or a file in one")
+    parser.add_argument("--openlineage", metavar="FILE", type=Path, help="write the events of all runs, a JSON a line")
+    parser.set_defaults(command=trace_lineage)
 
-    add = commands.add_parser("verify", help="read every artifact again; is it still what was published?")
-    default = Path(os.environ.get("SEGLINE_WORKSPACE", "workspace"))
-    add.add_argument("workspace", metavar="WORKSPACE", type=Path, nargs="?", default=default, help="its folder")
-    add.set_defaults(command=verify)
+    parser = commands.add_parser(
+        "diff", parents=[shared.workspace], help="differences of two runs: recipe, code, data, libraries, metrics"
+    )
+    parser.add_argument("first", metavar="RUN", help="name of a run, or the beginning of it")
+    parser.add_argument("second", metavar="RUN", help="the same")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=diff_runs)
 
-    add = commands.add_parser("reproduce", parents=[workspace, logs], help="make a run anew elsewhere, and compare")
-    add.add_argument("run", metavar="RUN", help="name of a run, or the beginning of it")
-    add.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting of its recipe")
-    add.add_argument("--into", metavar="DIR", type=Path, help="workspace to make it in (default: reproduced/RUN)")
-    add.add_argument("--tolerance", metavar="T", type=float, default=0.005, help="of mIoU and others (default: 0.005)")
-    add.add_argument("--dry-run", action="store_true", help="say what has changed since, run nothing")
-    add.set_defaults(command=reproduce)
+    parser = commands.add_parser("verify", help="check that every artifact is as it was published")
+    parser.add_argument(
+        "workspace",
+        metavar="WORKSPACE",
+        type=Path,
+        nargs="?",
+        default=default_workspace(),
+        help="its folder (default: $SEGLINE_WORKSPACE, or ./workspace)",
+    )
+    parser.set_defaults(command=verify_artifacts)
+
+    parser = commands.add_parser(
+        "reproduce",
+        parents=[shared.settings, shared.workspace, shared.dry_run, shared.logs],
+        help="repeat a run in another workspace, and compare",
+    )
+    parser.add_argument("run", metavar="RUN", help="name of a run, or the beginning of it")
+    parser.add_argument("--into", metavar="DIR", type=Path, help="workspace to repeat it in (default: reproduced/RUN)")
+    parser.add_argument(
+        "--tolerance", metavar="T", type=float, default=0.005, help="for mIoU and the other metrics (default: 0.005)"
+    )
+    parser.set_defaults(command=reproduce_run)
+
+    parser = commands.add_parser(
+        "gc",
+        parents=[shared.workspace, shared.no_wait, shared.dry_run],
+        help="remove what no kept run and no served model needs",
+    )
+    parser.add_argument("--keep-last", metavar="N", type=int, default=10, help="keep the newest N runs (default: 10)")
+    parser.add_argument("--keep-promoted", action="store_true", help="also keep the runs of all versions in serving/")
+    parser.set_defaults(command=collect_garbage)
 
 
-def lineage(options: argparse.Namespace) -> None:
-    """Say where a model or an artifact came from, or export everything."""
+def print_status(options: argparse.Namespace) -> None:
+    """Print the newest runs and their steps."""
+    from pipeline.lineage import status
+    from pipeline.workspace.layout import Workspace
+
+    print("\n".join(status.lines(Workspace(options.workspace), options.limit)))
+
+
+def list_runs(options: argparse.Namespace) -> None:
+    """Print the runs, as a table or as JSON."""
+    from pipeline.lineage import history
+    from pipeline.workspace.layout import Workspace
+
+    runs = history.runs(Workspace(options.workspace), options.limit)
+    print(history.to_json(runs) if options.json else "\n".join(history.lines(runs)))
+
+
+def trace_lineage(options: argparse.Namespace) -> None:
+    """Print where a model or an artifact came from, or export the events of all runs."""
     from pipeline.errors import UserError
-    from pipeline.lineage import ancestry as lineages
-    from pipeline.lineage import openlineage
+    from pipeline.lineage import ancestry, openlineage
     from pipeline.workspace.layout import Workspace
 
     if options.openlineage:
@@ -73,93 +98,73 @@ def lineage(options: argparse.Namespace) -> None:
     if options.path:
         around = [folder for folder in options.path.resolve().parents if (folder / "store.sqlite").is_file()]
         workspace = Workspace(around[0] if around else options.workspace)
-        print("\n".join(lineages.lines(workspace, options.path)))
+        print("\n".join(ancestry.lines(workspace, options.path)))
     elif not options.openlineage:
         raise UserError("Name a PATH, such as workspace/serving/<name>/<version>, or --openlineage FILE.")
 
 
-def runs(options: argparse.Namespace) -> None:
-    """List the runs."""
-    from pipeline.lineage import history
-    from pipeline.workspace.layout import Workspace
-
-    found = history.runs(Workspace(options.workspace), options.limit)
-    print(history.to_json(found) if options.json else "\n".join(history.lines(found)))
-
-
-def diff(options: argparse.Namespace) -> None:
-    """Say what two runs differ in."""
+def diff_runs(options: argparse.Namespace) -> None:
+    """Print the differences of two runs, as text or as JSON."""
     import json
     from dataclasses import asdict
 
-    from pipeline.lineage import diff as diffs
+    from pipeline.lineage import diff
     from pipeline.workspace.layout import Workspace
 
-    found = diffs.diff(Workspace(options.workspace), options.first, options.second)
-    print(json.dumps(asdict(found), indent=2) if options.json else "\n".join(diffs.lines(found)))
+    difference = diff.diff(Workspace(options.workspace), options.first, options.second)
+    print(json.dumps(asdict(difference), indent=2) if options.json else "\n".join(diff.lines(difference)))
 
 
-def explain(options: argparse.Namespace) -> None:
-    """Say what `segline run` would do, and why."""
-    from pipeline.config import recipe_file as recipes
-    from pipeline.orchestration import forecast
+def verify_artifacts(options: argparse.Namespace) -> None:
+    """Read every artifact again and compare it with its seal."""
+    from pipeline.lineage import verification
     from pipeline.workspace.layout import Workspace
 
-    recipe = recipes.load(options.recipe, options.set)
-    workspace = Workspace.of(options.workspace.resolve(), os.environ)
-    print("\n".join(forecast.lines(forecast.forecast(workspace, recipe))))
-
-
-def gc(options: argparse.Namespace) -> None:
-    """Remove what nobody needs."""
-    from pipeline.lineage import gc as collector
-    from pipeline.workspace.layout import Workspace
-
-    workspace = Workspace(options.workspace.resolve())
-    waste = collector.gc(
-        workspace,
-        keep_last=options.keep_last,
-        keep_promoted=options.keep_promoted,
-        dry_run=options.dry_run,
-        wait=not options.no_wait,
-    )
-    print("\n".join(collector.lines(workspace, waste, dry_run=options.dry_run)))
-
-
-def verify(options: argparse.Namespace) -> None:
-    """Read everything again."""
-    from pipeline.lineage import verification as verifier
-    from pipeline.workspace.layout import Workspace
-
-    found = []
-    for finding in verifier.verify(Workspace(options.workspace.resolve())):
-        found.append(finding)
+    findings = []
+    for finding in verification.verify(Workspace(options.workspace.resolve())):
+        findings.append(finding)
         if not finding.problems:
             print(f"intact  {finding.uri}  {finding.files} files, {finding.bytes / 1e6:,.1f} MB", flush=True)
-    verifier.require_sound(found)
+    verification.require_sound(findings)
 
 
-def reproduce(options: argparse.Namespace) -> None:
-    """Make a run anew and compare."""
-    from pipeline.lineage import reproduction as reproducer
-    from pipeline.lineage.diff import figure_lines
+def reproduce_run(options: argparse.Namespace) -> None:
+    """Repeat a run in another workspace and compare the results."""
+    from pipeline.lineage import reproduction
+    from pipeline.lineage.diff import metric_lines
     from pipeline.workspace import lock
     from pipeline.workspace.layout import Workspace
 
     workspace = Workspace(options.workspace.resolve())
-    attempt = reproducer.prepare(workspace, options.run, options.set, options.into)
-    print(f"again     {attempt.run.id} until {attempt.until}, in {attempt.workspace.root}")
+    attempt = reproduction.prepare(workspace, options.run, options.set, options.into)
+    print(f"repeat    {attempt.run.id} until {attempt.until}, in {attempt.workspace.root}")
     changed = attempt.changed or ["nothing: code and libraries are the same"]
     print("\n".join(f"changed   {line}" for line in changed[: None if options.dry_run else 12]))
     if len(changed) > 12 and not options.dry_run:
         print(f"changed   and {len(changed) - 12} more; --dry-run lists them all")
     if options.dry_run:
         return
-    with lock.share(workspace.in_use):  # `segline gc` would remove what is compared, and what is made
-        same, figures = reproducer.compare(workspace, attempt, reproducer.make(attempt))
-    words = {True: "the same, bit by bit", False: "differs", None: "is no longer there to be compared"}
-    print("\n".join(f"{name:<28} {words[found]}" for name, found in same.items()))
+    with lock.share(workspace.in_use):  # so that `segline gc` removes neither side of the comparison
+        same, figures = reproduction.compare(workspace, attempt, reproduction.make(attempt))
+    verdicts = {True: "bitwise identical", False: "differs", None: "removed, so not compared"}
+    print("\n".join(f"{name:<28} {verdicts[equal]}" for name, equal in same.items()))
     if figures:
         print(f"{'':<28} {'then':>8} {'now':>8}")
-        print("\n".join(figure_lines(figures)))
-    reproducer.require_close(figures, options.tolerance)
+        print("\n".join(metric_lines(figures)))
+    reproduction.require_close(figures, options.tolerance)
+
+
+def collect_garbage(options: argparse.Namespace) -> None:
+    """Remove what no kept run and no served model needs."""
+    from pipeline.lineage import gc
+    from pipeline.workspace.layout import Workspace
+
+    workspace = Workspace(options.workspace.resolve())
+    waste = gc.gc(
+        workspace,
+        keep_last=options.keep_last,
+        keep_promoted=options.keep_promoted,
+        dry_run=options.dry_run,
+        wait=not options.no_wait,
+    )
+    print("\n".join(gc.lines(workspace, waste, dry_run=options.dry_run)))

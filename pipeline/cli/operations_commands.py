@@ -1,92 +1,91 @@
-"""Commands that keep Segline running: schedule, doctor, completion. Each imports what it needs inside its function."""
+"""Commands that keep Segline running: run-due, schedule, backfill, doctor, completion."""
 
 import argparse
-from collections.abc import Sequence
+
+from pipeline.cli import completion
+from pipeline.cli.shared_options import Commands, Shared
+from pipeline.config.step_names import GATE, STEP_NAMES
 
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    parser: argparse.ArgumentParser,
-    *,
-    recipe: argparse.ArgumentParser,
-    workspace: argparse.ArgumentParser,
-    logs: argparse.ArgumentParser,
-    steps: Sequence[str],
-) -> None:
-    """Add these commands to the parser; `recipe`, `workspace` and `logs` are what they share with others."""
-    add = commands.add_parser("doctor", parents=[workspace], help="is this machine fit for Segline?")
-    add.add_argument("--deep", action="store_true", help="compute something on every device with TensorFlow")
-    add.add_argument("--quiet", action="store_true", help="print what needs your attention alone")
-    add.add_argument("--json", action="store_true", help="print JSON")
-    add.set_defaults(command=doctor)
-    add = commands.add_parser("completion", help="print a script that completes commands in your shell")
-    add.add_argument("shell", metavar="SHELL", choices=("bash", "zsh", "tcsh"), help="bash, zsh or tcsh")
-    add.set_defaults(command=completion, parser=parser)
-    add = commands.add_parser(
-        "run-due", parents=[recipe, workspace, logs], help="run a recipe if its `schedule:` says so (for timers)"
+def add(commands: Commands, shared: Shared) -> None:
+    """Add these commands to the parser."""
+    parser = commands.add_parser(
+        "run-due",
+        parents=[shared.recipe, shared.workspace, shared.dry_run, shared.logs],
+        help="run a recipe if its `schedule:` is due (for timers)",
     )
-    add.add_argument("--dry-run", action="store_true", help="say what is due, run and record nothing")
-    add.set_defaults(command=run_due)
+    parser.set_defaults(command=run_due)
 
-    add = commands.add_parser(
-        "schedule", parents=[recipe, workspace, logs], help="when a recipe runs; --watch runs it then"
+    parser = commands.add_parser(
+        "schedule",
+        parents=[shared.recipe, shared.workspace, shared.logs],
+        help="print when a recipe runs; --watch runs it then",
     )
-    add.add_argument("--watch", action="store_true", help="stay, and run the recipe whenever it is due")
-    add.add_argument("--install-systemd", action="store_true", help="write a timer that calls `segline run-due`")
-    add.add_argument("--user", action="store_true", help="with --install-systemd: as units of your own user")
-    add.add_argument("--dry-run", action="store_true", help="with --install-systemd: print the units, write nothing")
-    add.add_argument("--limit", metavar="N", type=int, default=5, help="number of past attempts (default: 5)")
-    add.set_defaults(command=schedule)
+    parser.add_argument("--watch", action="store_true", help="keep running, and run the recipe whenever it is due")
+    parser.add_argument("--install-systemd", action="store_true", help="write a timer that calls `segline run-due`")
+    parser.add_argument("--user", action="store_true", help="with --install-systemd: as units of your own user")
+    parser.add_argument("--dry-run", action="store_true", help="with --install-systemd: print the units, write nothing")
+    parser.add_argument("--limit", metavar="N", type=int, default=5, help="number of past attempts (default: 5)")
+    parser.set_defaults(command=manage_schedule)
 
-    add = commands.add_parser(
-        "backfill", parents=[recipe, workspace, logs], help="run the slots of days gone by, oldest first"
+    parser = commands.add_parser(
+        "backfill",
+        parents=[shared.recipe, shared.workspace, shared.dry_run, shared.logs],
+        help="run the past slots of a schedule, oldest first",
     )
-    add.add_argument("--from", metavar="DATE", dest="first", required=True, help="such as 2026-07-01, in `timezone`")
-    add.add_argument("--to", metavar="DATE", dest="last", required=True, help="such as 2026-07-31")
-    add.add_argument(
-        "--until", metavar="STEP", choices=steps, default="evaluate", help="last step; export promotes too"
+    parser.add_argument("--from", metavar="DATE", dest="first", required=True, help="such as 2026-07-01, in `timezone`")
+    parser.add_argument("--to", metavar="DATE", dest="last", required=True, help="such as 2026-07-31")
+    parser.add_argument(
+        "--until", metavar="STEP", choices=STEP_NAMES, default=GATE, help="last step (default: gate); export promotes"
     )
-    add.add_argument("--dry-run", action="store_true", help="list the slots, run nothing")
-    add.set_defaults(command=backfill)
+    parser.set_defaults(command=backfill_slots)
+
+    parser = commands.add_parser("doctor", parents=[shared.workspace], help="check that this machine can run Segline")
+    parser.add_argument("--deep", action="store_true", help="also compute something on every device with TensorFlow")
+    parser.add_argument("--quiet", action="store_true", help="print only what needs attention")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(command=examine_machine)
+
+    parser = commands.add_parser("completion", help="print a shell script that completes commands and options")
+    parser.add_argument("shell", metavar="SHELL", choices=completion.SHELLS, help=", ".join(completion.SHELLS))
+    parser.set_defaults(command=print_completion)
 
 
 def run_due(options: argparse.Namespace) -> int:
-    """Run a recipe if its schedule says so."""
+    """Run a recipe if its schedule is due."""
     from pipeline.schedule import actions
 
     return actions.run_due(options)
 
 
-def schedule(options: argparse.Namespace) -> int:
-    """Say when a recipe runs, or see to it that it does."""
+def manage_schedule(options: argparse.Namespace) -> int:
+    """Print when a recipe runs, run it then, or install a timer for it."""
     from pipeline.schedule import actions
 
     return actions.schedule(options)
 
 
-def backfill(options: argparse.Namespace) -> int:
-    """Run a recipe for days gone by."""
+def backfill_slots(options: argparse.Namespace) -> int:
+    """Run the past slots of a schedule."""
     from pipeline.schedule import actions
 
     return actions.backfill(options)
 
 
-def doctor(options: argparse.Namespace) -> int:
-    """Say whether this machine is fit for Segline. Gives 1 where something will fail, else 0."""
-    from pipeline.host import doctor as doctors
+def examine_machine(options: argparse.Namespace) -> int:
+    """Print what this machine offers and lacks; return 1 if something will fail, else 0."""
+    from pipeline.host import doctor
     from pipeline.workspace.layout import Workspace
 
-    found = list(doctors.examine(Workspace(options.workspace), deep=options.deep))
+    findings = list(doctor.examine(Workspace(options.workspace), deep=options.deep))
     if options.json:
-        print(doctors.to_json(found))
+        print(doctor.to_json(findings))
     else:
-        for line in doctors.lines(found, quiet=options.quiet):
+        for line in doctor.lines(findings, quiet=options.quiet):
             print(line)
-    return int(any(finding.level == "bad" for finding in found))
+    return int(any(finding.level == "bad" for finding in findings))
 
 
-def completion(options: argparse.Namespace) -> None:
-    """Print the script that completes Segline's commands in a shell."""
-    from pipeline.cli import completion as completions
-
-    print(completions.script(options.parser, options.shell))
+def print_completion(options: argparse.Namespace) -> None:
+    """Print the completion script for a shell."""
+    print(completion.script(options.parser, options.shell))

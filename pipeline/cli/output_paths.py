@@ -1,4 +1,4 @@
-"""Where a command is told to write: what cannot be is said before the work, and not after it."""
+"""Check of output paths before the work, so that a long command does not fail at its end."""
 
 from pathlib import Path
 
@@ -6,7 +6,11 @@ from pipeline.errors import UserError
 
 
 def require_folder(path: Path, option: str = "--out") -> None:
-    """Raise UserError where `path` can be no folder, as a file is in its place or in that of one above it."""
-    there = next((place for place in (path, *path.parents) if place.exists()), None)
-    if there is not None and not there.is_dir():
-        raise UserError(f"{option} must be a folder, to be made or there already. Received: {path}; {there} is a file.")
+    """Check that `path` is a folder or can be created as one.
+
+    Raises:
+        UserError: A file is in its place, or in that of a folder above it.
+    """
+    existing = next((place for place in (path, *path.parents) if place.exists()), None)
+    if existing is not None and not existing.is_dir():
+        raise UserError(f"{option} must be a folder, new or existing. Received: {path}; {existing} is a file.")

@@ -1,21 +1,24 @@
-"""`segline serve` and `segline predict`: the command lines of pipeline.serve and pipeline.prediction."""
+"""Commands that use exported models: predict, serve."""
 
 import argparse
 from pathlib import Path
 
+from pipeline.cli.shared_options import Commands, Shared
 from pipeline.errors import UserError
 
 LARGEST_MB = 1_000_000
-"""Of --max-mb. A request is held in memory."""
+"""Limit of --max-mb. A request is held in memory."""
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add(commands: Commands, shared: Shared) -> None:
     """Add these commands to the parser."""
-    add = commands.add_parser("predict", help="segment images and videos with an exported model")
-    add.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
-    add.add_argument("images", metavar="PATH", type=Path, nargs="+", help="images, videos, or folders of them")
-    add.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
-    add.add_argument(
+    parser = commands.add_parser(
+        "predict", parents=[shared.dry_run], help="segment images and videos with an exported model"
+    )
+    parser.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
+    parser.add_argument("images", metavar="PATH", type=Path, nargs="+", help="images, videos, or folders of them")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
         "--outputs",
         metavar="KIND",
         nargs="+",
@@ -23,48 +26,49 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         default=["ids", "colour", "overlay"],
         help="ids, colour, overlay, contours (default: the first three)",
     )
-    add.add_argument("--alpha", metavar="A", type=float, default=0.5, help="strength of the overlay (default: 0.5)")
-    add.add_argument(
+    parser.add_argument("--alpha", metavar="A", type=float, default=0.5, help="opacity of the overlay (default: 0.5)")
+    parser.add_argument(
         "--format",
         dest="submission",
         metavar="NAME",
         choices=("cityscapes", "kitti_road"),
         help="write a benchmark's submission instead: cityscapes (label ids), kitti_road (probabilities)",
     )
-    add.add_argument(
-        "--calib", metavar="DIR", type=Path, help="of kitti_road: its calib folder; writes the bird's-eye view"
+    parser.add_argument(
+        "--calib", metavar="DIR", type=Path, help="for kitti_road: its calib folder; writes the bird's-eye view"
     )
-    add.add_argument("--batch-size", metavar="N", type=int, default=8, help="images at once, of one size (default: 8)")
-    add.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
-    add.add_argument("--dry-run", action="store_true", help="say how many files wait, write nothing")
-    add.set_defaults(command=predict)
+    parser.add_argument(
+        "--batch-size", metavar="N", type=int, default=8, help="images of one size a batch (default: 8)"
+    )
+    parser.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
+    parser.set_defaults(command=predict_files)
 
-    add = commands.add_parser("serve", help="try a model: a small HTTP server with a page to drop images on")
-    add.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
-    add.add_argument(
+    parser = commands.add_parser("serve", help="try a model: HTTP server with a page to drop images on")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
+    parser.add_argument(
         "--host",
         metavar="HOST",
         default="127.0.0.1",
-        help="address to listen at (default: 127.0.0.1, which this machine alone can reach)",
+        help="address to listen on (default: 127.0.0.1, reachable only from this machine)",
     )
-    add.add_argument("--port", metavar="PORT", type=int, default=8000, help="0: any that is free (default: 8000)")
-    add.add_argument("--max-mb", metavar="MB", type=float, default=32.0, help="longest request (default: 32)")
-    add.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
-    add.set_defaults(command=serve)
+    parser.add_argument("--port", metavar="PORT", type=int, default=8000, help="0: any free port (default: 8000)")
+    parser.add_argument("--max-mb", metavar="MB", type=float, default=32.0, help="largest request (default: 32)")
+    parser.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
+    parser.set_defaults(command=serve_model)
 
 
-def predict(options: argparse.Namespace) -> None:
-    """Segment images with an exported model."""
+def predict_files(options: argparse.Namespace) -> None:
+    """Segment images and videos with an exported model."""
     if options.calib is not None and options.submission != "kitti_road":
-        raise UserError("--calib goes with --format kitti_road alone.")
+        raise UserError("--calib needs --format kitti_road.")
     _require_positive("--max-pixels", options.max_pixels)
     from pipeline.cli import output_paths
     from pipeline.console.quiet import quiet
 
     output_paths.require_folder(options.out)
     with quiet():
-        from pipeline.serving.prediction import predict as run_predict
-    run_predict(
+        from pipeline.serving import prediction
+    prediction.predict(
         options.model,
         options.images,
         options.out,
@@ -78,7 +82,7 @@ def predict(options: argparse.Namespace) -> None:
     )
 
 
-def serve(options: argparse.Namespace) -> None:
+def serve_model(options: argparse.Namespace) -> None:
     """Serve a model over HTTP until Ctrl-C."""
     if not 0 < options.max_mb <= LARGEST_MB:
         raise UserError(f"--max-mb must be more than 0, and at most {LARGEST_MB:,}. Received: {options.max_mb:g}.")
@@ -86,8 +90,8 @@ def serve(options: argparse.Namespace) -> None:
     from pipeline.console.quiet import quiet
 
     with quiet():
-        from pipeline.serving import service as serving
-    serving.serve(
+        from pipeline.serving import service
+    service.serve(
         options.model,
         host=options.host,
         port=options.port,

@@ -1,47 +1,49 @@
-"""Commands around training: sweep, tensorboard. Each imports what it needs inside its function."""
+"""Commands for many training runs: sweep, tensorboard."""
 
 import argparse
 
+from pipeline.cli.shared_options import Commands, Shared
 
-def add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    *,
-    recipe: argparse.ArgumentParser,
-    workspace: argparse.ArgumentParser,
-) -> None:
-    """Add these commands to the parser; `recipe` and `workspace` are what they share with others."""
-    add = commands.add_parser("sweep", parents=[recipe, workspace], help="run a recipe for each of many settings")
-    add.add_argument(
+
+def add(commands: Commands, shared: Shared) -> None:
+    """Add these commands to the parser."""
+    parser = commands.add_parser(
+        "sweep", parents=[shared.recipe, shared.workspace, shared.dry_run], help="run a recipe over a grid of settings"
+    )
+    parser.add_argument(
         "--grid",
         metavar="KEY=A,B,...",
         action="append",
         required=True,
         help="values of a setting; with several --grid, every combination",
     )
-    add.add_argument("--by", metavar="METRIC", default="miou", help="what orders them, as iou/Car (default: miou)")
-    add.add_argument("--dry-run", action="store_true", help="list the members, run nothing")
-    add.set_defaults(command=sweep)
+    parser.add_argument(
+        "--by", metavar="METRIC", default="miou", help="metric that ranks the runs, such as iou/Car (default: miou)"
+    )
+    parser.set_defaults(command=run_sweep)
 
-    add = commands.add_parser("tensorboard", parents=[workspace], help="look at every training in a browser")
-    add.add_argument("--port", metavar="P", type=int, help="default: 6006, or the next one that is free")
-    add.set_defaults(command=tensorboard)
+    parser = commands.add_parser(
+        "tensorboard", parents=[shared.workspace], help="show all training runs in TensorBoard"
+    )
+    parser.add_argument("--port", metavar="P", type=int, help="default: 6006, or the next free one")
+    parser.set_defaults(command=serve_tensorboard)
 
 
-def sweep(options: argparse.Namespace) -> int:
-    """Run every member of a grid and show them, the best first."""
+def run_sweep(options: argparse.Namespace) -> int:
+    """Run every member of a grid and print them, best first."""
     from pipeline.analysis import grid
     from pipeline.orchestration.run_command import open_workspace
 
     members = grid.members(options.recipe, options.set, options.grid)
     if options.dry_run:
-        grid.require_figure(members, options.by)
+        grid.require_metric(members, options.by)
         print("\n".join(member.name for member in members))
         return 0
     return grid.run(open_workspace(options.workspace), members, by=options.by)
 
 
-def tensorboard(options: argparse.Namespace) -> int:
-    """Serve every training of a workspace on this machine until Ctrl-C."""
+def serve_tensorboard(options: argparse.Namespace) -> int:
+    """Serve TensorBoard with all training runs of a workspace until Ctrl-C."""
     from pipeline.analysis import board
     from pipeline.workspace.layout import Workspace
 

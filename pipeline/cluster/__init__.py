@@ -1,1 +1,1 @@
-"""Several devices, several processes, several hosts: who takes part, and what happens when one does not."""
+"""Several devices, processes and hosts: the workers of a job, how they agree, and what happens when one is lost."""

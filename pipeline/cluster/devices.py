@@ -1,4 +1,4 @@
-"""What a recipe is computed on: every GPU of every worker, of this machine, one, or the CPU."""
+"""The devices that a recipe computes on: every GPU of every worker or of this machine, one GPU, or the CPU."""
 
 import os
 from contextlib import suppress
@@ -8,45 +8,48 @@ import tensorflow as tf
 from pipeline.cluster import members
 from pipeline.cluster.members import Cluster
 from pipeline.config.evaluate import EvaluateConfig
-from pipeline.config.recipe import TrainConfig
+from pipeline.config.train import TrainConfig
 from pipeline.errors import UserError
 
 
-def strategy(config: TrainConfig) -> tf.distribute.Strategy:
-    """Choose the devices for training. A GPU's memory is taken as it is needed, not all at once.
+def training_strategy(config: TrainConfig) -> tf.distribute.Strategy:
+    """Choose the devices for training. TensorFlow then takes a GPU's memory as needed, not all at once.
 
     Raises:
-        UserError: `mirrored` is asked for and there is no GPU, `multi_worker` and there is no other worker, or the
-            batch cannot be shared out evenly.
+        UserError: The strategy is `mirrored` and there is no GPU, or `multi_worker` and there is no other worker; or
+            the devices cannot share the batch evenly.
     """
-    workers = members.joined(config.strategy, os.environ)
-    chosen = _of_workers(workers, config.timeout_s) if workers else of(config.strategy, key="train.strategy")
-    if config.batch_size != "auto":  # what is found later can be shared out
-        check_batch(config.batch_size, chosen, parts=config.accumulate)
-    return chosen
+    cluster = members.resolve(config.strategy, os.environ)
+    if cluster:
+        strategy = _cluster_strategy(cluster, config.timeout_s)
+    else:
+        strategy = local_strategy(config.strategy, key="train.strategy")
+    if config.batch_size != "auto":  # a size that is determined later is a multiple of the devices
+        check_batch(config.batch_size, strategy, parts=config.accumulate)
+    return strategy
 
 
-def for_evaluation(config: EvaluateConfig) -> tf.distribute.Strategy:
-    """Choose the devices for evaluation, those of all workers where the recipe does not keep it to the chief's.
+def evaluation_strategy(config: EvaluateConfig) -> tf.distribute.Strategy:
+    """Choose the devices for evaluation: those of all workers, or those of the chief only where the recipe says so.
 
     Raises:
-        UserError: As for `strategy`, but for the batch.
+        UserError: As for `training_strategy`, the batch apart.
     """
-    workers = None
+    cluster = None
     if config.strategy in members.CLUSTERED:
-        workers = members.joined(config.strategy, os.environ, key="evaluate.strategy")
-    return _of_workers(workers, config.timeout_s) if workers else of(config.strategy)
+        cluster = members.resolve(config.strategy, os.environ, key="evaluate.strategy")
+    return _cluster_strategy(cluster, config.timeout_s) if cluster else local_strategy(config.strategy)
 
 
-def of(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
-    """Give the devices of this machine that a recipe names; `key` named them.
+def local_strategy(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
+    """Return the devices of this machine that a recipe names.
 
     Args:
         name: auto or multi_worker (every GPU, or the CPU), one_device, mirrored.
-        key: Of the recipe.
+        key: Key of the recipe that holds the name, for messages.
 
     Raises:
-        UserError: `mirrored` is asked for and there is no GPU.
+        UserError: `name` is mirrored and there is no GPU.
     """
     gpus = _gpus()
     if name == "mirrored" and not gpus:
@@ -59,12 +62,12 @@ def of(name: str, *, key: str = "evaluate.strategy") -> tf.distribute.Strategy:
     return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
 
 
-def _of_workers(workers: Cluster, timeout_s: float) -> tf.distribute.Strategy:
-    """Connect to the other workers; waits for them. Must come before anything that computes with TensorFlow."""
+def _cluster_strategy(cluster: Cluster, timeout_s: float) -> tf.distribute.Strategy:
+    """Connect to the other workers and wait for them. Must come before anything that computes with TensorFlow."""
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
-        tf.train.ClusterSpec({"worker": list(workers.workers)}),
+        tf.train.ClusterSpec({"worker": list(cluster.workers)}),
         task_type="worker",
-        task_id=workers.index,
+        task_id=cluster.index,
         num_accelerators={"GPU": len(_gpus())},
         rpc_layer="grpc",
     )
@@ -72,9 +75,13 @@ def _of_workers(workers: Cluster, timeout_s: float) -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
-def check_batch(batch_size: int, chosen: tf.distribute.Strategy, *, parts: int = 1) -> None:
-    """Raise UserError unless each replica gets equally many images of a batch, and each of its `parts` too."""
-    replicas = chosen.num_replicas_in_sync
+def check_batch(batch_size: int, strategy: tf.distribute.Strategy, *, parts: int = 1) -> None:
+    """Check that a batch divides evenly into the replicas, and each replica's share into `parts`.
+
+    Raises:
+        UserError: It does not.
+    """
+    replicas = strategy.num_replicas_in_sync
     shares = replicas * parts
     if batch_size % shares:
         near = [size for size in (batch_size // shares * shares, -(-batch_size // shares) * shares) if size]
@@ -86,7 +93,7 @@ def check_batch(batch_size: int, chosen: tf.distribute.Strategy, *, parts: int =
 
 
 def describe() -> str:
-    """Say in one line what there is to compute on, such as "4 x NVIDIA H100" or "2 CPU cores"."""
+    """Describe this machine's devices in one line, such as "4 x NVIDIA H100" or "2 CPU cores"."""
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in _gpus()]
     if names:
         return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
@@ -95,13 +102,13 @@ def describe() -> str:
 
 
 def cpu_cores() -> int:
-    """Number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> list[tf.config.PhysicalDevice]:
     gpus: list[tf.config.PhysicalDevice] = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        with suppress(RuntimeError):  # too late where this process has used the GPU before: then it is as it is
+        with suppress(RuntimeError):  # raised if this process has used the GPU before: its setting then stays
             tf.config.experimental.set_memory_growth(gpu, enable=True)
     return gpus

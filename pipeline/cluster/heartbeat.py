@@ -1,4 +1,4 @@
-"""Signs of life of a step to the process that started it, over a pipe: a byte each."""
+"""Heartbeats of a step to the process that started it: one byte each, over a pipe."""
 
 import os
 from contextlib import suppress
@@ -6,20 +6,20 @@ from contextlib import suppress
 BEAT, END = b".", b"!"
 
 VARIABLE = "SEGLINE_PULSE"
-"""Number of the pipe's file descriptor; absent where nobody listens."""
+"""Environment variable with the pipe's file descriptor; unset where no process listens."""
 
 
-def beat() -> None:
-    """Say that the step is getting on."""
-    _say(BEAT)
+def send() -> None:
+    """Report that the step makes progress."""
+    _write(BEAT)
 
 
-def end() -> None:
-    """Say that what is left is done alone, and may take its time: no more beats will come."""
-    _say(END)
+def finish() -> None:
+    """Report that no further heartbeats come: the rest needs no other worker and may take any time."""
+    _write(END)
 
 
-def _say(what: bytes) -> None:
+def _write(mark: bytes) -> None:
     if pipe := os.environ.get(VARIABLE):
-        with suppress(BlockingIOError, BrokenPipeError):  # full of beats that nobody has read yet, or nobody is left
-            os.write(int(pipe), what)
+        with suppress(BlockingIOError, BrokenPipeError):  # the pipe is full of unread beats, or its reader has ended
+            os.write(int(pipe), mark)

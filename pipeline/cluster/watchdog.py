@@ -1,4 +1,4 @@
-"""When a step that several workers do together must be ended from outside: it hangs, or another worker has gone."""
+"""Decides when a step that several workers share must be killed: it hangs, or another worker is lost."""
 
 import os
 import time
@@ -9,50 +9,50 @@ from pipeline.cluster.heartbeat import END, VARIABLE
 
 
 class Watch:
-    """Listens to the pulse of a child process (see pipeline.cluster.heartbeat).
+    """Receives the heartbeats of a child process (see pipeline.cluster.heartbeat).
 
-    A child that has beaten once must beat again within the time. Before, it may take as long as it needs to load,
-    connect and compile: there the collective operations of the others run into their own timeout.
-    After its end mark it may take as long as it needs, too, whatever becomes of the others: it ends alone.
+    After its first heartbeat a child must send the next ones in time. Before it, the child may take as long as it needs
+    to load, connect and compile: meanwhile the other workers' collective operations have their own timeout. After its
+    end mark it has no deadline either and the state of the other workers no longer matters: it needs none of them.
 
     Args:
-        timeout_s: Seconds without a beat after which the child hangs.
-        trouble: Says what is wrong elsewhere, or None.
+        timeout_s: Seconds without a heartbeat after which the child counts as hung.
+        trouble: Returns what is wrong with another worker, or None.
     """
 
     def __init__(self, timeout_s: float, trouble: Callable[[], str | None]) -> None:
         self._timeout, self._trouble = timeout_s, trouble
-        self._beaten: float | None = None
-        self._ends = False
-        self._listening, self._speaking = os.pipe()
-        for end in (self._listening, self._speaking):
+        self._last_beat: float | None = None
+        self._finished = False
+        self._read_end, self._write_end = os.pipe()
+        for end in (self._read_end, self._write_end):
             os.set_blocking(end, False)
 
     @property
     def pipe(self) -> int:
         """File descriptor that the child inherits."""
-        return self._speaking
+        return self._write_end
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells the child about it."""
-        return {VARIABLE: str(self._speaking)}
+        """Environment variables that pass the pipe to the child."""
+        return {VARIABLE: str(self._write_end)}
 
     def reason(self) -> str | None:
-        """Say why the child must be ended now; None: all is well."""
+        """Return why the child must be killed now, or None."""
         with suppress(BlockingIOError):
-            while heard := os.read(self._listening, 4096):
-                self._beaten, self._ends = time.monotonic(), heard.endswith(END)
-        if self._ends:
+            while marks := os.read(self._read_end, 4096):
+                self._last_beat, self._finished = time.monotonic(), marks.endswith(END)
+        if self._finished:
             return None
-        if self._beaten is not None and time.monotonic() - self._beaten > self._timeout:
+        if self._last_beat is not None and time.monotonic() - self._last_beat > self._timeout:
             return (
-                f"no step was done for {self._timeout:g} s (train.timeout_s): this worker hangs, or waits for one that "
-                "does"
+                f"no step completed for {self._timeout:g} s (train.timeout_s): this worker hangs, or waits for one "
+                "that hangs"
             )
         return self._trouble()
 
     def close(self) -> None:
         """Close the pipe."""
-        os.close(self._listening)
-        os.close(self._speaking)
+        os.close(self._read_end)
+        os.close(self._write_end)

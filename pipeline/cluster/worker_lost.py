@@ -1,4 +1,4 @@
-"""What TensorFlow says when another worker has gone, told as what happened and what to do."""
+"""Turns TensorFlow's errors after the loss of a worker into one that says what happened and what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,35 +8,38 @@ import tensorflow as tf
 from pipeline.cluster.team import Team
 from pipeline.errors import WorkerLost
 
-ABSENCES = (
+COLLECTIVE_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.DeadlineExceededError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.InternalError,
 )
-"""What collective operations raise on the workers that are left."""
+"""What collective operations raise on the remaining workers."""
 
 
 @contextmanager
-def told(
-    team: Team, *, again: str = "goes on from the last checkpoint", key: str = "train.timeout_s"
+def explain_worker_loss(
+    team: Team, *, rerun: str = "continues from the last checkpoint", key: str = "train.timeout_s"
 ) -> Iterator[None]:
-    """Inside the block, turn the errors of collective operations into WorkerLost where there are several workers.
+    """Raise WorkerLost in place of the errors of collective operations, where there are several workers.
 
     Args:
         team: The workers.
-        again: What the same command does next time.
-        key: Setting that limits how long one waits for another.
+        rerun: What the same command does the next time, for the message.
+        key: Setting that limits the time to wait for another worker, for the message.
+
+    Raises:
+        WorkerLost: A collective operation inside the block failed.
     """
     try:
         yield
-    except ABSENCES as error:
-        if team.alone:
+    except COLLECTIVE_ERRORS as error:
+        if team.is_single:
             raise
         first = str(error.message).strip().splitlines()[0][:200]
         raise WorkerLost(
-            f"worker {team.index} of {team.size} ends: another one has gone, or did not answer within "
-            f"{key} ({type(error).__name__}: {first}). The same command, on all of them, {again}; its own log says why "
-            "the other one ended."
+            f"worker {team.index} of {team.size} stops: another worker was lost, or did not answer within "
+            f"{key} ({type(error).__name__}: {first}). The same command, on all workers, {rerun}; the log of the lost "
+            "worker says why it ended."
         ) from error

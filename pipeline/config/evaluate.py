@@ -1,21 +1,37 @@
 """The recipe's evaluate section: what is measured, how, and what the gate asks."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.section import PACE, Section
-from pipeline.evaluation.protocols.registry import NAMES as PROTOCOLS
+from models.parameters import did_you_mean
+from pipeline.config.section import UNFINGERPRINTED, VERDICT_ONLY, Section
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+
+PROTOCOLS = Path(__file__).parents[1] / "evaluation" / "protocols"
+"""Folder of the evaluation protocols, one in each file."""
+
+NO_PROTOCOLS = ("__init__", "protocol", "registry")
+"""Files there that are no protocol."""
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Return the names of all evaluation protocols, sorted; imports none of them.
+
+    >>> protocol_names()
+    ('binary', 'boundary', 'camvid', 'ccp', 'cityscapes', 'kitti_road')
+    """
+    return tuple(sorted(path.stem for path in PROTOCOLS.glob("*.py") if path.stem not in NO_PROTOCOLS))
 
 
 class EvaluateConfig(Section):
     """What is measured, how, and what the gate asks."""
 
     split: str = "val"
-    protocols: tuple[Literal[PROTOCOLS], ...] | None = Field(  # type: ignore[valid-type]
+    protocols: tuple[str, ...] | None = Field(
         default=None, description="official protocols; null: boundaries and the dataset's own"
     )
     inference: Literal["whole", "sliding", "tiles"] = Field(
@@ -29,12 +45,20 @@ class EvaluateConfig(Section):
     scales: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1.0,), description="zooms that are averaged")
     flip: bool = Field(default=False, description="average with the mirror image")
     gate: dict[str, Fraction] = Field(
-        default_factory=dict, description='the gate: {miou: 0.5, "iou/Car": 0.4, "slice/<group>/miou": 0.3, ...}'
+        default_factory=dict,
+        description='the gate: {miou: 0.5, "iou/Car": 0.4, "slice/<group>/miou": 0.3, ...}',
+        json_schema_extra=VERDICT_ONLY,
     )
-    min_miou: Fraction | None = Field(default=None, description="the gate: short for gate: {miou: ...}; null: any")
-    max_miou_drop: Fraction | None = Field(default=0.02, description="the gate: at most this under the served model")
+    min_miou: Fraction | None = Field(
+        default=None, description="the gate: short for gate: {miou: ...}; null: any", json_schema_extra=VERDICT_ONLY
+    )
+    max_miou_drop: Fraction | None = Field(
+        default=0.02, description="the gate: at most this under the served model", json_schema_extra=VERDICT_ONLY
+    )
     refuse_significant_drop: bool = Field(
-        default=True, description="the gate: mIoU not under the served model's by more than noise (paired bootstrap)"
+        default=True,
+        description="the gate: mIoU not under the served model's by more than noise (paired bootstrap)",
+        json_schema_extra=VERDICT_ONLY,
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(default=0.95, description="of the intervals")
     resamples: Positive = Field(default=1000, description="of the images, for the intervals")
@@ -43,18 +67,28 @@ class EvaluateConfig(Section):
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         default="auto",
         description="auto: every worker that the environment names; there every GPU, or the CPU",
-        json_schema_extra=PACE,
+        json_schema_extra=UNFINGERPRINTED,
     )
     timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=600.0,
         description="time that a worker waits for another one's image, or for the first one to sum up and draw, "
         "before all of them end",
-        json_schema_extra=PACE,
+        json_schema_extra=UNFINGERPRINTED,
     )
+
+    @field_validator("protocols")
+    @classmethod
+    def _are_protocols(cls, protocols: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        known = protocol_names()
+        unknown = [name for name in protocols or () if name not in known]
+        if unknown:
+            problems = " ".join(f"There is no protocol {name!r}.{did_you_mean(name, known)}" for name in unknown)
+            raise ValueError(f"{problems} Protocols: {', '.join(known)}.")
+        return protocols
 
     @property
     def demands(self) -> dict[str, float]:
-        """Least (or greatest) value of each figure that the gate asks for."""
+        """Bound of each metric that the gate demands, by the name of the metric."""
         return ({} if self.min_miou is None else {"miou": self.min_miou}) | self.gate
 
     @model_validator(mode="after")
@@ -69,3 +103,8 @@ class EvaluateConfig(Section):
         if not self.scales or len(set(self.scales)) < len(self.scales):
             raise ValueError(f"`scales` must be different zooms, at least one. Received: {list(self.scales)}.")
         return self
+
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules of the protocols: of all of them where the dataset decides which are used."""
+        names = protocol_names() if self.protocols is None else self.protocols
+        return tuple(f"pipeline.evaluation.protocols.{name}" for name in names)

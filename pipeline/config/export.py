@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import NAME, PLACE, Section
+from pipeline.config.section import LOCATION, NAME, Section
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -20,7 +20,7 @@ class ExportConfig(Section):
         default=None,
         pattern=r"^[a-z0-9]+://.+",
         description="upload what is served to here too, such as s3://bucket/models",
-        json_schema_extra=PLACE,
+        json_schema_extra=LOCATION,
     )
     parity_images: Positive = Field(default=8, description="images on which the export must repeat the evaluation")
     outputs: tuple[Literal["argmax", "probabilities", "confidence"], ...] = Field(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from models.fit import Fit, How, Padding
-from pipeline.config.section import PACE, Section
+from pipeline.config.section import UNFINGERPRINTED, Section
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -76,10 +76,10 @@ class InputConfig(Section):
     cache: Literal["auto", "memory", "disk", "none"] = Field(
         default="auto",
         description="keep what is decoded; auto: in memory if it fits, else on disk if there is room",
-        json_schema_extra=PACE,
+        json_schema_extra=UNFINGERPRINTED,
     )
     cache_budget_gb: Annotated[float, Field(gt=0)] = Field(
-        default=4.0, description="what `cache: auto` may take of the memory, GB", json_schema_extra=PACE
+        default=4.0, description="what `cache: auto` may take of the memory, GB", json_schema_extra=UNFINGERPRINTED
     )
     augment: AugmentConfig = AugmentConfig()
     augment_on: Literal["host", "device"] = Field(

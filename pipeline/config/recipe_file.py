@@ -6,17 +6,14 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from datasets.errors import DatasetError
-from models import catalog as models_catalog
+from datasets import plain_yaml
+from models import catalog
 from models.errors import ModelError
-from pipeline.config import yaml_loader
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
-from pipeline.evaluation import evaluation_check
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -56,25 +53,15 @@ def find(recipe: str) -> Path:
     )
 
 
-def load(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and apply overrides of the form "a.b=value", the value written as in YAML.
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file and apply overrides "a.b=value", without a check of data and weights: they may have moved.
 
     Raises:
-        UserError: The recipe is not found, is no YAML, holds settings that are not allowed, names weights that are not
-            there, or its evaluation does not fit the dataset's classes; all are listed.
+        UserError: It is no YAML, or holds settings that are not allowed; all are listed.
     """
-    path = find(recipe)
-    found = read(path, overrides)
-    _require_weights(path, found)
-    _require_fitting_evaluation(path, found)
-    return found
-
-
-def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Do as `load` with a file, without a look at data and weights that it names: they may have moved since a run."""
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), yaml_loader.Loader)  # nosec B506
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        tree = plain_yaml.load(path)
+    except plain_yaml.YamlError as error:
         raise UserError(f"{path} is no valid YAML: {error}") from None
     if not isinstance(tree, dict):
         raise UserError(f"{path} must hold sections such as `data:` and `train:`. Received: {type(tree).__name__}.")
@@ -90,32 +77,9 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
 
 
-def _require_weights(path: Path, recipe: Recipe) -> None:
-    """Look for the weights files that the network is to begin with."""
-    try:
-        models_catalog.require_weights(recipe.model.name, recipe.model.options)
-        recipe.train.files()
-    except ModelError as error:
-        raise UserError(f"{path}: model: {error}") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-
-
-def _require_fitting_evaluation(path: Path, recipe: Recipe) -> None:
-    """Hold the evaluate section against the dataset's classes."""
-    try:
-        spec = recipe.data.spec()
-    except DatasetError:
-        return  # a layout that is missing or wrong is told with the raw files
-    problems = evaluation_check.problems(recipe.evaluate, spec)
-    if problems:
-        raise UserError("\n".join([f"{path}: `evaluate` does not fit the data.", *(f"  {line}" for line in problems)]))
-
-
 def dump(recipe: Recipe) -> str:
     """Write a recipe as YAML with every default filled in; `load` reads it back."""
-    text: str = yaml.safe_dump(recipe.as_dict(), sort_keys=False, allow_unicode=True)
-    return text
+    return plain_yaml.dump(recipe.as_dict())
 
 
 def _override(tree: dict[str, Any], override: str) -> None:
@@ -132,7 +96,7 @@ def _override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(inner, dict):
             raise UserError(f"--set {override}: `{part}` holds a value and no settings below it.")
         node = inner
-    node[parts[-1]] = yaml_loader.value(text)
+    node[parts[-1]] = plain_yaml.value(text)
 
 
 def _problem(entry: Any, every: Sequence[str]) -> str:
@@ -165,7 +129,7 @@ def _near(key: str, allowed: Sequence[str], every: Sequence[str]) -> list[str]:
 def _options(tree: dict[str, Any]) -> list[str]:
     """The chosen model's own parameters, as --set writes them."""
     try:
-        return [f"model.options.{name}" for name in models_catalog.parameters(str(tree["model"]["name"]))]
+        return [f"model.options.{name}" for name in catalog.parameters(str(tree["model"]["name"]))]
     except (KeyError, TypeError, ModelError):  # no model, or none of that name: told by itself
         return []
 

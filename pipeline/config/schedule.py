@@ -1,6 +1,8 @@
 """The recipe's section `schedule:`."""
 
+from datetime import datetime
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
@@ -46,8 +48,31 @@ class ScheduleConfig(Section):
 
     @model_validator(mode="after")
     def _names_moments(self) -> "ScheduleConfig":
-        from pipeline.schedule import slots  # imports cronsim; most recipes have no schedule
-
-        if problem := slots.problem(self.cron, self.timezone):
+        if problem := schedule_problem(self.cron, self.timezone):
             raise ValueError(problem)
         return self
+
+
+def schedule_problem(cron: str, timezone: str) -> str | None:
+    """Return what is wrong with a cron expression or a time zone, or None.
+
+    >>> schedule_problem("30 2 * * *", "Europe/Berlin")
+    >>> schedule_problem("30 2 * *", "UTC")[:29]
+    '`cron` must hold five fields:'
+    """
+    from cronsim import CronSim, CronSimError  # most recipes have no schedule
+
+    try:
+        zone = ZoneInfo(timezone)
+    except (KeyError, ValueError, OSError):
+        return f"`timezone` must be a name of the IANA data base, such as Europe/Berlin or UTC. Received: {timezone!r}."
+    fields = "`cron` must hold five fields: minute, hour, day of month, month, day of week, such as '30 2 * * *'"
+    if len(cron.split()) != 5:
+        return f"{fields}. Received: {cron!r}."
+    try:
+        next(CronSim(cron, datetime.now(zone)))
+    except CronSimError as error:
+        return f"{fields}. Received: {cron!r} ({error})."
+    except StopIteration:
+        return f"`cron` names no day within 50 years. Received: {cron!r}."
+    return None

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.errors import ModelError
 from models.losses import catalog as losses_catalog
-from pipeline.config.section import PACE, PLACE, Section
+from pipeline.config.section import LOCATION, UNFINGERPRINTED, Section
 from pipeline.errors import UserError
 
 Positive = Annotated[int, Field(gt=0)]
@@ -84,7 +84,7 @@ class TrainConfig(Section):
     begin_with: Path | None = Field(
         default=None,
         description="weights.h5 of an earlier training, for the whole network to begin with; null: none",
-        json_schema_extra=PLACE,
+        json_schema_extra=LOCATION,
     )
     backbone: BackboneTraining = BackboneTraining()
     loss: dict[str, float | dict[str, Any]] = Field(
@@ -110,22 +110,26 @@ class TrainConfig(Section):
         default=None, description="end after so many measurements without a better one; null: never early"
     )
     checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
-        default=60.0, description="time between two checkpoints", json_schema_extra=PACE
+        default=60.0, description="time between two checkpoints", json_schema_extra=UNFINGERPRINTED
     )
-    keep_checkpoints: Positive = Field(default=2, description="newest ones that are kept", json_schema_extra=PACE)
-    samples: Annotated[int, Field(ge=0)] = Field(default=4, description="validation images shown in TensorBoard")
-    tensorboard: TensorBoardConfig = TensorBoardConfig()
+    keep_checkpoints: Positive = Field(
+        default=2, description="newest ones that are kept", json_schema_extra=UNFINGERPRINTED
+    )
+    samples: Annotated[int, Field(ge=0)] = Field(
+        default=4, description="validation images shown in TensorBoard", json_schema_extra=UNFINGERPRINTED
+    )
+    tensorboard: TensorBoardConfig = Field(default=TensorBoardConfig(), json_schema_extra=UNFINGERPRINTED)
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         default="auto", description="auto: every worker that the environment names; there every GPU, or the CPU"
     )
     timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=600.0,
         description="time without a sign of life from a worker after which all of them end",
-        json_schema_extra=PACE,
+        json_schema_extra=UNFINGERPRINTED,
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     steps_per_call: Positive = Field(
-        default=1, description="steps without a return to Python between them", json_schema_extra=PACE
+        default=1, description="steps without a return to Python between them", json_schema_extra=UNFINGERPRINTED
     )
     deterministic: bool = Field(default=False, description="the same weights from two runs, on a GPU too; slower there")
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0

@@ -1,1 +1,1 @@
-"""What the data is like: statistics, anomalies, drift, contact sheets, a recipe to begin with."""
+"""Descriptions of the data: statistics, anomalies, drift, contact sheets, class weights, a first recipe."""

@@ -1,4 +1,4 @@
-"""What is wrong with a data set as a whole, though each of its files is sound."""
+"""Anomalies of a dataset as a whole, though each of its files is valid."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,25 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from datasets.audit import listed
+from datasets.audit import join_names
 from datasets.spec import DatasetSpec
-from pipeline.config.recipe import Severity, ValidateConfig
+from pipeline.config.validate import Severity, ValidateConfig
 from pipeline.data.statistics import SplitStatistics
 from pipeline.input.records import TRAIN
 
 DULL = 2.0
-"""Standard deviation of a split's pixels, in 0..255, below which something went wrong; photographs have about 60."""
+"""Standard deviation of a split's pixels, of 255, below which its images are nearly one colour; photographs have 60."""
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One thing that is wrong.
+    """One anomaly.
 
     Attributes:
         anomaly: Its kind: a key of the recipe's section `validate`, or "train_missing", which no setting permits.
         severity: "error" stops the run, "warning" is shown, "ignore" is left out.
         message: What is wrong, with names.
-        ids: Every image that it is about, where it is about images; the message names some.
+        ids: All images that have it, if it is one of images; the message names some.
     """
 
     anomaly: str
@@ -34,46 +34,46 @@ class Anomaly:
     ids: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: ValidateConfig) -> list[Anomaly]:
     """Find every anomaly that is not ignored, errors first."""
     filled = {name: split for name, split in splits.items() if split.images}
-    found = [
+    anomalies = [
         *_missing_splits(filled, spec, severities.split_missing),
         *_absent_classes(filled, spec, severities.class_absent_from_train),
         *_shared_images(filled, severities.same_image_in_two_splits),
         *_void_masks(filled, severities.all_void_mask),
         *_dull_images(filled, spec, severities.nearly_one_colour),
     ]
-    return sorted((one for one in found if one.severity != "ignore"), key=lambda one: one.severity != "error")
+    return sorted((one for one in anomalies if one.severity != "ignore"), key=lambda one: one.severity != "error")
 
 
 def refusal(anomalies: Sequence[Anomaly]) -> str:
-    """Tell of all anomalies in one message, and of the settings by which the errors become warnings."""
+    """Return one message of all anomalies, errors first, and of the settings that make the errors warnings."""
     errors = [one for one in anomalies if one.severity == "error"]
     lines = [
         f"{len(errors)} error{'s' * (len(errors) != 1)} in the data; nothing was trained on it:",
         *lines_of(errors),
     ]
     if len(errors) < len(anomalies):
-        lines += ["Besides:", *lines_of(anomalies[len(errors) :])]
-    lines.append("Put the raw data right and run again.")
+        lines += ["Warnings:", *lines_of(anomalies[len(errors) :])]
+    lines.append("Correct the raw data and run again.")
     settings = sorted({one.anomaly for one in errors} & set(ValidateConfig.model_fields))
     if settings:
-        lines += ["To go on all the same:", *(f"  --set validate.{setting}=warning" for setting in settings)]
+        lines += ["To continue in spite of them:", *(f"  --set validate.{setting}=warning" for setting in settings)]
     return "\n".join(lines)
 
 
 def lines_of(anomalies: Sequence[Anomaly]) -> list[str]:
-    """Give one indented line for each anomaly."""
+    """Return one indented line for each anomaly."""
     return [f"  {one.severity}: {one.message}" for one in anomalies]
 
 
 def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
-    """Published splits that hold no image. Without training images there is nothing to do: always an error."""
+    """Published splits without an image; always an error for train, as nothing could be trained."""
     for name in dict.fromkeys([TRAIN, *spec.split_sizes]):
         if name in splits:
             continue
@@ -86,7 +86,7 @@ def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
 
 
 def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
-    """Classes that some other split shows and training cannot learn."""
+    """Classes that occur in another split but not in train, so that they cannot be learned."""
     if TRAIN not in splits:
         return
     for index in np.flatnonzero(splits[TRAIN].pixels == 0):
@@ -101,7 +101,7 @@ def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
 
 
 def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
-    """Images that are byte for byte the same in two splits: the evaluation would measure memory."""
+    """Images that are byte for byte the same in two splits: an evaluation would measure memorisation."""
     for one, other in combinations(splits, 2):
         pairs = [
             (id_, splits[other].ids[digest]) for digest, id_ in splits[one].ids.items() if digest in splits[other].ids
@@ -110,7 +110,7 @@ def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) ->
             continue
         (first, second), *more = pairs
         if more:
-            names = listed([repr(id_) if id_ == again else f"{id_!r} as {again!r}" for id_, again in pairs])
+            names = join_names([repr(id_) if id_ == same else f"{id_!r} as {same!r}" for id_, same in pairs])
             message = f"{len(pairs)} images of {one} are in {other} too: {names}"
         else:
             message = f"the same image in two splits: {one} {first!r}, {other} {second!r}"
@@ -118,21 +118,21 @@ def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) ->
 
 
 def _void_masks(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
-    """Images that teach and measure nothing; a split without any label, as published test splits are, names none."""
+    """Images without a labelled pixel; of a split without any label, as published test splits are, none is named."""
     for name, split in splits.items():
         if len(split.void_ids) == split.images > 1:
             message = f"split {name} has no labels: all {split.images} masks are void, nothing can be measured on it"
             yield Anomaly("all_void_mask", severity, message)
             continue
         if split.void_ids:
-            number, names = len(split.void_ids), listed([repr(id_) for id_ in split.void_ids])
-            which = f"of {number} masks" if number > 1 else "of the mask"
+            count, names = len(split.void_ids), join_names([repr(id_) for id_ in split.void_ids])
+            which = f"of {count} masks" if count > 1 else "of the mask"
             message = f"every pixel {which} is void: {name} {names}"
             yield Anomaly("all_void_mask", severity, message, tuple(split.void_ids))
 
 
 def _dull_images(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
-    """Splits of which no eye could tell the images apart, as those of 12 bits are that are read as 16."""
+    """Splits whose images are nearly one colour, such as images of 12 bits that are read as 16."""
     for name, split in splits.items():
         spread = split.std.max()
         if split.images > 1 and spread < DULL:

@@ -1,7 +1,6 @@
-"""What `segline browse` shows of a dataset: contact sheets, and how often each class and size occurs.
+"""`segline browse`: contact sheets of a dataset, and how often each class and size occurs.
 
-Looks at the records, as training does, so that what is shown is what is learnt from. Without TensorFlow, but for what
-`--augmented` draws.
+It reads the records, as training does. TensorFlow is imported for `--augmented` only.
 """
 
 import io
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets.audit import no_limit_of_pillow
+from datasets.audit import lift_pillow_limit
 from datasets.spec import DatasetSpec
 from pipeline.data import statistics, statistics_table
 from pipeline.data.statistics import SplitStatistics
@@ -21,16 +20,16 @@ from pipeline.errors import UserError
 from pipeline.input import record_reader, records
 
 Drawing = Callable[[str, int], np.ndarray]
-"""Draws a strip from the id of an example and its place in the split."""
+"""From the id of an example and its index in the split to a strip, uint8 [h,w,3]."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An example that is shown: its place in the split, its id, and a few words on it."""
+    """An example that is drawn: its index in the split, its id, and a remark that is appended to its title."""
 
-    place: int
+    index: int
     id: str
-    told: str
+    remark: str
 
 
 def browse(
@@ -42,15 +41,16 @@ def browse(
     count: int = 24,
     augmented: Callable[[str, SplitStatistics], Drawing] | None = None,
 ) -> list[str]:
-    """Write sheet-1.png, sheet-2.png, ..., statistics.png and statistics.txt.
+    """Draw sheet-1.png, sheet-2.png, ..., statistics.png, and write statistics.txt.
 
     Args:
         ingest: Folder of a finished ingest step.
         out: Folder to write; sheets of an earlier call are removed.
-        split: The split; None: train, or else the first that holds images.
-        class_name: Only images that show this class, those with most of it first.
+        split: The split; None: train, or the first with images where train has none.
+        class_name: Only images with this class, those with the largest share of it first; None: any images.
         count: Images on all sheets together; without a class, evenly spread over the split.
-        augmented: Makes, from the split and what it holds, what draws an example before and after its changes.
+        augmented: From the split and its statistics to a function that draws an example before and after augmentation;
+            None: examples are drawn as they are.
 
     Returns:
         Lines for the terminal.
@@ -62,31 +62,31 @@ def browse(
     data = ingest / "records"
     split = _split(data, split)
     label = None if class_name is None else _class(spec, class_name)
-    found = statistics.measure(data, spec.num_classes, split)[split]
+    measured = statistics.measure(data, spec.num_classes, split)[split]
     chosen = _spread(data, split, count) if label is None else _most(data, split, count, label)
     if not chosen:
         raise UserError(f"No image of split {split!r} shows {class_name!r}. Give another --class or --split.")
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("sheet-*.png"):
         old.unlink()
-    strips = _strips(data, split, chosen, spec, augmented(split, found) if augmented else None)
+    strips = _strips(data, split, chosen, spec, augmented(split, measured) if augmented else None)
     files = []
     for number, sheet in enumerate(contact_sheet.sheets(strips, spec), start=1):
         files.append(out / f"sheet-{number}.png")
         Image.fromarray(sheet).save(files[-1])
-    lines = statistics_table.table(split, found, spec)
-    Image.fromarray(statistics_table.plot(found, spec)).save(out / "statistics.png")
+    lines = statistics_table.table(split, measured, spec)
+    Image.fromarray(statistics_table.plot(measured, spec)).save(out / "statistics.png")
     (out / "statistics.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     sheets = files[0].name if len(files) == 1 else f"{files[0].name} to {files[-1].name}"
     return [*lines, "", f"{out}: {len(chosen)} images on {sheets}; statistics.png, statistics.txt"]
 
 
 def _split(data: Path, split: str | None) -> str:
-    there = {name: images for name, images in records.splits(data).items() if images}
-    if split is None and there:
-        return records.TRAIN if records.TRAIN in there else next(iter(there))
-    if split not in there:
-        listed = ", ".join(f"{name} ({images:,} images)" for name, images in there.items())
+    filled = {name: images for name, images in records.splits(data).items() if images}
+    if split is None and filled:
+        return records.TRAIN if records.TRAIN in filled else next(iter(filled))
+    if split not in filled:
+        listed = ", ".join(f"{name} ({images:,} images)" for name, images in filled.items())
         raise UserError(f"--split: there is no image in {split!r}. Splits with images: {listed or 'none'}.")
     return split
 
@@ -98,37 +98,37 @@ def _class(spec: DatasetSpec, name: str) -> int:
 
 
 def _spread(data: Path, split: str, count: int) -> list[Choice]:
-    """Choose examples evenly over the split, whose order is random."""
+    """Choose examples evenly spread over the split, whose order is random."""
     images = records.splits(data)[split]
-    places = {index * images // min(count, images) for index in range(min(count, images))}
-    return [Choice(place, record.id, "") for place, record in _read(data, split) if place in places]
+    indices = {number * images // min(count, images) for number in range(min(count, images))}
+    return [Choice(index, record.id, "") for index, record in _read(data, split) if index in indices]
 
 
 def _most(data: Path, split: str, count: int, label: int) -> list[Choice]:
-    """Choose the examples that show most of a class."""
+    """Choose the examples with the largest share of a class, the largest first."""
     shares = []
-    for place, record in _read(data, split):
+    for index, record in _read(data, split):
         mask = _decoded(record.label, "L")
         share = float((mask == label).mean())
         if share:
-            shares.append((share, Choice(place, record.id, f", {share:.2%} of it")))
-    shares.sort(key=lambda found: (-found[0], found[1].place))
+            shares.append((share, Choice(index, record.id, f", {share:.2%} of it")))
+    shares.sort(key=lambda pair: (-pair[0], pair[1].index))
     return [choice for _, choice in shares[:count]]
 
 
 def _strips(
     data: Path, split: str, chosen: list[Choice], spec: DatasetSpec, draw: Drawing | None
 ) -> Iterator[np.ndarray]:
-    """Draw the chosen examples in their order; the files are read again, so that no more than a sheet is held."""
+    """Draw the chosen examples in their order, one at a time: decoded, all of them might not fit in memory."""
     if draw:
-        yield from (draw(choice.id, choice.place) for choice in chosen)
+        yield from (draw(choice.id, choice.index) for choice in chosen)
         return
-    wanted = {choice.place for choice in chosen}
-    kept = {place: record for place, record in _read(data, split) if place in wanted}  # as encoded
+    indices = {choice.index for choice in chosen}
+    encoded = {index: record for index, record in _read(data, split) if index in indices}
     for choice in chosen:
-        record = kept[choice.place]
+        record = encoded[choice.index]
         image, mask = _decoded(record.image, "RGB"), _decoded(record.label, "L")
-        title = f"{record.id}{choice.told}   {image.shape[0]}x{image.shape[1]}"
+        title = f"{record.id}{choice.remark}   {image.shape[0]}x{image.shape[1]}"
         yield contact_sheet.strip(image, mask, title, spec)
 
 
@@ -137,5 +137,5 @@ def _read(data: Path, split: str) -> Iterator[tuple[int, record_reader.Record]]:
 
 
 def _decoded(content: bytes, mode: str) -> np.ndarray:
-    with no_limit_of_pillow(), Image.open(io.BytesIO(content)) as image:
+    with lift_pillow_limit(), Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert(mode))

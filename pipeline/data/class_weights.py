@@ -1,4 +1,4 @@
-"""Weights of the classes in the loss, from how often they occur. A class without a pixel weighs 0."""
+"""Weights of the classes in the loss, from their frequencies. A class without a pixel has weight 0."""
 
 import numpy as np
 
@@ -9,13 +9,16 @@ ENET_OFFSET = 1.02
 
 
 def median_frequency(split: SplitStatistics) -> np.ndarray:
-    """Give the median frequency over each class's frequency (Eigen and Fergus 2015).
+    """Return the median class frequency over each class's frequency, float64 [C] (Eigen and Fergus 2015).
 
-    A frequency is the share of the class among the labelled pixels of the images that show it. The median is that of
-    the classes that occur.
+    A frequency is the share of the class among the labelled pixels of the images that show it; the median is over the
+    classes that occur.
 
-    Returns:
-        float64 [C].
+    >>> split = SplitStatistics(num_classes=3)
+    >>> split.pixels[:] = [90, 10, 0]
+    >>> split.pixels_beside_class[:] = [100, 20, 0]  # class 1 is in one small image only
+    >>> median_frequency(split).round(3).tolist()
+    [0.778, 1.4, 0.0]
     """
     occurs = split.pixels > 0
     frequency = split.pixels[occurs] / split.pixels_beside_class[occurs]
@@ -26,15 +29,15 @@ def median_frequency(split: SplitStatistics) -> np.ndarray:
 
 
 def sqrt_median_frequency(split: SplitStatistics) -> np.ndarray:
-    """Give the square root of `median_frequency`: it favours rare classes less steeply."""
+    """Return the square root of `median_frequency`, float64 [C]: it favours rare classes less."""
     return np.sqrt(median_frequency(split))
 
 
 def enet(split: SplitStatistics) -> np.ndarray:
-    """Give 1 / ln(1.02 + share of the labelled pixels) (Paszke et al. 2016), float64 [C]."""
+    """Return 1 / ln(1.02 + share of the labelled pixels), float64 [C] (Paszke et al. 2016)."""
     return np.where(split.pixels > 0, 1 / np.log(ENET_OFFSET + split.shares), 0)
 
 
 def all_kinds(split: SplitStatistics) -> dict[str, list[float]]:
-    """Give every kind of weights by the name that `train.class_weights` knows it by."""
+    """Return every kind of weights by its name in `train.class_weights`."""
     return {rule.__name__: rule(split).tolist() for rule in (median_frequency, sqrt_median_frequency, enet)}

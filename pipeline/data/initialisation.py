@@ -1,4 +1,4 @@
-"""What `segline init` does: look at a folder, write its layout and a recipe to begin with, and say what was guessed."""
+"""`segline init`: guess the layout of a folder, and write the layout and a first recipe."""
 
 import re
 import textwrap
@@ -34,31 +34,33 @@ train:
 def initialise(
     folder: Path, layout: Path | None, recipe: Path | None, *, force: bool, dry_run: bool = False
 ) -> list[str]:
-    """Look at `folder` and write its layout and a recipe.
+    """Guess the layout of a folder; write the layout and a recipe that trains on it.
 
     Args:
-        folder: Images and masks.
+        folder: Folder of images and masks.
         layout: The file to write; None: segline.yaml in `folder`.
-        recipe: The recipe to write; None: <folder's name>.yaml where the command is given.
-        force: Whether files that are there may be overwritten.
-        dry_run: Give the text of the files, and write none.
+        recipe: The recipe to write; None: <folder's name>.yaml in the working directory.
+        force: Whether existing files may be overwritten.
+        dry_run: Return the text of the files, and write none.
 
     Returns:
-        What to tell the user, line by line.
+        Lines for the terminal.
 
     Raises:
-        UserError: A file is there already, or cannot be written.
-        DatasetError: The folder does not say enough to guess from.
+        UserError: A file exists already, or cannot be written.
+        DatasetError: The folder is not enough to guess from.
     """
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).strip("_.-") or "mine"
     layout = layout or folder / "segline.yaml"
     recipe = recipe or Path(f"{name}.yaml")
-    there = [str(path) for path in (layout, recipe) if path.exists()]
-    if there and not (force or dry_run):
-        raise UserError(f"{' and '.join(there)}: there already. --force writes anew; --out and --recipe name others.")
-    found = guess(folder)
+    existing = [str(path) for path in (layout, recipe) if path.exists()]
+    if existing and not (force or dry_run):
+        raise UserError(
+            f"{' and '.join(existing)}: exists already. --force overwrites it; --out and --recipe name other files."
+        )
+    guessed = guess(folder)
     texts = {
-        layout: found.text(),
+        layout: guessed.text(),
         recipe: RECIPE.format(name=name, folder=_quoted(folder), layout=_quoted(layout)),
     }
     if dry_run:
@@ -68,14 +70,15 @@ def initialise(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}. Name another place.") from None
+            raise UserError(
+                f"{path} cannot be written: {error.strerror}. Choose another with --out and --recipe."
+            ) from None
     wrap = partial(textwrap.wrap, width=79, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)
-    told = [part for line in found.said for part in wrap(line)]
     return [
-        f"Looked at {folder} and guessed:",
-        *told,
+        f"Guessed from {folder}:",
+        *(part for note in guessed.notes for part in wrap(note)),
         f"Wrote {layout}: correct it where the guess is wrong.",
-        f"Wrote {recipe}: a recipe to begin with. Next:",
+        f"Wrote {recipe}: a first recipe. Next:",
         f"  segline check {_shell(recipe)}",
         f"  segline run {_shell(recipe)}",
     ]

@@ -1,4 +1,4 @@
-"""From a recipe to the builder of its dataset: `check` surveys with it, `ingest` writes with it."""
+"""The dataset builder of a recipe: `check` surveys the raw files with it, `ingest` writes the records."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from datasets.segmentation_builder import SegmentationBuilder  # imports TFDS and Beam
 
 
-def builder(config: Recipe, data_dir: Path, **kept: Any) -> "SegmentationBuilder":
-    """Make the dataset's builder with all that the recipe says of it.
+def builder(config: Recipe, data_dir: Path, **options: Any) -> "SegmentationBuilder":
+    """Make the builder of the recipe's dataset.
 
     Args:
-        config: Its sections data and ingest.
-        data_dir: Where the records go, if any are written.
-        kept: What the builder keeps finished shards in: `cache` and `report`.
+        config: The recipe, with its sections data and ingest.
+        data_dir: Folder of the records, if any are written.
+        options: Further options of the builder, such as `cache` and `report`.
 
     Raises:
         DatasetError: The layout cannot be read.
     """
-    made: SegmentationBuilder = catalog.builder(
+    dataset_builder: SegmentationBuilder = catalog.builder(
         config.data.name,
         config.data.layout_file,
         config=config.data.config,
@@ -31,6 +31,6 @@ def builder(config: Recipe, data_dir: Path, **kept: Any) -> "SegmentationBuilder
         holdout_groups=config.data.holdout_groups,
         max_pixels=config.data.max_pixels,
         min_shards=config.ingest.min_shards,
-        **kept,
+        **options,
     )
-    return made
+    return dataset_builder

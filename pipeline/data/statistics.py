@@ -1,6 +1,6 @@
-"""What the records hold: one pass over them, without TensorFlow.
+"""Statistics of the records, in one pass and without TensorFlow.
 
-Ignored pixels count nowhere but in `void_pixels`: no share and no frequency below includes them.
+Ignored pixels count in `void_pixels` only: no share and no frequency below includes them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from datasets.audit import no_limit_of_pillow
+from datasets.audit import lift_pillow_limit
 from datasets.spec import IGNORE
 from pipeline.input import record_reader
 from pipeline.input import records as record_files
@@ -26,7 +26,7 @@ CHANNELS = 3
 
 @dataclass
 class SplitStatistics:
-    """What one split holds.
+    """Statistics of one split.
 
     Attributes:
         num_classes: Number of classes, C.
@@ -34,12 +34,12 @@ class SplitStatistics:
         pixels: Pixels of each class, int64 [C].
         images_with_class: Images that show each class, int64 [C].
         pixels_beside_class: Labelled pixels of all classes in the images that show a class, int64 [C].
-        void_pixels: Ignored pixels.
+        void_pixels: Number of ignored pixels.
         sizes: Number of images of each (height, width).
         groups: Number of images of each group.
-        levels: How often each channel takes each value, int64 [3,256].
-        void_ids: Images whose every pixel is ignored.
-        ids: Id of an image by the digest of its encoded bytes; of equal images in the split, the first.
+        levels: Histogram of each channel's values, int64 [3,256].
+        void_ids: Ids of the images whose every pixel is ignored.
+        ids: Id of each image by the SHA-256 of its encoded bytes; of equal images in the split, the first.
     """
 
     num_classes: int
@@ -64,13 +64,13 @@ class SplitStatistics:
         """Count one record.
 
         Raises:
-            ValueError: The label holds an id that is neither a class nor IGNORE; ingest lets none through.
+            ValueError: The label holds an id that is neither a class nor IGNORE, which ingest never writes.
         """
         counts = np.bincount(_decode(record.label, "L").ravel(), minlength=256)
         pixels, strange = counts[: self.num_classes], counts[self.num_classes : IGNORE]
         if strange.any():
-            found = (np.flatnonzero(strange) + self.num_classes).tolist()
-            raise ValueError(f"record {record.id!r}: label ids {found}; allowed 0..{self.num_classes - 1} and {IGNORE}")
+            ids = (np.flatnonzero(strange) + self.num_classes).tolist()
+            raise ValueError(f"record {record.id!r}: label ids {ids}; allowed 0..{self.num_classes - 1} and {IGNORE}")
         self.images += 1
         self.pixels += pixels
         self.images_with_class += pixels > 0
@@ -85,7 +85,7 @@ class SplitStatistics:
         self.ids.setdefault(hashlib.sha256(record.image).digest(), record.id)
 
     def merge(self, other: "SplitStatistics") -> None:
-        """Add what another part of the split holds; parts are merged in the order of the records."""
+        """Add the statistics of another part of the split; parts must be merged in the order of the records."""
         for name in ("images", "pixels", "images_with_class", "pixels_beside_class", "void_pixels", "levels"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.sizes.update(other.sizes)
@@ -111,7 +111,7 @@ class SplitStatistics:
         return np.sqrt((self.levels * squares).sum(1) / np.maximum(1, self.levels.sum(1)))
 
     def as_dict(self) -> dict[str, Any]:
-        """Give plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "images": self.images,
             "pixels": self.pixels.tolist(),
@@ -126,11 +126,19 @@ class SplitStatistics:
 
 
 def measure(records: Path, num_classes: int, only: str | None = None) -> dict[str, SplitStatistics]:
-    """Measure every split of a records folder, or one, its shards side by side in threads: decoding frees Python."""
+    """Compute the statistics of every split of a records folder, or of one.
+
+    Shards are read in parallel by threads, as decoding releases Python's lock.
+
+    Args:
+        records: The records folder.
+        num_classes: C.
+        only: The only split to read; None: all.
+    """
     splits = {split: SplitStatistics(num_classes) for split in record_files.splits(records) if only in (None, split)}
     shards = [(split, path) for split in splits for path in record_files.shards(records, split)]
-    # The records hold no image that data.max_pixels forbids.
-    with no_limit_of_pillow(), ThreadPoolExecutor(os.cpu_count()) as pool:
+    # Ingest has refused images of more pixels than data.max_pixels allows.
+    with lift_pillow_limit(), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(lambda shard: _measure_shard(shard[1], num_classes), shards)
         for (split, _), part in zip(shards, parts, strict=True):
             splits[split].merge(part)

@@ -1,4 +1,4 @@
-"""Statistics and schema in the messages of tensorflow_metadata, which TFX's and Facets' tools read."""
+"""Statistics and schema as messages of tensorflow_metadata, which tools of TFX and Facets read."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ BYTES = statistics_pb2.FeatureNameStatistics.BYTES
 
 
 def statistics(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> bytes:
-    """Give the bytes of a DatasetFeatureStatisticsList, one entry a split.
+    """Return the bytes of a DatasetFeatureStatisticsList, one entry per split.
 
     `height` and `width` are numbers, `group` is text; the pixels and images of each class are histograms of `label`.
     """
@@ -35,7 +35,7 @@ def statistics(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> byte
 
 
 def schema(spec: DatasetSpec) -> bytes:
-    """Give the bytes of the Schema that every record keeps to."""
+    """Return the bytes of the Schema of every record."""
     message = schema_pb2.Schema()
     message.string_domain.add(name="classes", value=spec.classes)
     for name, kind in (
@@ -59,7 +59,7 @@ def schema(spec: DatasetSpec) -> bytes:
 
 
 def _number(feature: statistics_pb2.FeatureNameStatistics, counts: Counter[int]) -> None:
-    """Describe a number by how often each value occurs."""
+    """Fill the statistics of a numeric feature from the count of each value."""
     values = np.repeat(sorted(counts), [counts[value] for value in sorted(counts)])
     stats = feature.num_stats
     _common(stats.common_stats, len(values))

@@ -1,1 +1,1 @@
-"""Pictures and plots, with NumPy and Pillow alone."""
+"""Pictures and charts, drawn with NumPy and Pillow only."""

@@ -1,4 +1,4 @@
-"""Grids of numbered tiles: the filters of a layer, or its answers to an image."""
+"""Grids of numbered tiles: the filters of a layer, or its activations on an image."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models import inspect as looking
+from models import inspect
 from models.fit import Fit
 from pipeline.drawing import render
 
@@ -14,11 +14,19 @@ if TYPE_CHECKING:
     import keras
 
 NARROWEST, WIDEST = 96, 320
-"""Width of a tile, pixels: its number must fit, and many must fit a screen."""
+"""Limits of a tile's width, pixels: its number must fit, and a screen should hold many tiles."""
 
 
 def grid(pictures: np.ndarray, title: str) -> np.ndarray:
-    """Lay out pictures [N,h,w,1 or 3] in 0..1 as numbered tiles, about as wide as high: uint8 [H,W,3]."""
+    """Lay out pictures as numbered tiles in a grid that is about square.
+
+    Args:
+        pictures: float [N,h,w,1 or 3] in 0..1.
+        title: Written above, followed by N.
+
+    Returns:
+        uint8 [H,W,3].
+    """
     count, height, width, _ = pictures.shape
     factor = max(1, -(-NARROWEST // width))
     columns = max(1, round(math.sqrt(count * height / width)))
@@ -34,20 +42,20 @@ def grid(pictures: np.ndarray, title: str) -> np.ndarray:
 def training_pictures(
     model: "keras.Model", layers: Sequence[str], fit: Fit | None, image: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Draw the activations of layers, and the filters of those that have such, for TensorBoard.
+    """Draw the activations of layers, and the filters of convolutional ones, for TensorBoard.
 
     Args:
-        model: The network in training.
+        model: The model in training.
         layers: Names of its layers.
-        fit: How the image comes to the size that it sees; None: as it is.
-        image: uint8 [H,W,3], the same every time.
+        fit: How the image is resized for the model; None: it is not.
+        image: uint8 [H,W,3], the same in every call, so that steps can be compared.
 
     Returns:
         {"inspect/<layer>/activations" or "inspect/<layer>/filters": uint8 [H,W,3]}.
     """
-    found = {}
+    pictures = {}
     for layer in layers:
-        found[f"inspect/{layer}/activations"] = grid(looking.activations(model, layer, image, fit), layer)
-        if looking.has_filters(model, layer):
-            found[f"inspect/{layer}/filters"] = grid(looking.filters(model, layer), layer)
-    return found
+        pictures[f"inspect/{layer}/activations"] = grid(inspect.activations(model, layer, image, fit), layer)
+        if inspect.has_filters(model, layer):
+            pictures[f"inspect/{layer}/filters"] = grid(inspect.filters(model, layer), layer)
+    return pictures

@@ -1,4 +1,4 @@
-"""Line charts as inline SVG: no script, no network; colours come from the page's style."""
+"""Charts as inline SVG, without scripts or network access; colours come from the page's style sheet."""
 
 import math
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: 
     """Draw one curve with axes.
 
     Args:
-        points: (x, y) in order of x; points that are not finite are left out.
-        label: What y is; a screen reader hears it with the first and the last value.
-        x_label: What x is, written below.
-        from_zero: Whether the y axis begins at 0.
+        points: (x, y) in order of x; those with an infinite or NaN y are left out.
+        label: Name of y, read out by screen readers with the first and the last value.
+        x_label: Name of x, written below the axis.
+        from_zero: Whether the y axis starts at 0.
 
     Returns:
-        An <svg> element; each point tells its values when pointed at.
+        An <svg> element whose points show their values on hover; without a point, a <p> that says so.
     """
     points = [(x, y) for x, y in points if math.isfinite(y)]
     if not points:
@@ -35,8 +35,8 @@ def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: 
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
     spoken = f"{label} from {short(ys[0])} at {x_label} {xs[0]:g} to {short(ys[-1])} at {x_label} {xs[-1]:g}"
-    body = [_level(place(xs[0], tick)[1], tick) for tick in y_ticks]
-    body += [_below(place(tick, 0)[0], f"{tick:g}") for tick in x_ticks if min(xs) <= tick <= max(xs)]
+    body = [_y_tick(place(xs[0], tick)[1], tick) for tick in y_ticks]
+    body += [_x_tick(place(tick, 0)[0], f"{tick:g}") for tick in x_ticks if min(xs) <= tick <= max(xs)]
     body.append(_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"))
     body.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))}"/>')
     body += [_dot(*place(x, y), f"{x_label} {x:g}: {short(y)}") for x, y in points]
@@ -48,7 +48,7 @@ def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: 
 
 
 def reliability(points: Sequence[tuple[float, float, float]]) -> str:
-    """Draw how often a model is right against how sure it is.
+    """Draw a reliability diagram: accuracy over confidence.
 
     Args:
         points: (confidence, accuracy, share of the pixels) of each bin, all 0..1.
@@ -61,24 +61,24 @@ def reliability(points: Sequence[tuple[float, float, float]]) -> str:
     def place(x: float, y: float) -> Point:
         return left + x * side, top + (1 - y) * side
 
-    sure, right, _ = points[-1]
-    spoken = f"Accuracy over confidence; where the model is {sure:.0%} sure it is {right:.0%} right"
+    confidence, accuracy, _ = points[-1]
+    spoken = f"Accuracy over confidence; at a confidence of {confidence:.0%} the accuracy is {accuracy:.0%}"
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         (x, _), (_, y) = place(tick, 0), place(0, tick)
         body.append(f'<line x1="{left}" x2="{left + side}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
         body += [_text(left - 6, y + 4, f"{tick:g}", "end"), _text(x, top + side + 15, f"{tick:g}", "middle")]
     for x, _, share in points:
-        (at, base), (_, head) = place(x, 0), place(x, share)
+        (centre, bottom), (_, top_edge) = place(x, 0), place(x, share)
         body.append(
-            f'<rect x="{at - 6:.1f}" y="{head:.1f}" width="12" height="{base - head:.1f}" class="share">'
+            f'<rect x="{centre - 6:.1f}" y="{top_edge:.1f}" width="12" height="{bottom - top_edge:.1f}" class="share">'
             f"<title>{share:.1%} of the pixels</title></rect>"
         )
     (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
     body.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="ideal"/>')
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(x, y) for x, y, _ in points))
     body.append(f'<polyline points="{line}"/>')
-    body += [_dot(*place(x, y), f"{x:.1%} sure, {y:.1%} right") for x, y, _ in points]
+    body += [_dot(*place(x, y), f"confidence {x:.1%}, accuracy {y:.1%}") for x, y, _ in points]
     body += [
         _text(left + side / 2, top + side + 32, "confidence", "middle"),
         _text(left + 6, top + 14, "accuracy", "start"),
@@ -92,7 +92,11 @@ def reliability(points: Sequence[tuple[float, float, float]]) -> str:
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
-    """Choose round numbers, about `count` of them, from at most `low` to at least `high`."""
+    """Choose about `count` round numbers that span `low` to `high`.
+
+    >>> ticks(0.0, 0.7, 5)
+    [0.0, 0.2, 0.4, 0.6, 0.8]
+    """
     span = (high - low) or abs(high) or 1.0
     power = 10 ** math.floor(math.log10(span / count))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if span / (power * factor) <= count)
@@ -101,16 +105,16 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def short(value: float) -> str:
-    """Write a number with three digits that count: 0.643, 12.5, 3e-05."""
+    """Format a number with three significant digits: 0.643, 12.5, 3e-05."""
     return f"{value:.3g}"
 
 
-def _level(y: float, value: float) -> str:
+def _y_tick(y: float, value: float) -> str:
     grid = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
     return grid + _text(LEFT - 6, y + 4, f"{value:g}", "end")
 
 
-def _below(x: float, text: str) -> str:
+def _x_tick(x: float, text: str) -> str:
     return _text(x, HEIGHT - BOTTOM + 15, text, "middle")
 
 

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture, with Pillow alone."""
+"""A confusion matrix as a picture, drawn with Pillow only."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ from pipeline.drawing.render import INK, PAPER
 
 CELL, PAD, FONT_SIZE = 30, 6, 12
 FULL = (0, 90, 160)
-"""Colour of a share of 1; a share of 0 is white."""
+"""RGB of a share of 1; a share of 0 is white."""
 
 
 def draw(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Draw, for each true class, the shares of its pixels that went to each class.
+    """Draw a confusion matrix, each row as shares of the true class's pixels.
 
     Args:
-        matrix: int64 [C,C], rows truth, columns prediction.
+        matrix: int64 [C,C], pixel counts; rows truth, columns prediction.
         classes: C names.
 
     Returns:
-        uint8 [H,W,3]. Names stand on the left (truth) and turned above (prediction); a cell holds its share in
-        per cent, rounded. The row of a class without a pixel is empty.
+        uint8 [H,W,3]: names to the left (truth) and upright above (prediction), each share in its cell in per cent.
+        The row of a class without pixels is empty.
     """
     font = ImageFont.load_default(FONT_SIZE)
     margin = round(max(font.getlength(name) for name in classes)) + 2 * PAD
@@ -38,19 +38,19 @@ def draw(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
             pen.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill=_shade(share))
             if share >= 0.005:
                 ink = PAPER if share > 0.5 else INK
-                where = (left + CELL // 2 - 1, top + CELL // 2)
-                pen.text(where, f"{100 * share:.0f}", fill=ink, font=font, anchor="mm")
+                centre = (left + CELL // 2 - 1, top + CELL // 2)
+                pen.text(centre, f"{100 * share:.0f}", fill=ink, font=font, anchor="mm")
     return np.asarray(picture)
 
 
 def _write_upright(
     picture: Image.Image, text: str, middle: int, bottom: int, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
 ) -> None:
-    """Write text from below to above, its end at `bottom`, around column `middle`."""
+    """Write text bottom to top, starting at row `bottom`, centred on column `middle`."""
     strip = Image.new("RGB", (round(font.getlength(text)) + 2, FONT_SIZE + 4), PAPER)
     ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=font)
-    turned = strip.rotate(90, expand=True)
-    picture.paste(turned, (middle - turned.width // 2, bottom - turned.height))
+    rotated = strip.rotate(90, expand=True)
+    picture.paste(rotated, (middle - rotated.width // 2, bottom - rotated.height))
 
 
 def _shade(share: float) -> tuple[int, int, int]:

@@ -8,23 +8,23 @@ from datasets.spec import DatasetSpec
 from pipeline.drawing import render
 
 WIDTH = 320
-"""Pixels across of each picture; smaller ones are enlarged by a whole factor."""
+"""Largest width of each picture, pixels; smaller ones are enlarged by an integer factor."""
 
 ROWS = 8
-"""Examples on a sheet."""
+"""Examples per sheet."""
 
 Pair = tuple[np.ndarray, np.ndarray]
 """image uint8 [H,W,3] and mask uint8 [H,W]."""
 
 
 def strip(image: np.ndarray, mask: np.ndarray, title: str, spec: DatasetSpec) -> np.ndarray:
-    """Draw image, mask and overlay side by side under a title."""
+    """Draw image uint8 [H,W,3], mask uint8 [H,W] in colours, and overlay side by side under a title."""
     parts = [image, render.colour(mask, spec.colours), render.overlay(image, mask, spec.colours)]
     return render.caption(render.side_by_side([render.fit(part, WIDTH) for part in parts]), title)
 
 
 def before_and_after(original: Pair, changed: Sequence[Pair], title: str, spec: DatasetSpec) -> np.ndarray:
-    """Draw an original and what became of it side by side: images above, overlays below."""
+    """Draw an example and its augmented versions side by side: images above, overlays below."""
     pairs = [original, *changed]
     images = [render.fit(image, WIDTH) for image, _ in pairs]
     overlays = [render.fit(render.overlay(image, mask, spec.colours), WIDTH) for image, mask in pairs]
@@ -32,15 +32,15 @@ def before_and_after(original: Pair, changed: Sequence[Pair], title: str, spec: 
 
 
 def sheets(strips: Iterable[np.ndarray], spec: DatasetSpec) -> Iterator[np.ndarray]:
-    """Put strips below each other, so many a sheet, the legend under each."""
-    waiting: list[np.ndarray] = []
+    """Stack strips into sheets of ROWS strips, each with a legend below."""
+    pending: list[np.ndarray] = []
     for drawn in strips:
-        waiting.append(drawn)
-        if len(waiting) == ROWS:
-            yield _sheet(waiting, spec)
-            waiting = []
-    if waiting:
-        yield _sheet(waiting, spec)
+        pending.append(drawn)
+        if len(pending) == ROWS:
+            yield _sheet(pending, spec)
+            pending = []
+    if pending:
+        yield _sheet(pending, spec)
 
 
 def _sheet(strips: Sequence[np.ndarray], spec: DatasetSpec) -> np.ndarray:

@@ -1,16 +1,20 @@
-"""Names of pictures after what they show: without what some file system refuses, and not too long for any."""
+"""File names made of ids and class names: portable characters, and short enough for every file system."""
 
 import re
 
 LONGEST = 200
-"""Bytes. A file system allows 255; the rest is for what stands before and after, which tells the files apart."""
+"""Bytes. File systems allow 255; the rest is for the prefix and suffix that make a name unique."""
 
 
-def plain(text: str) -> str:
-    """Give letters, digits, `_`, `.` and `-` of ASCII alone, at most LONGEST of them; any other becomes `_`."""
-    return shortened(re.sub(r"[^A-Za-z0-9_.-]", "_", text))
+def sanitize(text: str) -> str:
+    """Replace all but ASCII letters, digits, `_`, `.` and `-` by `_`, and truncate.
+
+    >>> sanitize("aachen/a 1")
+    'aachen_a_1'
+    """
+    return truncate(re.sub(r"[^A-Za-z0-9_.-]", "_", text))
 
 
-def shortened(text: str) -> str:
-    """Cut after LONGEST bytes of UTF-8, between two characters."""
+def truncate(text: str) -> str:
+    """Truncate to LONGEST bytes of UTF-8, between two characters."""
     return text.encode()[:LONGEST].decode(errors="ignore")

@@ -9,20 +9,20 @@ from datasets.spec import DatasetSpec
 from pipeline.drawing import file_name, render
 
 WIDTH = 400
-"""Pixels across of each of the four parts; smaller images are enlarged by a whole factor."""
+"""Largest width of each of the four parts, pixels; smaller images are enlarged by an integer factor."""
 
 PARTS = ("input", "truth", "prediction", "error")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An image that is shown, and why.
+    """An image to show, and the reason.
 
     Attributes:
         kind: "best", "median" or "worst".
-        rank: 1 for the first of its kind.
+        rank: Rank within its kind, from 1.
         id: The record's id.
-        miou: mIoU of this image by itself.
+        miou: mIoU of this image, 0..1.
     """
 
     kind: str
@@ -32,25 +32,30 @@ class Choice:
 
     @property
     def file(self) -> str:
-        """Name of the picture: kind and rank tell it apart, the id may be cut; see file_name."""
-        return f"{self.kind}-{self.rank}-{file_name.plain(self.id)}.png"
+        """File name of the picture: kind and rank make it unique, the id may be truncated."""
+        return f"{self.kind}-{self.rank}-{file_name.sanitize(self.id)}.png"
 
 
 def choose(image_miou: Mapping[str, float | None], count: int) -> list[Choice]:
-    """Choose `count` images of each kind by their own mIoU, or as many as there are without showing one twice.
+    """Choose the best, median and worst images, `count` of each or fewer, so that none is shown twice.
 
-    Images without a pixel that counts have no mIoU and are left out. Ties are settled by id.
+    Args:
+        image_miou: mIoU of each image by id; None for images without labelled pixels, which are left out.
+        count: Images of each kind.
+
+    Returns:
+        Best, median, worst, each by rank. Ties are broken by id.
     """
     scored = {name: miou for name, miou in image_miou.items() if miou is not None}
     ranked = sorted(scored, key=lambda name: (-scored[name], name))
     count = min(count, -(-len(ranked) // 3))
     middle = max(0, (len(ranked) - count) // 2)
     kinds = {"best": ranked[:count], "worst": ranked[::-1][:count], "median": ranked[middle : middle + count]}
-    taken: set[str] = set()
+    chosen: set[str] = set()
     choices = {}
     for kind, names in kinds.items():
-        choices[kind] = [name for name in names if name not in taken]
-        taken.update(names)
+        choices[kind] = [name for name in names if name not in chosen]
+        chosen.update(names)
     return [
         Choice(kind, rank, name, scored[name])
         for kind in ("best", "median", "worst")
@@ -59,13 +64,13 @@ def choose(image_miou: Mapping[str, float | None], count: int) -> list[Choice]:
 
 
 def parts(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec) -> dict[str, np.ndarray]:
-    """Draw an image's four pictures, each about WIDTH across.
+    """Draw an image's four pictures, scaled to about WIDTH.
 
     Args:
         image: uint8 [H,W,3].
-        truth: uint8 [H,W] of train ids.
-        prediction: The same, by the model.
-        spec: Whose colours are used.
+        truth: uint8 [H,W] of train ids, 255 = ignored.
+        prediction: uint8 [H,W] of train ids.
+        spec: The dataset, for its colours.
 
     Returns:
         {name in PARTS: uint8 [h,w,3]}.
@@ -80,7 +85,7 @@ def parts(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spec: Da
 
 
 def strip(pictures: Mapping[str, np.ndarray], spec: DatasetSpec, title: str) -> np.ndarray:
-    """Put what `parts` drew into one row with captions, a one-line title above and a legend below."""
+    """Lay out the pictures of `parts` in a row with captions, a title above and a legend below: uint8 [H,W,3]."""
     row = render.side_by_side([render.caption(picture, name) for name, picture in pictures.items()])
     legend = render.legend(spec.classes, spec.colours, row.shape[1])
     return render.stack([render.caption(np.zeros((0, row.shape[1], 3), np.uint8), title), row, legend])

@@ -1,7 +1,7 @@
-"""The pictures of an evaluation as files, for the report: whole images, and crops where classes are confused.
+"""Write the pictures of an evaluation for the report: full images, and crops where classes are confused.
 
 pictures/index.json   {"examples": [...], "confused": [...]}, each entry with the files of its parts
-overlays/             the same examples as one captioned strip each, to look at by themselves
+overlays/             each example as a single captioned strip, for viewing without the report
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ CROP = 1 / 3
 """Side of a crop, as a share of the image's shorter side."""
 
 SMALLEST = 48
-"""Pixels that a crop shows at least."""
+"""Smallest side of a crop, pixels."""
 
 Entry = dict[str, Any]
 
@@ -36,20 +36,20 @@ def write(
     confused: Sequence[Mapping[str, Any]],
     spec: DatasetSpec,
 ) -> None:
-    """Draw what was chosen; one image at a time is held.
+    """Draw the chosen images and crops, holding one image in memory at a time.
 
     Args:
-        out: Folder of the step; pictures/ and overlays/ are made in it.
-        examples: At least the images that `choices` and `confused` name.
+        out: Folder of the step; pictures/ and overlays/ are created in it.
+        examples: The examples that `choices` and `confused` name; others are ignored.
         predict: Image uint8 [H,W,3] -> class map uint8 [H,W].
         choices: Images to show.
-        confused: Pairs of classes with the image to show each on, see Measurement.metrics.
+        confused: Confused pairs of classes, each with the id of the image to show; see Measurement.metrics.
         spec: The dataset's facts.
     """
     pictures, strips = out / "pictures", out / "overlays"
     pictures.mkdir()
     strips.mkdir()
-    shown: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     crops: dict[int, Entry] = {}
     by_id = {choice.id: choice for choice in choices}
     for example in examples:
@@ -59,22 +59,22 @@ def write(
             title = f"{choice.kind} {choice.rank}: {choice.id}, mIoU of this image {choice.miou:.3f}"
             Image.fromarray(overlays.strip(parts, spec, title)).save(strips / choice.file)
             facts = {"kind": choice.kind, "rank": choice.rank, "id": choice.id, "miou": choice.miou}
-            shown[choice.id] = {**facts, **_save(pictures, Path(choice.file).stem, parts)}
+            entries[choice.id] = {**facts, **_save(pictures, Path(choice.file).stem, parts)}
         for number, pair in enumerate(confused):
             if pair["image"] == example.id:
-                window = densest(_pixels_of(pair, example.truth, prediction, spec))
+                window = densest(_confused_pixels(pair, example.truth, prediction, spec))
                 parts = overlays.parts(example.image[window], example.truth[window], prediction[window], spec)
                 del parts["error"]
-                name = file_name.plain(f"confused-{number}-{pair['truth']}-{pair['prediction']}")
+                name = file_name.sanitize(f"confused-{number}-{pair['truth']}-{pair['prediction']}")
                 crops[number] = {**pair, **_save(pictures, name, parts)}
     json_file.write(
         pictures / INDEX,
-        {"examples": [shown[choice.id] for choice in choices], "confused": [crops[n] for n in sorted(crops)]},
+        {"examples": [entries[choice.id] for choice in choices], "confused": [crops[n] for n in sorted(crops)]},
     )
 
 
 def densest(mask: np.ndarray) -> tuple[slice, slice]:
-    """Find the square crop that shows most of a mask, bool [H,W]: (rows, columns)."""
+    """Find the square crop with the most True pixels of a mask bool [H,W]: (rows, columns)."""
     height, width = mask.shape
     side = max(SMALLEST, round(min(height, width) * CROP))
     high, wide = min(side, height), min(side, width)
@@ -86,13 +86,15 @@ def densest(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(top, top + high), slice(left, left + wide)
 
 
-def _pixels_of(pair: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec) -> np.ndarray:
-    found: np.ndarray = truth == spec.classes.index(pair["truth"])
-    return found & (prediction == spec.classes.index(pair["prediction"]))
+def _confused_pixels(
+    pair: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec
+) -> np.ndarray:
+    of_class: np.ndarray = truth == spec.classes.index(pair["truth"])
+    return of_class & (prediction == spec.classes.index(pair["prediction"]))
 
 
 def _save(folder: Path, name: str, parts: Mapping[str, np.ndarray]) -> Entry:
-    """Write each part as a file, the photograph as JPEG, flat colours as PNG; give their names and their size."""
+    """Write each part, the photograph as JPEG and flat colours as PNG; return file names and size."""
     files = {}
     for part, picture in parts.items():
         if part == "input":

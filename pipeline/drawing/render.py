@@ -1,7 +1,7 @@
-"""Pictures of masks, with numpy and Pillow alone.
+"""Draw masks, with NumPy and Pillow only.
 
 Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are black
-in colour masks and see-through in overlays.
+in colour masks and transparent in overlays.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ PAPER = (255, 255, 255)
 INK = (32, 33, 36)
 RIGHT = (226, 228, 232)
 WRONG = (213, 94, 0)
-"""Vermilion of Okabe and Ito's palette (2008): told from grey by every kind of colour vision."""
+"""Vermilion of Okabe and Ito's palette (2008): distinct from grey in every kind of colour vision."""
 
 FONT_SIZE = 13
 SWATCH = 14
@@ -36,11 +36,14 @@ def colour(mask: np.ndarray, colours: Colours) -> np.ndarray:
 
     Raises:
         ValueError: The mask holds an id that is neither a class nor 255.
+
+    >>> colour(np.array([[1, 255]], np.uint8), [(0, 0, 0), (255, 128, 0)]).tolist()
+    [[[255, 128, 0], [0, 0, 0]]]
     """
-    strange = np.setdiff1d(np.unique(mask), [*range(len(colours)), IGNORE])
-    if strange.size:
+    unknown = np.setdiff1d(np.unique(mask), [*range(len(colours)), IGNORE])
+    if unknown.size:
         raise ValueError(
-            f"`mask` must hold ids below {len(colours)}, or {IGNORE} for ignored. Received: {strange.tolist()}."
+            f"`mask` must hold ids below {len(colours)}, or {IGNORE} for ignored. Received: {unknown.tolist()}."
         )
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(colours)] = colours
@@ -48,20 +51,30 @@ def colour(mask: np.ndarray, colours: Colours) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, colours: Colours, alpha: float = 0.5) -> np.ndarray:
-    """Lay a mask's colours over its image; `alpha` 0 shows the image alone, 1 the colours alone."""
+    """Blend a mask's colours over its image; ignored pixels show the image.
+
+    Args:
+        image: uint8 [H,W,3].
+        mask: uint8 [H,W] of train ids.
+        colours: One (red, green, blue) for each class.
+        alpha: Weight of the colours, 0..1.
+
+    >>> overlay(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.uint8), [(200, 100, 0)], alpha=0.5).tolist()
+    [[[100, 50, 0]]]
+    """
     mixed = (1 - alpha) * image.astype(np.float32) + alpha * colour(mask, colours)
     return np.where((mask == IGNORE)[..., None], image, np.rint(mixed).astype(np.uint8))
 
 
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Show where a prediction is wrong: vermilion; right is light grey, ignored is black. Masks in, image out."""
+    """Draw wrong pixels vermilion, right ones light grey and ignored ones black; both masks uint8 [H,W]."""
     picture = np.where((truth == prediction)[..., None], RIGHT, WRONG).astype(np.uint8)
     picture[truth == IGNORE] = 0
     return picture
 
 
 def side_by_side(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
-    """Put images next to each other on white, `gap` pixels apart, tops aligned."""
+    """Lay out images in a row on white, `gap` pixels apart, tops aligned."""
     height = max(image.shape[0] for image in images)
     width = sum(image.shape[1] for image in images) + gap * (len(images) - 1)
     picture = np.full((height, width, 3), PAPER, np.uint8)
@@ -73,20 +86,20 @@ def side_by_side(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
 
 
 def stack(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
-    """Put images below each other on white, `gap` pixels apart, left edges aligned."""
-    turned = [image.transpose(1, 0, 2) for image in images]
-    return side_by_side(turned, gap).transpose(1, 0, 2)
+    """Lay out images in a column on white, `gap` pixels apart, left edges aligned."""
+    transposed = [image.transpose(1, 0, 2) for image in images]
+    return side_by_side(transposed, gap).transpose(1, 0, 2)
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
-    """Write one line of text above an image; what is too long for its width is cut."""
+    """Write one line of text above an image, clipped to its width."""
     strip = Image.new("RGB", (image.shape[1], FONT_SIZE + PAD), PAPER)
     ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=font())
     return stack([np.asarray(strip), image], gap=0)
 
 
 def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
-    """Draw a swatch and a name for each class, in as many rows as fit `width` pixels, and one for ignored pixels.
+    """Draw a swatch and a name for each class and for ignored pixels, in as many columns as fit `width` pixels.
 
     Returns:
         uint8 [H,width,3]; the height follows from the number of rows.
@@ -106,7 +119,7 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
 
 
 def fit(picture: np.ndarray, width: int) -> np.ndarray:
-    """Bring an image near `width`: wider ones shrink to it, others grow by the whole factor that still fits."""
+    """Scale an image towards `width`: wider ones shrink to it, others grow by the largest integer factor that fits."""
     if picture.shape[1] <= width:
         factor = width // picture.shape[1]
         return picture.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -115,5 +128,5 @@ def fit(picture: np.ndarray, width: int) -> np.ndarray:
 
 
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font, so that no font need be installed."""
+    """Pillow's built-in font, so that no font has to be installed."""
     return ImageFont.load_default(FONT_SIZE)

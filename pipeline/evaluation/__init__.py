@@ -1,1 +1,1 @@
-"""What a model is worth: figures, protocols, intervals, comparisons, the gate."""
+"""Evaluation of a model: scoring, metrics, protocols, intervals, comparison, the gate."""

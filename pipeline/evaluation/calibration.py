@@ -1,4 +1,4 @@
-"""Does a model that says 90 % find the truth in 90 % of the pixels? Expected calibration error over all pixels.
+"""Expected calibration error: how far a model's confidence is from its accuracy, over all pixels.
 
 Guo, Pleiss, Sun, Weinberger: On calibration of modern neural networks, ICML 2017: 15 bins of equal width.
 """
@@ -15,35 +15,32 @@ BINS = 15
 
 
 class Calibration:
-    """Collects how sure a model was, and how often it was right, over the pixels that count.
+    """Counts pixels by the model's confidence, ignored ones left out.
 
     Attributes:
-        sums: Of each bin: pixels, those of them that are right, and the sum of their confidences, exact over images.
+        sums: [BINS] each: pixels, correct pixels ("right"), and the sum of their confidences, exact over images.
     """
 
     def __init__(self) -> None:
-        nothing = np.zeros(BINS, np.int64)
-        self.sums: Sums = {"pixels": nothing, "right": nothing.copy(), "confidence": exact_sums.exact(nothing)}
+        zeros = np.zeros(BINS, np.int64)
+        self.sums: Sums = {"pixels": zeros, "right": zeros.copy(), "confidence": exact_sums.exact(zeros)}
 
     def add(self, truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray) -> None:
-        """Count an image: truth and prediction uint8 [H,W], confidence float32 [H,W] in 0..1."""
-        counts = truth != IGNORE
-        sure = confidence[counts].astype(np.float64)
+        """Count an image: truth and prediction uint8 [H,W] of train ids, confidence float32 [H,W] in 0..1."""
+        valid = truth != IGNORE
+        confidences = confidence[valid].astype(np.float64)
         # (0, 1/15], ..., (14/15, 1]: as in the paper, a bin holds its upper end.
-        bins = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        bins = np.clip(np.ceil(confidences * BINS).astype(np.int64) - 1, 0, BINS - 1)
         self.sums["pixels"] += np.bincount(bins, minlength=BINS)
-        self.sums["right"] += np.bincount(bins[(truth == prediction)[counts]], minlength=BINS)
-        self.sums["confidence"] += exact_sums.exact(np.bincount(bins, weights=sure, minlength=BINS))
+        self.sums["right"] += np.bincount(bins[(truth == prediction)[valid]], minlength=BINS)
+        self.sums["confidence"] += exact_sums.exact(np.bincount(bins, weights=confidences, minlength=BINS))
 
     def result(self) -> dict[str, Any]:
-        """Plain values: {"ece": mean |accuracy - confidence| over the pixels, "bins": [{low, high, pixels, ...}]}."""
-        pixels_of, right, confidence = (
-            self.sums["pixels"],
-            self.sums["right"],
-            exact_sums.value(self.sums["confidence"]),
-        )
-        total = pixels_of.sum()
-        ece = np.abs(right - confidence).sum() / total if total else None
+        """Return plain values: "ece", the mean |accuracy - confidence| over pixels, and "bins", a row for each."""
+        counts, right = self.sums["pixels"], self.sums["right"]
+        confidence = exact_sums.value(self.sums["confidence"])
+        total = counts.sum()
+        ece = float(np.abs(right - confidence).sum() / total) if total else None
         bins = [
             {
                 "low": index / BINS,
@@ -52,6 +49,6 @@ class Calibration:
                 "confidence": float(confidence[index] / pixels) if pixels else None,
                 "accuracy": float(right[index] / pixels) if pixels else None,
             }
-            for index, pixels in enumerate(pixels_of)
+            for index, pixels in enumerate(counts)
         ]
-        return {"ece": None if ece is None else float(ece), "bins": bins}
+        return {"ece": ece, "bins": bins}

@@ -1,4 +1,4 @@
-"""Two models on the same images: which difference is more than noise."""
+"""Comparison of two models on the same images: which differences are more than noise."""
 
 import textwrap
 from collections.abc import Sequence
@@ -10,23 +10,22 @@ import numpy as np
 
 from pipeline.console.terminal import WIDTH, cut
 from pipeline.errors import UserError
-from pipeline.evaluation import bootstrap
+from pipeline.evaluation import bootstrap, inference_text
 from pipeline.evaluation.bootstrap import Difference
 from pipeline.evaluation.image_counts import FILE, ImageCounts
-from pipeline.evaluation.inference_text import looked
 from pipeline.workspace import json_file
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came of it.
+    """The result of comparing two evaluations, A ("ours") and B ("theirs").
 
     Attributes:
         images: Images that both were measured on.
-        only_ours, only_theirs: Images that one of them alone was measured on; they are left out.
-        differences: By figure, see bootstrap.named.
-        confidence: Of the intervals.
-        looked: How each looked at the images, in words, where they did so differently.
+        only_ours, only_theirs: Images that only one of them was measured on; they are left out.
+        differences: By metric, see bootstrap.metrics.
+        confidence: Of the intervals, 0..1.
+        inference: How each evaluated an image, in words; None where both did the same.
     """
 
     images: int
@@ -34,18 +33,20 @@ class Comparison:
     only_theirs: int
     differences: dict[str, Difference]
     confidence: float
-    looked: tuple[str, str] | None = None
+    inference: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; a figure that does not exist is None."""
+        """Return plain values; an undefined metric is None."""
         rows = {
             name: {
-                **{key: None if np.isnan(value) else value for key, value in asdict(found).items()},
-                "beyond_noise": found.beyond_noise,
+                **{key: None if np.isnan(value) else value for key, value in asdict(difference).items()},
+                "beyond_noise": difference.beyond_noise,
             }
-            for name, found in self.differences.items()
+            for name, difference in self.differences.items()
         }
-        return {**asdict(self), "differences": rows}
+        values = {**asdict(self), "differences": rows}
+        values["looked"] = values.pop("inference")  # the key that `segline compare --json` writes
+        return values
 
 
 def compare(
@@ -53,11 +54,26 @@ def compare(
 ) -> Comparison:
     """Compare two evaluations on the images that both have.
 
+    >>> correct = np.array([[500], [600], [700], [650], [550], [600]])  # pixels of 1000 in each of six images
+    >>> ids, groups, truth = tuple("abcdef"), ("day",) * 6, np.full((6, 1), 1000)
+    >>> ours = ImageCounts(ids, groups, hits=correct + 30, truth=truth, predicted=correct + 30)
+    >>> theirs = ImageCounts(ids, groups, hits=correct, truth=truth, predicted=correct)
+    >>> difference = compare(ours, theirs, ["road"], replicates=200, confidence=0.95).differences["miou"]
+    >>> round(difference.ours - difference.theirs, 3), difference.beyond_noise
+    (0.03, True)
+
+    Args:
+        ours: Counts of evaluation A.
+        theirs: Counts of evaluation B.
+        classes: C names.
+        replicates: Number of resamples of the bootstrap.
+        confidence: Of the intervals, 0..1.
+
     Raises:
         UserError: They have no image in common, or the masks of some differ.
     """
-    theirs_too = set(theirs.ids)
-    common = [name for name in ours.ids if name in theirs_too]
+    in_theirs = set(theirs.ids)
+    common = [name for name in ours.ids if name in in_theirs]
     if not common:
         raise UserError("The two evaluations have no image in common, so nothing can be compared.")
     left, right = ours.rows(common), theirs.rows(common)
@@ -68,11 +84,11 @@ def compare(
             f"The masks of {len(changed)} images are not the same in the two evaluations: {listed}. Evaluate the older "
             "model on the present data first."
         )
-    found = bootstrap.paired(left, right, classes, replicates=replicates, confidence=confidence)
-    return Comparison(len(common), len(ours.ids) - len(common), len(theirs.ids) - len(common), found, confidence)
+    differences = bootstrap.paired(left, right, classes, replicates=replicates, confidence=confidence)
+    return Comparison(len(common), len(ours.ids) - len(common), len(theirs.ids) - len(common), differences, confidence)
 
 
-def folders(ours: Path, theirs: Path, *, replicates: int = 1000, confidence: float = 0.95) -> Comparison:
+def compare_folders(ours: Path, theirs: Path, *, replicates: int = 1000, confidence: float = 0.95) -> Comparison:
     """Compare two folders of the evaluate step; see `compare`.
 
     Raises:
@@ -83,49 +99,49 @@ def folders(ours: Path, theirs: Path, *, replicates: int = 1000, confidence: flo
         if metrics[0][key] != metrics[1][key]:
             raise UserError(f"The two were measured on different {name}: {metrics[0][key]} and {metrics[1][key]}.")
     counts = [ImageCounts.read(folder / FILE) for folder in (ours, theirs)]
-    found = compare(counts[0], counts[1], metrics[0]["classes"], replicates=replicates, confidence=confidence)
-    first, second = (looked(of_one.get("inference") or {}) for of_one in metrics)
-    return replace(found, looked=None if first == second else (first, second))
+    comparison = compare(counts[0], counts[1], metrics[0]["classes"], replicates=replicates, confidence=confidence)
+    first, second = (inference_text.describe(of_one.get("inference") or {}) for of_one in metrics)
+    return replace(comparison, inference=None if first == second else (first, second))
 
 
 def table(comparison: Comparison, first: str, second: str) -> list[str]:
-    """Lay a comparison out in lines of at most 80 columns."""
-    told = f"{comparison.confidence:.0%} interval"
+    """Lay a comparison out in lines of at most 80 columns; `first` and `second` name A and B."""
+    column = f"{comparison.confidence:.0%} interval"
     lines = [
         f"A = {first}",
         f"B = {second}",
         f"{comparison.images:,} images in common, paired bootstrap",
         "",
-        f"{'figure':<25} {'A':>7} {'B':>7} {'A - B':>8}  {told:<20} verdict",
+        f"{'metric':<25} {'A':>7} {'B':>7} {'A - B':>8}  {column:<20} verdict",
     ]
-    for name, found in comparison.differences.items():
-        title = cut(name, 25)
-        interval = "" if found.beyond_noise is None else f"{found.low:+.4f} to {found.high:+.4f}"
-        figures = f"{_figure(found.ours)} {_figure(found.theirs)} {found.ours - found.theirs:>+8.4f}"
-        lines.append(f"{title:<25} {figures}  {interval:<20} {_verdict(found)}")
+    for name, difference in comparison.differences.items():
+        ours, theirs = difference.ours, difference.theirs
+        interval = "" if difference.beyond_noise is None else f"{difference.low:+.4f} to {difference.high:+.4f}"
+        values = f"{_number(ours)} {_number(theirs)} {ours - theirs:>+8.4f}"
+        lines.append(f"{cut(name, 25):<25} {values}  {interval:<20} {_verdict(difference)}")
     lines += ["", _legend(comparison)]
     total, chance = len(comparison.differences), (1 - comparison.confidence) * len(comparison.differences)
-    if chance >= 0.5 and any(found.beyond_noise for found in comparison.differences.values()):
-        lines.append(f"By chance alone, about {chance:.0f} of {total} figures would seem better or worse.")
+    if chance >= 0.5 and any(difference.beyond_noise for difference in comparison.differences.values()):
+        lines.append(f"Just by chance, about {chance:.0f} of {total} metrics would seem better or worse.")
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
-    if comparison.looked:
-        ours, theirs = comparison.looked
-        lines += textwrap.wrap(f"They looked at the images differently. A: {ours}. B: {theirs}.", WIDTH)
+    if comparison.inference:
+        ours_text, theirs_text = comparison.inference
+        lines += textwrap.wrap(f"Inference differs. A: {ours_text}. B: {theirs_text}.", WIDTH)
     return lines
 
 
-def _verdict(found: Difference) -> str:
-    if found.beyond_noise is None:
+def _verdict(difference: Difference) -> str:
+    if difference.beyond_noise is None:
         return "few"
-    return ("A" if found.low > 0 else "B") if found.beyond_noise else "noise"
+    return ("A" if difference.low > 0 else "B") if difference.beyond_noise else "noise"
 
 
 def _legend(comparison: Comparison) -> str:
     if comparison.images < bootstrap.FEWEST:
-        return f"few: of fewer than {bootstrap.FEWEST} images nobody can say whether a difference is noise."
-    return "A, B: better by more than noise. noise: other images could turn it round."
+        return f"few: fewer than {bootstrap.FEWEST} images cannot show whether a difference is noise."
+    return "A, B: better by more than noise. noise: other images could reverse it."
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return f"{'n/a':>7}" if np.isnan(value) else f"{value:7.4f}"

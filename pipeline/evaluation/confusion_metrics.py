@@ -1,4 +1,4 @@
-"""From a confusion matrix to the figures that are reported."""
+"""The metrics of an evaluation, from its confusion matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,20 +10,26 @@ from pipeline.evaluation.image_counts import ImageCounts
 
 
 def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
-    """Compute every figure of an evaluation.
+    """Compute every metric of a confusion matrix.
+
+    >>> metrics = summarise(np.array([[6, 2], [1, 3]]), ["road", "sky"])
+    >>> round(metrics["miou"], 4), metrics["pixel_accuracy"], metrics["majority_class"]
+    (0.5833, 0.75, 'road')
+    >>> round(metrics["per_class"][1]["iou"], 4), metrics["per_class"][1]["pixels"]
+    (0.5, 4)
 
     Args:
-        confusion: int64 [C,C], rows truth, columns prediction, ignored pixels out.
+        confusion: int64 [C,C], rows truth, columns prediction, ignored pixels left out.
         classes: C names.
 
     Returns:
-        Plain values, all fractions in 0..1, None where a figure does not exist: miou, pixel_accuracy,
+        Plain values, all fractions in 0..1, None where a metric is undefined: miou, pixel_accuracy,
         mean_class_accuracy, frequency_weighted_iou, mean_f1, per_class [{name, iou, accuracy (recall), precision, f1,
         pixels}], absent (names of classes without a pixel in the truth), majority_class and majority_baseline_miou (the
-        mIoU that always answering the most frequent class of this very truth would give), confusion.
+        mIoU of always predicting the most frequent class of this truth), confusion.
     """
     pixels, margins = confusion.sum(axis=1), Margins.of(confusion)
-    measures = {
+    by_class = {
         "iou": margins.iou(),
         "accuracy": margins.recall(),
         "precision": margins.precision(),
@@ -36,7 +42,7 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
         "per_class": [
             {
                 "name": name,
-                **{key: plain(values[index]) for key, values in measures.items()},
+                **{key: plain(values[index]) for key, values in by_class.items()},
                 "pixels": int(pixels[index]),
             }
             for index, name in enumerate(classes)
@@ -46,7 +52,7 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def totals(margins: Margins) -> dict[str, np.ndarray]:
-    """Every figure of a whole split, by the name that the recipe's gate and metrics.json give it; NaN where none is."""
+    """Return the metrics over all classes, by their names in metrics.json: float64 [...] each, NaN where undefined."""
     return {
         "miou": margins.mean_iou(),
         "pixel_accuracy": margins.pixel_accuracy(),
@@ -57,27 +63,32 @@ def totals(margins: Margins) -> dict[str, np.ndarray]:
 
 
 def slices(counts: ImageCounts, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Measure each group of images by itself.
+    """Compute the metrics of each group of images.
 
     Returns:
-        [{"group", "images", "pixels", the figures of `totals`, "iou": {class: IoU}}], the weakest mIoU first.
+        [{"group", "images", "pixels", the metrics of `totals`, "iou": {class: IoU}}], the lowest mIoU first.
     """
-    found = []
+    rows = []
     for group, of_group in counts.by_group().items():
         margins = of_group.total()
-        named = {name: plain(value) for name, value in zip(classes, margins.iou(), strict=True)}
-        figures = {name: plain(float(value)) for name, value in totals(margins).items()}
-        found.append(
-            {"group": group, "images": len(of_group.ids), "pixels": int(margins.truth.sum()), **figures, "iou": named}
+        iou = {name: plain(value) for name, value in zip(classes, margins.iou(), strict=True)}
+        metrics = {name: plain(float(value)) for name, value in totals(margins).items()}
+        rows.append(
+            {"group": group, "images": len(of_group.ids), "pixels": int(margins.truth.sum()), **metrics, "iou": iou}
         )
-    return sorted(found, key=lambda slice_: (slice_["miou"] is None, slice_["miou"]))
+    return sorted(rows, key=lambda row: (row["miou"] is None, row["miou"]))
 
 
 def confused(confusion: np.ndarray, classes: Sequence[str], count: int) -> list[dict[str, Any]]:
-    """Name the `count` pairs of classes that cost most pixels.
+    """Find the `count` pairs of classes that are confused most often.
+
+    Args:
+        confusion: int64 [C,C], rows truth, columns prediction.
+        classes: C names.
+        count: Most pairs to return.
 
     Returns:
-        [{"truth", "prediction", "pixels", "share": of the true class's pixels}], most pixels first.
+        [{"truth", "prediction", "pixels", "share": of the true class's pixels, 0..1}], most pixels first.
     """
     wrong = confusion - np.diag(np.diag(confusion))
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
@@ -93,16 +104,16 @@ def confused(confusion: np.ndarray, classes: Sequence[str], count: int) -> list[
     ]
 
 
-def brief(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop what grows with the square of the classes or with the images: what a served model says of itself."""
+def brief(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metrics that a served model carries: without those as long as the images or the classes squared."""
     long = ("confusion", "image_miou", "slices", "calibration", "confused")
-    return {key: value for key, value in figures.items() if key not in long}
+    return {key: value for key, value in metrics.items() if key not in long}
 
 
 def _majority(pixels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     if not pixels.sum():
         return {"majority_class": None, "majority_baseline_miou": None}
-    # Always answering one class: its IoU is its share of the pixels, that of every other class present is 0.
+    # Always predicting one class: its IoU is its share of the pixels, that of every other class present is 0.
     share = pixels.max() / pixels.sum()
     return {
         "majority_class": classes[int(pixels.argmax())],
@@ -111,5 +122,5 @@ def _majority(pixels: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def plain(value: float) -> float | None:
-    """JSON has no NaN: a figure that does not exist is null."""
+    """Return None for NaN, which JSON does not have."""
     return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""What can be known of an evaluation before anything is trained: an hour later would be late to learn it."""
+"""Checks of the evaluate section before training, so that a wrong protocol or gate fails early."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,25 +19,31 @@ def require(ingest: Path, settings: EvaluateConfig) -> None:
         settings: The recipe's evaluate section.
 
     Raises:
-        UserError: The split holds no images, a protocol does not fit the classes, or the gate asks for no figure.
+        UserError: The split holds no images, a protocol does not fit the classes, or the gate names an unknown metric.
     """
     records.require(ingest / "records", settings.split)
-    found = problems(settings, DatasetSpec.read(ingest / "spec.json"))
-    if found:
-        raise UserError("\n".join(found))
+    if lines := problems(settings, DatasetSpec.read(ingest / "spec.json")):
+        raise UserError("\n".join(lines))
 
 
 def problems(settings: EvaluateConfig, spec: DatasetSpec) -> list[str]:
-    """Say what of the evaluate section does not go with a dataset: protocols, and figures that the gate asks for."""
-    found = protocols.problems(settings.protocols or (), spec)
-    return found + figure_problems(list(settings.gate), settings, spec)
+    """Return what in the evaluate section does not fit a dataset: protocols, and metrics that the gate names."""
+    misfits = protocols.problems(settings.protocols or (), spec)
+    return misfits + metric_problems(list(settings.gate), settings, spec)
 
 
-def figure_problems(
+def metric_problems(
     names: Sequence[str], settings: EvaluateConfig, spec: DatasetSpec, *, key: str = "evaluate.gate"
 ) -> list[str]:
-    """Say which figures an evaluation can never have; `key` asked for them. See figure_names.problems."""
-    fitting = not protocols.problems(settings.protocols or (), spec)
-    used = protocols.chosen(settings.protocols, spec) if fitting else settings.protocols or ()
-    figures = {name: protocols.FIGURES[name] for name in used}
-    return metric_names.problems(names, spec.classes, figures, key=key)
+    """Return one line for each name that is no metric of such an evaluation; see metric_names.problems.
+
+    Args:
+        names: Names of metrics.
+        settings: The recipe's evaluate section.
+        spec: The dataset.
+        key: The setting or option that names the metrics.
+    """
+    # Protocols that the recipe names may not fit: `problems` reports them, and their metrics are known all the same.
+    used = protocols.chosen(None, spec) if settings.protocols is None else settings.protocols
+    metrics = {name: protocols.definition(name).metrics for name in used}
+    return metric_names.problems(names, spec.classes, metrics, key=key)

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.errors import GateError
 from pipeline.evaluation import metric_names
+from pipeline.evaluation.metric_text import number
 
 NONE_SERVED = "no model is served yet"
 
@@ -92,6 +94,27 @@ def judge(
     }
 
 
+def require_passed(verdict: Mapping[str, Any]) -> None:
+    """Raise GateError, which names every failed check, unless the verdict is that the model may be served."""
+    if not verdict["passed"]:
+        failed = "\n".join(lines(verdict))
+        raise GateError(
+            f"The gate did not pass, so the model is not exported:\n{failed}\n"
+            "The report shows where the model fails. Train a better one, or\n"
+            "change the demand under `evaluate` in the recipe."
+        )
+
+
+def summary(verdict: Mapping[str, Any]) -> list[str]:
+    """Return lines for the terminal: the outcome, each check that failed, and why one does not apply."""
+    if not verdict["checks"]:
+        return ["passed (the recipe demands nothing)"]
+    if verdict["passed"]:
+        applied = sum(check["passed"] is True for check in verdict["checks"])
+        return [f"passed ({applied} of {len(verdict['checks'])} checks apply)", *unapplied(verdict)]
+    return ["failed", *lines(verdict), *unapplied(verdict)]
+
+
 def failures(verdict: Mapping[str, Any]) -> list[str]:
     """Say of each check of a verdict that failed, in one line, what was required and what was received."""
     return [
@@ -116,16 +139,6 @@ def unapplied(verdict: Mapping[str, Any]) -> list[str]:
 def _indented(told: Iterable[str]) -> list[str]:
     wrapped = [textwrap.wrap(line, 68, subsequent_indent="  ") for line in told]
     return [f"  {line}" for part in wrapped for line in part]
-
-
-def number(value: float | None) -> str:
-    """Write a metric with four digits; `n/a` where there is none."""
-    return "n/a" if value is None else f"{value:.4f}"
-
-
-def share_of_pixels(value: float | None) -> str:
-    """Write a share so that a pixel in a million is not 0: 0.0001%; `n/a` where there is none."""
-    return "n/a" if value is None else f"{value:.4%}"
 
 
 def _unknown(name: str, figures: Collection[str], groups: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
-"""What every image contributes to the counts of a split: enough for slices, intervals and comparisons, and small.
+"""Pixel counts of every image: enough for slices, intervals and comparisons.
 
-Of each image 3 C numbers are kept, not C x C: 100,000 images of 59 classes take 142 MB in memory.
+3 C numbers are kept per image, not C x C: 100,000 images of 59 classes take 142 MB in memory.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from models.metrics import Margins
 from pipeline.errors import UserError
 
 FILE = "per_image.npz"
-"""Its name in the evaluate step's folder, and beside the facts of a served model."""
+"""File of the counts in the evaluate step's folder, and beside the facts of a served model."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class ImageCounts:
     """Pixels by image and class.
 
     Attributes:
-        ids, groups: N texts.
-        hits, truth, predicted: int64 [N,C]: pixels that are right, of truth, of prediction.
+        ids, groups: N names.
+        hits, truth, predicted: int64 [N,C]: pixels of each class that are correct, in the truth, in the prediction.
     """
 
     ids: tuple[str, ...]
@@ -37,39 +37,41 @@ class ImageCounts:
         return Margins(*(part.astype(np.float64) for part in (self.hits, self.truth, self.predicted)))
 
     def total(self) -> Margins:
-        """The counts of all images together, [C]."""
+        """Return the counts of all images together, [C]."""
         return Margins(*(part.sum(axis=0).astype(np.float64) for part in (self.hits, self.truth, self.predicted)))
 
     def rows(self, ids: Sequence[str]) -> "ImageCounts":
-        """The counts of these images, in this order."""
+        """Return the counts of these images, in this order."""
         place = {name: row for row, name in enumerate(self.ids)}
-        return self._chosen([place[name] for name in ids])
+        return self._select([place[name] for name in ids])
 
     def by_group(self) -> dict[str, "ImageCounts"]:
-        """The counts of each group of images, by its name, sorted."""
+        """Return the counts of each group of images, in the order of the groups' names."""
         rows: dict[str, list[int]] = {}
         for row, group in enumerate(self.groups):
             rows.setdefault(group, []).append(row)
-        return {group: self._chosen(rows[group]) for group in sorted(rows)}
+        return {group: self._select(rows[group]) for group in sorted(rows)}
 
-    def _chosen(self, rows: list[int]) -> "ImageCounts":
+    def _select(self, rows: list[int]) -> "ImageCounts":
         ids, groups = (tuple(names[row] for row in rows) for names in (self.ids, self.groups))
         return ImageCounts(ids, groups, self.hits[rows], self.truth[rows], self.predicted[rows])
 
     def write(self, path: Path) -> None:
-        """Write them; the same counts give the same bytes."""
+        """Write the counts; equal counts make equal bytes."""
         names = {"ids": np.array(self.ids, np.str_), "groups": np.array(self.groups, np.str_)}
         np.savez_compressed(path, **names, hits=self.hits, truth=self.truth, predicted=self.predicted)  # type: ignore[arg-type]
 
     @classmethod
     def read(cls, path: Path) -> "ImageCounts":
-        """Read what `write` wrote.
+        """Read counts that `write` wrote.
 
         Raises:
-            UserError: It is not there: an older Segline wrote the folder.
+            UserError: The file does not exist: an older Segline wrote the folder.
         """
         if not path.is_file():
-            raise UserError(f"{path} is not there: an older Segline made this evaluation. Run again: --rerun evaluate.")
-        with np.load(path, allow_pickle=False) as found:
-            ids, groups = (tuple(map(str, found[name])) for name in ("ids", "groups"))
-            return cls(ids, groups, found["hits"], found["truth"], found["predicted"])
+            raise UserError(
+                f"{path} does not exist: an older Segline made this evaluation. Run again: --rerun evaluate."
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            ids, groups = (tuple(map(str, arrays[name])) for name in ("ids", "groups"))
+            return cls(ids, groups, arrays["hits"], arrays["truth"], arrays["predicted"])

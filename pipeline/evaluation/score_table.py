@@ -1,22 +1,23 @@
-"""The table of an evaluation for the terminal, at most 80 columns. Imports no library: any command can show it."""
+"""The table of an evaluation for the terminal, at most 80 columns. Imports no library."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.console.terminal import cut, wrapped
+from pipeline.evaluation.metric_text import number
 
 BAR = 20
 NAME = 22
 
 
 def table(metrics: Mapping[str, Any]) -> str:
-    """Write IoU, precision and recall of each class, and the totals, as text.
+    """Format IoU, precision and recall of each class, and the totals, as text.
 
     Args:
-        metrics: What metrics.json holds.
+        metrics: The content of metrics.json.
 
     Returns:
-        Lines without a final newline. A class that the split does not show is `n/a`, and is named below.
+        Lines without a final newline. A class absent from the split is `n/a`, and is named below the table.
     """
     total = sum(row["pixels"] for row in metrics["per_class"])
     lines = [
@@ -35,19 +36,15 @@ def _row(row: Mapping[str, Any], total: int) -> str:
     share = f"{row['pixels'] / total:.1%}" if total else "n/a"
     bar = "#" * round(BAR * (row["iou"] or 0))
     name = cut(row["name"], NAME)
-    figures = f"{_figure(row['iou']):>7} {_figure(row['precision']):>9} {_figure(row['accuracy']):>7}"
-    return f"{name:<{NAME}} {figures} {share:>8}  {bar}".rstrip()
+    values = f"{number(row['iou']):>7} {number(row['precision']):>9} {number(row['accuracy']):>7}"
+    return f"{name:<{NAME}} {values} {share:>8}  {bar}".rstrip()
 
 
 def _totals(metrics: Mapping[str, Any]) -> list[str]:
-    majority = f"always answering {cut(str(metrics['majority_class']), 10)!r} would give"
+    majority = f"always predicting {cut(str(metrics['majority_class']), 10)!r} gives"
     return [
-        f"{'mIoU':<{NAME}} {_figure(metrics['miou']):>7}   {majority} {_figure(metrics['majority_baseline_miou'])}",
-        f"{'pixel accuracy':<{NAME}} {_figure(metrics['pixel_accuracy']):>7}",
-        f"{'mean class accuracy':<{NAME}} {_figure(metrics['mean_class_accuracy']):>7}",
-        f"{'freq.-weighted IoU':<{NAME}} {_figure(metrics['frequency_weighted_iou']):>7}",
+        f"{'mIoU':<{NAME}} {number(metrics['miou']):>7}   {majority} {number(metrics['majority_baseline_miou'])}",
+        f"{'pixel accuracy':<{NAME}} {number(metrics['pixel_accuracy']):>7}",
+        f"{'mean class accuracy':<{NAME}} {number(metrics['mean_class_accuracy']):>7}",
+        f"{'freq.-weighted IoU':<{NAME}} {number(metrics['frequency_weighted_iou']):>7}",
     ]
-
-
-def _figure(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.4f}"

@@ -1,6 +1,6 @@
-"""Measuring a model on a whole split: one confusion matrix an image, at the image's original size.
+"""Scoring of a model on a whole split: one confusion matrix per image, at the image's original size.
 
-Training's validation and the evaluate step both count here, so that they cannot disagree.
+Training's validation and the evaluate step share this code, so that their metrics cannot disagree.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from pipeline.config.evaluate import EvaluateConfig
 
 OnBatch = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
-"""Gets ids [B] of bytes, images uint8 [B,H,W,3], labels uint8 [B,H,W] and predictions uint8 [B,H,W]."""
+"""Receives ids [B] of bytes, images uint8 [B,H,W,3], labels uint8 [B,H,W] and predictions uint8 [B,H,W]."""
 
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
 LABELS = tf.TensorSpec([None, None, None], tf.uint8)
 
 MAX_PIXELS = 1 << 21
-"""Pixels of a batch on each device, one image at least: memory does not grow with the images. 1024 x 2048 is one."""
+"""Most pixels of a batch on each device, but at least one image: 1024 x 2048. Bounds memory whatever the batch size."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of one size, and what the model made of them.
+    """Images of one size, and the model's predictions for them.
 
     Attributes:
-        ids, groups: Text, one an image.
-        places: Where each image stands in the split, from 0.
+        ids, groups: As in the records, one for each image.
+        places: Index of each image in the split.
         images: uint8 [B,H,W,3].
         labels, predictions: uint8 [B,H,W] of train ids; 255 in labels = ignored.
         confusion: int64 [B,C,C], rows truth, columns prediction.
-        answers: float32 [B,H,W,4], see models.inference.answers; None unless the Scorer was asked for them.
+        answers: float32 [B,H,W,4], see models.inference.predict; None unless the Scorer has `answers`.
     """
 
     ids: list[str]
@@ -57,7 +57,7 @@ class Batch:
 
 
 def plan_of(settings: "EvaluateConfig") -> Inference:
-    """How images are looked at, as the recipe's evaluate section has it."""
+    """Return how images are predicted according to the recipe's evaluate section."""
     return Inference(
         window=settings.window,
         overlap=settings.overlap if settings.window else 0.0,
@@ -68,15 +68,15 @@ def plan_of(settings: "EvaluateConfig") -> Inference:
 
 
 class Scorer:
-    """Counts a model's hits and misses, as often as asked; what it compiles serves every size and every split.
+    """Computes a model's confusion matrix on a split. It compiles once for all image sizes, splits and weights.
 
     Args:
         model: Model of models.catalog; its weights may change between two calls.
         num_classes: C.
-        fit: How images come to the size that the network sees; None: as they are.
+        fit: How images are brought to the network's input size; None: they are not changed.
         strategy: Devices; those of this worker share each batch. None: the current one.
-        plan: How an image is looked at.
-        answers: Whether batches say how sure the model is of every pixel; costs a softmax.
+        plan: Windows, scales and flips.
+        answers: Whether batches hold the probabilities of every pixel; costs a softmax.
 
     Attributes:
         team: The workers that share a split.
@@ -97,19 +97,19 @@ class Scorer:
         self._strategy = strategy or tf.distribute.get_strategy()
         self.team = Team(self._strategy)
         self._replicas = self.team.local_replicas
-        self._ask = tf.function(self._ask_batch, input_signature=[IMAGES, LABELS])
+        self._predict = tf.function(self._predict_batch, input_signature=[IMAGES, LABELS])
 
     def __call__(self, folder: Path, split: str, *, batch_size: int, on_batch: OnBatch | None = None) -> np.ndarray:
-        """Count every pixel of a split once; of several workers each counts a part, and all get the sum.
+        """Count every pixel of a split once; each of several workers counts a part, and all receive the sum.
 
         Args:
             folder: The records folder.
             split: One of its splits.
             batch_size: Most images at once, over all devices of this worker.
-            on_batch: Is called with each batch of this worker.
+            on_batch: Called with each batch of this worker.
 
         Returns:
-            int64 [C,C], rows truth, columns prediction, ignored pixels out.
+            int64 [C,C], rows truth, columns prediction, ignored pixels left out.
         """
         confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
         for batch in self.batches(folder, split, batch_size=batch_size):
@@ -120,17 +120,17 @@ class Scorer:
         return self.team.sum(confusion)
 
     def batches(self, folder: Path, split: str, *, batch_size: int) -> Iterator[Batch]:
-        """Score every image of this worker's part of a split once, a batch at a time; see `__call__`."""
+        """Yield every image of this worker's part of a split once, scored in batches; arguments as `__call__`."""
         pixels, part = MAX_PIXELS * self._replicas, (self.team.index, self.team.size)
         for batch in eval_dataset(folder, split, batch_size=batch_size, max_pixels=pixels, part=part):
-            asked = self._ask(*self._filled(batch["image"], batch["label"]))
+            outputs = self._predict(*self._padded(batch["image"], batch["label"]))
             images, labels = batch["image"].numpy(), batch["label"].numpy()
-            predictions, answers = (answer.numpy()[: len(images)] for answer in asked)
+            predictions, answers = (output.numpy()[: len(images)] for output in outputs)
             pairs = zip(labels, predictions, strict=True)
             yield Batch(
                 ids=[name.decode() for name in batch["id"].numpy()],
                 groups=[name.decode() for name in batch["group"].numpy()],
-                places=batch["place"].numpy().tolist(),
+                places=batch["index"].numpy().tolist(),
                 images=images,
                 labels=labels,
                 predictions=predictions,
@@ -139,35 +139,35 @@ class Scorer:
             )
 
     def predict(self, image: np.ndarray) -> np.ndarray:
-        """Answer one image, uint8 [H,W,3] -> uint8 [H,W] of train ids, as `batches` does."""
+        """Predict one image, uint8 [H,W,3] -> uint8 [H,W] of train ids, as `batches` does."""
         ignored = tf.fill([1, *image.shape[:2]], tf.constant(IGNORE, tf.uint8))
-        predictions, _ = self._ask(*self._filled(tf.constant(image[None]), ignored))
-        found: np.ndarray = predictions[0].numpy()
-        return found
+        predictions, _ = self._predict(*self._padded(tf.constant(image[None]), ignored))
+        prediction: np.ndarray = predictions[0].numpy()
+        return prediction
 
-    def _filled(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Add black images without a pixel that counts until every replica gets equally many: none may go empty."""
+    def _padded(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Add black, wholly ignored images until every replica has equally many: none may have an empty batch."""
         missing = -images.shape[0] % self._replicas
         if not missing:
             return images, labels
         ends = [[0, missing], [0, 0], [0, 0]]
         return tf.pad(images, [*ends, [0, 0]]), tf.pad(labels, ends, constant_values=IGNORE)
 
-    def _ask_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        shares = self._strategy.run(self._ask_share, args=(images, labels))
+    def _predict_batch(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        shares = self._strategy.run(self._predict_share, args=(images, labels))
         return tuple(tf.concat(self._strategy.experimental_local_results(part), axis=0) for part in shares)
 
-    def _ask_share(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Ask the model about this replica's share of a batch: the first replica has the first images."""
+    def _predict_share(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Predict this replica's share of a batch: the first replica has the first images."""
         share = tf.shape(images)[0] // self._replicas
         begin = share * (tf.distribute.get_replica_context().replica_id_in_sync_group % self._replicas)
         images, labels = images[begin : begin + share], labels[begin : begin + share]
         if self._answers:
-            answers = inference.answers(self._model, images, labels, self._fit, self._plan)
+            answers = inference.predict(self._model, images, labels, self._fit, self._plan)
             predictions = answers[..., inference.PREDICTION]
         else:
             answers = tf.zeros([1])
-            predictions = inference.predictions(self._model, images, self._fit, self._plan)
+            predictions = inference.predict_classes(self._model, images, self._fit, self._plan)
         return tf.cast(predictions, tf.uint8), answers
 
 
@@ -182,6 +182,6 @@ def score(
     strategy: tf.distribute.Strategy | None = None,
     on_batch: OnBatch | None = None,
 ) -> np.ndarray:
-    """Measure a model once; see Scorer. Returns int64 [C,C], rows truth, columns prediction, ignored pixels out."""
+    """Score a model once; see Scorer. Returns int64 [C,C], rows truth, columns prediction, ignored pixels left out."""
     scorer = Scorer(model, num_classes, fit, strategy=strategy)
     return scorer(folder, split, batch_size=batch_size, on_batch=on_batch)

@@ -1,1 +1,1 @@
-"""What is served: other forms of the model, the proof that it is the evaluated one, promotion."""
+"""Contents of an exported model: its facts, model card and other formats, and its parity with the evaluated model."""

@@ -1,4 +1,4 @@
-"""What a SavedModel says of itself: classes, colours, what it measured, whose data it saw."""
+"""The facts that a SavedModel carries: classes, colours, signatures, metrics, data and licence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -7,21 +7,21 @@ from typing import Any
 
 from datasets.spec import IGNORE, DatasetSpec
 from models.fit import Fit
-from pipeline.config.recipe import ModelConfig
+from pipeline.config.model import ModelConfig
 from pipeline.errors import UserError
 from pipeline.workspace import json_file
 
 FILE = Path("assets.extra", "segline.json")
-"""Its place inside a SavedModel; `assets.extra` is the format's folder for files of one's own."""
+"""Path of the facts inside a SavedModel; `assets.extra` is the format's folder for additional files."""
 
 LABELS = FILE.with_name("labels.txt")
-"""Names of the classes, one a line, as runtimes on devices read them."""
+"""Path of the class names, one per line, as runtimes on devices read them."""
 
 MAX_PIXELS = 1 << 24
-"""Pixels of the largest image that models took before they said so themselves."""
+"""Limit of models without `max_pixels` in their facts."""
 
 FORMAT = 1
-"""Raised when a reader of the older form would go wrong."""
+"""Version of segline.json; to be raised when an older reader would misread it."""
 
 
 def write(
@@ -38,17 +38,17 @@ def write(
     """Write segline.json and labels.txt into a SavedModel.
 
     Args:
-        saved_model: Its folder.
-        spec: The dataset's facts; licence and citation go with the weights.
-        model: Which network it is.
-        fit: How images come to the size that the network sees, or None; the signatures do it by themselves.
-        metrics: The evaluation, without what is as long as the split.
-        signatures: What goes into each signature and what comes out.
-        formats: What pipeline.export.formats measured; none where there are no other formats.
+        saved_model: Folder of the SavedModel.
+        spec: The dataset; its licence and citation go with the weights.
+        model: The recipe's model section.
+        fit: How images are brought to the network's input size, or None; the signatures do it themselves.
+        metrics: Metrics of the evaluation; see confusion_metrics.brief.
+        signatures: Description of each signature's input and output.
+        formats: Rows of pipeline.export.formats.measure.
         max_pixels: An image file of more pixels is refused.
 
     Returns:
-        What segline.json holds.
+        The content of segline.json.
     """
     (saved_model / FILE).parent.mkdir(exist_ok=True)
     facts = {
@@ -80,7 +80,7 @@ def read(saved_model: Path) -> dict[str, Any]:
     """Read the facts of a SavedModel.
 
     Raises:
-        UserError: The model holds none, or in a newer form.
+        UserError: The model has none, or its facts are of a newer format.
     """
     path = saved_model / FILE
     if not path.is_file():
@@ -91,19 +91,19 @@ def read(saved_model: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json_file.read(path)
     if facts["format"] > FORMAT:
         raise UserError(
-            f"{str(path)!r} is of format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
+            f"{str(path)!r} has format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
         )
     return {"formats": [], "max_pixels": MAX_PIXELS, "image_range": None, **facts}
 
 
-def image_range(told: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Give the values of a 16-bit image that become 0 and 255, from what `read` gave; None: its high bytes count."""
-    return told["image_range"] and tuple(told["image_range"])
+def image_range(facts: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the values of a 16-bit image that become 0 and 255; None: the high byte of each value is used."""
+    return facts["image_range"] and tuple(facts["image_range"])
 
 
-def fit(told: Mapping[str, Any]) -> Fit | None:
-    """Give how images come to the size that the network sees, from what `read` gave."""
-    if not told["size"]:
+def fit(facts: Mapping[str, Any]) -> Fit | None:
+    """Return how images are brought to the network's input size; None: they are not changed."""
+    if not facts["size"]:
         return None
-    height, width = told["size"]
-    return Fit(**{**(told.get("fit") or {}), "size": (height, width)})
+    height, width = facts["size"]
+    return Fit(**{**(facts.get("fit") or {}), "size": (height, width)})

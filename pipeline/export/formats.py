@@ -1,8 +1,8 @@
-"""Other forms of an exported model, LiteRT and ONNX: written, measured on the evaluated split, and judged.
+"""Other formats of an exported model, LiteRT and ONNX: written, measured on the evaluated split, and checked.
 
-They hold the network alone, for one image of one size: `image` float32 [1,H,W,3], 0..255 RGB -> `logits` float32
-[1,H,W,C]. Whoever has an image of another size brings it to this one as `fit` in segline.json says (bilinear,
-antialiased where it shrinks), and the logits back, before the largest of them is the class; so it is measured here.
+They hold only the network, for one image of one size: `image` float32 [1,H,W,3], 0..255 RGB -> `logits` float32
+[1,H,W,C]. An image of another size must be brought to this one as `fit` in segline.json says (bilinear, antialiased if
+it shrinks), and the logits back to the image's size before the argmax; `measure` does the same.
 """
 
 import os
@@ -22,9 +22,9 @@ from datasets.spec import IGNORE
 from models import litert, onnx_file, segmenter
 from models.fit import Fit
 from models.metrics import Margins
-from pipeline.config.recipe import Size
+from pipeline.config.input import Size
 from pipeline.errors import GateError
-from pipeline.evaluation.gate import number, share_of_pixels
+from pipeline.evaluation.metric_text import number, share_of_pixels
 from pipeline.export.parity import MAX_SHARE
 from pipeline.input import examples
 from pipeline.input.examples import Example
@@ -40,26 +40,26 @@ FILES = {
     "litert_int8": "model_int8.tflite",
     "onnx": "model.onnx",
 }
-"""File of each format, beside segline.json in the SavedModel."""
+"""File of each format, in the folder of segline.json."""
 
 EXACT = ("litert_float32", "onnx")
-"""Formats that compute with the evaluated model's own weights, so that their class maps must be its own. float16 rounds
-each weight to 11 binary digits, int8 to 8: other weights turn pixels where two classes are nearly tied, so these two
-are held to their mIoU alone, and the share of pixels that they turn is said."""
+"""Formats with the evaluated model's own weights, whose class maps must equal its own. float16 rounds each weight to 11
+binary digits, int8 to 8, which changes pixels where two classes are nearly tied: these two are checked by their mIoU
+only, and the share of differing pixels is reported."""
 
 CALIBRATION = 100
-"""Images from which int8 takes the ranges of its activations: of train, as it is measured on others. TensorFlow's guide
-advises 100 to 500. Records lie in the order of a digest, so that the first ones are a fair draw."""
+"""Training images from which int8 derives the ranges of its activations; it is measured on other images. TensorFlow's
+guide advises 100 to 500. The first ones are a random sample, as records are in the order of a digest."""
 
 SAVED_MODEL = "SavedModel"
 
 Classify = Callable[[np.ndarray], tuple[np.ndarray, float]]
-"""From an image uint8 [H,W,3] to its class map uint8 [H,W], and the seconds that the model itself took."""
+"""From an image uint8 [H,W,3] to its class map uint8 [H,W] and the model's own time in seconds."""
 
 
 @dataclass
 class Tally:
-    """What one format did so far: counts of pixels [truth, prediction], seconds of each call, compared pixels."""
+    """Counts of one format: confusion int64 [C,C], seconds of each call, pixels compared and pixels that differ."""
 
     confusion: np.ndarray
     seconds: list[float] = field(default_factory=list)
@@ -68,7 +68,7 @@ class Tally:
 
 
 def commonest_size(data: Path, split: str) -> Size:
-    """Find the (height, width) that most images of a split have."""
+    """Return the most frequent (height, width) of a split's images."""
     sizes = Counter(example.image.shape[:2] for example in examples.read(data, split))
     height, width = sizes.most_common(1)[0][0]
     return height, width
@@ -78,14 +78,14 @@ def write(folder: Path, model: "keras.Model", fit: Fit, names: tuple[str, ...], 
     """Write a file for each format into a folder.
 
     Args:
-        folder: Where they go.
-        model: What was evaluated.
-        fit: How an image comes to the size that they take.
-        names: Some of FILES.
-        data: The records folder, from which int8 is calibrated.
+        folder: Folder to write to.
+        model: The evaluated model.
+        fit: How an image is brought to the files' input size.
+        names: Names of formats, keys of FILES.
+        data: The records folder, on whose training images int8 is calibrated.
 
     Raises:
-        ModelError: A library is missing, or the network cannot be held in a format.
+        ModelError: A library is missing, or a format does not support the network.
     """
     network = litert.Network(model, fit.size)
     for name in names:
@@ -114,15 +114,15 @@ def measure(
     """Measure the SavedModel and every other format on the same images, on the CPU, one image at a time.
 
     Args:
-        folder: Where the files are.
-        saved_model: The SavedModel, for comparison.
-        names: Some of FILES.
-        fit: How an image comes to the size that they take.
+        folder: Folder of the files.
+        saved_model: Folder of the SavedModel, for comparison.
+        names: Names of formats, keys of FILES.
+        fit: How an image is brought to the files' input size.
         chosen: The images.
-        evaluated: The model in hand; class maps are compared with its own of the image as the files see it.
+        evaluated: The evaluated model; class maps are compared with its own at the files' input size.
         num_classes: C.
-        parity_images: How many images are compared, the first ones.
-        parity_share: Share of their pixels in which the SavedModel differs, as the parity gate found.
+        parity_images: Number of images whose class maps are compared, the first ones.
+        parity_share: Share of their pixels in which the SavedModel differs, from the parity check.
 
     Returns:
         A row for each: {"format", "file", "megabytes", "milliseconds": median of one call, "miou", "miou_drop":
@@ -147,7 +147,7 @@ def measure(
             "format": name,
             "file": FILES.get(name, ""),
             "megabytes": sum(file.stat().st_size for file in files[name]) / 1e6,
-            "milliseconds": statistics.median(tally.seconds[1:] or tally.seconds) * 1e3,  # the first one compiles
+            "milliseconds": statistics.median(tally.seconds[1:] or tally.seconds) * 1e3,  # the first call compiles
             "miou": None if np.isnan(miou[name]) else miou[name],
             "miou_drop": None if np.isnan(miou[name]) else miou[SAVED_MODEL] - miou[name],
             "different_pixels": parity_share if name == SAVED_MODEL else tally.different / tally.compared,
@@ -157,37 +157,37 @@ def measure(
 
 
 def require(rows: list[dict[str, Any]], max_drop: float) -> None:
-    """Raise GateError where a format is not the evaluated model, or is worse by more than allowed; all are named."""
+    """Raise GateError, naming every such format, if one differs from the evaluated model by more than allowed."""
     failed = []
     for row in rows:
         share, drop = row["different_pixels"], row["miou_drop"]
         if row["format"] in EXACT and share > MAX_SHARE:
             failed.append(
-                f"{row['format']}: {share_of_pixels(share)} of the pixels differ; {share_of_pixels(MAX_SHARE)} may"
+                f"{row['format']}: {share_of_pixels(share)} of the pixels differ; allowed: {share_of_pixels(MAX_SHARE)}"
             )
         if row["format"] in FILES and (drop is None or drop > max_drop):
-            told = "its mIoU does not exist" if drop is None else f"its mIoU is {drop:.4f} lower; {max_drop:g} may be"
-            failed.append(f"{row['format']}: {told} (export.max_drop)")
+            reason = "its mIoU is undefined" if drop is None else f"its mIoU is {drop:.4f} lower; allowed: {max_drop:g}"
+            failed.append(f"{row['format']}: {reason} (export.max_drop)")
     if failed:
         lines = "\n".join(f"  {line}" for line in failed)
         raise GateError(
-            f"These formats are not as good as the evaluated model:\n{lines}\nNothing was published. Take them out of "
-            "`export.formats`, or allow more."
+            f"These formats are not as good as the evaluated model:\n{lines}\nNothing was published. Remove them "
+            "from `export.formats`, or raise `export.max_drop`."
         )
 
 
-def _add(tally: Tally, truth: np.ndarray, found: np.ndarray, seconds: float, expected: np.ndarray | None) -> None:
-    counts, classes = truth != IGNORE, len(tally.confusion)
-    cells = truth[counts].astype(np.int64) * classes + found[counts]
+def _add(tally: Tally, truth: np.ndarray, received: np.ndarray, seconds: float, expected: np.ndarray | None) -> None:
+    valid, classes = truth != IGNORE, len(tally.confusion)
+    cells = truth[valid].astype(np.int64) * classes + received[valid]
     tally.confusion += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     tally.seconds.append(seconds)
     if expected is not None:
         tally.compared += expected.size
-        tally.different += int((expected != found).sum())
+        tally.different += int((expected != received).sum())
 
 
 def _for(image: np.ndarray, fit: Fit) -> Fit:
-    """Give how this image comes to the one size that the files take; padding alone does not make it smaller."""
+    """Return how this image is brought to the files' input size; padding does not make a large one smaller."""
     small = image.shape[0] <= fit.size[0] and image.shape[1] <= fit.size[1]
     return fit if small or fit.how != "pad" else replace(fit, how="resize_pad")
 
@@ -209,18 +209,18 @@ def _file(name: str, content: bytes, fit: Fit, threads: int) -> Classify:
 
     def classify(image: np.ndarray) -> tuple[np.ndarray, float]:
         own = _for(image, fit)
-        seen = segmenter.fit_images(image[None], own).numpy()
+        resized = segmenter.fit_images(image[None], own).numpy()
         began = time.perf_counter()
-        logits = runner(seen)
+        logits = runner(resized)
         took = time.perf_counter() - began
-        logits = segmenter.bring_back(tf.constant(logits), tf.constant(image.shape[:2]), own).numpy()
+        logits = segmenter.restore_size(tf.constant(logits), tf.constant(image.shape[:2]), own).numpy()
         return logits[0].argmax(-1).astype(np.uint8), took
 
     return classify
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say in a line for each format what was measured, in at most 70 columns."""
+    """Return a line for each format with its measurements, of at most 70 columns."""
     return [
         f"{row['format']:<14} {row['megabytes']:7.2f} MB {row['milliseconds']:8.1f} ms  mIoU {number(row['miou'])}  "
         f"{share_of_pixels(row['different_pixels'])} differ"

@@ -1,9 +1,9 @@
-"""Call every signature of a SavedModel in a process that knows nothing of Segline.
+"""Call every signature of a SavedModel in a process without Segline.
 
     python -P fresh_process.py SAVED_MODEL REQUEST.npz RESPONSE.npz
 
-pipeline.export.parity runs this file by its path. It has Python, NumPy and TensorFlow (which imports Keras by itself):
-what else the project uses cannot be imported here, or the proof would prove less.
+pipeline.export.parity runs this file by its path, with Python, NumPy and TensorFlow (which imports Keras). Everything
+else that the project uses is refused, as it must not be needed to use the model.
 """
 
 import sys
@@ -13,25 +13,28 @@ from typing import Any
 PROJECT = ("datasets", "models", "pipeline")
 
 REFUSED = (*PROJECT, "PIL", "apache_beam", "pydantic", "tensorflow_datasets", "tensorflow_metadata", "tqdm", "yaml")
-"""What cannot be imported where this runs as a program."""
+"""Packages that cannot be imported where this runs as a program."""
 
 
 class Refusal:
-    """A finder of modules that finds none of REFUSED, and so hides them from every other finder."""
+    """A module finder that refuses REFUSED before any other finder is tried."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        """Raise ModuleNotFoundError for what is refused; leave all else to the other finders."""
+        """Raise ModuleNotFoundError for a refused package; leave all others to the other finders."""
         if name.split(".")[0] in REFUSED:
-            raise ModuleNotFoundError(f"{name} is not to be had in the process that checks the SavedModel", name=name)
+            raise ModuleNotFoundError(f"{name} is refused in the process that checks the SavedModel", name=name)
 
 
 def main(saved_model: str, request: str, response: str) -> int:
-    """Answer a request.
+    """Write the class maps of every signature.
 
     Args:
         saved_model: Folder of the model.
         request: File of arrays "image_<i>" (uint8 [H,W,3]) and "bytes_<i>" (uint8 [n], the same image as a file).
         response: File to write: "<signature>_<i>", the class map uint8 [H,W] of image i by each signature.
+
+    Returns:
+        Exit code: 1 if a module of the project was imported, else 0.
     """
     import numpy as np
     import tensorflow as tf
@@ -41,30 +44,31 @@ def main(saved_model: str, request: str, response: str) -> int:
         images = [arrays[f"image_{index}"] for index in range(count)]
         files = [arrays[f"bytes_{index}"].tobytes() for index in range(count)]
     signatures = tf.saved_model.load(saved_model).signatures
-    found = {}
+    class_maps = {}
     for name, signature in signatures.items():
         if "images" in signature.structured_input_signature[1]:
             for index, image in enumerate(images):
-                found[f"{name}_{index}"] = signature(images=tf.constant(image[None]))["classes"].numpy()[0]
+                class_maps[f"{name}_{index}"] = signature(images=tf.constant(image[None]))["classes"].numpy()[0]
         else:
-            for index, row in enumerate(_rows(signature(image_bytes=tf.constant(files)))):
-                found[f"{name}_{index}"] = row
-    np.savez(response, **found)
-    strangers = sorted({name.split(".")[0] for name in sys.modules} & set(PROJECT))
-    if strangers:
-        print(f"The process that checks the SavedModel imported the project's {', '.join(strangers)}.", file=sys.stderr)
+            for index, class_map in enumerate(_class_maps(signature(image_bytes=tf.constant(files)))):
+                class_maps[f"{name}_{index}"] = class_map
+    np.savez(response, **class_maps)
+    imported = sorted({name.split(".")[0] for name in sys.modules} & set(PROJECT))
+    if imported:
+        print(f"The process that checks the SavedModel imported the project's {', '.join(imported)}.", file=sys.stderr)
         return 1
     return 0
 
 
-def _rows(answer: dict[str, Any]) -> list[Any]:
-    """Decode the class maps of an answer to image bytes, and check that each has the size that the answer states."""
+def _class_maps(output: dict[str, Any]) -> list[Any]:
+    """Decode the class maps of a signature of image bytes, and check them against the sizes in the output."""
     import tensorflow as tf
 
-    maps = [tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in answer["png_bytes"].numpy()]
-    sizes = list(zip(answer["height"].numpy().tolist(), answer["width"].numpy().tolist(), strict=True))
-    if sizes != [found.shape for found in maps]:
-        raise ValueError(f"The answer states sizes {sizes}, its class maps have {[found.shape for found in maps]}.")
+    maps = [tf.io.decode_png(png, channels=1).numpy()[..., 0] for png in output["png_bytes"].numpy()]
+    stated = list(zip(output["height"].numpy().tolist(), output["width"].numpy().tolist(), strict=True))
+    shapes = [class_map.shape for class_map in maps]
+    if stated != shapes:
+        raise ValueError(f"The signature states sizes {stated}, its class maps have {shapes}.")
     return maps
 
 

@@ -1,4 +1,4 @@
-"""Proof that an exported model is the evaluated one: loaded in a fresh process, it must give the same class maps."""
+"""Parity check: loaded in a fresh process, an exported model must predict the class maps of the evaluated one."""
 
 import os
 import subprocess
@@ -14,23 +14,23 @@ from pipeline.errors import UserError
 from pipeline.export import fresh_process
 
 MAX_SHARE = 1e-4
-"""Share of the pixels that may differ: another order of float additions can turn a pixel where two classes are tied."""
+"""Share of pixels that may differ: another order of float additions can change the class of a tied pixel."""
 
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1"}
-"""The fresh process computes on the CPU. A GPU's memory is held by this one, and its rounding (TF32, kernels chosen by
-timing) may differ from process to process, which would hide what is looked for: another graph or other weights."""
+"""The fresh process computes on the CPU. This process holds the GPU's memory, and the GPU's rounding (TF32, kernels
+chosen by timing) may differ between processes, which would mask a different graph or different weights."""
 
 TIMEOUT = 1800.0
-"""Seconds after which the fresh process is given up."""
+"""Seconds that the fresh process may take."""
 
 
 def check(
     saved_model: Path, files: Sequence[bytes], images: Sequence[np.ndarray], expected: Sequence[np.ndarray]
 ) -> dict[str, Any]:
-    """Compare every signature of a SavedModel, called in a fresh process, with the class maps it must give.
+    """Call every signature of a SavedModel in a fresh process and compare the class maps with the expected ones.
 
     Args:
-        saved_model: Its folder.
+        saved_model: Folder of the SavedModel.
         files: N encoded images.
         images: The same images decoded, uint8 [H,W,3] of any sizes.
         expected: Their class maps by the evaluated model, computed on the CPU, uint8 [H,W].
@@ -40,14 +40,14 @@ def check(
         "signatures": {name: different pixels}}.
 
     Raises:
-        RuntimeError: The fresh process failed: the SavedModel cannot be loaded or called.
+        RuntimeError: The SavedModel cannot be loaded or called in the fresh process.
     """
-    answers = _ask(saved_model, files, images)
+    received = _call(saved_model, files, images)
     different = {
-        name: sum(_differing(expected[index], answers[f"{name}_{index}"]) for index in range(len(expected)))
-        for name in sorted({key.rsplit("_", 1)[0] for key in answers})
+        name: sum(_differing(expected[index], received[f"{name}_{index}"]) for index in range(len(expected)))
+        for name in sorted({key.rsplit("_", 1)[0] for key in received})
     }
-    pixels = sum(found.size for found in expected)
+    pixels = sum(class_map.size for class_map in expected)
     worst = max(different.values())
     return {
         "images": len(expected),
@@ -61,33 +61,33 @@ def check(
 
 
 def require(result: dict[str, Any]) -> None:
-    """Raise UserError where `check` found too many differing pixels."""
+    """Raise UserError if too many pixels differ in a result of `check`."""
     if result["passed"]:
         return
     counts = ", ".join(f"{name} {count:,}" for name, count in result["signatures"].items())
     raise UserError(
         f"The exported model is not the evaluated one: on {result['images']} images of {result['pixels']:,} pixels, "
         f"class maps differ in this many pixels: {counts}. Allowed: {result['max_share']:.0e} of the pixels. Nothing "
-        "was published. Most likely a layer of the model computes something else in a saved graph than in Python."
+        "was published. Most likely a layer of the model computes something different in a saved graph than in Python."
     )
 
 
-def _ask(saved_model: Path, files: Sequence[bytes], images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def _call(saved_model: Path, files: Sequence[bytes], images: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     request = {f"image_{index}": image for index, image in enumerate(images)}
     request |= {f"bytes_{index}": np.frombuffer(file, np.uint8) for index, file in enumerate(files)}
     with tempfile.TemporaryDirectory() as folder:
-        asked, answered = Path(folder, "request.npz"), Path(folder, "response.npz")
-        np.savez(asked, **request)  # type: ignore[arg-type]
-        # -P keeps the folder of the script, and with it the project, off the path; elsewhere it may be installed, so
-        # the script also checks that nothing of it was imported.
-        command = [sys.executable, "-P", fresh_process.__file__, *map(str, (saved_model, asked, answered))]
+        request_file, response_file = Path(folder, "request.npz"), Path(folder, "response.npz")
+        np.savez(request_file, **request)  # type: ignore[arg-type]
+        # -P keeps the script's folder, and so the project, off the path. As the project may be installed elsewhere, the
+        # script also checks that nothing of it was imported.
+        command = [sys.executable, "-P", fresh_process.__file__, *map(str, (saved_model, request_file, response_file))]
         environment = {**os.environ, **ENVIRONMENT}
-        done = subprocess.run(
+        completed = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
         )
-        if done.returncode:
-            raise RuntimeError(f"The SavedModel cannot be used in a fresh process:\n{done.stderr.strip()}")
-        with np.load(answered) as arrays:
+        if completed.returncode:
+            raise RuntimeError(f"The SavedModel cannot be used in a fresh process:\n{completed.stderr.strip()}")
+        with np.load(response_file) as arrays:
             return dict(arrays)
 
 

@@ -1,4 +1,4 @@
-"""`segline doctor`: is this machine fit for Segline? Each finding says what to do. No library is imported."""
+"""`segline doctor`: check that Segline can run on this machine. Imports none of the libraries that it checks."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from pipeline.workspace import filesystem, lock
 from pipeline.workspace.layout import Workspace
 
 RELEASED = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
-"""A clock that stands before this is wrong."""
+"""Unix time. A clock that shows an earlier time is wrong."""
 
 CUDA_12_DRIVER = (525, 60, 13)
 """Oldest driver for CUDA 12 (NVIDIA, CUDA Compatibility, table "Minimum Required Driver Version")."""
@@ -41,13 +41,13 @@ for device in tf.config.list_logical_devices():
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at.
+    """Result of one check.
 
     Attributes:
         level: "ok", "warn" (works, with a drawback) or "bad" (will fail).
-        subject: One word.
-        what: What was found.
-        do: What to do about it; "" where it is ok.
+        subject: One word, such as "GPU".
+        what: The state, or the problem.
+        do: The remedy; empty where there is none.
     """
 
     level: str
@@ -57,7 +57,7 @@ class Finding:
 
 
 def examine(workspace: Workspace, *, deep: bool) -> Iterator[Finding]:
-    """Look at everything, in the order in which it is best put right."""
+    """Run all checks, in the order in which problems are best fixed; `deep` also runs TensorFlow."""
     checks: list[Callable[[], Iterable[Finding]]] = [_python, _libraries, _gpu, _memory, _clock]
     for check in checks:
         yield from check()
@@ -66,9 +66,9 @@ def examine(workspace: Workspace, *, deep: bool) -> Iterator[Finding]:
         yield _deep()
 
 
-def lines(found: Iterable[Finding], *, quiet: bool) -> Iterator[str]:
-    """Write findings for people; `quiet` leaves out what is ok."""
-    for finding in found:
+def lines(findings: Iterable[Finding], *, quiet: bool) -> Iterator[str]:
+    """Format findings for people; `quiet` leaves out those that are ok."""
+    for finding in findings:
         if finding.level != "ok" or not quiet:
             yield from _wrapped(f"{finding.level:<5} {finding.subject:<10} ", finding.what)
             if finding.do:
@@ -76,7 +76,7 @@ def lines(found: Iterable[Finding], *, quiet: bool) -> Iterator[str]:
 
 
 def _wrapped(head: str, text: str) -> list[str]:
-    """Lay out text after a head in lines of at most 80 columns; a path is not broken."""
+    """Wrap text after a head at 80 columns; paths are not broken."""
     return textwrap.wrap(
         text,
         width=80,
@@ -87,17 +87,16 @@ def _wrapped(head: str, text: str) -> list[str]:
     )
 
 
-def to_json(found: Iterable[Finding]) -> str:
-    """Write findings for programs: a list of objects."""
-    return json.dumps([asdict(finding) for finding in found], indent=2)
+def to_json(findings: Iterable[Finding]) -> str:
+    """Format findings for programs: a JSON list of objects."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2)
 
 
 def _python() -> Iterator[Finding]:
-    said = f"{platform.python_version()}, {sys.executable}"
-    yield Finding("ok", "Python", said)
+    yield Finding("ok", "Python", f"{platform.python_version()}, {sys.executable}")
     if sys.getfilesystemencoding().lower() != "utf-8":
-        told = f"names of files are read as {sys.getfilesystemencoding()}"
-        yield Finding("warn", "Python", told, "Set LANG=C.UTF-8, or PYTHONUTF8=1.")
+        what = f"file names are decoded as {sys.getfilesystemencoding()}"
+        yield Finding("warn", "Python", what, "Set LANG=C.UTF-8, or PYTHONUTF8=1.")
 
 
 def _libraries() -> Iterator[Finding]:
@@ -110,32 +109,32 @@ def _libraries() -> Iterator[Finding]:
 
 def _gpu() -> Iterator[Finding]:
     try:
-        found = machine.gpus()
+        gpus = machine.gpus()
     except OSError as error:
         yield Finding("bad", "GPU", f"the driver does not answer: {error}", "Restart the machine; see dmesg.")
         return
-    if not found:
-        yield Finding("ok", "GPU", "none; the CPU computes")
+    if not gpus:
+        yield Finding("ok", "GPU", "none; the CPU is used")
         return
-    yield Finding("ok", "GPU", "; ".join(f"{gpu.name}, {gpu.memory / 1024:.0f} GiB, {gpu.driver}" for gpu in found))
-    driver = tuple(int(part) for part in found[0].driver.split(".") if part.isdecimal())
+    yield Finding("ok", "GPU", "; ".join(f"{gpu.name}, {gpu.memory / 1024:.0f} GiB, {gpu.driver}" for gpu in gpus))
+    driver = tuple(int(part) for part in gpus[0].driver.split(".") if part.isdecimal())
     if libraries.installed("nvidia-cudnn-cu12") is None:
         yield Finding("bad", "GPU", "TensorFlow's CUDA libraries are not installed", "pip install 'segline[gpu]'")
     elif driver < CUDA_12_DRIVER:
         needed = ".".join(map(str, CUDA_12_DRIVER))
-        yield Finding("bad", "GPU", f"driver {found[0].driver} is too old for CUDA 12", f"Install {needed} or newer.")
+        yield Finding("bad", "GPU", f"driver {gpus[0].driver} is too old for CUDA 12", f"Install {needed} or newer.")
     if "cuda" in os.environ.get("LD_LIBRARY_PATH", ""):
-        told = "LD_LIBRARY_PATH names a CUDA of its own, which may hide the one that TensorFlow asks for"
-        yield Finding("warn", "GPU", told, "Unset LD_LIBRARY_PATH if TensorFlow finds no GPU.")
+        what = "LD_LIBRARY_PATH names another CUDA, which may hide the one that TensorFlow needs"
+        yield Finding("warn", "GPU", what, "Unset LD_LIBRARY_PATH if TensorFlow finds no GPU.")
 
 
 def _memory() -> Iterator[Finding]:
     free = machine.memory_available()
     if free is None:
         return
-    # A training that is under way may have taken most of it, and the image's health check must not call that ill.
+    # A running training may use most of the memory; the container's health check must not fail on that.
     level = "ok" if free > 4 * GB else "warn" if free > 0.5 * GB else "bad"
-    do = "" if level == "ok" else "End other programs, or set input.cache: none and a smaller train.batch_size."
+    do = "" if level == "ok" else "Stop other programs, or set input.cache: none and a smaller train.batch_size."
     yield Finding(level, "memory", f"{free / GB:.1f} GB available, {os.cpu_count()} CPUs", do)
 
 
@@ -144,29 +143,29 @@ def _clock() -> Iterator[Finding]:
     if time.time() < RELEASED:
         yield Finding("bad", "clock", f"{now} is before this Segline was released", "Set the clock.")
     elif machine.clock_is_synchronised() is False:
-        yield Finding("warn", "clock", f"{now}, kept by no time service", "timedatectl set-ntp true")
+        yield Finding("warn", "clock", f"{now}, not synchronised by a time service", "timedatectl set-ntp true")
     else:
         yield Finding("ok", "clock", now)
 
 
 def _workspace(workspace: Workspace) -> Iterator[Finding]:
     root = workspace.root.absolute()
-    there = next(path for path in (root, *root.parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
     level = "ok" if free > 5 * GB else "warn" if free > GB else "bad"
-    do = "" if level == "ok" else "Make room, or name another workspace: --workspace DIR."
-    yield Finding(level, "disk", f"{free / GB:.1f} GB free at {there}", do)
-    problem = _cannot_work(there)
+    do = "" if level == "ok" else "Free space, or use another workspace: --workspace DIR."
+    yield Finding(level, "disk", f"{free / GB:.1f} GB free at {existing}", do)
+    problem = _workspace_problem(existing)
     if problem:
-        yield Finding("bad", "workspace", f"{there}: {problem}", "Name another workspace: --workspace DIR.")
+        yield Finding("bad", "workspace", f"{existing}: {problem}", "Use another workspace: --workspace DIR.")
         return
-    yield Finding("ok", "workspace", str(root) + ("" if root.exists() else ", to be made"))
-    yield from _mount(there)
+    yield Finding("ok", "workspace", str(root) + ("" if root.exists() else ", not created yet"))
+    yield from _mount(existing)
     yield from _store(workspace)
 
 
-def _cannot_work(folder: Path) -> str | None:
-    """Try in a folder of its own what a run does: write, lock, link, rename."""
+def _workspace_problem(folder: Path) -> str | None:
+    """Error of the file operations that a run needs (write, lock, symlink, rename), tried in a temporary folder."""
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as scratch:
             with lock.hold(Path(scratch) / "lock", "doctor", wait=False, on_wait=print):
@@ -181,10 +180,10 @@ def _cannot_work(folder: Path) -> str | None:
 def _mount(folder: Path) -> Iterator[Finding]:
     mount = filesystem.mount_of(folder)
     if mount.is_network and not mount.locks_reach_other_hosts:
-        told = f"{folder} lies on {mount.kind}, mounted so that other hosts do not see its locks"
-        yield Finding("warn", "workspace", told, "Use it from one host alone, or mount it with locks.")
+        what = f"{folder} is on {mount.kind}, mounted so that other hosts do not see its locks"
+        yield Finding("warn", "workspace", what, "Use it from a single host, or mount it with locks.")
     elif mount.is_network:
-        yield Finding("ok", "workspace", f"on {mount.kind}: several hosts may use it, if all mount it with locks")
+        yield Finding("ok", "workspace", f"on {mount.kind}: several hosts may use it if all mount it with locks")
 
 
 def _store(workspace: Workspace) -> Iterator[Finding]:
@@ -192,23 +191,23 @@ def _store(workspace: Workspace) -> Iterator[Finding]:
         return
     try:
         with sqlite3.connect(f"{workspace.store.absolute().as_uri()}?mode=ro", uri=True) as database:
-            told = database.execute("PRAGMA quick_check").fetchone()[0]
+            damage = database.execute("PRAGMA quick_check").fetchone()[0]
             newest = database.execute("SELECT max(started) FROM runs").fetchone()[0] or 0.0
     except sqlite3.DatabaseError as error:
-        told, newest = str(error), 0.0
-    if told != "ok":
-        do = "Move store.sqlite away: finished results are known by their own seals, and are reused."
-        yield Finding("bad", "store", f"{workspace.store} is damaged: {told}", do)
+        damage, newest = str(error), 0.0
+    if damage != "ok":  # what quick_check returns for a sound database
+        do = "Move store.sqlite away: finished results carry their own seals, and are reused."
+        yield Finding("bad", "store", f"{workspace.store} is damaged: {damage}", do)
     elif newest > time.time() + 60:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))
-        yield Finding("warn", "clock", f"a run began in the future, {when}: the clock was wrong", "Set the clock.")
+        yield Finding("warn", "clock", f"a run started in the future, {when}: the clock was wrong", "Set the clock.")
 
 
 def _deep() -> Finding:
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-P", "-c", DEEP]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        last = (result.stderr.strip().splitlines() or [f"exit code {result.returncode}"])[-1]
         return Finding("bad", "TensorFlow", last, "Reinstall it: pip install --force-reinstall tensorflow")
-    return Finding("ok", "TensorFlow", "; ".join(done.stdout.splitlines()))
+    return Finding("ok", "TensorFlow", "; ".join(result.stdout.splitlines()))

@@ -1,4 +1,4 @@
-"""Installed libraries: what Segline needs, what they ask of each other, and pairs known to be bad. None is imported."""
+"""Check installed libraries, without importing them: versions, mutual requirements, known bad combinations."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -15,12 +15,12 @@ NEEDED = {
     "pydantic": ">=2.11",
     "tensorboard": ">=2.19",
 }
-"""The libraries that decide whether anything runs, with setup.py's lower bounds (a test holds the two together)."""
+"""Libraries without which nothing runs, with setup.py's lower bounds (a test compares the two)."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with the installation, and what to do."""
+    """A problem of the installation, and its remedy."""
 
     what: str
     do: str
@@ -28,55 +28,56 @@ class Problem:
 
 @dataclass(frozen=True)
 class KnownBad:
-    """A combination that installs and then fails, and that no library's own requirements tell."""
+    """A combination that installs and then fails, though it meets the libraries' declared requirements."""
 
-    is_here: Callable[[], bool]
+    applies: Callable[[], bool]
     problem: Problem
 
 
 def problems() -> Iterator[Problem]:
-    """Name what is missing, too old, at odds with each other, or known to be bad."""
+    """Yield libraries that are missing, too old, in conflict, or in a known bad combination."""
     for name, bound in NEEDED.items():
-        found = installed(name)
-        if found is None or not _fits(found, bound):
-            what = f"{name} {bound} is needed; {found or 'none'} is installed"
+        present = installed(name)
+        if present is None or not _satisfies(present, bound):
+            what = f"{name} {bound} is needed; {present or 'none'} is installed"
             yield Problem(what, f"pip install '{name}{bound}'")
         else:
-            yield from _at_odds(name)
-    yield from (known.problem for known in KNOWN_BAD if known.is_here())
+            yield from _conflicts(name)
+    yield from (known.problem for known in KNOWN_BAD if known.applies())
 
 
 def installed(name: str) -> str | None:
-    """Version of a distribution, or None."""
+    """Version of an installed distribution, or None."""
     try:
         return version(name)
     except PackageNotFoundError:
         return None
 
 
-def _at_odds(name: str) -> Iterator[Problem]:
-    """As `pip check`, for one distribution."""
+def _conflicts(name: str) -> Iterator[Problem]:
+    """Unmet requirements of one distribution, as `pip check` reports them."""
     from packaging.requirements import Requirement
 
     for text in requires(name) or ():
-        asked = Requirement(text)
-        if asked.marker and not asked.marker.evaluate({"extra": ""}):
+        required = Requirement(text)
+        if required.marker and not required.marker.evaluate({"extra": ""}):
             continue
-        found = installed(asked.name)
-        if found is None or not asked.specifier.contains(found, prereleases=True):
-            what = f"{name} {version(name)} asks for {asked.name}{asked.specifier}; {found or 'none'} is installed"
-            yield Problem(what, f"pip install '{asked.name}{asked.specifier}'")
+        present = installed(required.name)
+        if present is None or not required.specifier.contains(present, prereleases=True):
+            needed = f"{required.name}{required.specifier}"
+            what = f"{name} {version(name)} requires {needed}; {present or 'none'} is installed"
+            yield Problem(what, f"pip install '{needed}'")
 
 
-def _fits(found: str, bound: str) -> bool:
+def _satisfies(present: str, bound: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    return SpecifierSet(bound).contains(found, prereleases=True)
+    return SpecifierSet(bound).contains(present, prereleases=True)
 
 
 def _is(name: str, bound: str) -> bool:
-    found = installed(name)
-    return found is not None and _fits(found, bound)
+    present = installed(name)
+    return present is not None and _satisfies(present, bound)
 
 
 OTHER_TENSORFLOWS = ("tensorflow-cpu", "tf-nightly", "intel-tensorflow", "tensorflow-intel", "tensorflow-rocm")
@@ -89,7 +90,7 @@ KNOWN_BAD = (
     KnownBad(
         lambda: _is("tensorflow-datasets", "<=4.9.10") and installed("importlib_resources") is None,
         Problem(
-            "TensorFlow Datasets imports importlib_resources and does not ask for it", "pip install importlib_resources"
+            "TensorFlow Datasets imports importlib_resources and does not require it", "pip install importlib_resources"
         ),
     ),
     KnownBad(
@@ -112,6 +113,6 @@ KNOWN_BAD = (
     ),
     KnownBad(
         lambda: os.environ.get("TF_USE_LEGACY_KERAS", "0").lower() in ("1", "true"),
-        Problem("TF_USE_LEGACY_KERAS asks for Keras 2", "unset TF_USE_LEGACY_KERAS"),
+        Problem("TF_USE_LEGACY_KERAS selects Keras 2", "unset TF_USE_LEGACY_KERAS"),
     ),
 )

@@ -1,4 +1,4 @@
-"""What the machine says of itself: memory, GPUs, clock. Each answer is None where it says nothing."""
+"""Facts of the machine: memory, GPUs, clock. Each is None where the machine does not report it."""
 
 import shutil
 import subprocess
@@ -8,13 +8,13 @@ from pathlib import Path
 
 PROC, GROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
-PATIENCE = 10.0
-"""Seconds that a program may take to answer."""
+TIMEOUT = 10.0
+"""Seconds that a queried program may take."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU as NVIDIA's driver names it. Memory in MiB."""
+    """A GPU as NVIDIA's driver reports it; memory in MiB."""
 
     name: str
     memory: int
@@ -22,11 +22,11 @@ class Gpu:
 
 
 def memory_available(proc: Path = PROC, groups: Path = GROUPS) -> int | None:
-    """Bytes that a new process may still take: of the machine, and of every control group that we are in.
+    """Bytes that a new process may still allocate, limited by the machine and by every control group of this process.
 
     Args:
-        proc: Where the kernel tells of processes.
-        groups: Where it tells of control groups, of version 2 or 1.
+        proc: Mount of procfs.
+        groups: Mount of the control groups, version 2 or 1.
     """
     try:
         lines = (proc / "meminfo").read_text(encoding="ascii").splitlines()
@@ -38,17 +38,17 @@ def memory_available(proc: Path = PROC, groups: Path = GROUPS) -> int | None:
 
 
 def _left_in_groups(proc: Path, groups: Path) -> list[int]:
-    """Bytes left in each control group with a limit, from ours to the outermost that can be seen."""
+    """Bytes left in each control group with a limit, from this process's group to the outermost visible one."""
     with suppress(OSError):
         rows = [row.split(":", 2) for row in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()]
         paths = {kinds: Path(path.lstrip("/")) for _, kinds, path in rows}
-        found = [_left(groups / inner, "memory.max", "memory.current", "inactive_file") for inner in _up(paths.get(""))]
+        left = [_left(groups / inner, "memory.max", "memory.current", "inactive_file") for inner in _up(paths.get(""))]
         version_1 = groups / "memory"
-        found += [
+        left += [
             _left(version_1 / inner, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
             for inner in _up(paths.get("memory"))
         ]
-        return [left for left in found if left is not None]
+        return [size for size in left if size is not None]
     return []
 
 
@@ -57,57 +57,58 @@ def _up(path: Path | None) -> list[Path]:
 
 
 def _left(group: Path, limit: str, used: str, cached: str) -> int | None:
-    """Limit of a group less what it uses, not counting files that the kernel may drop; None: it has no limit."""
+    """Limit of a group less its usage, not counting files that the kernel may drop; None: no limit."""
     try:
         statistics = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
-        taken = int((group / used).read_text(encoding="ascii")) - int(statistics.get(cached, 0))
-        return int((group / limit).read_text(encoding="ascii")) - taken
-    except (OSError, ValueError):  # the outermost group has no such files; `max` is no limit
+        usage = int((group / used).read_text(encoding="ascii")) - int(statistics.get(cached, 0))
+        return int((group / limit).read_text(encoding="ascii")) - usage
+    except (OSError, ValueError):  # the outermost group lacks these files; `max` means no limit
         return None
 
 
 def reset_peak_memory() -> None:
-    """Begin anew with what `peak_memory` gives."""
+    """Reset what `peak_memory` measures."""
     (PROC / "self" / "clear_refs").write_text("5", encoding="ascii")  # proc(5)
 
 
 def peak_memory() -> int:
-    """Most bytes of memory that this process held since `reset_peak_memory`, or ever."""
+    """Peak resident memory of this process in bytes, since `reset_peak_memory` or its start."""
     lines = (PROC / "self" / "status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def gpus() -> list[Gpu] | None:
-    """NVIDIA's GPUs; None where its driver is not installed.
+    """NVIDIA's GPUs; None where the driver is not installed.
 
     Raises:
-        OSError: The driver is there and does not answer.
+        OSError: The driver is installed and does not answer.
     """
     query = "--query-gpu=name,memory.total,driver_version"
-    answer = _ask("nvidia-smi", query, "--format=csv,noheader,nounits")
-    if answer is None:
+    output = _run("nvidia-smi", query, "--format=csv,noheader,nounits")
+    if output is None:
         return None
-    rows = [[part.strip() for part in line.split(",")] for line in answer.splitlines() if line.strip()]
+    rows = [[part.strip() for part in line.split(",")] for line in output.splitlines() if line.strip()]
     return [Gpu(name, int(memory) if memory.isdecimal() else 0, driver) for name, memory, driver in rows]
 
 
 def clock_is_synchronised() -> bool | None:
-    """Whether a time service keeps the clock right, where systemd knows."""
+    """Whether a time service synchronises the clock; None where systemd does not know."""
     try:
-        answer = _ask("timedatectl", "show", "--property=NTPSynchronized", "--value")
+        output = _run("timedatectl", "show", "--property=NTPSynchronized", "--value")
     except OSError:
         return None
-    return {"yes": True, "no": False}.get((answer or "").strip())
+    return {"yes": True, "no": False}.get((output or "").strip())
 
 
-def _ask(*command: str) -> str | None:
+def _run(*command: str) -> str | None:
     """Standard output of a program; None where it is not installed."""
     if not shutil.which(command[0]):
         return None
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        raise OSError(f"{command[0]} did not answer within {PATIENCE:.0f} s") from None
-    if done.returncode:
-        raise OSError((done.stderr or done.stdout).strip().splitlines()[0] if done.stderr or done.stdout else "")
-    return done.stdout
+        raise OSError(f"{command[0]} did not answer within {TIMEOUT:.0f} s") from None
+    if result.returncode:
+        message = (result.stderr or result.stdout).strip()
+        raise OSError(message.splitlines()[0] if message else f"{command[0]} ended with {result.returncode}")
+    return result.stdout

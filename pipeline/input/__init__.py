@@ -1,1 +1,1 @@
-"""From records to batches: read, decoded, cached, shuffled, changed at random."""
+"""The input pipeline: records are read, decoded, cached, shuffled, augmented and batched."""

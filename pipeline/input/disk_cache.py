@@ -1,10 +1,10 @@
-"""Decoded examples in a file, mapped into memory: the processes of a host share one copy, and the next run finds it.
+"""Decoded examples in a memory-mapped file, shared by the processes of a host and reused by later runs.
 
-<root>/<key>/examples.bin   image and label of each example, one after the other, each at a multiple of ALIGNMENT
-<root>/<key>/index.npy      int64 [N,4]: where the image begins, height, width, key of the example
-<root>/<key>.lock           held by whoever makes it; the kernel drops it with the process
+<root>/<key>/examples.bin   image and label of each example in turn, each padded to a multiple of ALIGNMENT
+<root>/<key>/index.npy      int64 [N,4]: offset of the image, height, width, key of the example
+<root>/<key>.lock           held by the process that writes the cache; the kernel drops it with the process
 
-The key says what is in it, so nothing in it ever becomes wrong. It appears by a rename, whole.
+The key is a digest of the contents, so a cache is never stale. It appears complete, by a rename.
 """
 
 import os
@@ -20,10 +20,10 @@ import numpy as np
 from pipeline.workspace import lock
 
 ALIGNMENT = 64
-"""TensorFlow takes memory that begins at such an address as it is, and copies any other."""
+"""Bytes. TensorFlow uses memory aligned to this without a copy, and copies any other."""
 
 KEPT_SECONDS = 14 * 24 * 3600
-"""How long a cache is kept that nobody opens."""
+"""A cache that was not opened for this long is removed."""
 
 CHANNELS = 3
 
@@ -33,46 +33,46 @@ Decoded = tuple[np.ndarray, np.ndarray, int]
 
 @dataclass(frozen=True)
 class DiskCache:
-    """Examples by index.
+    """Random access to the examples.
 
     Attributes:
-        content: uint8, the whole of examples.bin, mapped.
-        index: int64 [N,4], see above.
+        content: uint8 [bytes], examples.bin, memory-mapped.
+        index: int64 [N,4], index.npy.
     """
 
     content: np.ndarray
     index: np.ndarray
 
     @property
-    def number(self) -> int:
-        """How many examples there are."""
+    def count(self) -> int:
+        """Number of examples."""
         return len(self.index)
 
-    def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray, np.int64]:
-        """Give views of image uint8 [H,W,3] and label uint8 [H,W], and the key."""
-        begin, height, width, key = self.index[place]
-        label = begin + _room(height * width * CHANNELS)
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray, np.int64]:
+        """Return views of image uint8 [H,W,3] and label uint8 [H,W], and the key."""
+        begin, height, width, key = self.index[position]
+        label = begin + _aligned(height * width * CHANNELS)
         image = self.content[begin : begin + height * width * CHANNELS].reshape(height, width, CHANNELS)
         return image, self.content[label : label + height * width].reshape(height, width), key
 
 
-def open_or_make(root: Path, key: str, make: Callable[[], Iterable[Decoded]]) -> DiskCache:
-    """Open a cache; whoever comes first makes it, all others wait for it.
+def open_or_create(root: Path, key: str, decode: Callable[[], Iterable[Decoded]]) -> DiskCache:
+    """Open a cache. Of several processes the first creates it, and the others wait.
 
     Args:
-        root: Folder of the caches. One that nobody opened for two weeks is removed.
-        key: What is in it.
-        make: Gives the examples in their order.
+        root: Folder of the caches. One that was not opened for KEPT_SECONDS is removed.
+        key: Digest of the contents.
+        decode: Returns the examples in order; called only where the cache does not exist.
 
     Raises:
-        OSError: No space is left; nothing remains of what was begun.
+        OSError: The disk is full; the partial cache is removed.
     """
     folder = root / key
     if not folder.is_dir():
         with lock.hold(root / f"{key}.lock", "input", wait=True, on_wait=lambda line: print(f"input     {line}")):
             if not folder.is_dir():
-                _sweep(root)
-                _make(folder, make())
+                _remove_stale(root)
+                _create(folder, decode())
     os.utime(folder)
     content = folder / "examples.bin"
     size = content.stat().st_size
@@ -80,8 +80,8 @@ def open_or_make(root: Path, key: str, make: Callable[[], Iterable[Decoded]]) ->
     return DiskCache(np.asarray(mapped), np.load(folder / "index.npy"))
 
 
-def _make(folder: Path, examples: Iterable[Decoded]) -> None:
-    """Write a cache beside its place and rename it. Under the lock, what lies there is of a process that is dead."""
+def _create(folder: Path, examples: Iterable[Decoded]) -> None:
+    """Write to <key>.partial, then rename. The lock is held, so a .partial that exists is of a dead process."""
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -92,7 +92,7 @@ def _make(folder: Path, examples: Iterable[Decoded]) -> None:
                 index.append((file.tell(), *label.shape, int(key)))
                 for pixels in (image, label):
                     content = pixels.tobytes()
-                    file.write(content + bytes(_room(len(content)) - len(content)))
+                    file.write(content + bytes(_aligned(len(content)) - len(content)))
             _sync(file)
         with (partial / "index.npy").open("wb") as file:
             np.save(file, np.array(index, np.int64).reshape(-1, 4))
@@ -104,18 +104,18 @@ def _make(folder: Path, examples: Iterable[Decoded]) -> None:
 
 
 def _sync(file: BinaryIO) -> None:
-    """Bring a file to disk: a host that loses its power after the rename must not find it empty."""
+    """Flush a file to disk: after a power cut, a renamed cache must not be empty."""
     file.flush()
     os.fsync(file.fileno())
 
 
-def _room(length: int) -> int:
+def _aligned(length: int) -> int:
     """Round up to a multiple of ALIGNMENT."""
     return -(-length // ALIGNMENT) * ALIGNMENT
 
 
-def _sweep(root: Path) -> None:
-    """Remove caches that nobody opened for long, and what killed processes began; a map that is open stays good."""
+def _remove_stale(root: Path) -> None:
+    """Remove unused caches and the .partial folders of killed processes; an open memory map stays valid."""
     for path in root.iterdir():
         if not path.is_dir() or lock.is_held(root / f"{path.stem}.lock"):
             continue

@@ -1,4 +1,4 @@
-"""Single examples of the records, decoded: for pictures and for comparing models, not for training."""
+"""Single decoded examples, for pictures and for comparing models; training reads batches."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Example:
 
     Attributes:
         id: The record's id.
-        encoded: The image file's bytes.
+        encoded: Bytes of the image file.
         image: uint8 [H,W,3] RGB.
         truth: uint8 [H,W] of train ids, 255 = ignored.
     """
@@ -34,7 +34,7 @@ def read(data: Path, split: str, *, ids: Collection[str] | None = None) -> Itera
     Args:
         data: The records folder.
         split: One of records.splits(data).
-        ids: Those that are wanted; only they are decoded. None: all.
+        ids: Record ids to read; only these are decoded. None: all.
     """
     missing = None if ids is None else set(ids)
     if missing is not None and not missing:

@@ -1,4 +1,4 @@
-"""The records that ingest wrote, as tf.data. Apart from records.py, which steps without TensorFlow read by."""
+"""The records of a split as a tf.data.Dataset. Steps that do without TensorFlow use record_reader."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from pipeline.input import records
 
 
 def parse(example: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Take a serialised record apart; nothing is decoded.
+    """Parse a serialised record; image and label stay encoded.
 
     Args:
-        example: String scalar.
+        example: String scalar, a serialised tf.train.Example.
 
     Returns:
         image, label, id, group: string scalars (image file, PNG of train ids, text, text); height, width: int64.
@@ -23,6 +23,6 @@ def parse(example: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def encoded(folder: Path, split: str) -> tf.data.Dataset:
-    """Every record of a split as `parse` gives it, in the order of the files."""
+    """Dataset of a split's records, parsed by `parse`, in the order of the files."""
     paths = [str(path) for path in records.shards(folder, split)]
     return tf.data.TFRecordDataset(paths).map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

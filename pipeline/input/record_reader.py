@@ -1,4 +1,4 @@
-"""Reading records without TensorFlow, whose import costs more CPU than the reading."""
+"""Read records without TensorFlow, whose import takes more CPU time than the reading."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from datasets import tfrecord
 
 @dataclass(frozen=True)
 class Record:
-    """One example, as encoded.
+    """One example, still encoded.
 
     Attributes:
         id, group: As in the record.
@@ -26,7 +26,7 @@ class Record:
 
 
 def read(shard: Path) -> Iterator[Record]:
-    """Read the records of a TFRecord file in their order, one at a time.
+    """Yield the records of a TFRecord file in order.
 
     Raises:
         DatasetError: The file is damaged or cut short.

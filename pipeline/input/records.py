@@ -1,18 +1,18 @@
-"""The records that ingest wrote: TFRecord files in a TFDS folder, counted and listed without TensorFlow."""
+"""The records folder that ingest wrote, TFRecord files as TFDS lays them out; read without TensorFlow."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from datasets import tfrecord
 from pipeline.errors import UserError
+from pipeline.workspace import json_file
 
 TRAIN = "train"
 VAL = "val"
 
 Address = tuple[int, int, int]
-"""Where the bytes of a record lie: (number of its shard, offset, length)."""
+"""Location of a record's bytes: (index of its shard, offset, length)."""
 
 
 def splits(folder: Path) -> dict[str, int]:
@@ -25,12 +25,18 @@ def splits(folder: Path) -> dict[str, int]:
 
 
 def require(folder: Path, split: str, key: str = "evaluate.split") -> None:
-    """Raise UserError unless a split holds images; the text names those that do, and `key`, which asked for it."""
-    there = splits(folder)
-    if there.get(split):
+    """Raise UserError unless a split holds images.
+
+    Args:
+        folder: The records folder.
+        split: Name of the split.
+        key: Recipe key or option that names the split; the message quotes it.
+    """
+    counts = splits(folder)
+    if counts.get(split):
         return
-    state = "is empty" if split in there else "is not there"
-    full = ", ".join(f"{name} ({count} images)" for name, count in there.items() if count)
+    state = "is empty" if split in counts else "is not there"
+    full = ", ".join(f"{name} ({count} images)" for name, count in counts.items() if count)
     raise UserError(
         f"{key}: split {split!r} {state} in the ingested data. Splits with images: {full or 'none'}. "
         f"Set {key} to one of them, or add images to the raw folder."
@@ -41,13 +47,13 @@ def shards(folder: Path, split: str) -> list[Path]:
     """Files of a split, in order.
 
     Raises:
-        UserError: `folder` holds no records, or not this split, or not all of its files.
+        UserError: `folder` holds no records, lacks this split, or lacks some of its files.
     """
     info = _info(folder)
-    found = {part["name"]: len(part["shardLengths"]) for part in info["splits"]}
-    if split not in found:
-        raise UserError(f"{folder} holds no split {split!r}. Its splits: {', '.join(found) or 'none'}.")
-    count = found[split]
+    counts = {entry["name"]: len(entry["shardLengths"]) for entry in info["splits"]}
+    if split not in counts:
+        raise UserError(f"{folder} holds no split {split!r}. Its splits: {', '.join(counts) or 'none'}.")
+    count = counts[split]
     paths = [folder / f"{info['name']}-{split}.tfrecord-{index:05d}-of-{count:05d}" for index in range(count)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
@@ -56,23 +62,25 @@ def shards(folder: Path, split: str) -> list[Path]:
 
 
 def addresses(folder: Path, split: str) -> list[Address]:
-    """Where each record of a split lies, in the order of the files; reads 8 bytes of each.
+    """Locate each record of a split, in the order of the files; reads 8 bytes of each.
 
     Layout of a record: length uint64, its checksum uint32, the bytes, their checksum uint32; little-endian.
     Source: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details
 
     Raises:
-        UserError: A file is cut off.
+        UserError: As `shards`.
+        DatasetError: A file is cut off.
     """
-    found = enumerate(shards(folder, split))
-    return [(shard, offset, length) for shard, path in found for offset, length in tfrecord.extents(path)]
+    paths = enumerate(shards(folder, split))
+    return [(shard, offset, length) for shard, path in paths for offset, length in tfrecord.extents(path)]
 
 
 def checksum(folder: Path, split: str) -> str:
-    """Give a digest of a split's contents, from the length and the checksum that TFRecord keeps of each record.
+    """Digest of a split's contents, SHA-256 of the length and the CRC that TFRecord stores with each record.
 
     Raises:
-        UserError: A file is cut off.
+        UserError: As `shards`.
+        DatasetError: A file is cut off.
     """
     digest = hashlib.sha256()
     for path in shards(folder, split):
@@ -84,9 +92,8 @@ def checksum(folder: Path, split: str) -> str:
 
 
 def _info(folder: Path) -> dict[str, Any]:
-    path = folder / "dataset_info.json"
     try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        info: dict[str, Any] = json_file.read(folder / "dataset_info.json")
     except FileNotFoundError:
         raise UserError(f"{folder} holds no records: dataset_info.json is not there.") from None
     return info

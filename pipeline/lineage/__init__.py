@@ -1,1 +1,1 @@
-"""What was made from what, and everything that can be asked of it later."""
+"""What was made from what: queries and maintenance on the results of a workspace."""

@@ -1,4 +1,4 @@
-"""`segline lineage PATH`: from a served model, or any artifact, back to the raw files. Imports no library."""
+"""`segline lineage PATH`: trace a served model, or any artifact, back to the raw files. Imports no library."""
 
 import json
 from pathlib import Path
@@ -10,24 +10,24 @@ from pipeline.workspace.store import Row, Store
 
 
 def lines(workspace: Workspace, path: Path) -> list[str]:
-    """Say where `path` came from: each artifact under the one it was made for, with what made it.
+    """Describe where `path` came from: each artifact, the run that made it, and, indented below, its inputs.
 
     Args:
-        workspace: Where its store is.
+        workspace: The workspace whose store is read.
         path: A served version, an artifact, or any file in one.
 
     Raises:
-        UserError: The store does not know the path.
+        UserError: The store does not list the path.
     """
     store = open_store(workspace)
-    found = _known(workspace, store, path)
-    said: list[str] = []
-    _trace(store, found, said, "", set())
+    described: list[str] = []
+    _trace(store, _artifact_of(workspace, store, path), described, "", set())
     store.close()
-    return said
+    return described
 
 
-def _known(workspace: Workspace, store: Store, path: Path) -> Row:
+def _artifact_of(workspace: Workspace, store: Store, path: Path) -> Row:
+    """Return the store's row of the artifact that `path` is or lies in."""
     for folder in (path.resolve(), *path.resolve().parents):
         if row := store.artifact(workspace.relative(folder)):
             if folder.is_dir() and not path.exists():
@@ -35,42 +35,42 @@ def _known(workspace: Workspace, store: Store, path: Path) -> Row:
             return row
     exists = "" if path.exists() else " There is no such file or folder."
     raise UserError(
-        f"The store of {workspace.root} does not know {str(path)!r}.{exists} "
-        "It knows serving/<name>/<version> and artifacts/<step>/<fingerprint>, and all files in them."
+        f"The store of {workspace.root} does not list {str(path)!r}.{exists} "
+        "It lists serving/<name>/<version> and artifacts/<step>/<fingerprint>, and all files in them."
     )
 
 
-def _trace(store: Store, artifact: Row, said: list[str], indent: str, seen: set[str]) -> None:
-    """Tell an artifact, what made it, and what went into that; what was told before is only named."""
-    again = f"artifact {artifact['id']}" in seen
-    said.append(f"{indent}{artifact['kind']}  {artifact['uri']}{'  (see above)' if again else ''}")
-    if again:
+def _trace(store: Store, artifact: Row, lines: list[str], indent: str, seen: set[str]) -> None:
+    """Append to `lines` an artifact, the run that made it and its inputs; one in `seen` is only named."""
+    repeated = f"artifact {artifact['id']}" in seen
+    lines.append(f"{indent}{artifact['kind']}  {artifact['uri']}{'  (see above)' if repeated else ''}")
+    if repeated:
         return
     seen.add(f"artifact {artifact['id']}")
     indent += "  "
-    said.append(f"{indent}sha256 {artifact['digest']}")
+    lines.append(f"{indent}sha256 {artifact['digest']}")
     producer = store.producer(artifact["id"])
     if producer is None:
         return
     inputs = store.inputs(producer["id"])
     fetched = [row["uri"] for row in inputs if row["kind"] == "shared"]
     for url in fetched:
-        said += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
-    said += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
+        lines += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
+    lines += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
     fingerprint = json.loads(producer["fingerprint"])
     for name, digest in fingerprint.get("inputs", {}).items():
         if "." in name:  # a key of the recipe, which names a file
-            said += [f"{indent}{name}", f"{indent}  sha256 {digest}"]
+            lines += [f"{indent}{name}", f"{indent}  sha256 {digest}"]
     libraries = fingerprint.get("libraries", {})
-    said += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
+    lines += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
     for row in inputs:
         if row["kind"] != "shared":
-            _trace(store, row, said, indent, seen)
+            _trace(store, row, lines, indent, seen)
 
 
-def _run(producer: Row, did: str, seen: set[str]) -> list[str]:
-    """Tell a run in full at its first mention, later by name."""
-    lines = [f"{did} run {producer['run']}"]
+def _run(producer: Row, verb: str, seen: set[str]) -> list[str]:
+    """Describe a run in full at its first mention, later by name."""
+    lines = [f"{verb} run {producer['run']}"]
     if f"run {producer['run']}" not in seen:
         seen.add(f"run {producer['run']}")
         lines += [f"recipe    runs/{producer['run']}/recipe.yaml", f"code      {producer['code']}"]
@@ -79,11 +79,11 @@ def _run(producer: Row, did: str, seen: set[str]) -> list[str]:
 
 
 def _wrap(head: str, words: list[str]) -> list[str]:
-    """Lay out words after a head in lines of at most 80 columns; no words, no line."""
-    said = [head] if words else []
+    """Wrap words after a head at 80 columns; no words, no line."""
+    lines = [head] if words else []
     for number, word in enumerate(words):
         word += "," if number < len(words) - 1 else ""
-        if len(said[-1]) + len(word) > 80:
-            said.append(" " * (len(head)))
-        said[-1] += word + " "
-    return [line.rstrip() for line in said]
+        if len(lines[-1]) + len(word) > 80:
+            lines.append(" " * len(head))
+        lines[-1] += word + " "
+    return [line.rstrip() for line in lines]

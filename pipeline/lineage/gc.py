@@ -1,10 +1,10 @@
 """`segline gc`: remove what neither a kept run nor a served model needs.
 
-Kept: the newest runs with all they made or used; what every version under serving/ was made of, back to the records;
-with keep_promoted also the runs that promoted them. A removed artifact stays known to the store, with its figures.
-Removing is renaming to a hidden name and then deleting: a kill leaves nothing that looks complete.
-Of the cache goes what removed records shared with it; the rest is short-lived by itself (datasets/shard_cache.py,
-pipeline/input/disk_cache.py).
+Kept are the newest runs with everything they made or used, the ancestors of every version under serving/ back to the
+records and, with keep_promoted, the runs that promoted them. The store still lists a removed artifact, with its
+metrics. A folder is renamed to a hidden name before it is deleted: a kill leaves nothing that looks complete.
+Of the cache, only the files that are hard links of removed records are deleted; the rest expires by itself
+(datasets/shard_cache.py, pipeline/input/disk_cache.py).
 """
 
 import shutil
@@ -22,7 +22,7 @@ from pipeline.workspace.layout import SEAL, Workspace, read_seal
 from pipeline.workspace.store import Store
 
 HIDDEN = ".removed-"
-"""Begins the name of a folder that is being removed."""
+"""Prefix of a folder that is being removed."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Waste:
 
     Attributes:
         artifacts: Published folders that nothing kept needs.
-        partials: Unfinished ones that no living process works on and no kept run can go on with.
+        partials: Unfinished folders that no living process holds and no kept run can resume.
         runs: Folders of runs, and of their reproductions, that are not kept and made nothing that is kept.
-        links: Links of other runs that are not kept, to `artifacts`.
-        cached: Files of the cache that are the same as files of `artifacts`, and of nothing that stays.
+        links: Links to `artifacts`, of runs that are not kept but whose folders stay.
+        cached: Files of the cache that are hard links of files of `artifacts`, and of nothing that stays.
         bytes: What removing all of it frees. A file that a served model shares (a hard link) frees nothing.
     """
 
@@ -47,29 +47,29 @@ class Waste:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Everything that takes space."""
+        """All folders to remove."""
         return self.artifacts + self.partials + self.runs
 
 
 class _File(NamedTuple):
-    """A file, whatever it is called: where the file system keeps it, its bytes, and how many names it has."""
+    """A file by its place on disk, its size in bytes, and its number of hard links."""
 
     device: int
     number: int
     size: int
-    names: int
+    links: int
 
 
 def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
-    """Work out what may be removed; change nothing.
+    """Return what may be removed; change nothing.
 
     Args:
-        workspace: Where.
+        workspace: The workspace to search.
         keep_last: Number of runs to keep, the newest; at least 1.
         keep_promoted: Keep also every run that promoted a version that is still under serving/.
 
     Raises:
-        UserError: keep_last is below 1, or nothing has run here.
+        UserError: keep_last is below 1, or nothing has run in this workspace.
     """
     if keep_last < 1:
         raise UserError(f"--keep-last must be at least 1. Received: {keep_last}.")
@@ -96,7 +96,7 @@ def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
 
 
 def collect(workspace: Workspace, waste: Waste) -> None:
-    """Remove it, and have the store know. The lock `workspace.in_use` must be held alone."""
+    """Remove `waste` and record it in the store. The caller holds `workspace.in_use` exclusively."""
     store = open_store(workspace)
     for link in waste.links:
         link.unlink()
@@ -107,42 +107,42 @@ def collect(workspace: Workspace, waste: Waste) -> None:
             folder = folder.rename(folder.with_name(HIDDEN + folder.name))
         store.remove(workspace.relative(folder.with_name(folder.name.removeprefix(HIDDEN))))
         shutil.rmtree(folder)
-    for row in store.live():  # what somebody removed by hand
+    for row in store.live():  # artifacts that a user has removed by hand
         if not (workspace.root / row["uri"]).is_dir():
             store.remove(row["uri"])
     store.close()
 
 
 def gc(workspace: Workspace, *, keep_last: int, keep_promoted: bool, dry_run: bool, wait: bool) -> Waste:
-    """Find and remove; with `dry_run` only find. Gives what was, or would be, removed.
+    """Find and remove; with `dry_run` only find. Return what was, or would be, removed.
 
     Raises:
-        LockHeldError: A run is at work, and `wait` is false.
+        LockHeldError: A run is in progress, and `wait` is false.
         UserError: As `find`.
     """
     if dry_run:
         return find(workspace, keep_last=keep_last, keep_promoted=keep_promoted)
     open_store(workspace).close()
-    with lock.alone(workspace.in_use, wait=wait, on_wait=print):
+    with lock.exclusive(workspace.in_use, wait=wait, on_wait=print):
         waste = find(workspace, keep_last=keep_last, keep_promoted=keep_promoted)
         collect(workspace, waste)
     return waste
 
 
 def lines(workspace: Workspace, waste: Waste, *, dry_run: bool) -> list[str]:
-    """Say what was, or would be, removed, and what that frees."""
+    """Describe what was, or would be, removed, and what that frees."""
     kinds = {"artifact": waste.artifacts, "unfinished": waste.partials, "run": waste.runs}
-    said = [f"{kind:<10} {path.relative_to(workspace.root)}" for kind, paths in kinds.items() for path in paths]
-    said += [f"cache      {len(waste.cached)} files that are theirs too"] if waste.cached else []
+    removed = [f"{kind:<10} {path.relative_to(workspace.root)}" for kind, paths in kinds.items() for path in paths]
+    removed += [f"cache      {len(waste.cached)} files that they share"] if waste.cached else []
     verb = "would free" if dry_run else "freed"
-    return [*said, f"{len(waste.folders)} folders; {verb} {waste.bytes / 1e6:,.1f} MB"]
+    return [*removed, f"{len(waste.folders)} folders; {verb} {waste.bytes / 1e6:,.1f} MB"]
 
 
 def _newest(workspace: Workspace, store: Store) -> list[str]:
-    """Runs that have a folder, newest first; those that the store does not know come last."""
+    """Return the runs that have a folder, newest first; those that the store does not list come last."""
     known = [row["id"] for row in store.runs(-1) if workspace.run(row["id"]).is_dir()]
-    strange = [path for path in _run_folders(workspace) if path.name not in set(known)]
-    return known + [path.name for path in sorted(strange, key=lambda path: path.stat().st_mtime, reverse=True)]
+    unknown = [path for path in _run_folders(workspace) if path.name not in set(known)]
+    return known + [path.name for path in sorted(unknown, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def _versions(workspace: Workspace) -> list[Path]:
@@ -151,26 +151,25 @@ def _versions(workspace: Workspace) -> list[Path]:
 
 
 def _targets(run: Path) -> Iterator[Path]:
-    """Artifacts that a run's links point to."""
+    """Yield the artifacts that a run's links point to."""
     for link in run.glob("*"):
         if link.is_symlink() and link.exists():
             yield link.resolve()
 
 
 def _with_ancestors(workspace: Workspace, store: Store, artifacts: Iterable[Path]) -> set[Path]:
-    """The artifacts, and everything in the workspace that they were made of."""
-    waiting, found = list(artifacts), set()
-    while waiting:
-        path = waiting.pop()
-        if path in found:
+    """Return the artifacts and everything in the workspace that they were made of."""
+    pending, reached = list(artifacts), set()
+    while pending:
+        path = pending.pop()
+        if path in reached:
             continue
-        found.add(path)
+        reached.add(path)
         row = store.artifact(workspace.relative(path))
         producer = store.producer(row["id"]) if row else None
-        for made_of in store.inputs(producer["id"]) if producer else []:
-            if made_of["uri"].startswith("artifacts/"):
-                waiting.append(workspace.root / made_of["uri"])
-    return found
+        inputs = store.inputs(producer["id"]) if producer else []
+        pending += [workspace.root / row["uri"] for row in inputs if row["uri"].startswith("artifacts/")]
+    return reached
 
 
 def _folders(workspace: Workspace) -> list[Path]:
@@ -182,7 +181,7 @@ def _run_folders(workspace: Workspace) -> list[Path]:
 
 
 def _partials(workspace: Workspace) -> Iterator[Path]:
-    """What killed processes left: unfinished artifacts, unfinished copies, and what an earlier gc did not get done."""
+    """Yield what killed processes left: unfinished artifacts and copies, and folders that gc was removing."""
     for path in _folders(workspace):
         if path.suffix == ".partial" and not lock.is_held(workspace.lock(path.parent.name, path.stem)):
             yield path
@@ -199,26 +198,26 @@ def _links(run: Path, artifacts: Iterable[Path]) -> list[Path]:
 
 
 def _cached(workspace: Workspace, folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Files of the cache all of whose other names are among `folders`: shards of records that go."""
-    named = Counter(file for _, file in _files(folders))
-    found = [(path, file) for path, file in _files([workspace.root / "cache"]) if file in named]
-    named.update(file for _, file in found)
-    return tuple(path for path, file in found if named[file] >= file.names)
+    """Return files of the cache whose other hard links all lie in `folders`: shards of records to be removed."""
+    links = Counter(file for _, file in _files(folders))
+    shared = [(path, file) for path, file in _files([workspace.root / "cache"]) if file in links]
+    links.update(file for _, file in shared)
+    return tuple(path for path, file in shared if links[file] >= file.links)
 
 
 def _freed(paths: Iterable[Path]) -> int:
-    """Bytes of the files whose every name is among those removed."""
-    seen = Counter(file for _, file in _files(paths))
-    return sum(file.size for file, times in seen.items() if times >= file.names)
+    """Return the bytes of the files all of whose hard links are in `paths`."""
+    links = Counter(file for _, file in _files(paths))
+    return sum(file.size for file, count in links.items() if count >= file.links)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, _File]]:
-    """Every file that is one of `paths` or lies below one."""
-    for path in paths:
-        for found in path.rglob("*") if path.is_dir() else [path]:
-            if found.is_file() and not found.is_symlink():
-                status = found.stat()
-                yield found, _File(status.st_dev, status.st_ino, status.st_size, status.st_nlink)
+    """Yield every file that is one of `paths` or lies below one."""
+    for top in paths:
+        for path in top.rglob("*") if top.is_dir() else [top]:
+            if path.is_file() and not path.is_symlink():
+                status = path.stat()
+                yield path, _File(status.st_dev, status.st_ino, status.st_size, status.st_nlink)
 
 
 def _is_hidden(path: Path) -> bool:

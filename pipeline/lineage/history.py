@@ -1,4 +1,4 @@
-"""`segline runs`: every run of a workspace, what came of it, and whether it is served. Imports no library."""
+"""`segline runs`: every run of a workspace with its metrics, and which is served. Imports no library."""
 
 import json
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline.config.step_names import EVALUATE
+from pipeline.console.terminal import duration
 from pipeline.errors import UserError
-from pipeline.lineage.status import duration
 from pipeline.orchestration import recovery
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Row, Store
@@ -18,12 +19,12 @@ class Run:
     """One run.
 
     Attributes:
-        id, recipe, command, code, state: As the store has them.
-        started, finished: Seconds since 1970; finished is None where no end was recorded.
-        folder: Whether runs/<id>/ is still there; `segline gc` may have removed it.
-        artifacts: {step: address}, what the run made or reused.
-        figures: What the store kept of its evaluation (see properties.py); {} where it has none.
-        served: Addresses under serving/ that came of it.
+        id, recipe, command, code, state: As recorded in the store.
+        started, finished: Seconds since 1970; finished is None if no end was recorded.
+        folder: Whether runs/<id>/ still exists; `segline gc` may have removed it.
+        artifacts: {step: path in the workspace} of what the run made or reused.
+        figures: Metrics of its evaluation (see pipeline/workspace/properties.py); {} if it has none.
+        served: Paths under serving/ that the run promoted.
     """
 
     id: str
@@ -40,31 +41,30 @@ class Run:
 
 
 def runs(workspace: Workspace, limit: int = -1) -> list[Run]:
-    """Give the newest runs, newest first; -1: all.
+    """Return the newest `limit` runs, newest first; -1: all.
 
     Raises:
         UserError: Nothing has run in this workspace.
     """
     store = open_store(workspace)
     recovery.mark_killed(workspace, store)
-    found = [_run(workspace, store, row) for row in store.runs(limit)]
+    newest = [_run(workspace, store, row) for row in store.runs(limit)]
     store.close()
-    return found
+    return newest
 
 
 def open_store(workspace: Workspace) -> Store:
-    """Open the store of a workspace in which something has run.
+    """Open the store of a workspace; create none.
 
     Raises:
-        UserError: There is none; it is not made.
+        UserError: There is none: nothing has run in this workspace.
     """
     if not workspace.store.is_file():
-        raise UserError(missing(workspace))
+        raise UserError(_missing(workspace))
     return Store(workspace.store)
 
 
-def missing(workspace: Workspace) -> str:
-    """Say that there is no store, and what to do."""
+def _missing(workspace: Workspace) -> str:
     if workspace.holds_results:
         return (
             f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or give `segline run` again: "
@@ -73,42 +73,42 @@ def missing(workspace: Workspace) -> str:
     return f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR."
 
 
-def find(workspace: Workspace, name: str) -> Run:
-    """Give the run of this name, or the one run whose name begins with it.
+def find_run(workspace: Workspace, name: str) -> Run:
+    """Return the run of this name, or the only run whose name begins with it.
 
     Raises:
-        UserError: There is none, or several begin so.
+        UserError: There is none, or several names begin with it.
     """
-    every = runs(workspace)
-    near = [run for run in every if run.id == name] or [run for run in every if run.id.startswith(name)]
-    if len(near) == 1:
-        return near[0]
-    if near:
-        raise UserError(f"{len(near)} runs begin with {name!r}: {', '.join(run.id for run in near[:5])} ...")
-    newest = f" The newest: {', '.join(run.id for run in every[:3])}." if every else ""
+    known = runs(workspace)
+    matches = [run for run in known if run.id == name] or [run for run in known if run.id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise UserError(f"{len(matches)} runs begin with {name!r}: {', '.join(run.id for run in matches[:5])} ...")
+    newest = f" The newest: {', '.join(run.id for run in known[:3])}." if known else ""
     raise UserError(f"There is no run {name!r} in {workspace.root}.{newest} `segline runs` lists them.")
 
 
-def lines(found: Sequence[Run]) -> list[str]:
-    """Say it as a table of at most 80 columns, unless a name is longer."""
-    if not found:
+def lines(listed: Sequence[Run]) -> list[str]:
+    """Lay out runs as a table of at most 80 columns, unless a name is longer."""
+    if not listed:
         return ["no run"]
-    rows = [(run.id, run.state, _took(run)) for run in found]
+    rows = [(run.id, run.state, _duration(run)) for run in listed]
     name, state, took = (max(map(len, column)) for column in zip(*rows, strict=True))
     return [
-        f"{row[0]:<{name}}  {row[1]:<{state}}  {row[2]:>{took}}  {_came_of(run)}".rstrip()
-        for run, row in zip(found, rows, strict=True)
+        f"{row[0]:<{name}}  {row[1]:<{state}}  {row[2]:>{took}}  {_result(run)}".rstrip()
+        for run, row in zip(listed, rows, strict=True)
     ]
 
 
-def to_json(found: Sequence[Run]) -> str:
-    """Say it as JSON; times as in ISO 8601, UTC."""
-    return json.dumps([_plain(run) for run in found], indent=2)
+def to_json(listed: Sequence[Run]) -> str:
+    """Format runs as JSON; times in ISO 8601, UTC."""
+    return json.dumps([_plain(run) for run in listed], indent=2)
 
 
 def _run(workspace: Workspace, store: Store, row: Row) -> Run:
     outputs = store.outputs(row["id"])
-    evaluations = [output for output in outputs if output["kind"] == "evaluate"]
+    evaluations = [output for output in outputs if output["kind"] == EVALUATE]
     fields = {key: row[key] for key in ("id", "recipe", "command", "code", "state", "started", "finished")}
     return Run(
         **fields,
@@ -119,15 +119,15 @@ def _run(workspace: Workspace, store: Store, row: Row) -> Run:
     )
 
 
-def _took(run: Run) -> str:
+def _duration(run: Run) -> str:
     return duration(run.finished - run.started) if run.finished else ""
 
 
-def _came_of(run: Run) -> str:
-    """The mIoU, and what it serves, or that its folder is no more."""
+def _result(run: Run) -> str:
+    """The mIoU and the version served, or a note that the folder was removed."""
     miou = run.figures.get("miou")
-    figure = f"mIoU {miou:.4f}" if miou is not None else " " * 11
-    return "  ".join([figure, *(run.served[-1:] or ([] if run.folder else ["(removed)"]))])
+    metric = f"mIoU {miou:.4f}" if miou is not None else " " * 11
+    return "  ".join([metric, *(run.served[-1:] or ([] if run.folder else ["(removed)"]))])
 
 
 def _plain(run: Run) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The lineage as OpenLineage run events, one JSON object a line: what Marquez, DataHub and others read.
+"""Export the lineage as OpenLineage run events, one JSON object a line, for Marquez, DataHub and others.
 
-Specification: https://openlineage.io/spec/2-0-2/OpenLineage.json. Ids are made of the names by UUID 5, so that an
-export of the same store is the same file.
+Specification: https://openlineage.io/spec/2-0-2/OpenLineage.json. Ids are UUID 5 of names, so that the same store
+exports the same file.
 """
 
 import json
@@ -22,11 +22,11 @@ PRODUCER = "https://github.com/segline/segline"
 NAMESPACE = "segline"
 
 ENDS = {"done": "COMPLETE", "reused": "COMPLETE", "failed": "FAIL", "refused": "FAIL"}
-"""Type of the event that ends an execution in this state; killed and interrupted: ABORT; running: none yet."""
+"""State of an execution -> type of its last event; killed and interrupted: ABORT; running: none yet."""
 
 
 def export(workspace: Workspace, file: Path) -> int:
-    """Write the events of every execution that the store knows, in the order of time. Gives their number.
+    """Write the events of every execution in the store, in the order of time; return their number.
 
     Raises:
         UserError: Nothing has run in this workspace.
@@ -57,11 +57,11 @@ def _events(workspace: Workspace, store: Store) -> Iterator[dict[str, Any]]:
 
 
 def _inputs(store: Store, execution: Row) -> list[Row]:
-    """What an execution read; a reused one, what its result was made of."""
+    """Return the inputs of an execution; for a reused result, those of the execution that made it."""
     if execution["state"] != "reused":
         return store.inputs(execution["id"])
-    makers = [store.producer(row["id"]) for row in store.linked(execution["id"], "output")]
-    return [row for maker in makers if maker for row in store.inputs(maker["id"])]
+    producers = [store.producer(row["id"]) for row in store.linked(execution["id"], "output")]
+    return [row for producer in producers if producer for row in store.inputs(producer["id"])]
 
 
 def _run(run: Row, execution: Row, error: str | None = None) -> dict[str, Any]:
@@ -81,10 +81,10 @@ def _job(run: Row, execution: Row) -> dict[str, Any]:
 
 
 def _dataset(workspace: Workspace, artifact: Row) -> dict[str, Any]:
-    """Name a folder by its place (https://openlineage.io/docs/spec/naming), its version by its contents."""
+    """Name a folder by its location (https://openlineage.io/docs/spec/naming), its version by its digest."""
     version = {"version": _facet("1-0-1/DatasetVersionDatasetFacet", datasetVersion=artifact["digest"])}
-    scheme, found, rest = artifact["uri"].partition("://")
-    if found:
+    scheme, remote, rest = artifact["uri"].partition("://")
+    if remote:
         bucket, _, name = rest.partition("/")
         return {"namespace": f"{scheme}://{bucket}", "name": name, "facets": version}
     return {"namespace": "file", "name": str(workspace.root.resolve() / artifact["uri"]), "facets": version}

@@ -1,42 +1,44 @@
-"""`segline reproduce RUN`: make a finished run anew, in a workspace of its own, and compare the two.
+"""`segline reproduce RUN`: repeat a finished run in a workspace of its own, and compare the two.
 
 On a CPU the same recipe, data, code and libraries give the same weights, bit by bit. A GPU adds in no fixed order, so
-that figures differ in the third decimal place.
+its metrics differ in the third decimal place.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.config import recipe_file as recipes
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, TRAIN
 from pipeline.errors import UserError
-from pipeline.lineage.diff import TOTALS, Change, figures, lock
-from pipeline.lineage.history import Run, find, open_store, runs
+from pipeline.lineage.diff import TOTALS, Change, locked_versions, metric_changes
+from pipeline.lineage.history import Run, find_run, open_store, runs
 from pipeline.orchestration import run_command
 from pipeline.orchestration.graph import RAW, STEPS
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace import digest, properties, run_folder
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 
-LAST = "evaluate"
-"""Last step that is made anew: export would promote."""
+LAST = EVALUATE
+"""Last step that is repeated: export would promote."""
 
 MEASURED_TIMES = ("history.json", "scalars.jsonl", "events", "speed.json", "audit.json")
-"""What says how long something took, or when it was, differs each time."""
+"""Files that hold durations or dates, and so differ each time; they are not compared."""
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that is to be made anew.
+    """A reproduction that is ready to run.
 
     Attributes:
-        run: The run as it is recorded.
-        recipe: Its recipe, with the raw files looked for where they were, and the batch size that was found.
+        run: The original run, as recorded.
+        recipe: Its recipe, with the original place of the raw files and the number that `batch_size: auto` chose.
         until: Last step.
-        workspace: Where it is made anew.
-        changed: Code and libraries that are not what they were.
+        workspace: Where it is repeated.
+        changed: Code and libraries that have changed since, a line each.
     """
 
     run: Run
@@ -47,50 +49,48 @@ class Attempt:
 
 
 def prepare(workspace: Workspace, name: str, overrides: Sequence[str] = (), into: Path | None = None) -> Attempt:
-    """Read what a run was made of.
+    """Prepare the reproduction of a run; run nothing.
 
     Args:
-        workspace: Where the run is.
-        name: Of the run, or the beginning of it.
-        overrides: Settings that must be others here, as for --set: where the data lies, or on what to train.
-        into: Workspace to make it in; None: one for this run, below `workspace`.
+        workspace: The workspace of the run.
+        name: Name of the run, or an unambiguous beginning of it.
+        overrides: Settings to change, in the form of --set: where the data lies, or the devices to train on.
+        into: Workspace to repeat it in; None: one for this run, below `workspace`.
 
     Raises:
-        UserError: The run is not known, has made nothing, or its folder was removed.
+        UserError: There is no such run, it has no result, or its folder was removed.
     """
-    run = find(workspace, name)
+    run = find_run(workspace, name)
     folder = RunFolder.open(workspace, run.id)
     done = [step.name for step in STEPS if step.name in run.artifacts]
     if not done:
-        raise UserError(f"Run {run.id} has made nothing that could be compared. Its state: {run.state}.")
-    until = LAST if done[-1] == "export" else done[-1]
-    known = [*_raw(workspace, run, folder.recipe()), *_batch_size(workspace, run)]
-    recipe = recipes.load(str(folder.path / "recipe.yaml"), [*known, *overrides])
+        raise UserError(f"Run {run.id} has no result to compare. Its state: {run.state}.")
+    until = LAST if done[-1] in (GATE, EXPORT) else done[-1]
+    recorded = [*_raw(workspace, run, folder.recipe()), *_batch_size(workspace, run)]
+    recipe = load_recipe(str(folder.path / "recipe.yaml"), [*recorded, *overrides])
     return Attempt(run, recipe, until, Workspace(into or _free(workspace, run.id)), _changed(run, folder.path))
 
 
 def make(attempt: Attempt) -> RunFolder:
-    """Run it. Killed, the same call goes on from there.
+    """Run the steps and return the new run; after a kill, the same call resumes it.
 
     Raises:
-        UserError: A step ended badly; it has said why.
+        UserError: A step failed; its own message is printed.
     """
-    # Without shared storage, which would hand out the run's own results.
+    # Without shared storage, which would return the original's results.
     target = replace(run_command.open_workspace(attempt.workspace.root), shared=None)
     code = run_command.bring_up_to_date(target, attempt.recipe, until=attempt.until, run_id=attempt.run.id)
     if code:
-        raise UserError(
-            f"The run could not be made anew: a step ended with exit code {code}. It lies in {target.root}."
-        )
+        raise UserError(f"The run could not be repeated: a step ended with exit code {code}. See {target.root}.")
     return RunFolder(target.run(attempt.run.id))
 
 
 def compare(workspace: Workspace, attempt: Attempt, made: RunFolder) -> tuple[dict[str, bool | None], list[Change]]:
-    """Hold the two runs against each other.
+    """Compare the original run with its reproduction.
 
     Returns:
-        {"train/weights.h5": whether it is bit by bit the same; None where the original is no longer there}, and the
-        figures of both evaluations.
+        {"train/weights.h5": True if the files are equal bit by bit, None if the original was removed}, and the metrics
+        of both evaluations.
     """
     same: dict[str, bool | None] = {}
     for step in STEPS:
@@ -99,8 +99,8 @@ def compare(workspace: Workspace, attempt: Attempt, made: RunFolder) -> tuple[di
             for file in step.writes:
                 if file not in MEASURED_TIMES:
                     same[f"{step.name}/{file}"] = _equal(before / file, now / file) if before.is_dir() else None
-    evaluated = (made.path / "evaluate").is_dir()
-    return same, figures(attempt.run.figures, properties.of(made.artifact("evaluate"))) if evaluated else []
+    evaluated = (made.path / EVALUATE).is_dir()
+    return same, metric_changes(attempt.run.figures, properties.of(made.artifact(EVALUATE))) if evaluated else []
 
 
 def require_close(changes: Sequence[Change], tolerance: float) -> None:
@@ -115,46 +115,44 @@ def require_close(changes: Sequence[Change], tolerance: float) -> None:
 
 
 def _raw(workspace: Workspace, run: Run, recipe: Recipe) -> list[str]:
-    """Where the raw files were: a relative path meant the folder in which the command was given."""
+    """Return the override for the recorded place of the raw files, if a relative path does not lead there from here."""
     if recipe.data.manual_dir.expanduser().is_dir():
         return []
     store = open_store(workspace)
-    artifact = store.artifact(run.artifacts.get("ingest", ""))
+    artifact = store.artifact(run.artifacts.get(INGEST, ""))
     producer = store.producer(artifact["id"]) if artifact else None
-    found = [row["uri"] for row in store.inputs(producer["id"]) if row["name"] == RAW] if producer else []
+    uris = [row["uri"] for row in store.inputs(producer["id"]) if row["name"] == RAW] if producer else []
     store.close()
-    return [f"data.manual_dir={workspace.root / uri}" for uri in found if (workspace.root / uri).is_dir()]
+    return [f"data.manual_dir={workspace.root / uri}" for uri in uris if (workspace.root / uri).is_dir()]
 
 
 def _batch_size(workspace: Workspace, run: Run) -> list[str]:
-    """Give the number that `train.batch_size: auto` came to, where the recipe says so."""
+    """Return the override for the number that `train.batch_size: auto` chose, if the recipe has it."""
     store = open_store(workspace)
-    artifact = store.artifact(run.artifacts.get("train", ""))
+    artifact = store.artifact(run.artifacts.get(TRAIN, ""))
     store.close()
-    found = json.loads(artifact["properties"]) if artifact else {}
-    return [f"train.batch_size={found['batch_size']}"] if "batch_size" in found else []
+    recorded = json.loads(artifact["properties"]) if artifact else {}
+    return [f"train.batch_size={recorded['batch_size']}"] if "batch_size" in recorded else []
 
 
 def _free(workspace: Workspace, run_id: str) -> Path:
-    """A place that holds no finished reproduction; an unfinished one is gone on with."""
-    number = 1
-    while True:
-        place = workspace.reproduction(run_id if number == 1 else f"{run_id}+{number}")
-        store = place / "store.sqlite"
-        if not store.is_file() or all(run.state != "done" for run in runs(Workspace(place))):
-            return place
-        number += 1
+    """Return the first folder without a finished reproduction; an unfinished one is resumed."""
+    names = itertools.chain([run_id], (f"{run_id}+{number}" for number in itertools.count(2)))
+    workspaces = (Workspace(workspace.reproduction(name)) for name in names)
+    return next(
+        each.root for each in workspaces if not each.store.is_file() or all(run.state != "done" for run in runs(each))
+    )
 
 
 def _changed(run: Run, folder: Path) -> list[str]:
     code = run_folder.code_version()
-    said = [f"code {run.code} -> {code}"] if code != run.code else []
+    changed = [f"code {run.code} -> {code}"] if code != run.code else []
     if run.code.endswith(run_folder.CHANGED):
-        said.append("the code was not what its commit says; code.diff in the run's folder has the rest")
-    then = lock(folder)
+        changed.append("the run's code had uncommitted changes; code.diff in its folder holds them")
+    then = locked_versions(folder)
     now = dict(line.split("==", 1) for line in run_folder.installed().splitlines())
     names = sorted(name for name in {*then, *now} if then.get(name) != now.get(name))
-    return said + [f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}" for name in names]
+    return changed + [f"{name} {then.get(name, 'absent')} -> {now.get(name, 'absent')}" for name in names]
 
 
 def _equal(one: Path, two: Path) -> bool:

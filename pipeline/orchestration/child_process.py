@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from types import FrameType
@@ -11,6 +10,7 @@ from types import FrameType
 from pipeline.cluster.watchdog import Watch
 from pipeline.console.quiet import ENVIRONMENT
 from pipeline.errors import Interrupted, WorkerLost
+from pipeline.orchestration import bound_program
 from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import SHARED, Workspace
 from pipeline.workspace.run_folder import RunFolder
@@ -52,16 +52,13 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
     Raises:
         ChildError: The child's exit code was not 0, or we were asked to stop.
     """
-    # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
-    command = [sys.executable, "-P", "-m", module, *arguments]
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     ours = {**environment, **(watch.environment if watch else {})}
     pipes = [watch.pipe] if watch else []
     child = subprocess.Popen(
-        command,
+        bound_program.command(module, *arguments),
         env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path, **ours},
         pass_fds=pipes,
-        preexec_fn=end_with_parent,
     )
     asked = False
 
@@ -99,12 +96,3 @@ def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int,
             return child.wait(), reason
         time.sleep(LOOK_SECONDS)
     return child.wait(), None
-
-
-def end_with_parent() -> None:
-    """Ask Linux to send SIGTERM to this process when its parent is killed, so that no orphan goes on training."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1  # linux/prctl.h
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)

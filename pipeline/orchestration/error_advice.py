@@ -10,7 +10,7 @@ NO_SPACE = ("No space left on device", "Disk quota exceeded", "database or disk 
 """What the C library, TensorFlow and SQLite say when a disk is full."""
 
 
-def explain(error: BaseException, where: Path) -> BaseException:
+def as_user_error(error: BaseException, where: Path) -> BaseException:
     """Turn what Ctrl-C and a full disk raise into what a user can act on; anything else is given back as it is.
 
     Args:
@@ -18,7 +18,7 @@ def explain(error: BaseException, where: Path) -> BaseException:
         where: Folder that was written to; it need not exist.
     """
     if isinstance(error, KeyboardInterrupt):
-        return Interrupted("Interrupted. The same command goes on from here.")
+        return Interrupted("Interrupted. The same command resumes from here.")
     free = shutil.disk_usage(next(path for path in (where, *where.absolute().parents) if path.exists())).free
     # With no room for its journal, SQLite speaks of an I/O error only.
     full = any(text in str(error) for text in NO_SPACE) or (isinstance(error, sqlite3.OperationalError) and free < 1e6)

@@ -1,21 +1,25 @@
 """The whole data flow on one screen.
 
-    raw folder -> ingest -> validate -> train -> evaluate -> export -> serving/<name>/<version>/
-                  records   statistics  weights  metrics,    SavedModel,
-                  audit     anomalies   events   verdict     parity
+    raw folder -> ingest -> validate -> train -> evaluate -> gate -> export -> serving/<name>/<version>/
+                  records   statistics  weights  metrics     verdict SavedModel
+                  audit     anomalies   events   pictures            parity
 
 A step reads folders and writes one folder. Its fingerprint is made of its sections of the recipe, the contents of what
-it reads, the source of every project module it imports, and the versions of the libraries those import.
+it reads, the source of every project module it imports, and the versions of the libraries those import. What is checked
+before a step and what follows it stands in follow_up.py.
 """
 
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cluster.members import CLUSTERED
-from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN, VALIDATE
+
+if TYPE_CHECKING:  # `segline status` imports this module, and must not wait for pydantic
+    from pipeline.config.recipe import Recipe
 
 RAW = "raw"
 """Input from outside: the dataset's raw folder."""
@@ -23,8 +27,8 @@ RAW = "raw"
 SERVED = "served"
 """Input from outside: the model that serving/<name>/ held before this one; absent the first time."""
 
-CACHE, CACHE_ANEW, DIGESTS, REFUSAL = "cache", "cache_anew", "digests", "refusal"
-"""What a step that is `cached` finds among its inputs besides; none is fingerprinted."""
+CACHE, FRESH_CACHE, DIGESTS, REFUSAL = "cache", "fresh_cache", "digests", "refusal"
+"""Further inputs of a step that is `cached`; none is fingerprinted."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,14 @@ class Step:
         sections: Sections of the recipe that the step sees.
         reads: Steps whose folders it reads, or RAW, SERVED.
         writes: What its folder must hold to be complete.
-        resumes: Whether a killed step goes on from what it left. Otherwise it begins with an empty folder.
+        resumes: Whether a killed step resumes from what it left. Otherwise it starts with an empty folder.
         cached: Whether it is given a folder that outlives it, CACHE, and if it reads RAW the digests of the raw files,
-            DIGESTS, so that it need not do again what it once did, and where to tell of raw files that it refuses,
-            REFUSAL. Its result must not depend on them. With --rerun the folder is called CACHE_ANEW: other runs may be
-            using it, so nothing is removed; but nothing is taken from it either.
-        distributed: Whether all workers of a job do it together, if its `strategy` in the recipe lets them; what is
-            not is done by the chief alone.
-        promotes: Whether what it publishes is copied to serving/.
-        version: Raise it to have results made anew where no fingerprint would change.
+            DIGESTS, so that it need not repeat earlier work, and the file in which to list raw files that it refuses,
+            REFUSAL. Its result must not depend on them. With --rerun the folder is called FRESH_CACHE: other runs may
+            use it, so nothing is removed; but nothing is taken from it either.
+        distributed: Whether all workers of a job do it together, if its `strategy` in the recipe lets them; the chief
+            does every other step by itself.
+        version: Raise it to have results remade where no fingerprint would change.
     """
 
     name: str
@@ -54,16 +57,15 @@ class Step:
     resumes: bool = False
     cached: bool = False
     distributed: bool = False
-    promotes: bool = False
     version: int = 1
 
-    def shared_out(self, recipe: Recipe) -> bool:
-        """Whether the workers of a job do it together, as the recipe has it."""
+    def is_shared(self, recipe: "Recipe") -> bool:
+        """Return whether the workers of a job do it together under this recipe."""
         section: Any = recipe.section(self.name)
         return self.distributed and section.strategy in CLUSTERED
 
     def require_written(self, folder: Path) -> None:
-        """Raise RuntimeError unless a folder holds all that the step is to write."""
+        """Raise RuntimeError unless a folder holds everything that the step writes."""
         missing = [name for name in self.writes if not (folder / name).exists()]
         if missing:
             raise RuntimeError(f"Step {self.name} ended without writing {', '.join(missing)}.")
@@ -74,36 +76,35 @@ class Step:
         return f"pipeline.steps.{self.name}"
 
     @property
-    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
+    def run(self) -> "Callable[[Recipe, dict[str, Path], Path], None]":
         """The step's code. Imports it, and with it what it needs."""
         function: Callable[[Recipe, dict[str, Path], Path], None] = importlib.import_module(self.module).run
         return function
 
 
 STEPS = (
-    Step("ingest", ("data", "ingest"), (RAW,), ("records", "spec.json", "audit.json"), cached=True),
-    Step("validate", ("validate",), ("ingest",), ("statistics.json", "weights.json", "anomalies.json")),
+    Step(INGEST, ("data", "ingest"), (RAW,), ("records", "spec.json", "audit.json"), cached=True),
+    Step(VALIDATE, ("validate",), (INGEST,), ("statistics.json", "weights.json", "anomalies.json")),
     Step(
-        "train",
+        TRAIN,
         ("input", "model", "train"),
-        ("ingest", "validate"),
+        (INGEST, VALIDATE),
         ("weights.h5", "history.json", "scalars.jsonl", "events"),
         resumes=True,
         cached=True,
         distributed=True,
     ),
     Step(
-        "evaluate",
+        EVALUATE,
         ("input", "model", "evaluate"),
-        ("ingest", "train", SERVED),
-        ("metrics.json", "verdict.json", "per_image.npz", "speed.json", "pictures", "overlays"),
+        (INGEST, TRAIN),
+        ("metrics.json", "per_image.npz", "speed.json", "pictures", "overlays"),
         distributed=True,
     ),
+    Step(GATE, ("evaluate",), (EVALUATE, SERVED), ("verdict.json",)),
     Step(
-        "export",
-        ("input", "model", "export"),
-        ("ingest", "train", "evaluate"),
-        ("saved_model", "parity.json", "formats.json"),
-        promotes=True,
+        EXPORT, ("input", "model", "export"), (INGEST, TRAIN, EVALUATE), ("saved_model", "parity.json", "formats.json")
     ),
 )
+
+assert tuple(step.name for step in STEPS) == STEP_NAMES

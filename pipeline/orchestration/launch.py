@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.cluster.members import PORTS, of
+from pipeline.cluster import members
+from pipeline.cluster.members import PORTS
 from pipeline.console import json_lines
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.host import machine
-from pipeline.orchestration.child_process import end_with_parent
+from pipeline.orchestration import bound_program
 from pipeline.workspace.digest import text_digest
 from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import Workspace
@@ -82,8 +82,10 @@ def launch(
         raise UserError(f"--max-restarts must be 0 or more. Received: {max_restarts}.")
     if workers < 2:
         raise UserError(f"--workers must be 2 or more. Received: {workers}. For one, use `segline run`.")
-    if found := of(os.environ):
-        raise UserError(f"{found.source} already names {len(found.workers)} workers; there, use `segline run` on each.")
+    if cluster := members.read(os.environ):
+        raise UserError(
+            f"{cluster.source} already names {len(cluster.workers)} workers; there, use `segline run` on each."
+        )
     shares = gpu_shares(workers, visible_gpus(os.environ))
     began = time.time()
     for restarts in range(max_restarts + 1):
@@ -165,17 +167,15 @@ class _Job:
         environment = {**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONPATH": path}
         if self._gpus[index]:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index]
-        command = [sys.executable, "-P", "-m", "pipeline", "run", *self._arguments]
         # In a session of its own, Ctrl-C comes to it once, from here, and not to each of its steps besides.
         return subprocess.Popen(
-            command,
+            bound_program.command("pipeline", "run", *self._arguments),
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=end_with_parent,
         )
 
     def _pass_on(self, number: int, _: object) -> None:

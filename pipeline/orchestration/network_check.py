@@ -36,7 +36,7 @@ def require(recipe: Recipe, run: RunFolder) -> None:
 
 def needed(recipe: Recipe) -> bool:
     """Whether weights have to be fetched or read, or layers looked up by their names."""
-    begun = catalog.begins_with(recipe.model.name, recipe.model.options)
+    begun = catalog.initial_weights(recipe.model.name, recipe.model.options)
     given = recipe.train.begin_with is not None or any(weights != "random" for weights in begun)
     return given or bool(recipe.train.tensorboard.inspect)
 
@@ -78,7 +78,7 @@ def _code(folder: RunFolder) -> int:
         print(wrapped(f"segline: model: {error}"), file=sys.stderr)
         return UserError.exit_code
     except KeyboardInterrupt:
-        print("segline: interrupted. The same command goes on from here.", file=sys.stderr)
+        print("segline: interrupted. The same command resumes from here.", file=sys.stderr)
         return Interrupted.exit_code
     return 0
 

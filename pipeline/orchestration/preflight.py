@@ -1,4 +1,4 @@
-"""`segline check`: would this recipe run here? Recipe, raw files, disk and devices are looked at; nothing is run."""
+"""`segline check`: verify the recipe, raw files, disk space, devices and model before a run. No step is run."""
 
 import shutil
 from pathlib import Path
@@ -17,15 +17,20 @@ from pipeline.workspace import digest
 from pipeline.workspace.layout import Workspace
 
 RECORDS_PER_RAW = 1.1
-"""Records hold the images' own bytes, and masks that are at most as large as the raw ones, plus framing."""
+"""Size of the records relative to the raw files: the encoded images unchanged, masks not larger, plus framing."""
 
 WEIGHTS_AND_EVENTS = 1e9
-"""Bytes that checkpoints, the exported model and TensorBoard's events may take; a large network's take twice that."""
+"""Bytes for checkpoints, the exported model and TensorBoard events; a large network needs twice that."""
 
 
 def check(recipe: Recipe, workspace: Workspace) -> list[str]:
-    """Print what was found, one line each, and return what stands in the way."""
-    print(f"recipe    {recipe.name}: every setting is right")
+    """Print one line for each check and return the problems that would stop a run.
+
+    Args:
+        recipe: A loaded recipe; its settings are valid.
+        workspace: Where the run would write; it need not exist.
+    """
+    print(f"recipe    {recipe.name}: all settings are valid")
     problems: list[str] = []
     size = _raw(recipe, problems)
     _disk(workspace.root, size * RECORDS_PER_RAW + WEIGHTS_AND_EVENTS, problems)
@@ -36,7 +41,7 @@ def check(recipe: Recipe, workspace: Workspace) -> list[str]:
 
 
 def _raw(recipe: Recipe, problems: list[str]) -> int:
-    """Size in bytes of the raw files that the dataset would read."""
+    """Check the raw files; return the size in bytes of those that the dataset reads."""
     folder = recipe.data.manual_dir.expanduser()
     if not folder.is_dir() and recipe.data.url:
         print(f"raw       {recipe.data.url}: not fetched yet")
@@ -46,7 +51,7 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
     try:
         patterns = recipe.data.spec().patterns
         if not folder.is_dir():
-            problems.append(raw_files.missing(recipe.data))
+            problems.append(raw_files.missing_message(recipe.data))
             return 0
         counts = recipe_builder.builder(recipe, folder).survey(folder)
     except DatasetError as error:
@@ -54,16 +59,16 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
     else:
         problems += _counts(recipe, counts)
     size = digest.size(folder, patterns)
-    told = ", ".join(f"{split} {count}" for split, count in counts.items()) or "not as it should be"
-    print(f"raw       {folder}: {told}, {size / 1e6:.0f} MB")
+    splits = ", ".join(f"{split} {count}" for split, count in counts.items()) or "invalid"
+    print(f"raw       {folder}: {splits}, {size / 1e6:.0f} MB")
     return size
 
 
 def _counts(recipe: Recipe, counts: dict[str, int]) -> list[str]:
     problems = []
     if not counts.get(recipe.evaluate.split):
-        problems.append(f"evaluate.split: there is no split {recipe.evaluate.split!r}. Splits: {', '.join(counts)}.")
-    images = input_check.number(recipe.input, {"any": counts.get(records.TRAIN, 0)})
+        problems.append(f"evaluate.split: no split {recipe.evaluate.split!r}. Splits: {', '.join(counts)}.")
+    images = input_check.count_examples(recipe.input, {"any": counts.get(records.TRAIN, 0)})
     if images < recipe.train.images:
         copies = ", copies included" if recipe.input.copies else ""
         problems.append(
@@ -85,22 +90,22 @@ def _disk(root: Path, needed: float, problems: list[str]) -> None:
 
 def _devices(recipe: Recipe, problems: list[str]) -> None:
     try:
-        devices.strategy(recipe.train)
+        devices.training_strategy(recipe.train)
     except UserError as error:
         problems.append(str(error))
     print(f"devices   {devices.describe()}")
     if recipe.train.batch_size == "auto":
-        print("batch     as many images as fit the memory: trial steps find it before training")
+        print("batch     as many images as fit into memory; trial steps find the number before training")
 
 
 def _model(recipe: Recipe, problems: list[str]) -> None:
-    """Build the network: its weights are fetched or read."""
+    """Build the network with its initial weights, which are downloaded or read."""
     try:
         network_check.look(recipe)
     except ModelError as error:
         problems.append(f"model: {error}")
     except DatasetError:
-        pass  # a layout that is missing or wrong is told with the raw files
+        pass  # a missing or invalid layout is reported with the raw files
 
 
 def _formats(recipe: Recipe, problems: list[str]) -> None:

@@ -12,10 +12,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.recipe import NAME
+from pipeline.config.section import NAME
+from pipeline.config.step_names import EXPORT, GATE, TRAIN, VALIDATE
 from pipeline.errors import UserError
 from pipeline.export import facts
-from pipeline.workspace import digest, lock
+from pipeline.orchestration.graph import SERVED
+from pipeline.workspace import digest, json_file, lock
 from pipeline.workspace.layout import SEAL, Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
@@ -50,7 +52,7 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
         if served is None or origin(served).get("export") != uri:
             _require_intact(artifact)
             _require_compared(workspace, name, run)
-            train = workspace.relative(run.artifact("train"))
+            train = workspace.relative(run.artifact(TRAIN))
             came_from = {"export": uri, "train": train, "run": run.id, "withdrawn": withdrawn(served)}
             came_from |= _statistics(run)
             served = publish(workspace, name, artifact / "saved_model", came_from)
@@ -81,7 +83,7 @@ def promote_by_hand(
         _require_name(name)
     run = RunFolder.open(workspace, read_seal(artifact)["run"])
     recipe = run.recipe()
-    name = name or recipe.export.name or recipe.name
+    name = name or recipe.serving_name
     _require_intact(artifact)
     uri = workspace.relative(artifact)
     with nullcontext() if dry_run else _held(workspace, name, run.id):
@@ -90,7 +92,7 @@ def promote_by_hand(
             return served
         if dry_run:
             return _next(workspace, name)
-        train = workspace.relative(run.artifact("train"))
+        train = workspace.relative(run.artifact(TRAIN))
         others = [export for export in withdrawn(served) if export != uri]
         came_from = {"export": uri, "train": train, "run": run.id, "by": "hand", "withdrawn": others}
         came_from |= _statistics(run)
@@ -162,7 +164,7 @@ def record(workspace: Workspace, store: Store, served: Path, run: str, step: str
     contents = read_seal(artifact)["digest"]
     store.begin_run(run, "unknown", "unknown", "unknown", "stepwise")  # kept as it is where the store knows the run
     execution = store.begin(run, step, reason, contents[:16], "{}")
-    store.link(execution, "input", "export", "export", workspace.relative(artifact), contents)
+    store.link(execution, "input", EXPORT, EXPORT, workspace.relative(artifact), contents)
     store.finish(execution, "served", workspace.relative(served), digest_of(served))
 
 
@@ -206,7 +208,7 @@ def digest_of(served: Path) -> str:
 def origin(served: Path) -> dict[str, Any]:
     """What a served version says of where it came from; nothing where it was put there by hand."""
     file = served / ORIGIN
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return json_file.read(file) if file.is_file() else {}
 
 
 def _require_name(name: str) -> None:
@@ -232,19 +234,19 @@ def _require_intact(artifact: Path) -> None:
 
 def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
     """The gate looked at the model served when evaluate ran; refuse if that is no longer the one to beat."""
-    compared = read_seal(run.artifact("evaluate"))["fingerprint"]["inputs"].get("served")
-    now = before(workspace, name, run.artifact("train"))
+    compared = read_seal(run.artifact(GATE))["fingerprint"]["inputs"].get(SERVED)
+    now = before(workspace, name, run.artifact(TRAIN))
     if compared != (digest.file_digest(now / facts.FILE) if now else None):
         raise UserError(
             f"Another model was promoted to serving/{name} since this one was compared with what is served. "
-            "Give the same command again: evaluate then compares them."
+            "Give the same command again: the gate then compares them."
         )
 
 
 def _statistics(run: RunFolder) -> dict[str, Any]:
     """What the data was like that a model learned from: the next data are compared with it (pipeline/data/drift.py)."""
-    file = run.path / "validate" / "statistics.json"
-    return {"statistics": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
+    file = run.path / VALIDATE / "statistics.json"
+    return {"statistics": json_file.read(file)} if file.is_file() else {}
 
 
 def _held(workspace: Workspace, name: str, holder: str) -> AbstractContextManager[None]:

@@ -10,40 +10,33 @@ from pathlib import Path
 from datasets.errors import ConversionError, DatasetError
 from models.errors import ModelError
 from pipeline.cluster import members
-from pipeline.config import recipe_file as recipes
-from pipeline.config.recipe import NAME, Recipe
+from pipeline.config.recipe import Recipe
+from pipeline.config.section import NAME
+from pipeline.config.step_names import EVALUATE, STEP_NAMES, TRAIN
+from pipeline.console.terminal import wrapped
 from pipeline.errors import GateError, Interrupted, UserError
-from pipeline.orchestration import forecast, leftovers, promotion, recovery, rendezvous, shared_results
+from pipeline.evaluation.score_table import table
+from pipeline.orchestration import forecast, promotion, recovery, rendezvous, shared_results
 from pipeline.orchestration.attendance import assist, attend
 from pipeline.orchestration.child_process import ChildError
 from pipeline.orchestration.graph import STEPS
-from pipeline.orchestration.runner import Runner, serving_name
-from pipeline.orchestration.summary import summary
-from pipeline.workspace import lock
+from pipeline.orchestration.recipe_loader import load_recipe
+from pipeline.orchestration.runner import Runner
+from pipeline.workspace import json_file, lock
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
 
 
 def run(options: argparse.Namespace) -> int:
-    """`segline run`: bring every step up to date. Returns the exit code of the step that ended badly, or 0."""
-    recipe = recipes.load(options.recipe, options.set)
+    """`segline run`: bring every step up to date. Return the exit code of the step that failed, or 0."""
+    recipe, rerun = load_recipe(options.recipe, options.set), frozenset(options.rerun)
     if options.dry_run:
-        found = forecast.forecast(
-            Workspace.of(options.workspace.resolve(), os.environ),
-            recipe,
-            until=options.until,
-            rerun=frozenset(options.rerun),
-        )
-        print("\n".join(forecast.lines(found)))
+        workspace = Workspace.of(options.workspace.resolve(), os.environ)
+        print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.until, rerun=rerun))))
         return 0
-    return bring_up_to_date(
-        open_workspace(options.workspace),
-        recipe,
-        until=options.until,
-        rerun=frozenset(options.rerun),
-        wait=not options.no_wait,
-    )
+    workspace = open_workspace(options.workspace)
+    return bring_up_to_date(workspace, recipe, until=options.until, rerun=rerun, wait=not options.no_wait)
 
 
 def bring_up_to_date(
@@ -55,7 +48,7 @@ def bring_up_to_date(
     wait: bool = True,
     run_id: str | None = None,
 ) -> int:
-    """Reuse or run every step of a recipe, as `segline run` does, and print what it comes to.
+    """Reuse or run every step of a recipe, as `segline run` does, and print the metrics and where the results lie.
 
     Args:
         workspace: Where.
@@ -63,20 +56,20 @@ def bring_up_to_date(
         until: Last step, or None for all.
         rerun: Steps that run even where their result could be reused.
         wait: Wait where another run makes the same thing; otherwise end with LockHeldError.
-        run_id: Name of the new run; None: one that says when and what.
+        run_id: Name of the new run; None: made of the time and the recipe's name.
 
     Returns:
-        Exit code of the step that ended badly, or 0. Where the environment names several workers (see
-        pipeline.cluster), each of them comes here: the chief does this, the others help it and give its exit code.
+        Exit code of the step that failed, or 0. Where the environment names several workers (see pipeline.cluster),
+        each of them comes here: the chief does this, the others help it and return its exit code.
     """
-    workers = members.joined(recipe.train.strategy, os.environ)
-    if workers is None:
+    cluster = members.resolve(recipe.train.strategy, os.environ)
+    if cluster is None:
         return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id)
-    if not workers.is_chief:
+    if not cluster.is_chief:
         with lock.share(workspace.in_use):
-            return attend(workspace, workers, recipe.train.timeout_s)
-    with rendezvous.lead(workspace, workers, recipe.train.timeout_s) as (crew, end):
-        code = _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id, crew=crew)
+            return attend(workspace, cluster, recipe.train.timeout_s)
+    with rendezvous.lead(workspace, cluster, recipe.train.timeout_s) as (workers, end):
+        code = _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id, workers=workers)
         end(code)
     return code
 
@@ -89,41 +82,60 @@ def _bring_up_to_date(
     *,
     wait: bool,
     run_id: str | None,
-    crew: rendezvous.Crew | None = None,
+    workers: rendezvous.Workers | None = None,
 ) -> int:
-    """Do it in this process; `crew` are the other workers."""
+    """Do it in this process; `workers` are the others."""
     with lock.share(workspace.in_use):  # first of all: `segline gc` removes a run's folder that no store knows yet
         store = Store(workspace.store)
         recovery.mark_killed(workspace, store)
-        leftovers.remove(workspace)
+        recovery.remove_partial(workspace)
         folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
         run_lock = lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print)
         with folder.logging(), run_lock:
             _begin(store, folder, recipe.name, "running")
             print(f"run       {folder.id}")
-            code = _drive(Runner(workspace, recipe, folder, store, wait=wait, crew=crew), until, rerun)
-            exported = code == 0 and until in (None, STEPS[-1].name)
+            code = _drive(Runner(workspace, recipe, folder, store, wait=wait, workers=workers), until, rerun)
+            exported = code == 0 and until in (None, STEP_NAMES[-1])
             if exported or code == GateError.exit_code:
-                served = promotion.newest(workspace, serving_name(recipe)) if exported else None
-                print("\n" + "\n".join(summary(folder, served)))
+                served = promotion.newest(workspace, recipe.serving_name) if exported else None
+                print("\n" + "\n".join(_summary(folder, served)))
     return code
 
 
+def _summary(run: RunFolder, served: Path | None) -> list[str]:
+    """Return lines of at most 80 columns, paths apart: IoU of each class, mIoU beside the baseline, the results."""
+    evaluate, train = run.artifact(EVALUATE), run.artifact(TRAIN)
+    paths = {"report": run.path / "report.html", "overlays": evaluate / "overlays", "events": train / "events"}
+    if served:
+        paths["SavedModel"] = served
+    return [
+        *table(json_file.read(evaluate / "metrics.json")).splitlines(),
+        "",
+        *(f"{name:<10} {_near(path)}" for name, path in paths.items()),
+    ]
+
+
+def _near(path: Path) -> str:
+    """Return the path as one would type it here."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
+
+
 def step(options: argparse.Namespace) -> int:
-    """`segline step`: reuse or run one step. With a recipe, a run of a new name begins."""
+    """`segline step`: reuse or run one step. With a recipe, a new run is made."""
     if options.dry_run:
-        return _foresee_step(options)
+        return _forecast_step(options)
     workspace = open_workspace(options.workspace)
     with lock.share(workspace.in_use):  # first of all, as for `segline run`
         return _step(workspace, options)
 
 
 def _step(workspace: Workspace, options: argparse.Namespace) -> int:
-    chosen = next(found for found in STEPS if found.name == options.step)
+    chosen = next(step for step in STEPS if step.name == options.step)
     store = Store(workspace.store)
-    if chosen.distributed and (workers := members.of(os.environ)) and not workers.is_chief:
+    if chosen.distributed and (workers := members.read(os.environ)) and not workers.is_chief:
         folder = RunFolder.open(workspace, options.run)
-        if chosen.shared_out(folder.recipe()):
+        if chosen.is_shared(folder.recipe()):
             assist(Runner(workspace, folder.recipe(), folder, store, wait=True), chosen, again=options.rerun)
         return 0
     folder = _open_run(workspace, options)
@@ -147,10 +159,10 @@ def _step(workspace: Workspace, options: argparse.Namespace) -> int:
     return 0
 
 
-def _foresee_step(options: argparse.Namespace) -> int:
+def _forecast_step(options: argparse.Namespace) -> int:
     workspace = Workspace.of(options.workspace.resolve(), os.environ)
     if options.recipe:
-        recipe = recipes.load(options.recipe, options.set)
+        recipe = load_recipe(options.recipe, options.set)
     else:
         recipe = RunFolder.open(workspace, options.run).recipe()
     rerun = frozenset({options.step}) if options.rerun else frozenset()
@@ -174,7 +186,7 @@ def open_workspace(folder: Path) -> Workspace:
 
 
 def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
-    """Open the run `--run`, or begin it where RECIPE is given; a known run keeps the recipe it began with."""
+    """Open the run `--run`, or make it where RECIPE is given; a known run keeps its first recipe."""
     if not re.fullmatch(NAME, options.run):
         raise UserError(f"--run must be a name of letters, digits, '.', '_' and '-'. Received: {options.run!r}.")
     if options.set and not options.recipe:
@@ -182,7 +194,7 @@ def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
     folder = RunFolder(workspace.run(options.run))
     if not options.recipe:
         return RunFolder.open(workspace, options.run)
-    recipe = recipes.load(options.recipe, options.set)
+    recipe = load_recipe(options.recipe, options.set)
     if not folder.exists:
         return RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], options.run)
     if folder.recipe() != recipe:
@@ -191,7 +203,7 @@ def _open_run(workspace: Workspace, options: argparse.Namespace) -> RunFolder:
 
 
 def _drive(runner: Runner, until: str | None, rerun: frozenset[str]) -> int:
-    """Run all steps and record how it ended; give the exit code of the step that ended badly, or 0."""
+    """Run all steps and record the outcome; return the exit code of the step that failed, or 0."""
     run, store = runner.run.id, runner.store
     try:
         runner.run_all(until, rerun)
@@ -199,10 +211,15 @@ def _drive(runner: Runner, until: str | None, rerun: frozenset[str]) -> int:
         recovery.mark_killed(runner.workspace, store, but=run)
         store.end_run(run, _STATES.get(error.exit_code, "failed"))
         if error.reason:
-            print(f"segline: {error.reason}. The same command goes on from here.")
+            print(f"segline: {error.reason}. The same command resumes from here.")
         if error.exit_code > Interrupted.exit_code:
             signal = error.exit_code - 128
-            print(f"segline: a step was killed (signal {signal}). The same command goes on from here.")
+            print(f"segline: a step was killed (signal {signal}). The same command resumes from here.")
+        return error.exit_code
+    except GateError as error:
+        runner.run.log(f"segline: {error}")
+        print(wrapped(f"segline: {error}"), file=sys.stderr)
+        store.end_run(run, "refused")
         return error.exit_code
     except BaseException as error:
         store.end_run(run, "interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
@@ -217,5 +234,5 @@ def _begin(store: Store, folder: RunFolder, recipe: str, state: str) -> None:
     store.begin_run(folder.id, recipe, command, code, state)
 
 
-_STATES = {GateError.exit_code: "refused", Interrupted.exit_code: "interrupted", 137: "killed", 143: "killed"}
-"""How a run ended whose step ended with this exit code; any other: failed."""
+_STATES = {Interrupted.exit_code: "interrupted", 137: "killed", 143: "killed"}
+"""State of a run whose step ended with this exit code; any other: failed."""

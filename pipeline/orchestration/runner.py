@@ -14,19 +14,18 @@ from typing import Any
 from pipeline.cluster.watchdog import Watch
 from pipeline.config.recipe import Recipe, settings
 from pipeline.console.quiet import stderr_to
-from pipeline.data import drift
+from pipeline.console.terminal import duration
 from pipeline.errors import GateError, Interrupted
-from pipeline.evaluation import evaluation_check
-from pipeline.export import facts
-from pipeline.lineage.status import duration
-from pipeline.orchestration import network_check, promotion, shared_results
+from pipeline.orchestration import publication, shared_results
 from pipeline.orchestration.child_process import run_child
-from pipeline.orchestration.error_advice import explain
-from pipeline.orchestration.graph import CACHE, CACHE_ANEW, DIGESTS, RAW, REFUSAL, SERVED, STEPS, Step
-from pipeline.orchestration.plan import Input, Plan
-from pipeline.orchestration.rendezvous import Crew
-from pipeline.storage import raw_files, remote
-from pipeline.workspace import digest, lock, properties
+from pipeline.orchestration.error_advice import as_user_error
+from pipeline.orchestration.follow_up import around
+from pipeline.orchestration.graph import CACHE, DIGESTS, FRESH_CACHE, RAW, REFUSAL, STEPS, Step
+from pipeline.orchestration.outside_inputs import OUTSIDE
+from pipeline.orchestration.plan import Context, Input, Plan
+from pipeline.orchestration.rendezvous import Workers
+from pipeline.storage import raw_files
+from pipeline.workspace import digest, lock
 from pipeline.workspace.fingerprint import Fingerprint, code_of, environment_of
 from pipeline.workspace.layout import SEAL, Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
@@ -39,7 +38,7 @@ class Runner:
     Attributes:
         workspace, recipe, run: Where, what, and which run.
         wait: Wait where another run holds the slot of a step; otherwise end with LockHeldError.
-        crew: The other workers, where this is the chief of several.
+        workers: The other workers, where this is the chief of several.
     """
 
     def __init__(
@@ -50,10 +49,11 @@ class Runner:
         store: Store,
         *,
         wait: bool,
-        crew: Crew | None = None,
+        workers: Workers | None = None,
     ) -> None:
         self.workspace, self.recipe, self.run, self.store, self.wait = workspace, recipe, run, store, wait
-        self.crew = crew
+        self.workers = workers
+        self.context = Context(workspace, recipe, run, store)
 
     def run_all(self, until: str | None, rerun: frozenset[str]) -> None:
         """Bring every step up to date, in order. A step that must run does so in a child process.
@@ -63,49 +63,49 @@ class Runner:
             rerun: Steps that run even where their result could be reused.
         """
         uploads = shared_results.Uploads(self.workspace.shared)
-        for step in STEPS:
+        names = [step.name for step in STEPS]
+        reached = names[: names.index(until) + 1] if until else names
+        for step in STEPS[: len(reached)]:
             again = step.name in rerun
+            self._check_before(step)
             plan = self.plan(step, again=again)
-            if plan.found:
-                self._reuse(plan, plan.found)
+            if plan.complete:
+                self._reuse(plan, plan.complete)
             elif uploads.cut or not self._fetched(plan, again=again):
-                if step.name == "ingest" and until not in ("ingest", "validate"):
-                    network_check.require(self.recipe, self.run)
+                for later, check in around(step.name).foresee:
+                    if later in reached:
+                        check(self.context)
                 print(f"{step.name:<9} runs     {plan.reason}")
                 with self._called(step, again=again) as watch:
                     run_child(self.run, self.workspace, step.name, again=again, wait=self.wait, watch=watch)
             uploads.add(self.run.artifact(step.name))
-            if step.name == until:
-                break
-            if step.name == "ingest":
-                evaluation_check.require(self.run.artifact(step.name), self.recipe.evaluate)
         uploads.finish()
 
     def _called(self, step: Step, *, again: bool) -> AbstractContextManager[Watch | None]:
-        """Call the other workers to help, where there are some and the step is done together."""
-        if self.crew and step.shared_out(self.recipe):
-            return self.crew.called(self.run.id, step.name, again=again)
+        """Call the other workers to a step that all of them do together."""
+        if self.workers and step.is_shared(self.recipe):
+            return self.workers.called(self.run.id, step.name, again=again)
         return nullcontext()
 
     def plan(self, step: Step, *, again: bool) -> Plan:
-        """Work out whether `step` can be reused. Imports nothing heavy and changes nothing but remembered digests."""
+        """Work out whether `step` can be reused. Imports nothing heavy; changes nothing but remembered digests."""
         inputs = self.inputs(step)
         fingerprint = self.fingerprint(step, inputs)
-        found = None if again else self.workspace.complete(step.name, fingerprint.key)
-        if found:
-            return Plan(step, inputs, fingerprint, found, "nothing it depends on has changed")
+        complete = None if again else self.workspace.complete(step.name, fingerprint.key)
+        if complete:
+            return Plan(step, inputs, fingerprint, complete, "nothing it depends on has changed")
         reason = "--rerun asks for it" if again else self.why(step, fingerprint)
         return Plan(step, inputs, fingerprint, None, reason)
 
     def fingerprint(self, step: Step, inputs: Mapping[str, Input]) -> Fingerprint:
-        """What the result of `step` depends on, given what it reads."""
-        chosen = [module for name in step.sections for module in self.recipe.section(name).modules()]
-        code, libraries = code_of([step.module, *chosen])
-        files = [file for name in step.sections for file in self.recipe.section(name).files().items()]
+        """Compute what the result of `step` depends on, given what it reads."""
+        sections = [self.recipe.section(name) for name in step.sections]
+        code, libraries = code_of([step.module, *(module for section in sections for module in section.modules())])
+        files = {key: path for section in sections for key, path in section.files().items()}
         return Fingerprint(
-            settings=settings(self.recipe, step.sections),
-            inputs={name: found.digest for name, found in inputs.items()}
-            | {name: digest.file_digest(path) for name, path in files},
+            settings=settings(self.recipe, step.sections, step.name),
+            inputs={name: source.digest for name, source in inputs.items()}
+            | {key: digest.file_digest(path) for key, path in files.items()},
             code=code,
             libraries=libraries,
             version=step.version,
@@ -114,26 +114,37 @@ class Runner:
 
     def execute(self, step: Step, *, again: bool) -> None:
         """Reuse or run one step in this process. `segline step` and every orchestrator come here."""
-        if step.name == "train":  # run_all looks before; of an orchestrator's steps this one would be in vain
-            evaluation_check.require(self.run.artifact("ingest"), self.recipe.evaluate)
+        self._check_before(step)
         plan = self.plan(step, again=again)
         with self._slot(plan):
             if again or not self._have(plan):
                 self._make(plan, again=again)
 
+    def _check_before(self, step: Step) -> None:
+        for check in around(step.name).before:
+            try:
+                check(self.context)
+            except GateError as error:
+                text = str(error)
+                execution = self.store.begin(
+                    self.run.id, step.name, text.split("\n")[0], digest.text_digest(text), "{}"
+                )
+                self.store.end(execution, "refused", text)
+                raise
+
     def _slot(self, plan: Plan) -> AbstractContextManager[None]:
-        """Hold the lock under which a step's result is made, or fetched."""
-        slot, said = self.workspace.lock(plan.step.name, plan.fingerprint.key), f"{plan.step.name:<9} "
-        return lock.hold(slot, self.run.id, wait=self.wait, on_wait=lambda line: print(said + line))
+        """Hold the lock under which a step's result is made or fetched."""
+        slot, prefix = self.workspace.lock(plan.step.name, plan.fingerprint.key), f"{plan.step.name:<9} "
+        return lock.hold(slot, self.run.id, wait=self.wait, on_wait=lambda line: print(prefix + line))
 
     def _have(self, plan: Plan) -> bool:
-        """Use a result that is there, here or on the shared storage, if it is. The slot must be held."""
-        # Whoever held the slot before us may have made just what we need.
-        if found := self.workspace.complete(plan.step.name, plan.fingerprint.key):
-            self._reuse(plan, found)
-        elif found := shared_results.take(plan, self.workspace, self.run, self.store):
-            self._follow(plan.step, found)
-        return found is not None
+        """Use a complete result, from here or from the shared storage, if there is one. The slot must be held."""
+        # The previous holder of the slot may have made just what we need.
+        if artifact := self.workspace.complete(plan.step.name, plan.fingerprint.key):
+            self._reuse(plan, artifact)
+        elif artifact := shared_results.take(self.context, plan):
+            self._follow(plan.step)
+        return artifact is not None
 
     def _fetched(self, plan: Plan, *, again: bool) -> bool:
         if again or not self.workspace.shared:
@@ -142,138 +153,93 @@ class Runner:
             return self._have(plan)
 
     def _make(self, plan: Plan, *, again: bool) -> None:
-        step, key = plan.step, plan.fingerprint.key
-        partial = self.workspace.partial(step.name, key)
+        step = plan.step
+        partial = self.workspace.partial(step.name, plan.fingerprint.key)
         if not step.resumes:
             shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True, exist_ok=True)
         (partial / SEAL).unlink(missing_ok=True)  # of one that was killed before its rename
-        execution = self.store.begin(self.run.id, step.name, plan.reason, key, plan.fingerprint.to_json())
-        for name, found in plan.inputs.items():
-            self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
-        began = time.monotonic()
+        execution = publication.begin(self.context, plan, plan.reason)
+        start = time.monotonic()
         try:
             with stderr_to(self.run.log_file):  # the import of TensorFlow
-                work = step.run
-            paths = {name: found.path for name, found in plan.inputs.items()}
-            work(self.recipe.only(step.sections), paths | self.aids(plan, again=again), partial)
+                run_step = step.run
+            run_step(self.recipe.only(step.sections), self.paths(plan, again=again), partial)
             step.require_written(partial)
         except BaseException as error:
             if not step.resumes:
                 shutil.rmtree(partial, ignore_errors=True)
-            told = explain(error, self.workspace.root)
-            self.store.end(execution, _state(told), str(told) or type(told).__name__)
+            advice = as_user_error(error, self.workspace.root)
+            state = "interrupted" if isinstance(advice, Interrupted) else "failed"
+            self.store.end(execution, state, str(advice) or type(advice).__name__)
             raise
-        artifact = self._publish(plan, partial, execution)
-        self._promote(step, artifact)
-        self._report(step)
-        print(f"{step.name:<9} done     in {duration(time.monotonic() - began)}")
-        self._check_drift(step)
+        publication.publish(self.context, plan, partial, execution, self._seal(plan, partial))
+        print(f"{step.name:<9} done     in {duration(time.monotonic() - start)}")
+        self._follow(step)
 
-    def _publish(self, plan: Plan, partial: Path, execution: int) -> Path:
-        """Seal the finished folder and rename it into place: before the rename nothing is there, after it all is."""
-        step, key = plan.step, plan.fingerprint.key
-        files = digest.manifest(partial)
-        contents = digest.digest(files)
-        seal = {
-            "step": step.name,
-            "run": self.run.id,
-            "execution": execution,
+    def _seal(self, plan: Plan, folder: Path) -> dict[str, Any]:
+        files = digest.manifest(folder)
+        return {
+            "step": plan.step.name,
             "code": (self.run.path / "code.txt").read_text(encoding="utf-8").strip(),
             "made": time.time(),
-            "digest": contents,
+            "digest": digest.digest(files),
             "fingerprint": json.loads(plan.fingerprint.to_json()),
-            "files": {name: found for name, (_, _, found) in files.items()},
+            "files": {name: content for name, (_, _, content) in files.items()},
         }
-        digest.write_atomically(partial / SEAL, json.dumps(seal))
-        artifact = self.workspace.next_attempt(step.name, key)
-        partial.rename(artifact)
-        self.run.link(step.name, artifact)
-        self.store.finish(execution, step.name, self.workspace.relative(artifact), contents, properties.of(artifact))
-        return artifact
 
     def _reuse(self, plan: Plan, artifact: Path) -> None:
-        seal = read_seal(artifact)
+        seal, step = read_seal(artifact), plan.step.name
         self._complete_record(plan, artifact, seal)
-        key = plan.fingerprint.key
-        execution = self.store.begin(self.run.id, plan.step.name, plan.reason, key, plan.fingerprint.to_json())
-        self.store.link(
-            execution, "output", plan.step.name, plan.step.name, self.workspace.relative(artifact), seal["digest"]
-        )
+        fingerprint = plan.fingerprint
+        execution = self.store.begin(self.run.id, step, plan.reason, fingerprint.key, fingerprint.to_json())
+        self.store.link(execution, "output", step, step, self.workspace.relative(artifact), seal["digest"])
         self.store.end(execution, "reused")
-        self.run.link(plan.step.name, artifact)
-        print(f"{plan.step.name:<9} reused   made by run {seal['run']}")
-        self._follow(plan.step, artifact)
+        self.run.link(step, artifact)
+        print(f"{step:<9} reused   made by run {seal['run']}")
+        self._follow(plan.step)
 
-    def _follow(self, step: Step, artifact: Path) -> None:
+    def _follow(self, step: Step) -> None:
         """Do what follows from a result, whoever made it."""
-        self._promote(step, artifact)
-        self._report(step)
-        self._check_drift(step)
+        for action in around(step.name).after:
+            action(self.context)
 
     def _complete_record(self, plan: Plan, artifact: Path, seal: dict[str, Any]) -> None:
         """Record who made an artifact where the store does not know: its run was killed, or the store is a new one."""
-        uri, step = self.workspace.relative(artifact), plan.step.name
-        known = self.store.artifact(uri)
+        known = self.store.artifact(self.workspace.relative(artifact))
         if known and self.store.producer(known["id"]):
             return
         execution, maker = seal["execution"], self.store.execution(seal["execution"])
-        if maker is None or (maker["run"], maker["step"], maker["key"]) != (seal["run"], step, plan.fingerprint.key):
+        expected = (seal["run"], plan.step.name, plan.fingerprint.key)
+        if maker is None or (maker["run"], maker["step"], maker["key"]) != expected:
             reason = f"made by run {seal['run']}, which this store does not know"
-            execution = self.store.begin(self.run.id, step, reason, plan.fingerprint.key, plan.fingerprint.to_json())
-            for name, found in plan.inputs.items():
-                self.store.link(execution, "input", name, found.kind, self.workspace.relative(found.path), found.digest)
-        self.store.finish(execution, step, uri, seal["digest"], properties.of(artifact))
-
-    def _promote(self, step: Step, artifact: Path) -> None:
-        if step.promotes:
-            name = serving_name(self.recipe)
-            served = promotion.promote(self.workspace, name, artifact, self.run, self.store)
-            print(f"{'serving':<9} {self.workspace.relative(served)}")
-            if self.recipe.export.url and (uploaded := remote.publish(served, self.recipe.export.url)):
-                print(f"{'uploaded':<9} {uploaded}")
-
-    def _check_drift(self, step: Step) -> None:
-        if step.name == "validate":
-            limits = self.recipe.validate_.drift
-            drift.check(self.workspace, self.run, self.store, name=serving_name(self.recipe), config=limits)
-
-    def _report(self, step: Step) -> None:
-        """Write the run's report where `step` gives it something to tell."""
-        if step.name in ("evaluate", "export"):
-            from pipeline.report import page as report  # NumPy and Pillow: where a report is due, and not before
-
-            report.write(self.workspace, self.run)
+            execution = publication.begin(self.context, plan, reason)
+        publication.record(self.context, plan, execution, artifact, seal["digest"])
 
     def inputs(self, step: Step, without: Collection[str] = ()) -> dict[str, Input]:
-        """What `step` reads, by name, but for those `without`."""
-        found: dict[str, Input] = {}
+        """Return what `step` reads, by name, but for those `without`."""
+        inputs: dict[str, Input] = {}
         for name in (name for name in step.reads if name not in without):
-            if name == RAW:
-                found[name] = self._raw()
-            elif name == SERVED:
-                if before := promotion.before(self.workspace, serving_name(self.recipe), self.run.artifact("train")):
-                    found[name] = Input(before, digest.file_digest(before / facts.FILE), "served")
+            if name in OUTSIDE:
+                source = OUTSIDE[name](self.context)
             else:
                 artifact = self.run.artifact(name)
-                found[name] = Input(artifact, read_seal(artifact)["digest"], name)
-        return found
+                source = Input(artifact, read_seal(artifact)["digest"], name)
+            if source:
+                inputs[name] = source
+        return inputs
 
-    def _raw(self) -> Input:
-        data = self.recipe.data
-        folder = raw_files.local(data)
-        return Input(folder, raw_files.contents(data, self.workspace, folder), RAW)
-
-    def aids(self, plan: Plan, *, again: bool) -> dict[str, Path]:
-        """Give what a cached step works with: a folder for all runs, and the raw files' digests."""
+    def paths(self, plan: Plan, *, again: bool) -> dict[str, Path]:
+        """Return the paths that the step's code is given: its inputs, and where it is cached what it may keep."""
+        paths = {name: source.path for name, source in plan.inputs.items()}
         if not plan.step.cached:
-            return {}
+            return paths
         if RAW not in plan.inputs:  # what is kept there is named by all that it depends on
-            return {CACHE: self.workspace.cache(plan.step.name, "shared")}
-        return {
-            CACHE_ANEW if again else CACHE: self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)),
+            return paths | {CACHE: self.workspace.cache(plan.step.name, "shared")}
+        return paths | {
+            FRESH_CACHE if again else CACHE: self.workspace.cache(plan.step.name, plan.fingerprint.code_key(RAW)),
             REFUSAL: self.run.refusal,
-            DIGESTS: raw_files.memory(self.recipe.data, self.workspace, plan.inputs[RAW].path),
+            DIGESTS: raw_files.digest_file(self.recipe.data, self.workspace, plan.inputs[RAW].path),
         }
 
     def why(self, step: Step, fingerprint: Fingerprint) -> str:
@@ -282,14 +248,3 @@ class Runner:
         if old is None:
             return "for the first time"
         return fingerprint.difference(old) or "its earlier result is no longer there"
-
-
-def serving_name(recipe: Recipe) -> str:
-    """Folder under serving/ that a recipe's model goes to."""
-    return recipe.export.name or recipe.name
-
-
-def _state(error: BaseException) -> str:
-    if isinstance(error, Interrupted):
-        return "interrupted"
-    return "refused" if isinstance(error, GateError) else "failed"

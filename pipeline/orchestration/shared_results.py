@@ -16,12 +16,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import Unreachable, UserError
-from pipeline.orchestration.plan import Plan
+from pipeline.orchestration import publication
+from pipeline.orchestration.plan import Context, Plan
 from pipeline.storage import connection
-from pipeline.workspace import digest, properties
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
-from pipeline.workspace.run_folder import RunFolder
-from pipeline.workspace.store import Store
+from pipeline.workspace import digest
+from pipeline.workspace.layout import SEAL, read_seal
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def give(url: str, artifact: Path) -> None:
         UserError: The storage may not be written, or its library is not installed.
     """
     seal, target = read_seal(artifact), _place(url, artifact)
-    with connection.reaching(target):
+    with connection.translate_errors(target):
         system, root = connection.connect(target)
         if system.exists(f"{root}/{SEAL}"):
             return
@@ -84,7 +83,7 @@ def give(url: str, artifact: Path) -> None:
         def one(name: str) -> None:
             connection.upload(system, artifact / name, f"{root}/{name}")
 
-        for _ in connection.side_by_side(one, seal["files"]):
+        for _ in connection.parallel_map(one, seal["files"]):
             pass
         one(SEAL)
     print(f"{seal['step']:<9} uploaded {target}")
@@ -93,7 +92,7 @@ def give(url: str, artifact: Path) -> None:
 def has(url: str, artifact: Path) -> bool:
     """Whether a published result was uploaded, whole."""
     target = _place(url, artifact)
-    with connection.reaching(target):
+    with connection.translate_errors(target):
         system, root = connection.connect(target)
         return bool(system.exists(f"{root}/{SEAL}"))
 
@@ -106,7 +105,7 @@ def find(url: str, step: str, key: str) -> Offer | None:
     """
     place = f"{url}/{step}/{key}"
     offers = []
-    with connection.reaching(place):
+    with connection.translate_errors(place):
         system, root = connection.connect(place)
         for folder in _below(system, root):
             try:
@@ -121,27 +120,24 @@ def find(url: str, step: str, key: str) -> Offer | None:
     return max(offers, key=lambda offer: offer.seal["made"], default=None)
 
 
-def take(plan: Plan, workspace: Workspace, run: RunFolder, store: Store) -> Path | None:
-    """Fetch the result of a step and publish it here, recorded under `run`; None where it is not on the storage.
+def take(context: Context, plan: Plan) -> Path | None:
+    """Fetch the result of a step and publish it here, recorded under the run; None where it is not on the storage.
 
-    The lock of the step's slot must be held. Interrupted, the next call goes on from there.
+    The lock of the step's slot must be held. After an interruption the next call resumes.
 
     Raises:
-        Unreachable: The storage cannot be reached, so that nobody knows whether the step has to run.
-        UserError: What lies there is damaged, or as `give`.
+        Unreachable: The storage cannot be reached, so that it is not known whether the step has to run.
+        UserError: The result there is damaged, or as `give`.
     """
-    step, key = plan.step, plan.fingerprint.key
-    offer = find(workspace.shared, step.name, key) if workspace.shared else None
+    step, workspace, store = plan.step, context.workspace, context.store
+    offer = find(workspace.shared, step.name, plan.fingerprint.key) if workspace.shared else None
     if offer is None:
         return None
     print(f"{step.name:<9} fetches  what run {offer.seal['run']} made: {offer.url}")
     code = f" with {offer.seal['code']}" if "code" in offer.seal else ""
-    reason = f"fetched: run {offer.seal['run']} of another workspace made it{code}"
-    execution = store.begin(run.id, step.name, reason, key, plan.fingerprint.to_json())
-    for name, found in plan.inputs.items():
-        store.link(execution, "input", name, found.kind, workspace.relative(found.path), found.digest)
+    execution = publication.begin(context, plan, f"fetched: run {offer.seal['run']} of another workspace made it{code}")
     store.link(execution, "input", "shared", "shared", offer.url, offer.seal["digest"])
-    folder = workspace.fetched(step.name, key)
+    folder = workspace.fetched(step.name, plan.fingerprint.key)
     try:
         whole = _download(offer, folder)
     except BaseException as error:
@@ -152,17 +148,12 @@ def take(plan: Plan, workspace: Workspace, run: RunFolder, store: Store) -> Path
         print(f"{step.name:<9} is no longer whole there, as where files expire: it runs")
         store.end(execution, "failed", f"{offer.url} is no longer whole")
         return None
-    for name in step.writes:  # such storage knows no empty folder
-        if not (folder / name).exists():
+    for name in step.writes:
+        if not (folder / name).exists():  # an object store has no empty folders
             (folder / name).mkdir()
     origin = {"url": offer.url, "run": offer.seal["run"]}
-    seal = {**offer.seal, "run": run.id, "execution": execution, "fetched": origin}
-    digest.write_atomically(folder / SEAL, json.dumps(seal))
-    artifact = workspace.next_attempt(step.name, key)
-    folder.rename(artifact)
-    shutil.rmtree(workspace.partial(step.name, key), ignore_errors=True)  # a training of our own that was cut
-    run.link(step.name, artifact)
-    store.finish(execution, step.name, workspace.relative(artifact), seal["digest"], properties.of(artifact))
+    artifact = publication.publish(context, plan, folder, execution, {**offer.seal, "fetched": origin})
+    shutil.rmtree(workspace.partial(step.name, plan.fingerprint.key), ignore_errors=True)  # our own cut training
     return artifact
 
 
@@ -180,7 +171,7 @@ def _download(offer: Offer, folder: Path) -> bool:
     for path in list(folder.rglob(".*.partial")):
         path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    with connection.reaching(offer.url):
+    with connection.translate_errors(offer.url):
         system, root = connection.connect(offer.url)
 
         def one(name: str) -> str | None:
@@ -189,7 +180,7 @@ def _download(offer: Offer, folder: Path) -> bool:
 
         missing = [name for name in files if not (folder / name).is_file()]
         try:
-            damaged = [name for name in connection.side_by_side(one, missing) if name]
+            damaged = [name for name in connection.parallel_map(one, missing) if name]
         except FileNotFoundError:
             system.rm_file(f"{root}/{SEAL}")
             return False

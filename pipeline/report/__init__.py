@@ -1,4 +1,4 @@
-"""report.html and report.md: what a run's model can do, where it fails, and where it came from.
+"""report.html and report.md of a run: metrics, failures, training and lineage of its model.
 
-Made from the run's finished artifacts, so that nothing of it is part of any step's fingerprint.
+Made from the run's finished artifacts; it is part of no step's fingerprint.
 """

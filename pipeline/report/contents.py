@@ -1,6 +1,5 @@
-"""Everything that a report shows, read from the artifacts of one run. Imports no library."""
+"""The data of a report, read from the artifacts of one run. Imports no library."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +7,21 @@ from typing import Any
 
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import described
+from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN
 from pipeline.data.drift import FILE as DRIFT
+from pipeline.workspace import json_file
 from pipeline.workspace.layout import Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
 
 WEIGHTS = "weights.h5"
-"""As in pipeline.training.trained_model, which imports TensorFlow."""
+"""As in pipeline.training.trained_model, which cannot be imported here: it imports TensorFlow."""
 
 SECTIONS = ("data", "ingest", "validate", "input", "model", "train", "evaluate", "export")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One step's result: its address in the workspace, the digest of its contents, who made it and when."""
+    """One step's artifact: its path in the workspace, its digest, the run that made it, and when (seconds)."""
 
     step: str
     uri: str
@@ -31,22 +32,23 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Material:
-    """What a report shows.
+    """The data of a report.
 
     Attributes:
         run, recipe: Names.
-        command, code: As they were when the run began.
-        spec: The dataset's facts.
-        metrics, verdict, speed: What the files of these names of the evaluate step hold.
-        history: What train's history.json holds: one mapping for each epoch.
-        pictures: What the index of the pictures holds.
+        command, code: The command of the run, and the version of the code.
+        spec: The dataset.
+        metrics, speed: Contents of the files of these names of the evaluate step.
+        verdict: Contents of verdict.json of the gate; empty before it.
+        history: Content of train's history.json: one mapping for each epoch.
+        pictures: Content of the index of the pictures.
         folder: Folder of the pictures.
         settings: The recipe, {"train.epochs": ...}.
         versions: {library: version} of training and evaluation.
-        artifacts: Every finished step, in order.
-        sizes: {what: bytes} of weights and of what is exported.
-        parity: What parity.json of the export holds; None where nothing was exported.
-        drift: What drift.json of the run holds; None where no other data was compared with.
+        artifacts: Artifacts of the finished steps, in order.
+        sizes: {name: bytes} of the weights and the exported model.
+        parity: Content of the export's parity.json; None where nothing was exported.
+        drift: Content of the run's drift.json; None where the data were compared with no other.
         formats: A row for each exported format, from the export's formats.json.
     """
 
@@ -71,16 +73,16 @@ class Material:
 
 
 def read(workspace: Workspace, run: RunFolder) -> Material:
-    """Read what a run has made so far; its evaluate step must be done.
+    """Read the data of a run; the steps after evaluate may be missing.
 
     Raises:
-        UserError: It is not.
+        UserError: The evaluate step is not done.
     """
-    evaluate, train = run.artifact("evaluate"), run.artifact("train")
-    exported = run.artifact("export") if (run.path / "export").is_dir() else None
+    evaluate, train = run.artifact(EVALUATE), run.artifact(TRAIN)
+    exported = run.artifact(EXPORT) if (run.path / EXPORT).is_dir() else None
     recipe = run.recipe()
-    done = [name for name in ("ingest", "validate", "train", "evaluate", "export") if (run.path / name).is_dir()]
-    seals = {name: read_seal(run.artifact(name)) for name in done}
+    finished = [name for name in STEP_NAMES if (run.path / name).is_dir()]
+    seals = {name: read_seal(run.artifact(name)) for name in finished}
     sizes = {"weights": (train / WEIGHTS).stat().st_size}
     if exported:
         sizes["SavedModel"] = sum(
@@ -94,25 +96,21 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         recipe=recipe.name,
         command=(run.path / "command.txt").read_text(encoding="utf-8").strip(),
         code=(run.path / "code.txt").read_text(encoding="utf-8").strip(),
-        spec=DatasetSpec.read(run.artifact("ingest") / "spec.json"),
-        metrics=_json(evaluate / "metrics.json"),
-        verdict=_json(evaluate / "verdict.json"),
-        speed=_json(evaluate / "speed.json"),
-        history=_json(train / "history.json"),
-        pictures=_json(evaluate / "pictures" / "index.json"),
+        spec=DatasetSpec.read(run.artifact(INGEST) / "spec.json"),
+        metrics=json_file.read(evaluate / "metrics.json"),
+        verdict=json_file.read(run.artifact(GATE) / "verdict.json") if GATE in finished else {},
+        speed=json_file.read(evaluate / "speed.json"),
+        history=json_file.read(train / "history.json"),
+        pictures=json_file.read(evaluate / "pictures" / "index.json"),
         folder=evaluate / "pictures",
         settings=described(recipe, SECTIONS),
-        versions={**seals["train"]["fingerprint"]["libraries"], **seals["evaluate"]["fingerprint"]["libraries"]},
+        versions={**seals[TRAIN]["fingerprint"]["libraries"], **seals[EVALUATE]["fingerprint"]["libraries"]},
         artifacts=[
             Artifact(name, workspace.relative(run.artifact(name)), seal["digest"], seal["run"], seal["made"])
             for name, seal in seals.items()
         ],
         sizes=sizes,
-        drift=_json(run.path / DRIFT) if (run.path / DRIFT).is_file() else None,
-        parity=_json(exported / "parity.json") if exported else None,
-        formats=_json(formats) if formats and formats.is_file() else [],
+        drift=json_file.read(run.path / DRIFT) if (run.path / DRIFT).is_file() else None,
+        parity=json_file.read(exported / "parity.json") if exported else None,
+        formats=json_file.read(formats) if formats and formats.is_file() else [],
     )
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The section that holds the data of this run against those of the served model."""
+"""The section that compares the data of this run with those of the served model."""
 
 from html import escape
 
@@ -7,10 +7,10 @@ from pipeline.report.contents import Material
 
 
 def drift(material: Material) -> str:
-    """Every figure that was compared, what passed its limit first."""
-    found = material.drift
-    if found is None:
-        return html.note("There was no served model that learned from other data, so there is nothing to compare.")
+    """Every statistic that was compared, those beyond their limits first."""
+    compared = material.drift
+    if compared is None:
+        return html.note("No model trained on other data was served, so there is nothing to compare.")
     rows = "".join(
         html.row(
             escape(one["split"]),
@@ -20,8 +20,8 @@ def drift(material: Material) -> str:
             escape(one["limit"]),
             f'<span class="{"passed" if one["severity"] == "ok" else "failed"}">{one["severity"]}</span>',
         )
-        for one in found["findings"]
+        for one in compared["findings"]
     )
     head = html.columns("Split", "What", "Before", "Now", "Limit", "Result", text=6)
-    caption = f"This run's data beside those of {found['against']} (run {found['run']})"
+    caption = f"This run's data compared with those of {compared['against']} (run {compared['run']})"
     return f'<div class="words">{html.table(caption, head, rows)}</div>'

@@ -1,17 +1,17 @@
-"""Pieces of HTML that several sections use. Every text that comes in is escaped here or by the caller who says so."""
+"""HTML elements that several sections use. Text is escaped here; arguments documented as HTML are not."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from pipeline.evaluation.gate import number
+from pipeline.evaluation.metric_text import number
 
 Interval = Sequence[float] | None
 
 
 def table(caption: str, head: str, rows: str, kind: str = "") -> str:
-    """Frame a table so that a wide one scrolls by itself, with the keyboard too. `head` and `rows` are HTML."""
+    """Return a table; a wide one scrolls sideways, with the keyboard too. `head` and `rows` are HTML."""
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table class="{kind}">'
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
@@ -19,7 +19,7 @@ def table(caption: str, head: str, rows: str, kind: str = "") -> str:
 
 
 def columns(*titles: str, text: int = 1) -> str:
-    """Head a table: the first `text` columns hold words, the rest numbers."""
+    """Return the header cells of a table whose first `text` columns hold words, the others numbers."""
     return "".join(
         f'<th scope="col"{" class=text" if index < text else ""}>{escape(title)}</th>'
         for index, title in enumerate(titles)
@@ -27,13 +27,13 @@ def columns(*titles: str, text: int = 1) -> str:
 
 
 def row(name: str, *cells: str, kind: str = "") -> str:
-    """One row; `name` and `cells` are HTML."""
+    """Return a row of a table; `name` and `cells` are HTML."""
     style = f' class="{kind}"' if kind else ""
     return f'<tr{style}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
 def grid(caption: str, rows: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Lay out {row: {column: figure}}; a column that a row does not have is left empty."""
+    """Return {row: {column: value}} as a table; a cell without a value is empty."""
     names = list(dict.fromkeys(name for columns_ in rows.values() for name in columns_))
     body = "".join(
         row(escape(title), *(number(cells[name]) if name in cells else "" for name in names))
@@ -43,24 +43,24 @@ def grid(caption: str, rows: Mapping[str, Mapping[str, float | None]]) -> str:
 
 
 def tile(name: str, value: str, note: str) -> str:
-    """One figure among the greatest."""
-    told = f'<dd class="note">{escape(note)}</dd>' if note else ""
-    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd>{told}</div>"
+    """Return a tile with one metric in large letters."""
+    remark = f'<dd class="note">{escape(note)}</dd>' if note else ""
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd>{remark}</div>"
 
 
 def note(text: str) -> str:
-    """A remark in small letters."""
+    """Return a remark in small letters; nothing for no text."""
     return f'<p class="note">{escape(text)}</p>' if text else ""
 
 
 def swatch(colour: Sequence[int]) -> str:
-    """A square of a colour."""
+    """Return a square of a colour, (red, green, blue) in 0..255."""
     red, green, blue = colour
     return f'<span class="swatch" style="background:rgb({red} {green} {blue})"></span>'
 
 
 def bar(value: float | None, interval: Interval = None) -> str:
-    """A bar for a share 0..1, with a whisker for its interval. The number stands beside it, so it is not read aloud."""
+    """Return a bar for a share in 0..1, with a whisker for its interval; screen readers skip it."""
     whisker = ""
     if interval is not None:
         low, high = (min(max(end, 0.0), 1.0) for end in interval)
@@ -69,12 +69,12 @@ def bar(value: float | None, interval: Interval = None) -> str:
 
 
 def between(interval: Interval) -> str:
-    """An interval in words."""
+    """Return an interval in words; nothing for None."""
     return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
 
 
 def picture(path: Path, alt: str, width: int, height: int) -> str:
-    """An image, inlined."""
+    """Return an inlined image of a PNG or JPEG file, `width` x `height` pixels."""
     kind = "jpeg" if path.suffix == ".jpg" else "png"
     data = base64.b64encode(path.read_bytes()).decode()
     return (
@@ -84,5 +84,5 @@ def picture(path: Path, alt: str, width: int, height: int) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as a person says them."""
+    """Format a number of bytes as kB or MB."""
     return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

@@ -1,11 +1,12 @@
-"""report.md: the figures of a run, to paste into an issue or a paper's appendix."""
+"""report.md: the metrics of a run, to paste into an issue or a paper's appendix."""
 
-from pipeline.evaluation.gate import failures, number, share_of_pixels
+from pipeline.evaluation.gate import failures
+from pipeline.evaluation.metric_text import number, share_of_pixels
 from pipeline.report.contents import Material
 
 
 def markdown(material: Material) -> str:
-    """Write the figures, the gate and the lineage as Markdown."""
+    """Format the metrics, the gate and the lineage as Markdown."""
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
     title = f"{material.settings['model.name']} on {metrics['dataset']}"
@@ -16,7 +17,7 @@ def markdown(material: Material) -> str:
         f"Recipe {material.recipe}, run {material.run}; {metrics['images']:,} images of {metrics['split']}, at their "
         "original size.",
         "",
-        f"| figure | value | {metrics['intervals']['confidence']:.0%} interval |",
+        f"| metric | value | {metrics['intervals']['confidence']:.0%} interval |",
         "|---|---:|---|",
         *(f"| {name.replace('_', ' ')} | {number(metrics[name])} | {_interval(ranges.get(name))} |" for name in totals),
         f"| expected calibration error | {number(metrics['calibration']['ece'])} | |",
@@ -31,17 +32,17 @@ def markdown(material: Material) -> str:
         lines.append(
             f"| {_safe(row['name'])} | {number(row['iou'])} | {interval} | {' | '.join(cells)} | {row['pixels']:,} |"
         )
-    for name, found in metrics["protocols"].items():
-        lines += ["", f"## {name}", "", "| figure | value |", "|---|---:|"]
-        lines += [f"| {title.replace('_', ' ')} | {number(value)} |" for title, value in found["figures"].items()]
+    for name, result in metrics["protocols"].items():
+        lines += ["", f"## {name}", "", "| metric | value |", "|---|---:|"]
+        lines += [f"| {title.replace('_', ' ')} | {number(value)} |" for title, value in result["figures"].items()]
     return "\n".join([*lines, *_slices(material), *_formats(material), *_gate(material), *_lineage(material)]) + "\n"
 
 
 def _slices(material: Material) -> list[str]:
     rows = [
-        f"| {_safe(slice_['group'])} | {slice_['images']:,} | {number(slice_['miou'])} | "
-        f"{_interval(slice_['interval'])} | {number(slice_['pixel_accuracy'])} |"
-        for slice_ in material.metrics["slices"]
+        f"| {_safe(row['group'])} | {row['images']:,} | {number(row['miou'])} | "
+        f"{_interval(row['interval'])} | {number(row['pixel_accuracy'])} |"
+        for row in material.metrics["slices"]
     ]
     head = ["| group | images | mIoU | interval | pixel accuracy |", "|---|---:|---:|---|---:|"]
     return ["", "## Slices", "", *head, *rows]
@@ -61,13 +62,15 @@ def _formats(material: Material) -> list[str]:
 
 def _gate(material: Material) -> list[str]:
     verdict = material.verdict
-    told = [f"- {_safe(line)}" for line in failures(verdict)]
+    if not verdict:
+        return []
+    failed = [f"- {_safe(line)}" for line in failures(verdict)]
     note = [verdict["note"]] if verdict["note"] else []
-    return ["", f"## Gate: {'passed' if verdict['passed'] else 'failed'}", "", *note, *told]
+    return ["", f"## Gate: {'passed' if verdict['passed'] else 'failed'}", "", *note, *failed]
 
 
 def _lineage(material: Material) -> list[str]:
-    rows = [f"| {found.step} | `{found.uri}` | `{found.digest[:16]}` | {found.run} |" for found in material.artifacts]
+    rows = [f"| {one.step} | `{one.uri}` | `{one.digest[:16]}` | {one.run} |" for one in material.artifacts]
     head = ["", "## Lineage", "", f"`{material.command}`, {material.code}", ""]
     return [*head, "| step | artifact | contents | run |", "|---|---|---|---|", *rows]
 
@@ -77,5 +80,5 @@ def _interval(interval: list[float] | None) -> str:
 
 
 def _safe(text: str) -> str:
-    """Keep a name from ending a table's cell or from being read as HTML."""
+    """Escape what would end a table's cell or be read as HTML."""
     return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""Sections with figures: result and gate, protocols, classes, slices, confusion, calibration."""
+"""Sections of metrics: result and gate, protocols, classes, slices, confusion, calibration."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -6,43 +6,43 @@ from typing import Any
 
 from datasets.spec import DatasetSpec
 from pipeline.drawing.charts import reliability
-from pipeline.evaluation.gate import number
+from pipeline.evaluation.metric_text import number
 from pipeline.report import html
 from pipeline.report.contents import Material
 
 WEAKEST = 3
-"""Classes that are named first of all."""
+"""Number of classes that are named at the top."""
 
 PAIR = ("truth", "prediction")
 
 MOST_SLICES = 60
-"""Groups that are listed; the weakest come first."""
+"""Most groups that are listed, the lowest mIoU first."""
 
 
 def result(material: Material) -> str:
-    """The greatest figures and the gate."""
+    """The metrics of the whole split, where the model fails, and the gate."""
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
 
-    def told(key: str, words: str) -> str:
-        found = html.between(ranges.get(key))
-        return f"{found}. {words}" if found else words
+    def note(key: str, words: str) -> str:
+        interval = html.between(ranges.get(key))
+        return f"{interval}. {words}" if interval else words
 
     baseline = f"Always {metrics['majority_class']!r}: {number(metrics['majority_baseline_miou'])}."
     tiles = [
-        ("mIoU", number(metrics["miou"]), told("miou", baseline)),
-        ("Pixel accuracy", number(metrics["pixel_accuracy"]), told("pixel_accuracy", "Pixels that are right.")),
+        ("mIoU", number(metrics["miou"]), note("miou", baseline)),
+        ("Pixel accuracy", number(metrics["pixel_accuracy"]), note("pixel_accuracy", "Share of correct pixels.")),
         (
             "Mean class accuracy",
             number(metrics["mean_class_accuracy"]),
-            told("mean_class_accuracy", "Every class counts the same."),
+            note("mean_class_accuracy", "Mean over classes."),
         ),
         (
             "Frequency-weighted IoU",
             number(metrics["frequency_weighted_iou"]),
-            told("frequency_weighted_iou", "Classes count by their pixels."),
+            note("frequency_weighted_iou", "Classes weighted by pixels."),
         ),
-        ("Mean F1", number(metrics["mean_f1"]), told("mean_f1", "Dice, every class counts the same.")),
+        ("Mean F1", number(metrics["mean_f1"]), note("mean_f1", "Dice, mean over classes.")),
         ("Calibration error", number(metrics["calibration"]["ece"]), "ECE: 0 is best."),
     ]
     shown = f'<dl class="tiles">{"".join(html.tile(*tile) for tile in tiles)}</dl>{html.note(_certainty(metrics))}'
@@ -50,44 +50,46 @@ def result(material: Material) -> str:
 
 
 def _certainty(metrics: Mapping[str, Any]) -> str:
-    """Say what the intervals are, or why there are none."""
+    """Explain the intervals, or why there are none."""
     if not metrics["intervals"]["figures"]:
-        return "There are no intervals: of so few images nobody can say how far a figure would move with others."
+        return "There are no intervals: there are too few images to estimate them."
     return (
-        f"Small figures: {metrics['intervals']['confidence']:.0%} intervals, bootstrap over images "
+        f"In small letters: {metrics['intervals']['confidence']:.0%} intervals, bootstrap over images "
         f"({metrics['intervals']['resamples']:,} resamples). Images of one drive resemble each other, so the true "
         "uncertainty is larger."
     )
 
 
 def _failings(metrics: Mapping[str, Any], spec: DatasetSpec) -> str:
-    """Say at a glance where the model fails: its weakest classes, group and image, and the costliest mistake."""
+    """List the weakest classes, the most frequent confusion, the weakest group and the worst image."""
     colours = dict(zip(spec.classes, spec.colours, strict=True))
-    found = []
+    items = []
     weak = sorted((row["iou"], row["name"]) for row in metrics["per_class"] if row["iou"] is not None)[:WEAKEST]
     if weak:
         named = ", ".join(f"{html.swatch(colours[name])}{escape(name)} {iou:.3f}" for iou, name in weak)
-        found.append(f'<a href="#classes">Weakest classes</a>, by IoU: {named}')
+        items.append(f'<a href="#classes">Weakest classes</a>, by IoU: {named}')
     if pairs := metrics["confused"]:
-        truth, taken = (f"{html.swatch(colours[pairs[0][key]])}{escape(pairs[0][key])}" for key in PAIR)
-        told = f"{truth} taken for {taken}, {pairs[0]['share']:.1%} of its pixels"
-        found.append(f'<a href="#confused-classes">Costliest mistake</a>: {told}')
+        truth, predicted = (f"{html.swatch(colours[pairs[0][key]])}{escape(pairs[0][key])}" for key in PAIR)
+        text = f"{truth} predicted as {predicted}, {pairs[0]['share']:.1%} of its pixels"
+        items.append(f'<a href="#confused-classes">Most frequent confusion</a>: {text}')
     groups = [group for group in metrics["slices"] if group["miou"] is not None]
     if len(groups) > 1:
-        told = f"{escape(groups[0]['group'])}, mIoU {groups[0]['miou']:.3f} on {groups[0]['images']:,} images"
-        found.append(f'<a href="#slices">Weakest group</a>: {told}')
+        text = f"{escape(groups[0]['group'])}, mIoU {groups[0]['miou']:.3f} on {groups[0]['images']:,} images"
+        items.append(f'<a href="#slices">Weakest group</a>: {text}')
     images = sorted((miou, name) for name, miou in metrics["image_miou"].items() if miou is not None)
     if images:
-        found.append(f'<a href="#images">Worst image</a>: {escape(images[0][1])}, mIoU {images[0][0]:.3f} by itself')
-    items = "".join(f"<li>{line}</li>" for line in found)
-    return f'<h3>Where it fails</h3><ul class="failings">{items}</ul>' if found else ""
+        items.append(f'<a href="#images">Worst image</a>: {escape(images[0][1])}, mIoU {images[0][0]:.3f}')
+    listed = "".join(f"<li>{item}</li>" for item in items)
+    return f'<h3>Where it fails</h3><ul class="failings">{listed}</ul>' if items else ""
 
 
 def _gate(verdict: Mapping[str, Any]) -> str:
+    if not verdict:
+        return ""
     word = "passed" if verdict["passed"] else "failed"
     head = f'<h3>The gate <span class="verdict {word}">{word}</span></h3>{html.note(verdict["note"])}'
     if not verdict["checks"]:
-        return head + html.note("The recipe demands nothing.")
+        return head + html.note("The recipe has no demands.")
     words = {True: "passed", False: "failed", None: "does not apply"}
     rows = "".join(
         html.row(
@@ -101,68 +103,68 @@ def _gate(verdict: Mapping[str, Any]) -> str:
     )
     head += '<div class="words">'
     columns = html.columns("Check", "Result", "Required", "Received", "Note", text=5)
-    return head + html.table("What a model must show before it is served", columns, rows) + "</div>"
+    return head + html.table("Demands on a model before it is served", columns, rows) + "</div>"
 
 
 def classes(material: Material) -> str:
     """IoU with its interval, precision, recall, F1 and share of each class."""
     metrics, ranges = material.metrics, material.metrics["intervals"]["figures"]
-    total = sum(found["pixels"] for found in metrics["per_class"]) or 1
+    total = sum(row["pixels"] for row in metrics["per_class"]) or 1
     rows = "".join(
         html.row(
-            html.swatch(colour) + escape(found["name"]),
-            number(found["iou"]),
-            html.bar(found["iou"], ranges.get(f"iou/{found['name']}")),
-            html.between(ranges.get(f"iou/{found['name']}")),
-            *(number(found[key]) for key in ("precision", "accuracy", "f1")),
-            f"{found['pixels'] / total:.1%}",
-            kind="" if found["pixels"] else "absent",
+            html.swatch(colour) + escape(row["name"]),
+            number(row["iou"]),
+            html.bar(row["iou"], ranges.get(f"iou/{row['name']}")),
+            html.between(ranges.get(f"iou/{row['name']}")),
+            *(number(row[key]) for key in ("precision", "accuracy", "f1")),
+            f"{row['pixels'] / total:.1%}",
+            kind="" if row["pixels"] else "absent",
         )
-        for found, colour in zip(metrics["per_class"], material.spec.colours, strict=True)
+        for row, colour in zip(metrics["per_class"], material.spec.colours, strict=True)
     )
     head = html.columns("Class", "IoU", "", "Interval", "Precision", "Recall", "F1", "Pixels")
     absent = metrics["absent"]
-    told = f"Not in this split and out of the means: {', '.join(absent)}." if absent else ""
-    return html.table("Each class over the whole split, ignored pixels left out", head, rows, "wide") + html.note(told)
+    note = f"Not in this split and left out of the means: {', '.join(absent)}." if absent else ""
+    return html.table("Each class over the whole split, ignored pixels left out", head, rows, "wide") + html.note(note)
 
 
 def protocols(material: Material) -> str:
-    """The figures as the datasets' own programs give them."""
-    found = material.metrics["protocols"]
-    if not found:
-        return html.note("None was asked for (evaluate.protocols).")
+    """The metrics of the official protocols."""
+    results = material.metrics["protocols"]
+    if not results:
+        return html.note("The recipe has none (evaluate.protocols).")
     parts = []
-    for name, findings in found.items():
+    for name, result in results.items():
         tiles = "".join(
-            html.tile(title.replace("_", " "), number(value), "") for title, value in findings["figures"].items()
+            html.tile(title.replace("_", " "), number(value), "") for title, value in result["figures"].items()
         )
-        parts.append(f'<h3>{escape(name)}</h3><dl class="tiles small">{tiles}</dl>{html.note(findings["note"])}')
+        parts.append(f'<h3>{escape(name)}</h3><dl class="tiles small">{tiles}</dl>{html.note(result["note"])}')
         parts += [
             f"<details><summary>{escape(title)}</summary>{html.grid(f'{name}: {title}', rows)}</details>"
-            for title, rows in findings["tables"].items()
+            for title, rows in result["tables"].items()
         ]
-    image = "Mean of the mIoU of every image by itself (another figure than mIoU):"
+    image = "Mean over images of each image's own mIoU (not the mIoU of the split):"
     return "".join(parts) + html.note(f"{image} {number(material.metrics['image_mean_iou'])}.")
 
 
 def slices(material: Material) -> str:
-    """Every group of images by itself, the weakest first, with the IoU of its classes as a heat map."""
-    found = material.metrics["slices"]
-    if len(found) < 2:
-        return html.note("All images are of one group, so there is nothing to slice by.")
+    """Every group of images, the lowest mIoU first, with the IoU of its classes as a heat map."""
+    groups = material.metrics["slices"]
+    if len(groups) < 2:
+        return html.note("All images are of one group, so there are no slices.")
     names = material.metrics["classes"]
     head = html.columns("Group", "Images", "mIoU", "", "Interval", "Pixel accuracy")
     head += "".join(f'<th scope="col" class="turned"><span>{escape(name)}</span></th>' for name in names)
     rows = "".join(
-        f'<tr><th scope="row">{escape(slice_["group"])}</th><td>{slice_["images"]:,}</td>'
-        f"<td>{number(slice_['miou'])}</td><td>{html.bar(slice_['miou'], slice_['interval'])}</td>"
-        f"<td>{html.between(slice_['interval'])}</td>"
-        f"<td>{number(slice_['pixel_accuracy'])}</td>"
-        f"{''.join(_iou_cell(slice_['iou'].get(name)) for name in names)}</tr>"
-        for slice_ in found[:MOST_SLICES]
+        f'<tr><th scope="row">{escape(group["group"])}</th><td>{group["images"]:,}</td>'
+        f"<td>{number(group['miou'])}</td><td>{html.bar(group['miou'], group['interval'])}</td>"
+        f"<td>{html.between(group['interval'])}</td>"
+        f"<td>{number(group['pixel_accuracy'])}</td>"
+        f"{''.join(_iou_cell(group['iou'].get(name)) for name in names)}</tr>"
+        for group in groups[:MOST_SLICES]
     )
-    more = f"The {len(found) - MOST_SLICES} best groups are not listed." if len(found) > MOST_SLICES else ""
-    caption = "Groups of images, the weakest first; on the right the IoU of each class in percent"
+    more = f"The {len(groups) - MOST_SLICES} best groups are not listed." if len(groups) > MOST_SLICES else ""
+    caption = "Groups of images, the lowest mIoU first; on the right the IoU of each class in percent"
     return html.table(caption, head, rows, "heat") + html.note(more)
 
 
@@ -173,7 +175,7 @@ def _iou_cell(value: float | None) -> str:
 
 
 def confusion(material: Material) -> str:
-    """The whole matrix, and crops where the costliest mistakes are made."""
+    """The whole confusion matrix."""
     names = [escape(name) for name in material.spec.classes]
     head = '<th scope="col" class="text">truth \\ predicted</th>'
     head += "".join(f'<th scope="col" class="turned"><span>{name}</span></th>' for name in names)
@@ -181,7 +183,7 @@ def confusion(material: Material) -> str:
         f'<tr><th scope="row">{name}</th>{"".join(_cell(counts, index, column) for column in range(len(names)))}</tr>'
         for index, (name, counts) in enumerate(zip(names, material.metrics["confusion"], strict=True))
     )
-    caption = "Of the pixels of each true class (row), the percentage given to each class (column)"
+    caption = "Percentage of the pixels of each true class (row) that are predicted as each class (column)"
     return html.table(caption, head, rows, "heat")
 
 
@@ -196,18 +198,19 @@ def _cell(counts: Sequence[int], index: int, column: int) -> str:
 
 
 def calibration(material: Material) -> str:
-    """Whether the model is right as often as it is sure."""
-    found = material.metrics["calibration"]
-    bins = [part for part in found["bins"] if part["pixels"]]
+    """Whether the model's accuracy equals its confidence."""
+    result = material.metrics["calibration"]
+    bins = [part for part in result["bins"] if part["pixels"]]
     if not bins:
-        return html.note("No pixel of the split counts.")
+        return html.note("Every pixel of the split is ignored.")
     total = sum(part["pixels"] for part in bins)
     points = [(part["confidence"], part["accuracy"], part["pixels"] / total) for part in bins]
-    sure = sum(part["confidence"] * part["pixels"] for part in bins) / total
-    right = sum(part["accuracy"] * part["pixels"] for part in bins) / total
-    lean = "more sure than right" if sure > right else "more right than sure"
+    confidence = sum(part["confidence"] * part["pixels"] for part in bins) / total
+    accuracy = sum(part["accuracy"] * part["pixels"] for part in bins) / total
+    tendency = "overconfident" if confidence > accuracy else "underconfident"
     words = (
-        f"On average the model is {sure:.1%} sure and {right:.1%} right: {lean}. Expected calibration error "
-        f"{number(found['ece'])} (Guo et al. 2017, {len(found['bins'])} bins). Bars show where the pixels are."
+        f"The mean confidence is {confidence:.1%}, the accuracy {accuracy:.1%}: the model is {tendency}. Expected "
+        f"calibration error {number(result['ece'])} (Guo et al. 2017, {len(result['bins'])} bins). Bars show the share "
+        "of the pixels."
     )
     return f'<div class="side">{reliability(points)}<div><p>{escape(words)}</p></div></div>'

@@ -1,9 +1,9 @@
-"""The whole report. A section is a function from Material to HTML, and one line in SECTIONS."""
+"""report.html. A section is a function from Material to HTML, and one line in SECTIONS."""
 
 from collections.abc import Callable
 from html import escape
 
-from pipeline.evaluation.inference_text import looked
+from pipeline.evaluation.inference_text import describe
 from pipeline.report import contents, drift_section, metric_sections, run_sections
 from pipeline.report.contents import Material
 from pipeline.report.markdown import markdown
@@ -23,7 +23,7 @@ SECTIONS: tuple[tuple[str, Callable[[Material], str]], ...] = (
     ("Slices", metric_sections.slices),
     ("Calibration", metric_sections.calibration),
     ("Protocols", metric_sections.protocols),
-    ("Data over time", drift_section.drift),
+    ("Data drift", drift_section.drift),
     ("Training", run_sections.training),
     ("Speed and size", run_sections.speed),
     ("What was run", run_sections.run),
@@ -31,28 +31,28 @@ SECTIONS: tuple[tuple[str, Callable[[Material], str]], ...] = (
 
 
 def write(workspace: Workspace, run: RunFolder) -> None:
-    """Write report.html and report.md into a run's folder, whose evaluate step is done."""
-    found = contents.read(workspace, run)
-    write_atomically(run.path / HTML, page(found))
-    write_atomically(run.path / MARKDOWN, markdown(found))
+    """Write report.html and report.md into the folder of a run whose evaluate step is done."""
+    material = contents.read(workspace, run)
+    write_atomically(run.path / HTML, page(material))
+    write_atomically(run.path / MARKDOWN, markdown(material))
 
 
-def page(found: Material) -> str:
-    """Make the report's HTML: one file that needs no network and no script."""
-    metrics = found.metrics
+def page(material: Material) -> str:
+    """Return the report as HTML: one file that needs no network and no script."""
+    metrics = material.metrics
     links, bodies = [], []
     for title, section in SECTIONS:
         anchor = title.lower().replace(" ", "-")
         links.append(f'<li><a href="#{anchor}">{title}</a></li>')
         bodies.append(
             f'<section id="{anchor}" aria-labelledby="{anchor}-h"><h2 id="{anchor}-h">{title}</h2>'
-            f"{section(found)}</section>"
+            f"{section(material)}</section>"
         )
     return PAGE.substitute(
-        title=escape(f"{found.settings['model.name']} on {metrics['dataset']}"),
+        title=escape(f"{material.settings['model.name']} on {metrics['dataset']}"),
         subtitle=escape(
-            f"Recipe {found.recipe}, run {found.run}. Measured on {metrics['images']:,} images of the "
-            f"{metrics['split']} split at their original size, {looked(metrics['inference'])}."
+            f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} images of the "
+            f"{metrics['split']} split at their original size, {describe(metrics['inference'])}."
         ),
         style=STYLE,
         navigation="".join(links),

@@ -1,14 +1,14 @@
-"""Sections with pictures and provenance: images, confused classes, training, speed and size, what was run."""
+"""Sections of pictures and provenance: images, confused classes, training, speed and size, the run."""
 
 import time
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from pipeline.console.terminal import duration
 from pipeline.drawing.charts import line_chart
 from pipeline.drawing.render import RIGHT, WRONG
-from pipeline.evaluation.gate import number, share_of_pixels
-from pipeline.lineage.status import duration
+from pipeline.evaluation.metric_text import number, share_of_pixels
 from pipeline.report import html
 from pipeline.report.contents import Material
 
@@ -18,14 +18,14 @@ CURVES = {
     "lr": "Learning rate",
     "images_per_second": "Images per second",
 }
-"""Keys of history.json that are drawn, where they are there."""
+"""Keys of history.json that are drawn, if present, and the titles of their charts."""
 
 
 def images(material: Material) -> str:
     """Worst, median and best images with a legend."""
     shown = material.pictures["examples"]
     if not shown:
-        return html.note("The recipe asks for no pictures (evaluate.overlays: 0).")
+        return html.note("The recipe has no pictures (evaluate.overlays: 0).")
     kinds = {"worst": "Worst", "median": "Around the median", "best": "Best"}
     rows = [
         f"<h3>{title}</h3>{''.join(_example(material, entry) for entry in shown if entry['kind'] == kind)}"
@@ -38,7 +38,7 @@ def images(material: Material) -> str:
 def _legend(material: Material) -> str:
     spec = material.spec
     entries = [*zip(spec.classes, spec.colours, strict=True), ("ignored", (0, 0, 0))]
-    entries += [("right, in the error map", RIGHT), ("wrong, in the error map", WRONG)]
+    entries += [("correct, in the error map", RIGHT), ("wrong, in the error map", WRONG)]
     items = "".join(f"<li>{html.swatch(colour)}{escape(name)}</li>" for name, colour in entries)
     return f'<ul class="legend" aria-label="Colours">{items}</ul>'
 
@@ -49,7 +49,7 @@ def _example(material: Material, entry: Mapping[str, Any]) -> str:
 
 
 def _figure(material: Material, entry: Mapping[str, Any], caption: str, kind: str, shown: str = "") -> str:
-    """Frame the pictures of an entry; `shown` is HTML to stand above them instead of the caption."""
+    """Return the pictures of an entry with their caption; `shown` is HTML that replaces the visible caption."""
     cells = "".join(
         f"<div>{html.picture(material.folder / name, f'{part}: {caption}', entry['width'], entry['height'])}"
         f"<span>{part}</span></div>"
@@ -59,19 +59,19 @@ def _figure(material: Material, entry: Mapping[str, Any], caption: str, kind: st
 
 
 def confused(material: Material) -> str:
-    """The pairs of classes that cost most pixels, each with the place where it is worst."""
+    """The most confused pairs of classes, each with a crop of the image that confuses it most."""
     pairs = material.pictures["confused"]
     if not pairs:
-        return html.note("No class was taken for another, or the recipe asks for no crops (evaluate.confusions: 0).")
+        return html.note("No class was predicted as another, or the recipe has no crops (evaluate.confusions: 0).")
     return f'<div class="crops">{"".join(_crop(material, pair) for pair in pairs)}</div>'
 
 
 def _crop(material: Material, pair: Mapping[str, Any]) -> str:
     colours = dict(zip(material.spec.classes, material.spec.colours, strict=True))
-    truth, taken = pair["truth"], pair["prediction"]
+    truth, predicted = pair["truth"], pair["prediction"]
     end = f": {pair['share']:.1%} of its pixels, most in {pair['image']}"
-    marked = " taken for ".join(html.swatch(colours[name]) + escape(name) for name in (truth, taken))
-    return _figure(material, pair, f"{truth} taken for {taken}{end}", "crop", marked + escape(end))
+    marked = " predicted as ".join(html.swatch(colours[name]) + escape(name) for name in (truth, predicted))
+    return _figure(material, pair, f"{truth} predicted as {predicted}{end}", "crop", marked + escape(end))
 
 
 def training(material: Material) -> str:
@@ -87,13 +87,13 @@ def training(material: Material) -> str:
 
 
 def speed(material: Material) -> str:
-    """How fast the evaluation was, how large the model is, and every exported format."""
-    found = material.speed
-    rate, workers = found["images_per_second"], found.get("workers", 1)
+    """Speed of the evaluation, size of the model, and every exported format."""
+    measured = material.speed
+    rate, workers = measured["images_per_second"], measured.get("workers", 1)
     rows = {
-        "Evaluation": f"{rate:,.1f} images a second" if rate else "too few images to tell",
-        "Device": f"{workers} workers of {found['device']}" if workers > 1 else found["device"],
-        "Weights": f"{found['parameters'] / 1e6:,.2f} million",
+        "Evaluation": f"{rate:,.1f} images a second" if rate else "too few images to measure",
+        "Device": f"{workers} workers of {measured['device']}" if workers > 1 else measured["device"],
+        "Weights": f"{measured['parameters'] / 1e6:,.2f} million",
         **{f"Size of {name}": html.size(count) for name, count in material.sizes.items()},
     }
     if material.parity:
@@ -103,12 +103,11 @@ def speed(material: Material) -> str:
         )
     body = "".join(html.row(escape(name), escape(value)) for name, value in rows.items())
     table = html.table("Speed and size", html.columns("What", "Value", text=2), body, "plain")
-    shown = f'<div class="words">{table}</div>'
-    return shown + _formats(material.formats)
+    return f'<div class="words">{table}</div>' + _formats(material.formats)
 
 
-def _formats(found: Sequence[Mapping[str, Any]]) -> str:
-    if not found:
+def _formats(formats: Sequence[Mapping[str, Any]]) -> str:
+    if not formats:
         return ""
     lines = "".join(
         html.row(
@@ -119,18 +118,18 @@ def _formats(found: Sequence[Mapping[str, Any]]) -> str:
             number(row["miou_drop"]),
             share_of_pixels(row["different_pixels"]),
         )
-        for row in found
+        for row in formats
     )
     head = html.columns("Format", "MB", "ms an image", "mIoU", "mIoU lost", "Pixels that differ")
-    told = (
-        "On the CPU, one image at a time. float32 and ONNX must give the evaluated model's classes (at most 0.01% of "
-        "the pixels may differ); float16 and int8 round the weights, and must keep its mIoU within export.max_drop."
+    note = (
+        "On the CPU, one image at a time. float32 and ONNX must predict the evaluated model's classes (at most 0.01% "
+        "of the pixels may differ); float16 and int8 round the weights, and must keep its mIoU within export.max_drop."
     )
-    return f"<h3>Formats</h3>{html.table('Exported formats on the evaluated split', head, lines)}{html.note(told)}"
+    return f"<h3>Formats</h3>{html.table('Exported formats on the evaluated split', head, lines)}{html.note(note)}"
 
 
 def run(material: Material) -> str:
-    """Where everything came from."""
+    """Provenance of the model: run, software, data, artifacts and settings."""
     spec, epochs = material.spec, material.history
     facts = {
         "Run": material.run,

@@ -1,4 +1,4 @@
-"""The page around a report: its HTML frame and its style, light and dark, on screen and on paper."""
+"""HTML frame and CSS of the report, light and dark, on screen and on paper."""
 
 from string import Template
 
@@ -12,7 +12,7 @@ PAGE = Template("""<!DOCTYPE html>
 <style>$style</style>
 </head>
 <body>
-<a class="skip" href="#main">Skip to the figures</a>
+<a class="skip" href="#main">Skip to the metrics</a>
 <header>
 <p class="kicker">Segline report</p>
 <h1>$title</h1>
@@ -130,4 +130,4 @@ pre { background: var(--panel); border-radius: .6rem; padding: 1rem 1.2rem; over
   .scroll { overflow: visible; }
 }
 """
-"""CSS of the page. Nothing is fetched: the fonts are those of the reader's machine."""
+"""CSS of the page. Nothing is downloaded: the fonts are those of the reader's machine."""

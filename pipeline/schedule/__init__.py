@@ -1,4 +1,4 @@
-"""When a recipe runs: its cron expression, what is due, what was missed, retries, and who is told of a failure.
+"""When a recipe runs by itself: cron expression, due and missed slots, retries, and who is notified of a failure.
 
-slots -> due -> turn (lock, attempts, ledger) -> work (one run of the recipe) -> notice
+slots -> due -> tick (lock, attempts, ledger) -> scheduled_run (one run of the recipe) -> notification
 """

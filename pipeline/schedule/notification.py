@@ -1,7 +1,7 @@
-"""Tell of a scheduled run that failed: a command of the user's, a webhook, or both.
+"""Notify of a scheduled run that failed, by a command, a webhook, or both.
 
-Where the URL and the token come from is named in the recipe; what they are stays in the environment. Neither stands in
-any text that this module gives back, prints or raises.
+The recipe names the environment variables that hold the URL and the token. Their values never appear in what this
+module returns, prints or raises.
 """
 
 import http.client
@@ -16,24 +16,27 @@ from typing import Any
 from pipeline.config.schedule import FailureConfig
 
 TIMEOUT = 20.0
-"""Seconds that a webhook may take, and three times that a command may."""
+"""Seconds allowed to a webhook; a command has three times as long."""
 
 
-def tell(to: FailureConfig, summary: dict[str, Any]) -> str | None:
-    """Send the summary to everyone named. Gives what went wrong, without any secret, or None.
+def send(config: FailureConfig, summary: dict[str, Any]) -> str | None:
+    """Send the summary to every receiver in `config`; return what went wrong, without any secret, or None.
 
-    What the command prints is dropped: it may be anything, the secrets of its own configuration too.
+    The command's own output is dropped: it may contain secrets of its configuration.
     """
     problems = []
-    if to.command:
-        problems.append(_run(to.command, summary))
-    if to.webhook_env:
-        problems.append(_post(to.webhook_env, to.token_env, summary))
+    if config.command:
+        problems.append(_run(config.command, summary))
+    if config.webhook_env:
+        problems.append(_post(config.webhook_env, config.token_env, summary))
     return "; ".join(filter(None, problems)) or None
 
 
 def summarise(name: str, slot: str, outcome: dict[str, Any], steps: list[dict[str, Any]]) -> dict[str, Any]:
-    """Make the summary of a failed slot: `text` for people (Slack and Mattermost show that key), the rest to read."""
+    """Summarise a failed slot: `text` for people (Slack and Mattermost show that key), the other keys for programs.
+
+    `outcome` holds the fields of tick.Outcome, `steps` the store's rows of the run's steps.
+    """
     host = socket.gethostname()
     run = outcome["run"] or "no run began"
     return {
@@ -47,38 +50,38 @@ def summarise(name: str, slot: str, outcome: dict[str, Any], steps: list[dict[st
 
 
 def _run(command: tuple[str, ...], summary: dict[str, Any]) -> str | None:
-    body, nowhere = (json.dumps(summary, indent=2) + "\n").encode(), subprocess.DEVNULL
+    body, null = (json.dumps(summary, indent=2) + "\n").encode(), subprocess.DEVNULL
     try:
-        done = subprocess.run(command, input=body, timeout=3 * TIMEOUT, stdout=nowhere, stderr=nowhere, check=False)
+        process = subprocess.run(command, input=body, timeout=3 * TIMEOUT, stdout=null, stderr=null, check=False)
     except subprocess.TimeoutExpired:
         return f"on_failure.command: {command[0]} took longer than {3 * TIMEOUT:.0f} s"
     except OSError as error:
         return f"on_failure.command: {command[0]}: {error.strerror}"
-    return f"on_failure.command: {command[0]} ended with exit code {done.returncode}" if done.returncode else None
+    return f"on_failure.command: {command[0]} ended with exit code {process.returncode}" if process.returncode else None
 
 
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: the token was meant for the host that was named."""
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the token is only for the host in the URL."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         """Refuse."""
 
 
-def _post(url_from: str, token_from: str | None, summary: dict[str, Any]) -> str | None:
-    missing = [name for name in (url_from, token_from) if name and not os.environ.get(name)]
+def _post(url_env: str, token_env: str | None, summary: dict[str, Any]) -> str | None:
+    missing = [name for name in (url_env, token_env) if name and not os.environ.get(name)]
     if missing:
         return f"on_failure: the environment does not set {', '.join(missing)}"
-    url = os.environ[url_from]
+    url = os.environ[url_env]
     if not url.startswith(("https://", "http://")):
-        return f"on_failure: {url_from} must hold a URL that begins with https:// or http://"
+        return f"on_failure: {url_env} must hold a URL that begins with https:// or http://"
     headers = {"Content-Type": "application/json"}
-    if token_from:
-        headers["Authorization"] = f"Bearer {os.environ[token_from]}"
+    if token_env:
+        headers["Authorization"] = f"Bearer {os.environ[token_env]}"
     try:
         request = urllib.request.Request(url, json.dumps(summary).encode(), headers)
-        with urllib.request.build_opener(_Stay()).open(request, timeout=TIMEOUT):
+        with urllib.request.build_opener(_NoRedirect()).open(request, timeout=TIMEOUT):
             return None
     except urllib.error.HTTPError as error:
-        return f"on_failure: the webhook of {url_from} answered {error.code}"
+        return f"on_failure: the webhook of {url_env} answered {error.code}"
     except (OSError, ValueError, http.client.HTTPException) as error:
-        return f"on_failure: the webhook of {url_from} could not be reached ({type(error).__name__})"
+        return f"on_failure: the webhook of {url_env} could not be reached ({type(error).__name__})"

@@ -1,4 +1,4 @@
-"""What a schedule runs for a slot: the recipe with the slot's settings, in this process, its steps in their own."""
+"""Run a recipe for a slot: with the slot's settings, in this process, each step in a process of its own."""
 
 import json
 import traceback
@@ -9,28 +9,29 @@ from tempfile import TemporaryDirectory
 
 from datasets.errors import DatasetError
 from models.errors import ModelError
-from pipeline.config import recipe_file as recipes
 from pipeline.config.recipe import Recipe
 from pipeline.config.schedule import ScheduleConfig
-from pipeline.errors import GateError, Interrupted, Unreachable, UserError
-from pipeline.orchestration import promotion, run_command, shared_results
-from pipeline.orchestration.error_advice import explain
+from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.orchestration import follow_up, run_command, shared_results
+from pipeline.orchestration.error_advice import as_user_error
 from pipeline.orchestration.graph import STEPS
-from pipeline.orchestration.runner import Runner, serving_name
+from pipeline.orchestration.recipe_loader import load_recipe
+from pipeline.orchestration.runner import Runner
 from pipeline.schedule import slots
 from pipeline.schedule.tick import Outcome
-from pipeline.storage import remote
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
 
 
 @dataclass(frozen=True)
-class Work:
-    """Runs a recipe for a slot.
+class ScheduledRun:
+    """Runs a recipe for a slot when called.
 
     Attributes:
-        workspace, recipe, overrides: Where, what, and --set.
+        workspace: Where results go.
+        recipe: Name or path.
+        overrides: Settings in the form of --set.
         until: Last step; None: all, with promotion.
     """
 
@@ -40,15 +41,15 @@ class Work:
     until: str | None = None
 
     def __call__(self, slot: float, name_run: Callable[[str], None]) -> Outcome:
-        """Run; an exception becomes an outcome, as `segline run` makes it an exit code.
+        """Run; an exception becomes an outcome with the exit code that `segline run` would give.
 
         Args:
-            slot: Its moment.
-            name_run: Is told the name of the run before it begins.
+            slot: Its moment, seconds since 1970.
+            name_run: Called with the name of the run before it starts.
         """
         run = None
         try:
-            recipe = for_slot(self.recipe, self.overrides, slot)
+            recipe = recipe_for_slot(self.recipe, self.overrides, slot)
             schedule = schedule_of(recipe)
             if schedule.skip_if_unchanged and is_unchanged(self.workspace, recipe, self.until):
                 print("unchanged nothing that the result depends on has changed")
@@ -57,7 +58,7 @@ class Work:
             name_run(run)
             code = run_command.bring_up_to_date(self.workspace, recipe, until=self.until, run_id=run)
         except Exception as error:
-            return self._failed(explain(error, self.workspace.root), run)
+            return self._failed(as_user_error(error, self.workspace.root), run)
         return Outcome(_STATES.get(code, "failed"), _reason(self.workspace, run) if code else "", run, code)
 
     def _failed(self, error: BaseException, run: str | None) -> Outcome:
@@ -65,53 +66,45 @@ class Work:
             code = error.exit_code if isinstance(error, UserError) else UserError.exit_code
             print(f"segline: {error}")
             return Outcome(_STATES.get(code, "failed"), str(error), run, code)
-        told = "".join(traceback.format_exception(error))
-        print(told)
-        return Outcome("failed", told.strip().splitlines()[-1], run, 1)
+        text = "".join(traceback.format_exception(error))
+        print(text)
+        return Outcome("failed", text.strip().splitlines()[-1], run, 1)
 
 
-def for_slot(recipe: str, overrides: Sequence[str], slot: float) -> Recipe:
-    """Load a recipe as it is for a slot: `schedule.set`, then --set."""
-    schedule = schedule_of(recipes.load(recipe, overrides))
+def recipe_for_slot(recipe: str, overrides: Sequence[str], slot: float) -> Recipe:
+    """Load a recipe with the slot's time put into `schedule.set`; --set overrides it.
+
+    Args:
+        recipe: Name or path.
+        overrides: Settings in the form of --set.
+        slot: Its moment, seconds since 1970.
+    """
+    schedule = schedule_of(load_recipe(recipe, overrides))
     time = slots.local(slot, schedule.timezone)
     # As JSON, which YAML reads as text: a bare 2026-07-05 would become a date.
     settings = [f"{key}={json.dumps(time.strftime(text))}" for key, text in schedule.set.items()]
-    return recipes.load(recipe, [*settings, *overrides])
+    return load_recipe(recipe, [*settings, *overrides])
 
 
 def is_unchanged(workspace: Workspace, recipe: Recipe, until: str | None = None) -> bool:
-    """Whether a run would reuse every step, and all it would promote or upload is there. Changes nothing."""
+    """Whether a run would reuse every step, and what it would promote or upload is there. Change nothing."""
     with TemporaryDirectory() as scratch:
         run = RunFolder(Path(scratch))
         runner = Runner(workspace, recipe, run, Store(workspace.store), wait=False)
         for step in STEPS:
-            found = runner.plan(step, again=False).found
-            if found is None or (step.promotes and not _is_served(workspace, recipe, found)):
+            artifact = runner.plan(step, again=False).complete
+            if artifact is None or not follow_up.is_settled(runner.context, step.name, artifact):
                 return False
-            if workspace.shared and not shared_results.has(workspace.shared, found):
+            if workspace.shared and not shared_results.has(workspace.shared, artifact):
                 return False
-            run.link(step.name, found)
+            run.link(step.name, artifact)
             if step.name == until:
                 return True
     return True
 
 
-def _is_served(workspace: Workspace, recipe: Recipe, artifact: Path) -> bool:
-    served = promotion.newest(workspace, serving_name(recipe))
-    if served is None or promotion.origin(served).get("export") != workspace.relative(artifact):
-        return False
-    return not recipe.export.url or _is_uploaded(served, recipe.export.url)
-
-
-def _is_uploaded(served: Path, url: str) -> bool:
-    try:
-        return remote.has(served, url)
-    except Unreachable:
-        return False  # nobody knows: the run uploads it, or says that it cannot
-
-
 def schedule_of(recipe: Recipe) -> ScheduleConfig:
-    """Give the section `schedule:`.
+    """Return the recipe's section `schedule:`.
 
     Raises:
         UserError: The recipe has none.

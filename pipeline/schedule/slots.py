@@ -1,59 +1,41 @@
-"""The moments that a cron expression names. Moments are seconds since 1970, UTC.
+"""The moments that a cron expression names, in seconds since 1970, UTC.
 
-Where clocks change, a slot is treated as Debian's cron treats it (cronsim does so): a time of day that a change skips
-comes at the first moment after it, one that a change repeats comes once; `*` in hours or minutes follows real time.
+When clocks change for daylight saving, slots follow Debian's cron (as cronsim does): a time of day that the change
+skips runs at the first moment after it, one that the change repeats runs once; `*` in hours or minutes follows real
+time.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import takewhile
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-
-
-def problem(cron: str, timezone: str) -> str | None:
-    """Say what is wrong with a schedule, or None."""
-    try:
-        ZoneInfo(timezone)
-    except (KeyError, ValueError, OSError):
-        return f"`timezone` must be a name of the IANA data base, such as Europe/Berlin or UTC. Received: {timezone!r}."
-    fields = "`cron` must hold five fields: minute, hour, day of month, month, day of week, such as '30 2 * * *'"
-    if len(cron.split()) != 5:
-        return f"{fields}. Received: {cron!r}."
-    try:
-        CronSim(cron, datetime.now(UTC))
-        next(CronSim(cron, datetime.now(ZoneInfo(timezone))))
-    except CronSimError as error:
-        return f"{fields}. Received: {cron!r} ({error})."
-    except StopIteration:
-        return f"`cron` names no day within 50 years. Received: {cron!r}."
-    return None
+from cronsim import CronSim
 
 
 def after(cron: str, timezone: str, moment: float) -> Iterator[float]:
-    """Give the slots later than `moment`, in order."""
-    for found in CronSim(cron, datetime.fromtimestamp(moment, ZoneInfo(timezone))):
-        slot = found.timestamp()
-        # In the hour that a change repeats, cronsim begins by the hands of the clock and may name a moment gone by.
+    """Yield the slots later than `moment`, in order."""
+    for time in CronSim(cron, datetime.fromtimestamp(moment, ZoneInfo(timezone))):
+        slot = time.timestamp()
+        # In the hour that a change repeats, cronsim starts from local time and may return a moment already past.
         if slot > moment:
             yield slot
 
 
 def between(cron: str, timezone: str, first: float, last: float) -> list[float]:
-    """Give the slots with first < slot <= last, oldest first."""
-    found = []
-    for slot in after(cron, timezone, first):
-        if slot > last:
-            break
-        found.append(slot)
-    return found
+    """Return the slots with first < slot <= last, oldest first.
+
+    >>> [describe(slot, "Europe/Berlin") for slot in between("30 2 * * *", "Europe/Berlin", 0, 100_000)]
+    ['1970-01-01 02:30 CET', '1970-01-02 02:30 CET']
+    """
+    return list(takewhile(lambda slot: slot <= last, after(cron, timezone, first)))
 
 
 def local(slot: float, timezone: str) -> datetime:
-    """Give the slot as a date and time of the schedule's own zone."""
+    """Return the slot as date and time in the schedule's time zone."""
     return datetime.fromtimestamp(slot, ZoneInfo(timezone))
 
 
-def told(slot: float, timezone: str) -> str:
-    """Write a slot for people: 2026-07-05 02:30 CEST."""
+def describe(slot: float, timezone: str) -> str:
+    """Format a slot for people: 2026-07-05 02:30 CEST."""
     return local(slot, timezone).strftime("%Y-%m-%d %H:%M %Z")

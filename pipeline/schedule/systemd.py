@@ -1,7 +1,7 @@
 """Units for systemd: a timer that calls `segline run-due` every minute, and the service that it starts.
 
-The cron expression is not translated: two readings of one schedule would differ some day. A call that finds nothing due
-takes less than a second of CPU, and systemd starts no second one while the first is at work.
+The cron expression is not translated into systemd's calendar syntax: two interpretations of one schedule would differ
+some day. A call with nothing due takes less than a second of CPU, and systemd never runs two at a time.
 """
 
 import os
@@ -23,20 +23,20 @@ Documentation=man:systemd.timer(5)
 Type=oneshot
 WorkingDirectory={directory}
 Environment={path}
-# Secrets, such as the URL of a webhook, one NAME=VALUE a line; readable by you alone (chmod 600).
+# Secrets, such as the URL of a webhook, one NAME=VALUE a line; readable only by you (chmod 600).
 EnvironmentFile=-{secrets}
 ExecStart={command}
-# 75: another process is at work on this schedule.
+# 75: another process holds this schedule.
 SuccessExitStatus=75
 TimeoutStartSec=infinity
-# SIGTERM goes to the scheduler alone, which passes it on; a training then has the time to write its checkpoint.
+# SIGTERM goes only to the scheduler, which passes it on; a training then has time to write its checkpoint.
 KillMode=mixed
 TimeoutStopSec=300
 Nice=5
 """
 
 TIMER = """[Unit]
-Description=Segline: looks every minute whether recipe {name} is due
+Description=Segline: checks every minute whether recipe {name} is due
 
 [Timer]
 OnCalendar=minutely
@@ -54,7 +54,7 @@ class Units:
     Attributes:
         name: The recipe's name.
         command: What the service runs, with absolute paths.
-        directory: Where it runs.
+        directory: Its working directory.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Units:
     directory: Path
 
     def files(self, folder: Path) -> dict[Path, str]:
-        """Path and text of each unit in `folder`."""
+        """Return the path in `folder` and the text of each unit."""
         stem = f"segline-{self.name}"
         values = {
             "name": self.name.replace("%", "%%"),
@@ -77,7 +77,7 @@ class Units:
         }
 
     def install(self, folder: Path) -> list[str]:
-        """Write the units and give the lines that say how to start them."""
+        """Write the units and return lines that say how to start them."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path, text in self.files(folder).items():
@@ -94,31 +94,34 @@ class Units:
 
 
 def run_due_command(recipe: Path | str, overrides: Sequence[str], workspace: Path) -> list[str]:
-    """Give the command that the service runs."""
+    """Return the command that the service runs."""
     python = [sys.executable, "-P", "-m", "pipeline"]
     settings = [part for override in overrides for part in ("--set", override)]
     return [*python, "run-due", str(recipe), *settings, "--workspace", str(workspace)]
 
 
 def user_folder() -> Path:
-    """Where systemd looks for a user's own units.
+    """Return the folder in which systemd looks for a user's own units.
 
     Raises:
         UserError: Neither XDG_CONFIG_HOME nor HOME is set.
     """
-    if given := os.environ.get("XDG_CONFIG_HOME"):
-        return Path(given) / "systemd" / "user"
+    if config := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(config) / "systemd" / "user"
     if not os.environ.get("HOME"):
-        raise UserError("Neither HOME nor XDG_CONFIG_HOME is set, so that there is no folder for units. Set one.")
+        raise UserError("Neither HOME nor XDG_CONFIG_HOME is set, so there is no folder for units. Set one of them.")
     return Path(os.environ["HOME"]) / ".config" / "systemd" / "user"
 
 
 def quote(word: str, *, variables: bool = True) -> str:
-    r"""Write a word so that systemd reads it back: % and, in commands, $ doubled; blanks, " and \ in quotes.
+    r"""Quote a word for a unit file: % and, in commands, $ doubled; blanks, " and \ in quotes.
+
+    >>> quote("100 %")
+    '"100 %%"'
 
     Args:
         word: One argument.
-        variables: Whether systemd would replace $NAME in this place, as it does in commands.
+        variables: Whether systemd would replace $NAME here, as it does in commands.
     """
     text = word.replace("%", "%%")
     if variables:
@@ -130,5 +133,5 @@ def quote(word: str, *, variables: bool = True) -> str:
 
 
 def _path(path: Path) -> str:
-    """A setting that is one path takes it to the end of the line, without quotes."""
+    """Escape the value of a setting that is one path: systemd reads it to the end of the line, without quotes."""
     return str(path).replace("%", "%%")

@@ -1,1 +1,1 @@
-"""One exported model, asked: files by `segline predict`, HTTP requests by `segline serve`."""
+"""Inference with an exported model: on files (`segline predict`), and over HTTP (`segline serve`)."""

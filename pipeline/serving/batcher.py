@@ -1,4 +1,4 @@
-"""Images of many requests, gathered into batches: one waits for company, but never longer than it was told."""
+"""Dynamic batching: images of concurrent requests are classified together; each waits a bounded time for others."""
 
 import time
 from collections.abc import Callable
@@ -8,39 +8,41 @@ from threading import Condition, Event, Thread
 import numpy as np
 
 MAX_PIXELS = 4_000_000
-"""Pixels of a batch at most; a larger image goes alone."""
+"""Pixels of a batch at most; a larger image is a batch by itself."""
 
 
 @dataclass(eq=False)
 class _Request:
     image: np.ndarray
     arrived: float
-    answered: Event = field(default_factory=Event)
-    answer: np.ndarray | None = None
+    done: Event = field(default_factory=Event)
+    classes: np.ndarray | None = None
     error: BaseException | None = None
 
 
 class Batcher:
-    """Computes class maps for threads that ask for one each.
+    """Classifies single images for many threads, in batches of images of one size.
 
     Args:
-        classify: uint8 [B,H,W,3] -> uint8 [B,H,W].
-        size: Images of a batch at most. They must be of one size.
-        seconds: The longest that an image waits for others of its size while the model is idle.
+        classify: The model: images uint8 [B,H,W,3] -> class ids uint8 [B,H,W].
+        size: Images of a batch at most.
+        max_wait: Seconds that an image waits for others of its size while the model is idle.
     """
 
-    def __init__(self, classify: Callable[[np.ndarray], np.ndarray], *, size: int = 8, seconds: float = 0.005) -> None:
-        self._classify, self._size, self._seconds = classify, size, seconds
+    def __init__(self, classify: Callable[[np.ndarray], np.ndarray], *, size: int = 8, max_wait: float = 0.005) -> None:
+        self._classify, self._size, self._max_wait = classify, size, max_wait
         self._waiting: list[_Request] = []
         self._changed = Condition()
         self._closed = False
         self._thread = Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
-    def ask(self, image: np.ndarray) -> np.ndarray:
-        """Classify one image, uint8 [H,W,3] -> uint8 [H,W], together with those of other threads.
+    def classify(self, image: np.ndarray) -> np.ndarray:
+        """Classify one image, uint8 [H,W,3] -> class ids uint8 [H,W], batched with those of other threads.
 
-        An error of the model reaches all who were in its batch.
+        Raises:
+            RuntimeError: The batcher is closed.
+            Exception: Whatever the model raises, for every image of the batch.
         """
         request = _Request(image, time.monotonic())
         with self._changed:
@@ -48,14 +50,14 @@ class Batcher:
                 raise RuntimeError("The batcher is closed.")
             self._waiting.append(request)
             self._changed.notify_all()
-        request.answered.wait()
+        request.done.wait()
         if request.error is not None:
             raise request.error
-        assert request.answer is not None
-        return request.answer
+        assert request.classes is not None
+        return request.classes
 
     def close(self) -> None:
-        """Answer who is waiting, and end."""
+        """Classify the images that wait, then stop the thread."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -64,17 +66,17 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             try:
-                answers = self._classify(np.stack([request.image for request in batch]))
-                for request, answer in zip(batch, answers, strict=True):
-                    request.answer = answer
+                class_maps = self._classify(np.stack([request.image for request in batch]))
+                for request, classes in zip(batch, class_maps, strict=True):
+                    request.classes = classes
             except BaseException as error:
                 for request in batch:
                     request.error = error
             for request in batch:
-                request.answered.set()
+                request.done.set()
 
     def _next(self) -> list[_Request]:
-        """Wait for a batch: the longest waiting image and those of its size. Empty: there will be none."""
+        """Wait for a batch: the oldest image and others of its size. Empty once the batcher is closed."""
         with self._changed:
             while not self._waiting:
                 if self._closed:
@@ -82,13 +84,13 @@ class Batcher:
                 self._changed.wait()
             first = self._waiting[0]
             most = max(1, min(self._size, MAX_PIXELS // first.image[..., 0].size))
-            while (left := first.arrived + self._seconds - time.monotonic()) > 0 and not self._closed:
-                if len(self._like(first)) >= most:
+            while (left := first.arrived + self._max_wait - time.monotonic()) > 0 and not self._closed:
+                if len(self._same_size(first)) >= most:
                     break
                 self._changed.wait(left)
-            batch = self._like(first)[:most]
+            batch = self._same_size(first)[:most]
             self._waiting = [request for request in self._waiting if request not in batch]
             return batch
 
-    def _like(self, first: _Request) -> list[_Request]:
+    def _same_size(self, first: _Request) -> list[_Request]:
         return [request for request in self._waiting if request.image.shape == first.image.shape]

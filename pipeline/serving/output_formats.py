@@ -1,4 +1,4 @@
-"""What `segline predict` writes for an image: pictures for people, or the files of a benchmark's submission."""
+"""Outputs of `segline predict` for an image: pictures, or the files of a benchmark submission."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from pipeline.evaluation.protocols.kitti_road import look_up
 from pipeline.serving.image_files import ImageFile
 
 KINDS = ("ids", "colour", "overlay", "contours")
-"""Pictures: grey class ids, the dataset's colours, these over the image, borders of classes over the image."""
+"""Pictures: grey class ids, class colours, these blended over the image, class borders over the image."""
 
 FORMATS = ("cityscapes", "kitti_road")
 
@@ -24,28 +24,28 @@ CITYSCAPES_NAME = re.compile(r"(?P<id>[A-Za-z-]+_\d{6}_\d{6})(_leftImg8bit)?")
 KITTI_NAME = re.compile(r"(?P<category>um|umm|uu)_(?P<number>\d{6})")
 LISTED = 5
 
-OTHERS = {
+OTHER_FILES = {
     "cityscapes": re.compile(r"[A-Za-z-]+_\d{6}_\d{6}_(?!leftImg8bit$).+"),
     "kitti_road": re.compile(r"(um|umm|uu)_(road|lane)_\d{6}"),
 }
-"""What else lies in a benchmark's folders, by its name without suffix: masks, other cameras' images, results."""
+"""Stems of other files in a benchmark's folders: masks, images of other cameras, results."""
 
 WRITTEN = re.compile(
     rf"({'|'.join(KINDS)})/.+|\.partial-.+|[A-Za-z-]+_\d{{6}}_\d{{6}}_labelIds\.png|(um|umm|uu)_(road|lane)_\d{{6}}\.png",
     re.DOTALL,
 )
-"""All that `segline predict` ever writes, by the path below its folder of results."""
+"""Paths below the results folder of all files that `segline predict` writes."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """One file that is written for each image.
+    """A kind of file that is written for each image.
 
     Attributes:
-        folder: Below `out`; "" is `out` itself.
-        draw: From the file, the image uint8 [H,W,3] and the model's answer to the picture, uint8 [H,W] or [H,W,3].
-        name: From the file to the path of its result below `folder`.
-        probabilities: Whether the answer it draws is float32 [H,W,C] rather than the class map uint8 [H,W].
+        folder: Folder below `out`; "" is `out` itself.
+        draw: (file, image uint8 [H,W,3], prediction) -> picture uint8 [H,W] or [H,W,3].
+        name: File -> path of its result below `folder`.
+        probabilities: Whether `draw` takes probabilities float32 [H,W,C] rather than class ids uint8 [H,W].
     """
 
     folder: str
@@ -54,19 +54,29 @@ class Output:
     probabilities: bool = False
 
 
-def pictures(kinds: Sequence[str], colours: render.Colours, alpha: float) -> list[Output]:
-    """Give the outputs for some of KINDS; `alpha` is the strength of the overlay."""
+def picture_outputs(kinds: Sequence[str], colours: render.Colours, alpha: float) -> list[Output]:
+    """Return the outputs of some of KINDS; `alpha`, 0..1, is the weight of the overlay's colours."""
     draw: dict[str, Callable[[ImageFile, np.ndarray, np.ndarray], np.ndarray]] = {
         "ids": lambda _, image, mask: mask,
         "colour": lambda _, image, mask: render.colour(mask, colours),
         "overlay": lambda _, image, mask: render.overlay(image, mask, colours, alpha),
-        "contours": lambda _, image, mask: contours(image, mask, colours),
+        "contours": lambda _, image, mask: draw_contours(image, mask, colours),
     }
     return [Output(kind, draw[kind]) for kind in kinds]
 
 
-def contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) -> np.ndarray:
-    """Draw the borders of the classes over an image, on each side in its class's colour, two pixels wide together."""
+def draw_contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) -> np.ndarray:
+    """Draw class borders over an image, one pixel in each of the two classes' colours.
+
+    Args:
+        image: uint8 [H,W,3].
+        mask: Class ids, uint8 [H,W].
+        colours: One (red, green, blue) for each class.
+
+    >>> image, mask = np.zeros((1, 4, 3), np.uint8), np.array([[0, 0, 1, 1]], np.uint8)
+    >>> draw_contours(image, mask, [(9, 9, 9), (7, 7, 7)])[0, :, 0].tolist()
+    [0, 9, 7, 0]
+    """
     border = np.zeros(mask.shape, bool)
     across, down = mask[:, 1:] != mask[:, :-1], mask[1:] != mask[:-1]
     border[:, 1:] |= across
@@ -76,30 +86,32 @@ def contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) -> np
     return np.where(border[..., None], render.colour(mask, colours), image)
 
 
-def inputs(benchmark: str | None, files: Sequence[ImageFile]) -> Sequence[ImageFile]:
-    """Leave a benchmark's OTHERS, where they were met in a folder, out of its submission, and print how many."""
+def without_other_files(benchmark: str | None, files: Sequence[ImageFile]) -> Sequence[ImageFile]:
+    """Drop a benchmark's OTHER_FILES that come from folders, and print how many; benchmark None: all files."""
     if benchmark is None:
         return files
-    others = OTHERS[benchmark]
-    left = {file for file in files if not file.named and not file.is_video and others.fullmatch(file.path.stem)}
-    if not left or len(left) == len(files):
-        return files  # of which submission() refuses each
-    print(f"left out {len(left)} files in folders: by their names no images for {benchmark}")
-    return [file for file in files if file not in left]
+    pattern = OTHER_FILES[benchmark]
+    others = {file for file in files if not file.named and not file.is_video and pattern.fullmatch(file.path.stem)}
+    if not others or len(others) == len(files):
+        return files  # submission_outputs() then refuses all of them by name
+    print(f"left out {len(others)} files in folders: not images of {benchmark} by their names")
+    return [file for file in files if file not in others]
 
 
-def submission(name: str, facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Path | None) -> list[Output]:
-    """Give the output of a benchmark's submission.
+def submission_outputs(
+    name: str, facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Path | None
+) -> list[Output]:
+    """Return the output of a benchmark submission.
 
     Args:
         name: One of FORMATS.
-        facts: What the model says of itself.
+        facts: The model's facts; see pipeline.export.facts.
         files: The images; their names must be the benchmark's own.
-        calib: Of kitti_road: folder of its calibration files; the view from above is written then, which is what its
-            server takes.
+        calib: For kitti_road: folder of its calibration files. With it the bird's-eye view is written, which KITTI's
+            server expects.
 
     Raises:
-        UserError: The model's classes, or a name, are not the benchmark's.
+        UserError: The model's classes or a file name do not match the benchmark.
     """
     if name == "cityscapes":
         return [_cityscapes(facts, files)]
@@ -107,25 +119,25 @@ def submission(name: str, facts: Mapping[str, Any], files: Sequence[ImageFile], 
 
 
 def _cityscapes(facts: Mapping[str, Any], files: Sequence[ImageFile]) -> Output:
-    """Label ids at the image's size as <city>_<sequence>_<frame>_labelIds.png: what cityscapesScripts looks for."""
+    """Label ids at the image's size in <city>_<sequence>_<frame>_labelIds.png, as cityscapesScripts expects."""
     ids = {label.name: label.id for label in LABELS}
-    strange = [repr(name) for name in facts["classes"] if name not in ids]
-    if strange:
-        raise UserError(f"--format cityscapes: the model has classes that Cityscapes has not: {', '.join(strange)}.")
+    unknown = [repr(name) for name in facts["classes"] if name not in ids]
+    if unknown:
+        raise UserError(f"--format cityscapes: these classes are not of Cityscapes: {', '.join(unknown)}.")
     _require_names(files, CITYSCAPES_NAME, "cityscapes", "aachen_000000_000019_leftImg8bit.png")
     table = np.zeros(256, np.uint8)
     table[: len(facts["classes"])] = [ids[name] for name in facts["classes"]]
 
     def name(file: ImageFile) -> PurePath:
-        found = CITYSCAPES_NAME.fullmatch(file.path.stem)
-        assert found is not None
-        return PurePath(f"{found['id']}_labelIds.png")
+        match = CITYSCAPES_NAME.fullmatch(file.path.stem)
+        assert match is not None
+        return PurePath(f"{match['id']}_labelIds.png")
 
     return Output("", lambda _, image, mask: table[mask], name)
 
 
 def _kitti_road(facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Path | None) -> Output:
-    """The probability of the second class, k/255, as um_road_000000.png (um_lane_... where that is the class)."""
+    """Probability of the second class, k/255, in um_road_000000.png (um_lane_... for a lane class)."""
     classes = facts["classes"]
     if len(classes) != 2:
         raise UserError(f"--format kitti_road needs a model of 2 classes, the second the road. It has {len(classes)}.")
@@ -137,14 +149,14 @@ def _kitti_road(facts: Mapping[str, Any], files: Sequence[ImageFile], calib: Pat
         category, number = file.path.stem.split("_")
         return PurePath(f"{category}_{kind}_{number}.png")
 
-    def draw(file: ImageFile, image: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        levels = np.rint(shares[..., 1] * 255).astype(np.uint8)
+    def draw(file: ImageFile, image: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        levels = np.rint(probabilities[..., 1] * 255).astype(np.uint8)
         if calib is None:
             return levels
         rows, columns, inside = look_up(matrices[file.path], levels.shape)
-        above = np.zeros(inside.shape, np.uint8)
-        above[inside] = levels[rows, columns]
-        return above
+        birds_eye = np.zeros(inside.shape, np.uint8)
+        birds_eye[inside] = levels[rows, columns]
+        return birds_eye
 
     return Output("", draw, name, probabilities=True)
 
@@ -153,7 +165,7 @@ def _calibration(path: Path) -> Any:
     try:
         return calibration.parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"--calib: {path} cannot be read as a calibration file of KITTI: {error}.") from None
+        raise UserError(f"--calib: {path} cannot be read as a KITTI calibration file: {error}.") from None
 
 
 def _require_names(files: Sequence[ImageFile], pattern: re.Pattern[str], name: str, example: str) -> None:

@@ -1,4 +1,4 @@
-"""Segment images and videos with an exported model, and go on from there when it was stopped."""
+"""Segment images and videos with an exported model; an interrupted prediction resumes."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,32 +18,32 @@ from pipeline.serving.output_formats import Output
 from pipeline.serving.prediction_progress import Progress
 from pipeline.serving.served_model import BATCH_PIXELS, BadImageError, ServedModel
 
-HELD_PIXELS = 4 * BATCH_PIXELS
-"""Pixels of all images that wait for others of their size."""
+PENDING_PIXELS = 4 * BATCH_PIXELS
+"""Pixels of all images that wait for others of their size, at most."""
 
 THREADS = 4
-"""Reading and writing files takes longer than a fast model; Pillow and TensorFlow free the interpreter meanwhile."""
+"""Reading and writing files takes longer than a fast model; Pillow and TensorFlow release the GIL meanwhile."""
 
 LISTED = 18
-"""Files that the message names when they cannot be read."""
+"""Unreadable files that the error message names at most."""
 
 UNREADABLE = "unreadable.txt"
-"""In the folder of results: all of them, where they are more."""
+"""In the results folder: all unreadable files, where the message does not name all."""
 
 Decoded = tuple[ImageFile, np.ndarray]
 
 Write = Callable[[ImageFile, np.ndarray, np.ndarray], None]
-"""Takes a file, its image and the model's answer to it; called in threads."""
+"""(file, image uint8 [H,W,3], its prediction) -> None; called in threads."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What was done.
+    """Result of a prediction.
 
     Attributes:
-        images: Images and videos whose results are there now.
-        reused: Those of them that were there before.
-        folders: The folders that hold them, by what they hold.
+        images: Images and videos whose results exist now.
+        reused: Those of them whose results existed before.
+        folders: Folder of each output, by its name.
     """
 
     images: int
@@ -64,36 +64,36 @@ def predict(
     max_pixels: int | None = None,
     dry_run: bool = False,
 ) -> Summary:
-    """Write <out>/<output>/<name>.png for each image and output; for a video, a video of each.
+    """Write <out>/<output>/<name>.png for each image and output; for a video, one video per output.
 
-    Class maps have the size of the image file: an EXIF orientation is not applied, neither to them nor to the overlay.
-    A result that the same model made of the same file with the same settings is kept, unless the file changed since.
+    Class maps have the size of the image as stored: an EXIF orientation is applied neither to them nor to the overlay.
+    Results of the same model, settings and file are reused, unless the file has changed since.
 
     Args:
-        model: A SavedModel that Segline exported, or a folder of numbered versions, of which the highest is taken.
+        model: A SavedModel that Segline exported, or a folder of numbered versions, of which the highest is loaded.
         paths: Images, videos, and folders of them at any depth; see image_files.find.
-        out: Folder for the results; made where it is missing, files of the same name are replaced.
-        outputs: Some of forms.KINDS.
-        submission: One of forms.FORMATS: its files, in `out` itself, instead of `outputs`.
-        calib: Folder of KITTI's calibration files, for the view from above.
-        alpha: Strength of the overlay's colours, 0..1.
-        batch_size: Images of one size that are computed at once, at most.
-        max_pixels: Another limit than the model's own.
-        dry_run: Check everything, and say how many files wait; write nothing.
+        out: Folder of the results; created if missing, files of the same names are overwritten.
+        outputs: Some of output_formats.KINDS.
+        submission: One of output_formats.FORMATS: its files, directly in `out`, instead of `outputs`.
+        calib: Folder of KITTI's calibration files, for the bird's-eye view.
+        alpha: Weight of the overlay's colours, 0..1.
+        batch_size: Images of a batch at most; they have one size.
+        max_pixels: Overrides the model's own limit of pixels per image.
+        dry_run: Check everything and print how many files are left; write nothing.
 
     Raises:
-        UserError: A wrong argument; or, after all others are done, files that could not be read, each with the reason.
+        UserError: An argument is wrong; or, after all others are done, files could not be read, each with the reason.
     """
     _require(alpha, batch_size, outputs)
     served = ServedModel(model, max_pixels=max_pixels)
-    files = output_formats.inputs(submission, image_files.find(paths, out, output_formats.WRITTEN))
+    files = output_formats.without_other_files(submission, image_files.find(paths, out, output_formats.WRITTEN))
     if submission:
-        chosen = output_formats.submission(submission, served.facts, files, calib)
+        chosen = output_formats.submission_outputs(submission, served.facts, files, calib)
     else:
-        chosen = output_formats.pictures(outputs, served.facts["colours"], alpha)
-    image_files.refuse_collisions((results(out, chosen, file)[0], file) for file in files)
+        chosen = output_formats.picture_outputs(outputs, served.facts["colours"], alpha)
+    image_files.require_distinct((result_paths(out, chosen, file)[0], file) for file in files)
     if any(file.is_video for file in files):
-        video.require()
+        video.require_ffmpeg()
     if any(output.probabilities for output in chosen):
         served.require("probabilities")
     folders = {output.folder or str(submission): out / output.folder for output in chosen}
@@ -102,29 +102,29 @@ def predict(
             folder.mkdir(parents=True, exist_ok=True)
     settings = {"outputs": list(outputs), "submission": submission, "calib": str(calib), "alpha": alpha}
     progress = Progress(out, served.folder, settings, dry_run=dry_run)
-    waiting = [file for file in files if not progress.has(file.path, results(out, chosen, file))]
+    waiting = [file for file in files if not progress.is_done(file.path, result_paths(out, chosen, file))]
     if dry_run:
         reused = len(files) - len(waiting)
-        print(f"would make {len(waiting)} of {len(files)} with {served.folder}", *folders.values(), sep="\n  ")
+        print(f"would predict {len(waiting)} of {len(files)} files with {served.folder}", *folders.values(), sep="\n  ")
         return Summary(reused, reused, folders)
     with closing(progress):
-        bad = _make(served, files, waiting, chosen, out, batch_size, progress)
-    done, reused = len(files) - len(bad), len(files) - len(waiting)
-    kept = f" ({reused} were there already)" if reused else ""
-    print(f"{done} files{kept} with {served.folder}", *folders.values(), sep="\n  ")
-    if bad:
-        raise UserError(_told(sorted(bad), len(files), out))
+        unreadable = _predict_files(served, files, waiting, chosen, out, batch_size, progress)
+    done, reused = len(files) - len(unreadable), len(files) - len(waiting)
+    note = f" ({reused} of them reused)" if reused else ""
+    print(f"{done} files{note} with {served.folder}", *folders.values(), sep="\n  ")
+    if unreadable:
+        raise UserError(_unreadable_message(sorted(unreadable), len(files), out))
     return Summary(done, reused, folders)
 
 
-def results(out: Path, outputs: Sequence[Output], file: ImageFile) -> list[Path]:
-    """Name the files that a file's outputs are written to."""
+def result_paths(out: Path, outputs: Sequence[Output], file: ImageFile) -> list[Path]:
+    """Paths that a file's outputs are written to."""
     if file.is_video:
-        return [video.result(out, output, file) for output in outputs]
+        return [video.result_path(out, output, file) for output in outputs]
     return [out / output.folder / output.name(file) for output in outputs]
 
 
-def _make(
+def _predict_files(
     model: ServedModel,
     files: Sequence[ImageFile],
     waiting: Sequence[ImageFile],
@@ -133,44 +133,45 @@ def _make(
     batch_size: int,
     progress: Progress,
 ) -> list[str]:
-    """Make the results of the files that wait; give a line for each that could not be read."""
+    """Write the results of the waiting files; return a line for each that could not be read."""
 
-    def write(file: ImageFile, image: np.ndarray, answer: np.ndarray) -> None:
-        paths = results(out, outputs, file)
-        with progress.making(file.path, paths):
-            _write(paths, outputs, file, image, answer)
+    def write(file: ImageFile, image: np.ndarray, prediction: np.ndarray) -> None:
+        paths = result_paths(out, outputs, file)
+        with progress.writing(file.path, paths):
+            _write(paths, outputs, file, image, prediction)
 
-    bad: list[str] = []
+    unreadable: list[str] = []
     with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", desc="predict", ascii=" #") as bar:
-        _images(model, [file for file in waiting if not file.is_video], outputs, write, batch_size, bad, bar)
+        images = [file for file in waiting if not file.is_video]
+        _predict_images(model, images, outputs, write, batch_size, unreadable, bar)
         for file in (file for file in waiting if file.is_video):
             try:
-                with progress.making(file.path, results(out, outputs, file)):
-                    video.convert(model, file, outputs, out, batch_size)
+                with progress.writing(file.path, result_paths(out, outputs, file)):
+                    video.predict(model, file, outputs, out, batch_size)
             except BadImageError as error:
-                bad.append(f"  {file.path}: {error}")
+                unreadable.append(f"  {file.path}: {error}")
             bar.update()
-    return bad
+    return unreadable
 
 
-def _images(
+def _predict_images(
     model: ServedModel,
     files: Sequence[ImageFile],
     outputs: Sequence[Output],
     write: Write,
     batch_size: int,
-    bad: list[str],
+    unreadable: list[str],
     bar: tqdm,
 ) -> None:
-    """Read ahead, compute in batches, and write behind; no more than a few batches are in memory."""
+    """Decode ahead, predict in batches and write behind, with a few batches in memory."""
     writing: deque[Future[None]] = deque()
-    infer = model.probabilities if any(output.probabilities for output in outputs) else model.classify
+    predict_batch = model.probabilities if any(output.probabilities for output in outputs) else model.classify
     with ThreadPoolExecutor(THREADS) as pool:
-        decoded = _decoded(model, files, pool, 2 * batch_size, bad, bar)
+        decoded = _decode(model, files, pool, 2 * batch_size, unreadable, bar)
         for batch in _batches(decoded, batch_size):
-            answers = infer(np.stack([image for _, image in batch]))
-            for (file, image), answer in zip(batch, answers, strict=True):
-                writing.append(pool.submit(write, file, image, answer))
+            predictions = predict_batch(np.stack([image for _, image in batch]))
+            for (file, image), prediction in zip(batch, predictions, strict=True):
+                writing.append(pool.submit(write, file, image, prediction))
             bar.update(len(batch))
             while len(writing) > batch_size:
                 writing.popleft().result()
@@ -178,10 +179,15 @@ def _images(
             future.result()
 
 
-def _decoded(
-    model: ServedModel, files: Sequence[ImageFile], pool: ThreadPoolExecutor, ahead: int, bad: list[str], bar: tqdm
+def _decode(
+    model: ServedModel,
+    files: Sequence[ImageFile],
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    unreadable: list[str],
+    bar: tqdm,
 ) -> Iterator[Decoded]:
-    """Decode files in threads, `ahead` of their use; one that cannot be read is noted in `bad`."""
+    """Decode files in threads, up to `ahead` files in advance; those that cannot be read are added to `unreadable`."""
     waiting: deque[tuple[ImageFile, Future[np.ndarray]]] = deque()
     for file in [*files, *[None] * ahead]:
         if file is not None:
@@ -191,12 +197,12 @@ def _decoded(
             try:
                 yield first, future.result()
             except (OSError, BadImageError) as error:
-                bad.append(f"  {first.path}: {getattr(error, 'strerror', None) or error}")
+                unreadable.append(f"  {first.path}: {getattr(error, 'strerror', None) or error}")
                 bar.update()
 
 
 def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
-    """Group images of one size, neighbours or not; too many that wait for others go as they are."""
+    """Group images by size; once too many pixels wait, the oldest group is yielded incomplete."""
     waiting: dict[tuple[int, ...], list[Decoded]] = {}
     for file, image in decoded:
         batch = waiting.setdefault(image.shape, [])
@@ -204,38 +210,40 @@ def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
         pixels = image[..., 0].size
         if len(batch) == size or (len(batch) + 1) * pixels > BATCH_PIXELS:
             yield waiting.pop(image.shape)
-        elif sum(len(held) * shape[0] * shape[1] for shape, held in waiting.items()) > HELD_PIXELS:
+        elif sum(len(group) * shape[0] * shape[1] for shape, group in waiting.items()) > PENDING_PIXELS:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
 
 
 def _write(
-    paths: Sequence[Path], outputs: Sequence[Output], file: ImageFile, image: np.ndarray, answer: np.ndarray
+    paths: Sequence[Path], outputs: Sequence[Output], file: ImageFile, image: np.ndarray, prediction: np.ndarray
 ) -> None:
     for path, output in zip(paths, outputs, strict=True):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = image_files.partial(path)
-        Image.fromarray(output.draw(file, image, answer)).save(partial, "PNG", compress_level=1)
+        partial = image_files.partial_path(path)
+        Image.fromarray(output.draw(file, image, prediction)).save(partial, "PNG", compress_level=1)
         partial.replace(path)
 
 
-def _told(bad: list[str], count: int, out: Path) -> str:
-    """Say which files could not be read, in a screen; where they are more, a file in `out` has them all."""
-    told = [f"{len(bad)} of {count} files could not be read; all others are done:", *bad[:LISTED]]
-    if len(bad) > LISTED:
-        (out / UNREADABLE).write_text("\n".join(bad) + "\n", encoding="utf-8", errors="backslashreplace")
-        told.append(f"  and {len(bad) - LISTED} more: {out / UNREADABLE}")
-    return "\n".join(told)
+def _unreadable_message(unreadable: list[str], count: int, out: Path) -> str:
+    """List the files that could not be read; if more than LISTED, also write all of them to UNREADABLE."""
+    lines = [f"{len(unreadable)} of {count} files could not be read; all others are done:", *unreadable[:LISTED]]
+    if len(unreadable) > LISTED:
+        (out / UNREADABLE).write_text("\n".join(unreadable) + "\n", encoding="utf-8", errors="backslashreplace")
+        lines.append(f"  and {len(unreadable) - LISTED} more: {out / UNREADABLE}")
+    return "\n".join(lines)
 
 
 def _require(alpha: float, batch_size: int, outputs: Sequence[str]) -> None:
     problems = []
     if not 0 <= alpha <= 1:
-        problems.append(f"alpha must be from 0 (the image alone) to 1 (the colours alone). Received: {alpha:g}.")
+        problems.append(f"alpha must be from 0 (only the image) to 1 (only the colours). Received: {alpha:g}.")
     if batch_size < 1:
         problems.append(f"batch size must be 1 or more. Received: {batch_size}.")
-    strange = [repr(name) for name in outputs if name not in output_formats.KINDS]
-    if strange or not outputs:
-        problems.append(f"outputs must be some of {', '.join(output_formats.KINDS)}. Received: {', '.join(strange)}.")
+    unknown = [repr(name) for name in outputs if name not in output_formats.KINDS]
+    if unknown or not outputs:
+        problems.append(
+            f"outputs must be some of {', '.join(output_formats.KINDS)}. Received: {', '.join(unknown) or 'none'}."
+        )
     if problems:
         raise UserError("\n".join(problems))

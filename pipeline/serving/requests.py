@@ -1,4 +1,4 @@
-"""What a client sends, read with a patience that ends: a byte now and then would hold a connection for ever."""
+"""Request bytes with a deadline: a client that sends a byte now and then must not hold a connection for ever."""
 
 import io
 import math
@@ -7,35 +7,35 @@ import time
 from typing import Any
 
 
-class Incoming(io.RawIOBase):
-    """The bytes that a connection brings.
+class RequestStream(io.RawIOBase):
+    """Raw stream of a socket with an idle timeout and a deadline.
 
     Args:
-        connection: Where they come from; its own timeout is `patience` whenever nothing is read.
-        patience: Seconds that a silent client is listened to.
+        connection: The socket; outside of reads its timeout is `timeout`.
+        timeout: Seconds without a byte after which a read fails.
 
     Raises:
-        TimeoutError: It was silent for longer, or what it sends was not there in the time that it was given.
+        TimeoutError: A read waited for `timeout`, or the deadline has passed.
     """
 
-    def __init__(self, connection: socket.socket, patience: float) -> None:
-        self._connection, self._patience, self._until = connection, patience, math.inf
+    def __init__(self, connection: socket.socket, timeout: float) -> None:
+        self._connection, self._timeout, self._deadline = connection, timeout, math.inf
 
-    def give(self, seconds: float) -> None:
-        """Have everything that is read from now on be there in so many seconds, until the next call says otherwise."""
-        self._until = time.monotonic() + seconds
+    def set_deadline(self, seconds: float) -> None:
+        """Require all following reads to finish within `seconds`, until the next call."""
+        self._deadline = time.monotonic() + seconds
 
     def readable(self) -> bool:
-        """Yes."""
+        """See io.IOBase."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Take what has come, or wait for some of it. Gives the number of bytes; 0: the client has ended."""
-        left = self._until - time.monotonic()
+        """Wait for bytes and return their number; 0: the client has closed the connection."""
+        left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        self._connection.settimeout(min(left, self._patience))
+        self._connection.settimeout(min(left, self._timeout))
         try:
             return self._connection.recv_into(buffer)
         finally:
-            self._connection.settimeout(self._patience)
+            self._connection.settimeout(self._timeout)

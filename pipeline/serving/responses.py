@@ -1,4 +1,4 @@
-"""From a class map to what goes out: a PNG, or JSON with what was found."""
+"""Encode a class map as the body of a response: PNG, or JSON with statistics of the classes."""
 
 import base64
 import io
@@ -12,25 +12,25 @@ from PIL import Image
 from pipeline.drawing import render
 
 OUTPUTS = ("ids", "colour", "overlay", "json")
-"""What `POST /segment?output=` may ask for, the default first."""
+"""Values of `POST /segment?output=`, the default first."""
 
 PNG, JSON = "image/png", "application/json"
 
 
-def answer(
+def encode(
     output: str, image: np.ndarray, mask: np.ndarray, facts: Mapping[str, Any], alpha: float
 ) -> tuple[str, bytes]:
-    """Make the body of an answer.
+    """Encode a class map.
 
     Args:
         output: One of OUTPUTS.
         image: uint8 [H,W,3] RGB.
         mask: uint8 [H,W] of class ids.
-        facts: What the model says of itself.
-        alpha: Strength of the overlay, 0..1.
+        facts: The model's facts; see pipeline.export.facts.
+        alpha: Weight of the overlay's colours, 0..1.
 
     Returns:
-        Its content type, and the body: a grey PNG of class ids, one in the dataset's colours, the overlay, or JSON
+        The content type and the body: a grey PNG of class ids, one in the class colours, the overlay, or JSON
         {"height", "width", "classes": [{"id", "name", "colour", "pixels", "share"}, most pixels first],
         "png_base64": the PNG of class ids}.
     """
@@ -41,7 +41,7 @@ def answer(
     if output == "overlay":
         return PNG, _png(render.overlay(image, mask, facts["colours"], alpha))
     pixels = np.bincount(mask.ravel(), minlength=len(facts["classes"]))
-    found = [
+    classes = [
         {
             "id": int(index),
             "name": facts["classes"][index],
@@ -52,13 +52,13 @@ def answer(
         for index in np.argsort(-pixels, kind="stable")
         if pixels[index]
     ]
-    told = {
+    body = {
         "height": mask.shape[0],
         "width": mask.shape[1],
-        "classes": found,
+        "classes": classes,
         "png_base64": base64.b64encode(_png(mask)).decode(),
     }
-    return JSON, json.dumps(told).encode()
+    return JSON, json.dumps(body).encode()
 
 
 def _png(picture: np.ndarray) -> bytes:

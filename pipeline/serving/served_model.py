@@ -1,4 +1,4 @@
-"""An exported model in hand: what `segline predict` and `segline serve` ask."""
+"""An exported model loaded for `segline predict` and `segline serve`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,45 +11,45 @@ from pipeline.errors import UserError
 from pipeline.export import facts
 
 BATCH_PIXELS = 4_000_000
-"""Pixels of a batch at most (a larger image goes alone), so that memory is bounded by the largest image."""
+"""Pixels of a batch at most (a larger image is a batch by itself), so that the largest image bounds the memory."""
 
 
 class BadImageError(Exception):
-    """A file that is no image, is damaged, or has too many pixels. The text says which, in one line."""
+    """A file that is not an image, is damaged, or has too many pixels; the message is one line."""
 
 
 class ServedModel:
     """A SavedModel that Segline exported.
 
     Attributes:
-        folder: Where it lies, the version's own folder.
-        facts: What it says of itself; see pipeline.export.facts.
-        max_pixels: An image file of more is refused before it is unpacked.
+        folder: Folder of the SavedModel.
+        facts: The model's facts; see pipeline.export.facts.
+        max_pixels: An image file of more pixels is refused before it is decompressed.
     """
 
     def __init__(self, model: Path, *, max_pixels: int | None = None) -> None:
         """Load a model.
 
         Args:
-            model: A SavedModel, or a folder of numbered versions, of which the highest is taken.
-            max_pixels: Another limit than its own.
+            model: A SavedModel, or a folder of numbered versions, of which the highest is loaded.
+            max_pixels: Overrides the model's own limit.
 
         Raises:
-            UserError: It is none that Segline exported.
+            UserError: The folder is not a model that Segline exported.
         """
         self.folder = newest_version(model)
         self.facts: dict[str, Any] = facts.read(self.folder)
         self.max_pixels: int = max_pixels or self.facts["max_pixels"]
         self._signatures = (loaded := tf.saved_model.load(str(self.folder))).signatures
-        self._keep = loaded  # its variables live as long as it does
+        self._keep = loaded  # the signatures do not keep its variables alive
         limit, image_range = self.max_pixels, facts.image_range(self.facts)
         self._decode = tf.function(
-            lambda content: image_file.decode_within(content, limit, image_range),
+            lambda content: image_file.decode_untrusted(content, limit, image_range),
             input_signature=[tf.TensorSpec([], tf.string)],
         )
 
     def decode(self, content: bytes) -> np.ndarray:
-        """Unpack an image file: uint8 [H,W,3] RGB. Raises BadImageError."""
+        """Decode the bytes of an image file: uint8 [H,W,3] RGB. Raises BadImageError."""
         try:
             pixels: np.ndarray = self._decode(tf.constant(content)).numpy()
         except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
@@ -57,31 +57,36 @@ class ServedModel:
         return pixels
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """Give each pixel its class: uint8 [B,H,W,3] -> uint8 [B,H,W]."""
+        """Predict class ids: uint8 [B,H,W,3] -> uint8 [B,H,W]."""
         classes: np.ndarray = self._signatures["serving_default"](images=tf.constant(images))["classes"].numpy()
         return classes
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Give each class's probability: uint8 [B,H,W,3] -> float32 [B,H,W,C].
+        """Predict class probabilities: uint8 [B,H,W,3] -> float32 [B,H,W,C] in 0..1.
 
         Raises:
-            UserError: The model was exported without them.
+            UserError: The model was exported without this output.
         """
         self.require("probabilities")
-        found: np.ndarray = self._signatures["probabilities"](images=tf.constant(images))["probabilities"].numpy()
-        return found
+        outputs = self._signatures["probabilities"](images=tf.constant(images))
+        probabilities: np.ndarray = outputs["probabilities"].numpy()
+        return probabilities
 
     def require(self, output: str) -> None:
-        """Raise UserError where the model does not answer an output such as probabilities."""
+        """Raise UserError if the model was exported without an output such as probabilities."""
         if output not in self._signatures:
             raise UserError(
-                f"{str(self.folder)!r} answers no {output}. It answers {', '.join(sorted(self._signatures))}. Export "
-                f"it with {output} among `export.outputs`."
+                f"{str(self.folder)!r} has no signature {output!r}. It has {', '.join(sorted(self._signatures))}. "
+                f"Export it with {output} among `export.outputs`."
             )
 
 
 def newest_version(model: Path) -> Path:
-    """Find the SavedModel in a folder: the folder itself, or its highest number as TensorFlow Serving chooses."""
+    """Find the SavedModel of a folder: itself, or its highest numbered version, as TensorFlow Serving chooses.
+
+    Raises:
+        UserError: There is none.
+    """
     if (model / "saved_model.pb").is_file():
         return model
     numbers = [int(path.name) for path in model.glob("*") if path.name.isdecimal()]
@@ -89,6 +94,6 @@ def newest_version(model: Path) -> Path:
         return model / str(max(numbers))
     state = "there is no such folder" if not model.is_dir() else "it holds neither saved_model.pb nor numbered versions"
     raise UserError(
-        f"{str(model)!r} is not a model: {state}. Give what `segline run` made, such as workspace/serving/<name> or "
+        f"{str(model)!r} is not a model: {state}. Give an export of `segline run`, such as workspace/serving/<name> or "
         "workspace/serving/<name>/<version>."
     )

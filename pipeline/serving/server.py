@@ -1,7 +1,7 @@
-"""The HTTP server: the standard library's, bounded in requests, bytes, pixels and time.
+"""The HTTP server: the standard library's, with limits on requests, bytes, pixels and time.
 
-GET  /          page to drop an image on          GET  /health    200 once the model answers
-GET  /model     what the model says of itself     POST /segment   an image file in; ?output=ids|colour|overlay|json
+GET  /          page for trying images            GET  /health    200 once the model is ready
+GET  /model     the model's facts                 POST /segment   an image file; ?output=ids|colour|overlay|json
 """
 
 import io
@@ -19,33 +19,33 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from pipeline.serving import responses
 from pipeline.serving.batcher import Batcher
-from pipeline.serving.requests import Incoming
+from pipeline.serving.requests import RequestStream
 from pipeline.serving.served_model import BadImageError, ServedModel
 
-AT_ONCE = 8
-"""Requests whose images are in memory at once; others wait."""
+CONCURRENT_REQUESTS = 8
+"""Requests whose images are in memory at the same time; others wait for a slot."""
 
-PATIENCE = 30.0
-"""Seconds that a request waits for its turn before it is told to come back, and that a silent client is listened to."""
+TIMEOUT = 30.0
+"""Seconds that a request waits for a slot before it gets 503, and that a silent client keeps its connection."""
 
-HEAD = 20.0
-"""Seconds in which a request's first line and headers must have arrived, from the first byte on."""
+HEAD_TIMEOUT = 20.0
+"""Seconds from the first byte of a request to the end of its headers."""
 
-SLOWEST = 120.0
-"""Seconds in which a request's body must have arrived: one that trickles in would hold its turn for ever."""
+BODY_TIMEOUT = 120.0
+"""Seconds for a request's body: a client that trickles must not hold its slot for ever."""
 
-LINGER = 10.0
-"""Seconds for which what a refused client is still sending is taken."""
+DRAIN_TIMEOUT = 10.0
+"""Seconds for which the rest of a refused request is read and dropped."""
 
-CONNECTIONS = 128
-"""Open connections at most; one more is closed at once."""
+MAX_CONNECTIONS = 128
+"""Open connections; further ones are closed immediately."""
 
-DIGITS = 18
-"""Of a Content-Length that is looked at as a number."""
+MAX_LENGTH_DIGITS = 18
+"""Digits of a Content-Length that is parsed as a number."""
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
-"""Names under which a browser may ask a server that only this machine should reach: a stranger's page that has its own
-name point here (DNS rebinding) asks under that name, and is refused."""
+"""Host names that a local server accepts. With DNS rebinding, a foreign page's requests carry that page's own host
+name, and are refused."""
 
 PAGE_FOLDER = Path(__file__).with_name("page")
 
@@ -63,8 +63,8 @@ HEADERS = {
 }
 
 
-class Refused(Exception):
-    """A request that gets an error: its status, and what to tell the client."""
+class RequestError(Exception):
+    """A request that is refused, with the status and the message of the response."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -75,25 +75,25 @@ class Server(ThreadingHTTPServer):
     """Serves one model.
 
     Args:
-        address: (host, port); port 0: any that is free.
-        model: What is served.
-        batcher: Computes its class maps.
-        max_bytes: A longer request is refused unread.
+        address: (host, port); port 0: any free one.
+        model: The model to serve.
+        batcher: Batches the calls of its `classify`.
+        max_bytes: Longer request bodies are refused unread.
     """
 
     daemon_threads = True
-    request_queue_size = CONNECTIONS  # of those that are not accepted yet; the library's 5 resets a crowd
+    request_queue_size = MAX_CONNECTIONS  # listen backlog; the library's 5 resets clients that arrive together
 
     def __init__(self, address: tuple[str, int], model: ServedModel, batcher: Batcher, max_bytes: int) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.model, self.batcher, self.max_bytes = model, batcher, max_bytes
         self.local = address[0] in LOCAL
-        self.turns = BoundedSemaphore(AT_ONCE)
-        self._connections = BoundedSemaphore(CONNECTIONS)
+        self.slots = BoundedSemaphore(CONCURRENT_REQUESTS)
+        self._connections = BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(address, Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection its thread, or close it where there are too many."""
+        """Start a connection's thread, or close it if there are too many."""
         if not self._connections.acquire(blocking=False):
             self.shutdown_request(request)
             return
@@ -107,7 +107,7 @@ class Server(ThreadingHTTPServer):
             self._connections.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news; other errors are shown."""
+        """Print errors, except those of clients that disconnected."""
         import sys
 
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
@@ -115,49 +115,49 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one connection."""
+    """Handles the requests of one connection."""
 
     server: Server
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "segline", ""
-    timeout = PATIENCE
+    timeout = TIMEOUT
 
     def setup(self) -> None:
         """See socketserver.StreamRequestHandler."""
         super().setup()
-        self._incoming = Incoming(self.connection, PATIENCE)
-        self.rfile = self._buffered = io.BufferedReader(self._incoming)
+        self._stream = RequestStream(self.connection, TIMEOUT)
+        self.rfile = self._buffered = io.BufferedReader(self._stream)
 
     def handle_one_request(self) -> None:
-        """Wait for the first byte as for any silent client, which keeps a connection open, and HEAD for the others."""
+        """Wait TIMEOUT for the first byte of the next request on a kept-alive connection, then HEAD_TIMEOUT."""
         try:
             self._buffered.peek(1)
         except TimeoutError:
             self.close_connection = True
             return
-        self._incoming.give(HEAD)
+        self._stream.set_deadline(HEAD_TIMEOUT)
         super().handle_one_request()
-        self._incoming.give(math.inf)
+        self._stream.set_deadline(math.inf)
 
     def do_GET(self) -> None:
-        """The page, /health and /model."""
-        self._answer(self._get)
+        """Serve the page, /health and /model."""
+        self._respond(self._get)
 
     def do_POST(self) -> None:
-        """/segment."""
-        self._answer(self._post)
+        """Serve /segment."""
+        self._respond(self._post)
 
     def handle_expect_100(self) -> bool:
-        """Refuse what is too long before the client sends it."""
+        """Refuse a body that is too long before the client sends it."""
         try:
             self._length()
-        except Refused as refused:
-            self._refuse(refused)
+        except RequestError as error:
+            self._refuse(error)
             return False
         return super().handle_expect_100()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing is printed for a request."""
+        """Print nothing for a request."""
 
     def _get(self, path: str, _query: Mapping[str, list[str]]) -> tuple[str, bytes]:
         if path in PAGE:
@@ -168,66 +168,65 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/model":
             return responses.JSON, json.dumps(self.server.model.facts).encode()
         if path == "/segment":
-            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "POST an image file to /segment.")
-        raise Refused(HTTPStatus.NOT_FOUND, "There are /, /health, /model, and POST /segment.")
+            raise RequestError(HTTPStatus.METHOD_NOT_ALLOWED, "POST an image file to /segment.")
+        raise RequestError(HTTPStatus.NOT_FOUND, "Not found. There are GET /, /health, /model, and POST /segment.")
 
     def _post(self, path: str, query: Mapping[str, list[str]]) -> tuple[str, bytes]:
         if path != "/segment":
-            raise Refused(HTTPStatus.NOT_FOUND, "POST goes to /segment.")
+            raise RequestError(HTTPStatus.NOT_FOUND, "Only /segment accepts POST.")
         output = query.get("output", [responses.OUTPUTS[0]])[-1]
         if output not in responses.OUTPUTS:
             allowed = ", ".join(responses.OUTPUTS)
-            raise Refused(HTTPStatus.BAD_REQUEST, f"output must be one of {allowed}. Received: {output[:40]!r}.")
+            raise RequestError(HTTPStatus.BAD_REQUEST, f"output must be one of {allowed}. Received: {output[:40]!r}.")
         alpha = _alpha(query.get("alpha", ["0.5"])[-1])
         length = self._length()
-        if not self.server.turns.acquire(timeout=PATIENCE):
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests at once. Try again.")
+        if not self.server.slots.acquire(timeout=TIMEOUT):
+            raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests at once. Try again.")
         try:
             image = self.server.model.decode(self._content(length))
-            mask = self.server.batcher.ask(image)
-            return responses.answer(output, image, mask, self.server.model.facts, alpha)
+            mask = self.server.batcher.classify(image)
+            return responses.encode(output, image, mask, self.server.model.facts, alpha)
         except BadImageError as error:
-            raise Refused(HTTPStatus.BAD_REQUEST, str(error)) from None
+            raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
         finally:
-            self.server.turns.release()
+            self.server.slots.release()
 
     def _length(self) -> int:
-        told = self.headers.get("Content-Length", "")
-        if not told.isascii() or not told.isdecimal():
-            raise Refused(HTTPStatus.LENGTH_REQUIRED, "A request must say its Content-Length.")
-        # Python turns no text of thousands of digits into a number.
-        length = int(told) if len(told) <= DIGITS else None
+        text = self.headers.get("Content-Length", "")
+        if not text.isascii() or not text.isdecimal():
+            raise RequestError(HTTPStatus.LENGTH_REQUIRED, "A request must have a Content-Length.")
+        length = int(text) if len(text) <= MAX_LENGTH_DIGITS else None  # int() raises on thousands of digits
         if length is None or length > self.server.max_bytes:
-            has = f"{length:,}" if length is not None else f"a number of {len(told):,} digits"
-            text = f"At most {self.server.max_bytes:,} bytes are taken. The request has {has}."
-            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
+            received = f"{length:,}" if length is not None else f"a number of {len(text):,} digits"
+            message = f"At most {self.server.max_bytes:,} bytes are accepted. Received: {received}."
+            raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, message)
         return length
 
     def _content(self, length: int) -> bytes:
-        """Read the body, however many pieces it comes in, as long as it comes within SLOWEST."""
+        """Read the body, in any number of chunks, within BODY_TIMEOUT."""
         content = bytearray()
-        self._incoming.give(SLOWEST)
+        self._stream.set_deadline(BODY_TIMEOUT)
         try:
             while len(content) < length:
-                if not (piece := self.rfile.read1(min(length - len(content), 1 << 16))):
-                    raise ConnectionError("the client went away")
-                content += piece
+                if not (chunk := self.rfile.read1(min(length - len(content), 1 << 16))):
+                    raise ConnectionError("the client disconnected")
+                content += chunk
         except TimeoutError:
-            raise Refused(HTTPStatus.REQUEST_TIMEOUT, "The image did not arrive in time.") from None
+            raise RequestError(HTTPStatus.REQUEST_TIMEOUT, "The image did not arrive in time.") from None
         return bytes(content)
 
-    def _answer(self, respond: Any) -> None:
+    def _respond(self, handle: Any) -> None:
         try:
             self._require_host()
             parts = _split(self.path, "address")
-            kind, body = respond(parts.path, parse_qs(parts.query))
-        except Refused as refused:
-            self._refuse(refused)
+            kind, body = handle(parts.path, parse_qs(parts.query))
+        except RequestError as error:
+            self._refuse(error)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         except Exception:
-            # The request's own fault was told above; whatever else it was, the server lives on.
-            self._refuse(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "The model failed on this image."))
+            # Not the client's fault, which is handled above: report it, and keep serving.
+            self._refuse(RequestError(HTTPStatus.INTERNAL_SERVER_ERROR, "The model failed on this image."))
             raise
         else:
             self._send(HTTPStatus.OK, kind, body)
@@ -235,22 +234,23 @@ class Handler(BaseHTTPRequestHandler):
     def _require_host(self) -> None:
         host = _split(f"//{self.headers.get('Host', '')}", "Host").hostname
         if self.server.local and host not in LOCAL:
-            raise Refused(HTTPStatus.FORBIDDEN, f"This server answers under these names alone: {', '.join(LOCAL)}.")
+            message = f"Host must be one of {', '.join(LOCAL)}. Received: {str(host)[:40]!r}."
+            raise RequestError(HTTPStatus.FORBIDDEN, message)
 
-    def _refuse(self, refused: Refused) -> None:
-        """Tell an error, and end the connection: what is left of the request is not read."""
+    def _refuse(self, error: RequestError) -> None:
+        """Send an error and close the connection, as the rest of the request is not parsed."""
         self.close_connection = True
-        body = json.dumps({"error": str(refused)}).encode()
-        self._send(refused.status, responses.JSON, body)
+        body = json.dumps({"error": str(error)}).encode()
+        self._send(error.status, responses.JSON, body)
         self._drain()
 
     def _drain(self) -> None:
-        """Take and drop a little of what the client is still sending: cut off at once, it might not see the answer."""
+        """Read and drop some of what the client still sends: closed at once, it might not receive the response."""
         self.connection.settimeout(1.0)
-        left, until = self.server.max_bytes, time.monotonic() + LINGER
+        left, deadline = self.server.max_bytes, time.monotonic() + DRAIN_TIMEOUT
         try:
             self.connection.shutdown(socket.SHUT_WR)
-            while left > 0 and time.monotonic() < until and (chunk := self.connection.recv(1 << 16)):
+            while left > 0 and time.monotonic() < deadline and (chunk := self.connection.recv(1 << 16)):
                 left -= len(chunk)
         except OSError:
             return
@@ -272,7 +272,7 @@ def _split(url: str, name: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"The request's {name} is none: {url[:40]!r}.") from None
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"The {name} is not valid. Received: {url[:40]!r}.") from None
 
 
 def _alpha(text: str) -> float:
@@ -281,5 +281,5 @@ def _alpha(text: str) -> float:
     except ValueError:
         alpha = -1.0
     if not 0 <= alpha <= 1:
-        raise Refused(HTTPStatus.BAD_REQUEST, f"alpha must be from 0 to 1. Received: {text[:40]!r}.")
+        raise RequestError(HTTPStatus.BAD_REQUEST, f"alpha must be from 0 to 1. Received: {text[:40]!r}.")
     return alpha

@@ -1,4 +1,4 @@
-"""Videos for `segline predict`, by ffmpeg: the extra `video`."""
+"""Videos for `segline predict`, with ffmpeg (the extra `video`)."""
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -16,41 +16,48 @@ from pipeline.serving.output_formats import Output
 from pipeline.serving.served_model import BATCH_PIXELS, BadImageError, ServedModel
 
 LOSSLESS = "ids"
-"""Its frames are numbers, not colours: FFV1 keeps each, H.264 would blend them."""
+"""Output whose frames hold class ids: FFV1 keeps them exactly, H.264 would blend them."""
 
 
-def require() -> None:
-    """Raise UserError where the library is not installed."""
+def require_ffmpeg() -> None:
+    """Raise UserError if imageio-ffmpeg is not installed."""
     if find_spec("imageio_ffmpeg") is None:
         raise UserError("Videos need imageio-ffmpeg, which is not installed: pip install 'segline[video]'.")
 
 
-def result(out: Path, output: Output, file: ImageFile) -> Path:
-    """Give the video that holds an output: .mkv for class ids (FFV1, grey), .mp4 for the others (H.264)."""
+def result_path(out: Path, output: Output, file: ImageFile) -> Path:
+    """Path of the video of an output: .mkv for class ids (FFV1, grey), .mp4 for the others (H.264)."""
     return out / output.folder / file.result.with_suffix(".mkv" if output.folder == LOSSLESS else ".mp4")
 
 
-def convert(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> int:
-    """Write the videos of one video, whole or not at all; `batch_size` frames at most are computed at once.
+def predict(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> int:
+    """Segment a video and write one video per output; each appears complete, by a rename.
+
+    Args:
+        model: The model.
+        file: The video.
+        outputs: What to write; none that needs probabilities.
+        out: Folder of the results.
+        batch_size: Frames of a batch at most.
 
     Returns:
         Number of frames.
 
     Raises:
-        BadImageError: It cannot be read, is larger than the model takes, or has no frame.
+        BadImageError: The video cannot be read, has frames larger than the model accepts, or has no frame.
     """
     import imageio_ffmpeg
 
     try:
-        # From the root on, so that no name is read as an option or as a protocol; and what it holds may name no other.
+        # An absolute path is never read as an option or a protocol; the whitelist stops playlists that name URLs.
         frames = imageio_ffmpeg.read_frames(str(file.path.absolute()), input_params=["-protocol_whitelist", "file"])
         facts = next(frames)
         width, height = facts["size"]
         if width * height > model.max_pixels:
             frames.close()
-            raise BadImageError(f"It is {width} x {height} pixels. At most {model.max_pixels} are taken.")
-        together = max(1, min(batch_size, BATCH_PIXELS // (width * height)))
-        return _write(model, file, outputs, out, _batches(frames, (height, width), together), facts)
+            raise BadImageError(f"It is {width} x {height} pixels. At most {model.max_pixels} are accepted.")
+        frames_at_once = max(1, min(batch_size, BATCH_PIXELS // (width * height)))
+        return _write(model, file, outputs, out, _batches(frames, (height, width), frames_at_once), facts)
     except (OSError, RuntimeError, StopIteration, KeyError) as error:
         lines = [line for line in str(error).splitlines() if line.strip()]
         raise BadImageError(f"ffmpeg cannot read it: {lines[-1].strip() if lines else 'no frame'}") from None
@@ -75,15 +82,15 @@ def _write(
     batches: Iterator[np.ndarray],
     facts: dict[str, Any],
 ) -> int:
-    targets = [result(out, output, file) for output in outputs]
-    partial = [image_files.partial(target) for target in targets]
+    targets = [result_path(out, output, file) for output in outputs]
+    partial = [image_files.partial_path(target) for target in targets]
     for target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)
     writers = [_writer(path, output, facts) for path, output in zip(partial, outputs, strict=True)]
     count = 0
-    about = round(facts["duration"] * facts["fps"]) or None
+    total = round(facts["duration"] * facts["fps"]) or None
     try:
-        with tqdm(total=about, unit=" frames", desc=cut(file.path.name, 24), leave=False, ascii=" #") as bar:
+        with tqdm(total=total, unit=" frames", desc=cut(file.path.name, 24), leave=False, ascii=" #") as bar:
             for images in batches:
                 for image, mask in zip(images, model.classify(images), strict=True):
                     for writer, output in zip(writers, outputs, strict=True):
@@ -104,7 +111,7 @@ def _writer(path: Path, output: Output, facts: dict[str, Any]) -> Any:
     import imageio_ffmpeg
 
     grey = output.folder == LOSSLESS
-    # H.264 for every player halves the colours' resolution, so that lengths must be even.
+    # yuv420p, which every player supports, halves the resolution of the colours: sides must be even.
     even = [] if grey else ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
     writer = imageio_ffmpeg.write_frames(
         str(path.absolute()),

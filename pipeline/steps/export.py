@@ -1,7 +1,6 @@
-"""export: turn a model that passed the gate into a SavedModel, and prove that it is the model that was evaluated."""
+"""Export: write a trained model as a SavedModel, and prove that it is the model that was evaluated."""
 
 import shutil
-from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +11,10 @@ from datasets.spec import DatasetSpec
 from models import libraries, servable
 from models.fit import Fit
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import EVALUATE, INGEST, TRAIN
 from pipeline.console.quiet import quiet
-from pipeline.errors import GateError, UserError
-from pipeline.evaluation import confusion_metrics, gate
-from pipeline.evaluation.image_counts import FILE as COUNTS
+from pipeline.errors import UserError
+from pipeline.evaluation import confusion_metrics, image_counts
 from pipeline.export import facts, formats, model_card, parity
 from pipeline.input import examples
 from pipeline.training import trained_model
@@ -29,15 +28,14 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """Write saved_model/, parity.json and formats.json, which has a row for each format where there are several.
 
     Raises:
-        GateError: The gate did not pass; or one of `export.formats` is not as good as the evaluated model.
+        GateError: One of `export.formats` is not as good as the evaluated model.
         ModelError: One of them cannot hold the network, or its library is missing.
         UserError: The SavedModel, loaded in a fresh process, gives other class maps than the evaluated model.
     """
-    metrics = json_file.read(inputs["evaluate"] / "metrics.json")
-    _require_passed(json_file.read(inputs["evaluate"] / "verdict.json"))
-    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
-    model = trained_model.load(inputs["train"], config.model, spec.num_classes)
-    settings, records = config.export, inputs["ingest"] / "records"
+    metrics = json_file.read(inputs[EVALUATE] / "metrics.json")
+    spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
+    model = trained_model.load(inputs[TRAIN], config.model, spec.num_classes)
+    settings, records = config.export, inputs[INGEST] / "records"
     chosen = list(islice(examples.read(records, metrics["split"]), settings.parity_images))
     _require_taken(chosen, settings.max_pixels)
     module = servable.Servable(
@@ -53,20 +51,20 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     json_file.write(out / "parity.json", result)
     rows = _formats(out / "saved_model", model, records, metrics["split"], config, spec.num_classes, result["share"])
     json_file.write(out / "formats.json", rows)
-    told = facts.write(
+    metadata = facts.write(
         out / "saved_model",
         spec=spec,
         model=config.model,
         fit=config.input.fitting,
         metrics=confusion_metrics.brief(metrics),
-        signatures=servable.described(settings.outputs),
+        signatures=servable.describe_signatures(settings.outputs),
         formats=rows,
         max_pixels=settings.max_pixels,
     )
-    card = model_card.text(told, settings.intended_use)
+    card = model_card.text(metadata, settings.intended_use)
     (out / "saved_model" / model_card.FILE).write_text(card, encoding="utf-8")
-    # What the next model is compared with, image by image.
-    shutil.copyfile(inputs["evaluate"] / COUNTS, out / "saved_model" / facts.FILE.with_name(COUNTS))
+    # The next model is compared with these counts, image by image.
+    shutil.copyfile(inputs[EVALUATE] / image_counts.FILE, out / "saved_model" / facts.FILE.with_name(image_counts.FILE))
     weights = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     for line in formats.lines(rows):
         print(f"export    {line}")
@@ -84,14 +82,14 @@ def _formats(
     num_classes: int,
     parity_share: float,
 ) -> list[dict[str, Any]]:
-    """Write and measure what `export.formats` asks for."""
+    """Write and measure the formats of `export.formats`."""
     settings, folder = config.export, (saved_model / facts.FILE).parent
     if not settings.formats:
         return []
     libraries.require(settings.formats)
     folder.mkdir()
     fit = config.input.fitting or Fit(formats.commonest_size(records, split))
-    with quiet():  # both converters and the interpreter say on standard error what they are about to do
+    with quiet():  # both converters and the interpreter log their progress on standard error
         formats.write(folder, model, fit, settings.formats, records)
         rows = formats.measure(
             folder,
@@ -109,8 +107,8 @@ def _formats(
 
 
 def _compare(model: "keras.Model", saved_model: Path, chosen: list[examples.Example], config: Recipe) -> dict[str, Any]:
-    """Ask the SavedModel about images of the evaluated split, and compare with the model in hand."""
-    with tf.device("CPU:0"):  # where the fresh process computes too; see parity.ENVIRONMENT
+    """Run the SavedModel on images of the evaluated split, and compare with the model in memory."""
+    with tf.device("CPU:0"):  # as in the fresh process; see parity.ENVIRONMENT
         expected = [trained_model.class_map(model, example.image, config.input.fitting) for example in chosen]
     return parity.check(
         saved_model,
@@ -118,16 +116,6 @@ def _compare(model: "keras.Model", saved_model: Path, chosen: list[examples.Exam
         images=[example.image for example in chosen],
         expected=expected,
     )
-
-
-def _require_passed(verdict: Mapping[str, Any]) -> None:
-    if not verdict["passed"]:
-        failed = "\n".join(gate.lines(verdict))
-        raise GateError(
-            f"The gate did not pass, so the model is not exported:\n{failed}\n"
-            "The report of the evaluate step shows where it fails. Train a better model, or\n"
-            "change the demand under `evaluate` in the recipe."
-        )
 
 
 def _require_taken(chosen: list[examples.Example], max_pixels: int) -> None:

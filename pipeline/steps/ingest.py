@@ -1,8 +1,8 @@
 """Ingest: raw files -> checked records.
 
 records/    the TFDS folder: TFRecords, dataset_info.json, features.json
-spec.json   the dataset's facts, for steps that know the records alone
-audit.json  what each split holds, and the bad files that were left out
+spec.json   the dataset's facts, for steps that read only the records
+audit.json  contents of each split, and the bad files that were left out
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow_datasets as tfds
 
 from datasets import beam_runner
-from datasets.audit import listed
+from datasets.audit import join_names
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.shard_cache import ShardCache, sweep
 from pipeline.config.recipe import Recipe
@@ -29,14 +29,14 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """Convert the raw folder `inputs["raw"]`.
 
     Where `inputs["cache"]` and `inputs["digests"]` (a manifest of pipeline.workspace.digest) are given, finished
-    shards are kept there and used again, after a kill or a change of some raw files; in `inputs["cache_anew"]` all are
-    written anew. `inputs["refusal"]` is the file that lists what is refused.
+    shards are cached there and reused after a kill or a change of some raw files; in `inputs["fresh_cache"]` all are
+    written again. `inputs["refusal"]` is the file that lists what is refused.
 
     Raises:
         DatasetError: A folder is missing, a split is short, files are bad and `ingest.on_bad_input` is "error", or the
             disk is full.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     scratch = out / "tfds"
     with _quiet():
         builder = recipe_builder.builder(config, scratch, **_kept(inputs))
@@ -57,41 +57,41 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     shutil.rmtree(scratch)
     builder.spec.write(out / "spec.json")
     audit = json_file.read(out / "audit.json")
-    for line in _summary(audit, builder, records, time.monotonic() - began):
+    for line in _summary(audit, builder, records, time.monotonic() - start):
         print(f"{'ingest':<9} {line}")
 
 
 def _kept(inputs: dict[str, Path]) -> dict[str, Any]:
-    """Open the cache, rid of what is of no more use there."""
-    folder = inputs.get("cache") or inputs.get("cache_anew")
+    """Open the shard cache, cleared of entries that are no longer used."""
+    folder = inputs.get("cache") or inputs.get("fresh_cache")
     if folder is None:
         return {}
     sweep(folder.parent)
     files: digest.Manifest = json_file.read(inputs["digests"])
     contents = {name: content for name, (_, _, content) in files.items() if content != digest.UNREADABLE}
-    return {"cache": ShardCache(folder, contents, anew="cache_anew" in inputs), "report": inputs.get("refusal")}
+    return {"cache": ShardCache(folder, contents, overwrite="fresh_cache" in inputs), "report": inputs.get("refusal")}
 
 
 def _summary(audit: dict[str, Any], builder: SegmentationBuilder, records: Path, seconds: float) -> list[str]:
-    """Say in a few lines what was written, what is absent and what was left out."""
+    """Return lines on what was written, what is absent and what was left out."""
     shards = list(records.glob("*.tfrecord-*"))
     megabytes = sum(path.stat().st_size for path in shards) / 1e6
     counts = ", ".join(f"{name} {split['written']}" for name, split in audit["splits"].items())
     written = f"{counts} images -> {len(shards)} shard{'s' * (len(shards) > 1)}, {megabytes:.1f} MB in {seconds:.1f} s"
     absent = [name for name in builder.spec.split_sizes if name not in audit["splits"]]
-    lines = [f"absent: {', '.join(absent)} (none of its files is there)"] if absent else []
+    lines = [f"absent: {', '.join(absent)} (none of its files exists)"] if absent else []
     if bad := len(audit["problems"]):
         lines.append(f"left out: {bad} bad file{'s' * (bad > 1)}, listed in audit.json")
     if strays := audit["passed_over"]:
-        lines.append(f"passed over: {listed(strays)} ({'no image' if len(strays) == 1 else 'no images'} by name)")
+        lines.append(f"passed over: {join_names(strays)} ({'no image' if len(strays) == 1 else 'no images'} by name)")
     if builder.reused_shards:
-        lines.append(f"{builder.reused_shards} of {len(shards)} shards are kept from before")
+        lines.append(f"{builder.reused_shards} of {len(shards)} shards are reused")
     return [*lines, written]
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what TFDS prints and Beam logs off the terminal; what goes wrong is raised."""
+    """Keep what TFDS prints and Beam logs off the terminal; errors are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -1,12 +1,12 @@
-"""Train: records -> the weights that did best on the validation split.
+"""Train: records -> the best weights on the validation split.
 
 weights.h5         the best weights; the last ones if there is no validation split
 history.json       one entry for each epoch (see pipeline.training.state.Entry)
 scalars.jsonl      every number that TensorBoard shows
-batch_size.json    the number that was found, where the recipe says `auto`
+batch_size.json    the chosen batch size, where the recipe says `auto`
 events/            for TensorBoard
-checkpoints/       while it lasts
-not_finite.json    if it ended with a loss that was no number: the step and its images
+checkpoints/       during the training
+not_finite.json    if the loss became NaN or infinite: the step and its images
 """
 
 import math
@@ -17,9 +17,12 @@ import keras
 import tensorflow as tf
 
 from models import catalog
-from pipeline.cluster import devices, heartbeat, worker_lost
+from pipeline.cluster import devices, heartbeat
 from pipeline.cluster.team import Team
-from pipeline.config.recipe import Recipe, TrainConfig
+from pipeline.cluster.worker_lost import explain_worker_loss
+from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import VALIDATE
+from pipeline.config.train import TrainConfig
 from pipeline.console.terminal import wrapped
 from pipeline.errors import Interrupted
 from pipeline.input import input_check, records
@@ -35,61 +38,61 @@ HISTORY = "history.json"
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-    """Train, or go on where an earlier sitting left `out`.
+    """Train, or resume the training that an earlier process left in `out`.
 
     Raises:
         UserError: The records cannot make a batch, the devices are not there, or the loss became NaN.
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
-        WorkerLost: Another worker has gone, or did not answer in time.
+        WorkerLost: Another worker is lost, or did not answer in time.
     """
     checkpoints = Checkpoints(out / "checkpoints", config.train.keep_checkpoints)
     if (out / HISTORY).exists():  # it is written last
         checkpoints.remove()
         return
-    sizes = _sizes(inputs["validate"])
+    sizes = _sizes(inputs[VALIDATE])
     _check(config, sizes)
     auto = config.train.batch_size == "auto"
-    found = batch_size.find(config, inputs, sizes) if auto and batch_size.begun(out) is None else None
+    share = batch_size.find(config, inputs, sizes) if auto and batch_size.read_stored(out) is None else None
     keras.utils.set_random_seed(config.train.seed)
     if config.train.deterministic:
         tf.config.experimental.enable_op_determinism()
-    strategy = devices.strategy(config.train)
+    strategy = devices.training_strategy(config.train)
     team = Team(strategy)
-    images = input_check.number(config.input, sizes)
-    with worker_lost.told(team):
+    images = input_check.count_examples(config.input, sizes)
+    with explain_worker_loss(team):
         if auto:
-            unit = batch_size.smallest(config)
-            number = batch_size.agree(found, team, strategy, unit=unit, most=images, out=out)
+            unit = batch_size.smallest_share(config)
+            number = batch_size.agree(share, team, strategy, unit=unit, most=images, out=out)
             config = config.model_copy(update={"train": config.train.of_size(number)})
         job = make_job(config, inputs, images // config.train.images, strategy)
         if team.is_chief:
             _begin(config, job, team)
-            if job.begun and not checkpoints.folder.exists():  # else it goes on from there
-                print(wrapped(f"train     {job.begun}"), flush=True)
+            if job.loaded_weights and not checkpoints.folder.exists():  # otherwise the training resumes
+                print(wrapped(f"train     {job.loaded_weights}"), flush=True)
         try:
             state = Trainer(job, checkpoints, out).run()
         except Interrupted:
-            heartbeat.end()
+            heartbeat.finish()
             raise
         if team.is_chief:
             (out / not_finite.FILE).unlink(missing_ok=True)
             _write(out, job.model, state)
             print(f"train     keeps {_kept(state, inputs['ingest'] / 'records')}")
             checkpoints.remove()
-        heartbeat.beat()
-        team.wait()  # whoever ends before the chief has written takes it along
-    heartbeat.end()
+        heartbeat.send()
+        team.barrier()  # a worker that ends before the chief has written would end the chief too
+    heartbeat.finish()
 
 
 def _sizes(validate: Path) -> Mapping[str, int]:
-    """Number of training images of each size, {"360x480": 367}."""
+    """Return the number of training images of each size, {"360x480": 367}."""
     splits = json_file.read(validate / "statistics.json")["splits"]
     sizes: Mapping[str, int] = splits.get(records.TRAIN, {}).get("sizes", {})
     return sizes
 
 
 def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
-    """Refuse what cannot make a batch, before anything is built."""
+    """Check that the images can make a batch, before the network is built."""
     input_check.check(config.input, config.train.images, sizes)
     if not (config.input.size or config.input.augment.crop):
         for size in sizes:
@@ -99,7 +102,7 @@ def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
 
 def _begin(config: Recipe, job: Job, team: Team) -> None:
     train = config.train
-    workers = "" if team.alone else f"{team.size} workers of "
+    workers = "" if team.is_single else f"{team.size} workers of "
     print(f"train     {config.model.name}: {_size(job.model)}; {workers}{devices.describe()}")
     print(f"train     {train.epochs} epochs of {job.steps} steps of {train.images} images{_rate(train)}", flush=True)
 
@@ -112,8 +115,8 @@ def _write(out: Path, model: keras.Model, state: State) -> None:
 
 
 def _size(model: keras.Model) -> str:
-    learning = sum(math.prod(weight.shape) for weight in model.trainable_variables)
-    return f"{learning / 1e6:.2f} million weights that learn"
+    trainable = sum(math.prod(weight.shape) for weight in model.trainable_variables)
+    return f"{trainable / 1e6:.2f} million trainable weights"
 
 
 def _rate(config: TrainConfig) -> str:

@@ -1,7 +1,7 @@
-"""Validate: records -> what they hold, weights of the classes, and what is wrong with them as a whole.
+"""Validate: records -> statistics, class weights, and anomalies of the dataset as a whole.
 
 statistics.json, statistics.pb   pixels and images of each class, sizes, mean and standard deviation, by split
-schema.pb                        what every record keeps to
+schema.pb                        the schema that every record satisfies
 weights.json                     weights of the classes in the loss, by `train.class_weights`
 anomalies.json                   warnings; an error stops the run
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import INGEST
 from pipeline.console.terminal import wrapped
 from pipeline.data import anomalies, class_weights, statistics, statistics_protos
 from pipeline.data.statistics import SplitStatistics
@@ -22,29 +23,29 @@ NAME = 18
 
 
 def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-    """Measure and judge the records of `inputs["ingest"]`.
+    """Measure and judge the records of `inputs[INGEST]`.
 
     Raises:
         UserError: There is an anomaly whose severity is "error"; the text names every anomaly.
     """
-    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
-    splits = statistics.measure(inputs["ingest"] / "records", spec.num_classes)
+    spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
+    splits = statistics.measure(inputs[INGEST] / "records", spec.num_classes)
     print("\n".join(_summary(splits, spec)))
-    found = anomalies.find(splits, spec, config.validate_)
-    if any(one.severity == "error" for one in found):
-        raise UserError(anomalies.refusal(found))
-    if found:
-        print(wrapped("\n".join(anomalies.lines_of(found))))
+    problems = anomalies.find(splits, spec, config.validate_)
+    if any(one.severity == "error" for one in problems):
+        raise UserError(anomalies.refusal(problems))
+    if problems:
+        print(wrapped("\n".join(anomalies.lines_of(problems))))
     facts = {name: split.as_dict() for name, split in splits.items()}
     json_file.write(out / "statistics.json", {"classes": list(spec.classes), "splits": facts})
     (out / "statistics.pb").write_bytes(statistics_protos.statistics(splits, spec))
     (out / "schema.pb").write_bytes(statistics_protos.schema(spec))
     json_file.write(out / "weights.json", class_weights.all_kinds(splits[TRAIN]))
-    json_file.write(out / "anomalies.json", [one.as_dict() for one in found])
+    json_file.write(out / "anomalies.json", [one.as_dict() for one in problems])
 
 
 def _summary(splits: Mapping[str, SplitStatistics], spec: DatasetSpec) -> list[str]:
-    """Give the table of classes: share of the labelled pixels, and number of images that show the class."""
+    """Return the table of classes: share of the labelled pixels, and number of images that show the class."""
     lines = [
         f"{'validate':<9} shares of the labelled pixels, and images that show the class",
         f"  {'class':<{NAME}}" + "".join(f"{name[:8]:>11} {'images':>7}" for name in splits),

@@ -1,1 +1,1 @@
-"""What may lie on another machine: raw files, results of steps, served models."""
+"""Object storage for raw files, results of steps and served models."""

@@ -1,6 +1,6 @@
-"""How shared storage is reached: s3://, gs:// and whatever else fsspec knows.
+"""Access to shared storage: s3://, gs:// and any other scheme of fsspec.
 
-Credentials and endpoints come from the environment, as the storage's own tools take them (AWS_ACCESS_KEY_ID,
+Credentials and endpoints come from the environment variables of the storage's own tools (AWS_ACCESS_KEY_ID,
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS ...).
 """
 
@@ -14,18 +14,22 @@ from typing import Any
 
 from pipeline.errors import Unreachable, UserError
 
-AT_ONCE = 8
-"""Files that are under way at a time."""
+PARALLEL_FILES = 8
+"""Files transferred at the same time."""
 
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-"""What write(2) says of the local disk; it names no file, as little as a connection does."""
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Errors of write(2) on the local disk. Like errors of a connection they name no file."""
 
 EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
-"""Segline's extra that brings the library for a scheme."""
+"""Scheme -> Segline's extra that installs its library."""
 
 
 def connect(url: str) -> tuple[Any, str]:
-    """Give the file system that a URL names, which is asked anew from here on, and the path there."""
+    """Return the fsspec file system of a URL, without cached listings, and the path in it.
+
+    Raises:
+        UserError: The scheme is unknown, or its library is not installed.
+    """
     try:
         import fsspec
 
@@ -36,13 +40,13 @@ def connect(url: str) -> tuple[Any, str]:
         raise UserError(f"{url}: the library for this storage is not installed. {do}") from None
     except ValueError as error:
         raise UserError(f"{url}: {error}") from None
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs with a traceback what it raises: that is told once
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it also logs, with a traceback, what it raises
     system.invalidate_cache()
     return system, path.rstrip("/")
 
 
 def download(system: Any, path: str, target: Path) -> None:
-    """Fetch one file, whole or not at all."""
+    """Download one file; `target` appears complete, by a rename."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
     system.get_file(path, str(partial))
@@ -50,13 +54,13 @@ def download(system: Any, path: str, target: Path) -> None:
 
 
 def upload(system: Any, path: Path, target: str) -> None:
-    """Upload one file; such storage shows it whole or not at all."""
+    """Upload one file; object storage shows it only when complete."""
     system.put_file(str(path), target)
 
 
-def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """Give the results as they come, in the order of `items`; the first error ends it, what has begun is finished."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def parallel_map(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+    """Yield work(item) in the order of `items`. After an error, running calls finish and no others start."""
+    with ThreadPoolExecutor(PARALLEL_FILES) as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
             for future in futures:
@@ -67,26 +71,31 @@ def side_by_side(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[A
 
 
 @contextmanager
-def reaching(url: str) -> Iterator[None]:
-    """Tell what the storage's library raises as something that a user, or a later attempt, can act on."""
+def translate_errors(url: str) -> Iterator[None]:
+    """Context manager that translates errors of the storage's library.
+
+    Raises:
+        UserError: Access is denied, the URL is malformed, or nothing exists there.
+        Unreachable: The network or the storage failed; a later attempt may succeed.
+    """
     try:
         yield
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}"
         if _is_refusal(error):
-            raise UserError(f"{url} may not be used: {told}. Credentials come from the environment.") from None
-        if isinstance(error, ValueError) and str(error).startswith("Bad Request"):  # gcsfs: no name of a bucket
-            raise UserError(f"{url} is not understood there: {error}.") from None
-        if isinstance(error, OSError) and (error.errno in OF_THE_DISK or _is_of_local_file(error)):
+            raise UserError(f"{url}: access is denied: {message}. Credentials come from the environment.") from None
+        if isinstance(error, ValueError) and str(error).startswith("Bad Request"):  # gcsfs: invalid bucket name
+            raise UserError(f"{url}: the storage does not accept this address: {error}.") from None
+        if isinstance(error, OSError) and (error.errno in DISK_ERRORS or _is_of_local_file(error)):
             raise
         if isinstance(error, FileNotFoundError):
             raise UserError(f"There is nothing at {url}: {error}.") from None
         if not _is_of_network(error):
             raise
         raise Unreachable(
-            f"{url} cannot be reached: {told}. What was done is kept; the same command goes on."
+            f"{url} cannot be reached: {message}. What was done is kept; the same command continues from there."
         ) from error
 
 
@@ -95,7 +104,7 @@ def _is_of_local_file(error: OSError) -> bool:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Whether credentials lack or do not suffice: s3fs raises PermissionError, gcsfs tells by its text or a code."""
+    """Whether credentials are missing or insufficient: PermissionError in s3fs, the text or a code in gcsfs."""
     return (
         isinstance(error, PermissionError)
         or "Credentials" in type(error).__name__
@@ -105,6 +114,6 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _is_of_network(error: BaseException) -> bool:
-    """Whether an error comes from a connection, by its class or its library: botocore's are no OSError."""
+    """Whether an error comes from a connection, by its class or its library: botocore's are not OSErrors."""
     libraries = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
     return isinstance(error, OSError | TimeoutError) or bool(libraries & {"botocore", "aiohttp", "gcsfs", "google"})

@@ -1,7 +1,7 @@
-"""Raw files and served models on shared storage: s3://, gs:// and whatever else fsspec knows.
+"""Raw files and served models on shared storage: s3://, gs:// and any other scheme of fsspec.
 
-Raw files are fetched into a local copy, the changed ones alone, and every step works on that; a served version is
-uploaded when it lies complete in serving/. Results of steps are shared by pipeline/orchestration/shared_results.py.
+New and changed raw files are downloaded into a local copy, which all steps read. A served version is uploaded once it
+is complete in serving/. Results of steps are shared by pipeline/orchestration/shared_results.py.
 """
 
 import fnmatch
@@ -13,134 +13,134 @@ from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.storage import connection
-from pipeline.workspace import lock
+from pipeline.workspace import json_file, lock
 from pipeline.workspace.digest import write_atomically
 
 INDEX, LOCK = ".fetched.json", ".fetch.lock"
-"""In the local copy: what was fetched, {name: [size, tag]}; and who fetches. Hidden files are no raw files."""
+"""In the local copy: the downloaded files, {name: [size, tag]}, and the lock of a download. Hidden: not raw files."""
 
-NOTED_EVERY = 10.0
-"""Seconds after which the index is written while files come: what was fetched since is lost to a kill."""
+INDEX_INTERVAL = 10.0
+"""Seconds between writes of the index during a download: after a kill, files since the last one are fetched again."""
 
 MARK = "saved_model.pb"
-"""Uploaded last: TensorFlow Serving can load no version without it."""
+"""Uploaded last: TensorFlow Serving loads no version without it."""
 
 ORIGIN = "assets.extra/origin.json"
-"""Uploaded first. What tells one served version from another: its number, its run and export, its files' digests."""
+"""Uploaded first. Identifies a served version: its number, its run and export, its files' digests."""
 
 
 def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
-    """Bring a local copy up to date: fetch what is new or has changed, remove what is no longer there.
+    """Update a local copy: download new and changed files, delete those that were removed from the storage.
 
-    A file that was not fetched is left alone, and so is one that was fetched by other patterns and is still there.
-    Interrupted, the next call goes on from there.
+    Files that were not downloaded are kept, as are those of other patterns that still exist on the storage. After an
+    interruption, the next call continues.
 
     Args:
         url: Folder on the storage, such as s3://bucket/camvid.
         patterns: Files or folders relative to it (DatasetSpec.patterns); others are not fetched.
-        folder: The local copy; made where it is missing.
+        folder: The local copy; created if missing.
 
     Returns:
-        Number of files that were fetched.
+        Number of files that were downloaded.
 
     Raises:
-        Unreachable: The network or the storage failed; trying again may help.
-        UserError: There is nothing at `url`, it may not be read, or its library is not installed.
+        Unreachable: The network or the storage failed; a later attempt may succeed.
+        UserError: Nothing exists at `url`, access is denied, or the storage's library is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with lock.hold(folder / LOCK, f"fetch {url}", wait=True, on_wait=print), connection.reaching(url):
+    with lock.hold(folder / LOCK, f"fetch {url}", wait=True, on_wait=print), connection.translate_errors(url):
         system, root = connection.connect(url)
-        everything, chosen = dict(_listed(system, root)), list(patterns)
-        there = {name: tag for name, tag in everything.items() if _is_named(name, chosen)}
-        if not there:
+        everything, chosen = dict(_list(system, root)), list(patterns)
+        wanted = {name: tag for name, tag in everything.items() if _matches(name, chosen)}
+        if not wanted:
             raise UserError(f"There is nothing at {url} that this dataset reads.")
-        known = json.loads((folder / INDEX).read_text(encoding="utf-8")) if (folder / INDEX).is_file() else {}
-        wanted = [name for name, tag in there.items() if known.get(name) != tag or not (folder / name).is_file()]
-        for name in set(known) - set(everything):
+        index = json_file.read(folder / INDEX) if (folder / INDEX).is_file() else {}
+        missing = [name for name, tag in wanted.items() if index.get(name) != tag or not (folder / name).is_file()]
+        for name in set(index) - set(everything):
             (folder / name).unlink(missing_ok=True)
-            del known[name]
+            del index[name]
 
-        def one(name: str) -> str:
+        def download(name: str) -> str:
             connection.download(system, f"{root}/{name}", folder / name)
             return name
 
-        noted = time.monotonic()
+        written = time.monotonic()
         try:
-            for name in connection.side_by_side(one, wanted):
-                known[name] = there[name]
-                if time.monotonic() - noted >= NOTED_EVERY:
-                    write_atomically(folder / INDEX, json.dumps(known))
-                    noted = time.monotonic()
+            for name in connection.parallel_map(download, missing):
+                index[name] = wanted[name]
+                if time.monotonic() - written >= INDEX_INTERVAL:
+                    write_atomically(folder / INDEX, json.dumps(index))
+                    written = time.monotonic()
         finally:
-            write_atomically(folder / INDEX, json.dumps(known))
-        return len(wanted)
+            write_atomically(folder / INDEX, json.dumps(index))
+        return len(missing)
 
 
 def publish(served: Path, url: str) -> str | None:
     """Upload a served version to <url>/<name>/<version>, its origin first, its saved_model.pb last.
 
-    What is whole there is never touched, nor what another workspace uploads. Where another has taken the number or a
-    higher one, as it is where a workspace begins anew, the version goes above all, of which TensorFlow Serving takes
-    the highest.
+    Never overwrites a complete version or one of another workspace. Where another workspace has taken this number or a
+    higher one (a new workspace counts from 1), one above all is used: TensorFlow Serving loads the highest.
 
     Args:
-        served: serving/<name>/<version>, as it was promoted.
-        url: Folder on the storage that TensorFlow Serving watches, one below which each model has its own.
+        served: serving/<name>/<version>, as promoted.
+        url: Folder on the storage that holds one folder per model, each watched by TensorFlow Serving.
 
     Returns:
-        Where it was uploaded to; None where it was there.
+        URL of the uploaded version; None where it was already uploaded.
 
     Raises:
-        Unreachable, UserError: As `fetch`. The same call finishes what was begun.
+        Unreachable, UserError: As `fetch`. The same call completes a partial upload.
     """
-    place = _place(served, url)
-    with connection.reaching(place):
-        system, root = connection.connect(place)
+    target = _model_url(served, url)
+    with connection.translate_errors(target):
+        system, root = connection.connect(target)
         version = _version(system, root, served)
         if version is None:
             return None
         root = f"{root}/{version}"
         files = [path for path in sorted(served.rglob("*")) if path.is_file()]
 
-        def one(path: Path) -> Path:
+        def upload(path: Path) -> Path:
             connection.upload(system, path, f"{root}/{path.relative_to(served).as_posix()}")
             return path
 
-        one(served / ORIGIN)
-        for _ in connection.side_by_side(one, [path for path in files if path not in (served / ORIGIN, served / MARK)]):
+        upload(served / ORIGIN)
+        others = [path for path in files if path not in (served / ORIGIN, served / MARK)]
+        for _ in connection.parallel_map(upload, others):
             pass
-        one(served / MARK)
-    return f"{place}/{version}"
+        upload(served / MARK)
+    return f"{target}/{version}"
 
 
-def has(served: Path, url: str) -> bool:
-    """Whether a served version was uploaded, whole, by whatever number.
+def is_published(served: Path, url: str) -> bool:
+    """Whether a served version was uploaded completely, under any number.
 
     Raises:
         Unreachable, UserError: As `fetch`.
     """
-    place = _place(served, url)
-    with connection.reaching(place):
-        system, root = connection.connect(place)
+    target = _model_url(served, url)
+    with connection.translate_errors(target):
+        system, root = connection.connect(target)
         return _version(system, root, served) is None
 
 
-def _place(served: Path, url: str) -> str:
+def _model_url(served: Path, url: str) -> str:
     return f"{url.rstrip('/')}/{served.parent.name}"
 
 
 def _version(system: Any, root: str, served: Path) -> int | None:
-    """Give the number under which a served version is uploaded, or goes on being so; None: it is there."""
-    own, mine = int(served.name), (served / ORIGIN).read_bytes()
-    there = _numbers(system, root)
-    for version in there:
-        if version >= own and _read(system, f"{root}/{version}/{ORIGIN}") == mine:  # it is never uploaded below its own
+    """Number to upload a served version under, that of its partial upload if one exists; None: it is published."""
+    number, origin = int(served.name), (served / ORIGIN).read_bytes()
+    versions = _versions(system, root)
+    for version in versions:
+        if version >= number and _read(system, f"{root}/{version}/{ORIGIN}") == origin:  # never below its own number
             return None if system.exists(f"{root}/{version}/{MARK}") else version
-    return max([own, *(version + 1 for version in there)])
+    return max([number, *(version + 1 for version in versions)])
 
 
-def _numbers(system: Any, root: str) -> list[int]:
-    """Versions of which anything is there, be it half of one."""
+def _versions(system: Any, root: str) -> list[int]:
+    """Numbers of all versions below `root`, partial ones included."""
     try:
         names = [PurePosixPath(str(path)).name for path in system.ls(root, detail=False)]
     except FileNotFoundError:
@@ -149,26 +149,26 @@ def _numbers(system: Any, root: str) -> list[int]:
 
 
 def _read(system: Any, path: str) -> bytes:
-    """Read a small file; nothing where there is none."""
+    """Read a small file; empty if it does not exist."""
     try:
         return bytes(system.cat_file(path))
     except FileNotFoundError:
         return b""
 
 
-def _listed(system: Any, root: str) -> Iterator[tuple[str, list[Any]]]:
-    """Files below `root` that are not hidden, each with its size and what changes with its contents."""
-    for path, found in system.find(root, detail=True).items():
+def _list(system: Any, root: str) -> Iterator[tuple[str, list[Any]]]:
+    """Names of files below `root` that are not hidden, each with its size and a tag that changes with its contents."""
+    for path, info in system.find(root, detail=True).items():
         name = str(path)[len(root) :].lstrip("/")
         parts = PurePosixPath(name).parts
-        if found["type"] != "file" or not parts or any(part.startswith(".") for part in parts):
+        if info["type"] != "file" or not parts or any(part.startswith(".") for part in parts):
             continue
-        tags = (str(found[key]) for key in ("ETag", "md5Hash", "etag", "mtime", "LastModified") if key in found)
-        yield name, [found["size"], next(tags, "")]
+        tags = (str(info[key]) for key in ("ETag", "md5Hash", "etag", "mtime", "LastModified") if key in info)
+        yield name, [info["size"], next(tags, "")]
 
 
-def _is_named(name: str, patterns: list[str]) -> bool:
-    """Whether a pattern names a file, or a folder above it."""
+def _matches(name: str, patterns: list[str]) -> bool:
+    """Whether a pattern matches a file or a folder above it."""
     parts = PurePosixPath(name).parts
-    above = ["/".join(parts[: length + 1]) for length in range(len(parts))]
-    return any(fnmatch.fnmatchcase(place, pattern) for place in above for pattern in patterns)
+    paths = ["/".join(parts[: length + 1]) for length in range(len(parts))]
+    return any(fnmatch.fnmatchcase(path, pattern) for path in paths for pattern in patterns)

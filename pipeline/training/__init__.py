@@ -1,1 +1,1 @@
-"""The training loop and all that it keeps: steps, validations, checkpoints, what it tells."""
+"""The training loop with its steps, validations, checkpoints and logs."""

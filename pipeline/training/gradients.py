@@ -1,4 +1,4 @@
-"""The gradient of a global batch: over replicas, and over the parts in which a replica computes its share."""
+"""The gradient of a global batch, summed over replicas and over the parts of each replica's share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,23 +10,23 @@ from models.losses.total import Parts, Total, combine
 if TYPE_CHECKING:
     import keras
 
-Sum = list[tf.Tensor]
-"""A gradient: one tensor for each trainable variable."""
+Gradient = list[tf.Tensor]
+"""One tensor for each trainable variable."""
 
 
 class Gradients:
-    """Computes loss and gradient in a replica context.
+    """Computes the loss and its gradient, in a replica context.
 
-    The sums of weights by which losses are divided are known when all parts and replicas are done. So the gradient of
-    each loss is summed for itself, undivided, and divided at the end: with several losses, in several parts, the way
-    back through the network is gone once for each loss.
+    The weights by which losses are divided are summed over all parts and replicas, and so known only after the last
+    part. Therefore the gradient of each loss is summed separately, undivided, and divided at the end: several losses in
+    several parts need one backward pass for each loss.
 
     Args:
-        model: Its trainable variables are looked up at each call, while a graph is made.
+        model: Its trainable variables are read at each call, during tracing.
         compute: The losses.
-        scale: Scales a loss against underflow.
-        replicas: Devices.
-        parts: Parts of a replica's share, in which it is cut along the batch.
+        scale: Scales a loss so that 16-bit gradients do not underflow.
+        replicas: Number of devices.
+        parts: Number of parts into which a replica's share is split along the batch.
     """
 
     def __init__(
@@ -35,32 +35,38 @@ class Gradients:
         self._model, self._compute, self._scale = model, compute, scale
         self._replicas, self._parts = replicas, parts
 
-    def __call__(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Sum]:
-        """Give this replica's share of the loss and of its parts, and the scaled gradient summed over all replicas."""
+    def __call__(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Gradient]:
+        """Compute this replica's share of the loss, and the scaled gradient summed over all replicas.
+
+        Args:
+            batch: image uint8 or float32 [B,H,W,3] in 0..255, label [B,H,W] with 255 ignored, optional weight [B,H,W].
+
+        Returns:
+            Float32 scalars: loss, loss/<part> if there are several; and one tensor for each trainable variable.
+        """
         replica = tf.distribute.get_replica_context()
         share, gradient = self._whole(batch) if self._parts == 1 else self._in_parts(batch)
         return share, list(replica.all_reduce(tf.distribute.ReduceOp.SUM, gradient))
 
-    def _whole(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Sum]:
+    def _whole(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Gradient]:
         with tf.GradientTape() as tape:
             parts = self._forward(batch)
-            # A batch in which no pixel counts has loss 0 and changes nothing.
+            # A batch of ignored pixels only has loss 0 and gradient 0.
             share = self._with_penalty(combine(parts, _weights(parts)))
             scaled = self._scale(share["loss"])
         return share, self._gradient(tape, scaled)
 
-    def _in_parts(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Sum]:
+    def _in_parts(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Gradient]:
         sums: Parts = {}
-        gradients: dict[str, Sum] = {}
+        gradients: dict[str, Gradient] = {}
         for part in _cut(batch, self._parts):
             with tf.GradientTape(persistent=True) as tape:
                 parts = self._forward(part)
-                scaled = {name: self._scale(_mean(*found)) for name, (_, found) in parts.items()}
-            for name, found in parts.items():
-                _, (_, weight) = found
+                scaled = {name: self._scale(_mean(*pair)) for name, (_, pair) in parts.items()}
+            for name, (_, (_, weight)) in parts.items():
                 own = [one * weight for one in self._gradient(tape, scaled[name])]
                 gradients[name] = _add(gradients.get(name), own)
-                sums[name] = _add_sums(sums.get(name), found)
+                sums[name] = _add_sums(sums.get(name), parts[name])
             del tape
         weights = _weights(sums)
         with tf.GradientTape() as tape:
@@ -75,14 +81,14 @@ class Gradients:
         outputs = self._model(tf.cast(batch["image"], tf.float32), training=True)
         return self._compute(outputs, batch["label"], batch.get("weight"))
 
-    def _gradient(self, tape: tf.GradientTape, target: tf.Tensor) -> Sum:
-        """Zeros for a variable that has no part in it, such as those of an auxiliary head in the main loss."""
+    def _gradient(self, tape: tf.GradientTape, target: tf.Tensor) -> Gradient:
+        """Compute a gradient, with zeros for variables that the target does not depend on, such as another head's."""
         variables = self._model.trainable_variables
-        found = tape.gradient(target, variables)
-        return [tf.zeros(one.shape) if each is None else each for each, one in zip(found, variables, strict=True)]
+        gradient = tape.gradient(target, variables)
+        return [tf.zeros(one.shape) if each is None else each for each, one in zip(gradient, variables, strict=True)]
 
     def _with_penalty(self, share: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Add this replica's share of the regularisation losses: each replica computes them whole."""
+        """Add this replica's share of the regularisation losses, of which each replica computes the whole."""
         if not self._model.losses:
             return share
         penalty = tf.add_n(self._model.losses) / self._replicas
@@ -91,16 +97,16 @@ class Gradients:
 
 
 def _mean(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """Bring a part's sum into float16's range, whether it counts pixels or regions, for the way back."""
+    """Return the mean, which is in float16's range for the backward pass, be the loss over pixels or regions."""
     return tf.math.divide_no_nan(total, tf.stop_gradient(weight))
 
 
 def _weights(parts: Parts) -> Sequence[tf.Tensor]:
-    """Sum of weights of each loss over all replicas."""
+    """Return the sum of weights of each loss over all replicas."""
     replica = tf.distribute.get_replica_context()
     own = tf.stack([weight for _, (_, weight) in parts.values()])
-    found: Sequence[tf.Tensor] = tf.unstack(replica.all_reduce(tf.distribute.ReduceOp.SUM, own))
-    return found
+    total: Sequence[tf.Tensor] = tf.unstack(replica.all_reduce(tf.distribute.ReduceOp.SUM, own))
+    return total
 
 
 def _cut(batch: Mapping[str, tf.Tensor], parts: int) -> list[dict[str, tf.Tensor]]:
@@ -108,7 +114,7 @@ def _cut(batch: Mapping[str, tf.Tensor], parts: int) -> list[dict[str, tf.Tensor
     return [{name: pieces[index] for name, pieces in split.items()} for index in range(parts)]
 
 
-def _add(first: Sum | None, second: Sum) -> Sum:
+def _add(first: Gradient | None, second: Gradient) -> Gradient:
     return second if first is None else [one + other for one, other in zip(first, second, strict=True)]
 
 

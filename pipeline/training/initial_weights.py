@@ -1,4 +1,4 @@
-"""The network that a training begins with: as the recipe's model says, or the whole of one that was trained before."""
+"""The network at the start of a training: with the weights of the recipe's model, or of an earlier training."""
 
 from typing import TYPE_CHECKING
 
@@ -11,27 +11,28 @@ if TYPE_CHECKING:
 
 
 def build(config: Recipe, num_classes: int, *, synchronized: bool = False) -> "tuple[keras.Model, str]":
-    """Build a recipe's network, with the weights that it begins with.
+    """Build a recipe's network with its initial weights.
 
-    Where `train.begin_with` names a file, what `model.options` would begin with is not fetched: all of it is replaced.
+    Where `train.begin_with` names a file, the weights named in `model.options` are not downloaded: the file replaces
+    them all.
 
     Args:
-        config: Its sections model and train.
-        num_classes: Classes of the dataset.
-        synchronized: See models.catalog.build.
+        config: Its sections model and train are used.
+        num_classes: Number of classes of the dataset.
+        synchronized: Whether batch normalisation is synchronised over devices, see models.catalog.build.
 
     Returns:
-        The network with its auxiliary heads, and what it took from that file, in words; "" without one.
+        The network with its auxiliary heads, and a line that says which arrays came from the file; "" without one.
 
     Raises:
-        ModelError: The weights cannot be had, are damaged, or are of another network.
+        ModelError: The weights are not available, are damaged, or belong to another network.
     """
     name, options, path = config.model.name, config.model.options, config.train.begin_with
     if path is None:
         return catalog.build(name, num_classes, options, synchronized=synchronized), ""
-    model = catalog.build(name, num_classes, catalog.untrained(name, options), synchronized=synchronized)
+    model = catalog.build(name, num_classes, catalog.with_random_weights(name, options), synchronized=synchronized)
     try:
-        left = weights.begin(model, path, num_classes)
+        left = weights.load_matching(model, path, num_classes)
     except ModelError as error:
         raise ModelError(f"train.begin_with: {error}") from error
     layers = dict.fromkeys(weight.rpartition("/")[0] for weight in left)

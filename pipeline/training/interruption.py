@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish to stop, not as an exception in the middle of something."""
+"""Ctrl-C and SIGTERM as a request to stop at the next safe point, instead of an exception anywhere."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ STDERR = 2
 
 
 class Interruption(AbstractContextManager["Interruption"]):
-    """Inside the block, Ctrl-C or SIGTERM only sets `asked`. A second Ctrl-C raises KeyboardInterrupt at once.
+    """Inside the block, Ctrl-C or SIGTERM only sets `requested`. A second Ctrl-C raises KeyboardInterrupt at once.
 
-    A second SIGTERM does not: service managers send it to every process of a group, and our parent passes it on.
+    A second SIGTERM does not: service managers send it to every process of a group, and the parent forwards it too.
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
@@ -28,9 +28,9 @@ class Interruption(AbstractContextManager["Interruption"]):
             signal.signal(number, handler)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if not self.asked:
-            # Not by print: the signal may have come in the middle of one, and a stream cannot be entered twice.
+        if not self.requested:
+            # Not by print: the signal may have interrupted one, and streams are not reentrant.
             os.write(STDERR, b"\nStopping after this step; Ctrl-C again stops at once.\n")
-        self.asked = True
+        self.requested = True

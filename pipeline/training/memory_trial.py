@@ -1,7 +1,7 @@
-"""Trial steps of a training in a process of their own, which tells how much memory they take.
+"""Trial steps of a training in a separate process, which measures their memory.
 
-A GPU that ran out of memory once leaves a process that is of no more use, and what took much memory keeps it. So the
-training itself goes on in a process that has tried nothing.
+A process whose GPU ran out of memory is of no further use, and memory once taken is not returned. So the training
+itself runs in a process without trials.
 """
 
 import signal
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 STEPS = 2
-"""Steps that are measured, after one that compiles."""
+"""Measured steps, after one that compiles."""
 
 SPARE = 8
-"""On a GPU a share fits where one with an eighth more images does: memory becomes ragged while a training goes on."""
+"""On a GPU a share fits if 1/8 more images do: memory becomes fragmented during a training."""
 
 
 class Trial(AbstractContextManager["Trial"]):
-    """The process, from the side of who asks; leaving the block ends it.
+    """The trial process, seen from the parent; leaving the block kills it.
 
     Args:
-        config: Its sections input, model and train.
-        inputs: As of the train step.
-        most: Images that there are.
+        config: Its sections input, model and train are used.
+        inputs: Input folders of the train step.
+        most: Images of the split.
 
     Attributes:
-        on_gpu: Whether it computes on a GPU.
+        on_gpu: Whether the process computes on a GPU.
 
     Raises:
         UserError, ModelError: The network cannot be built.
     """
 
     def __init__(self, config: Recipe, inputs: dict[str, Path], *, most: int) -> None:
-        context = get_context("spawn")  # a fork would go on with this process's TensorFlow
+        context = get_context("spawn")  # a fork would inherit this process's TensorFlow
         self._unit, self._most = config.train.accumulate, most
         self._pipe, end = context.Pipe()
-        self._process = context.Process(target=_answer, args=(end, config, inputs), daemon=True)
+        self._process = context.Process(target=_serve, args=(end, config, inputs), daemon=True)
         self._process.start()
         end.close()
-        self.on_gpu = bool(self._heard())
+        self.on_gpu = bool(self._receive())
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
@@ -58,30 +58,30 @@ class Trial(AbstractContextManager["Trial"]):
         self._pipe.close()
 
     def peak(self, images: int) -> int | None:
-        """Give the most bytes that the process takes in a step with so many images; None: they do not fit."""
+        """Return the peak memory of the process, in bytes, in a step with `images` images; None: they do not fit."""
         spare = images // SPARE // self._unit * self._unit if self.on_gpu else 0
-        with suppress(BrokenPipeError):  # it has ended: what it says is heard below
+        with suppress(BrokenPipeError):  # the process has ended: `_receive` finds out why
             self._pipe.send(min(images + spare, self._most // self._unit * self._unit))
-        return self._heard()
+        return self._receive()
 
-    def _heard(self) -> int | None:
-        """Wait for an answer. None: what asked for too much was ended, by the kernel or by the GPU's driver."""
+    def _receive(self) -> int | None:
+        """Wait for a result. None: the step did not fit, or the kernel or the GPU's driver killed the process."""
         try:
-            answer: int | Exception | None = self._pipe.recv()
+            result: int | Exception | None = self._pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join()
             if (self._process.exitcode or 0) < 0:
                 return None
             raise RuntimeError("The trial steps of train.batch_size auto failed; the traceback is above.") from None
-        heartbeat.beat()
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        heartbeat.send()
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
-def _answer(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
-    """Be the process: do steps with as many images as are asked for, until nobody asks."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks, and who asks ends this process
+def _serve(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
+    """Run trial steps in the child process, with the numbers of images that it receives, until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then kills this process
     try:
         _try_steps(pipe, config, inputs)
     except (UserError, ModelError) as error:
@@ -90,16 +90,21 @@ def _answer(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
         pass
 
 
-def is_out_of_memory(error: "tf.errors.OpError", *, after_one_that_fitted: bool) -> bool:
-    """Whether a step failed for want of memory.
+def is_out_of_memory(error: "tf.errors.OpError", *, after_a_fit: bool) -> bool:
+    """Return whether a step failed for lack of memory.
 
-    A GPU's libraries say so in many ways: a convolution that finds no room to work in is "No algorithm worked!", of the
-    kind NotFound, a handle that cannot be made is Internal. After a smaller share that fitted, these mean memory.
+    The GPU's libraries report it in many ways: a convolution without room for its workspace is "No algorithm worked!",
+    a NotFoundError; a handle that cannot be created is an InternalError. After a smaller share that fitted, these mean
+    memory.
+
+    Args:
+        error: The step's error.
+        after_a_fit: Whether a smaller share fitted before.
     """
     import tensorflow as tf
 
     vague = (tf.errors.NotFoundError, tf.errors.InternalError, tf.errors.UnknownError)
-    return isinstance(error, tf.errors.ResourceExhaustedError) or (after_one_that_fitted and isinstance(error, vague))
+    return isinstance(error, tf.errors.ResourceExhaustedError) or (after_a_fit and isinstance(error, vague))
 
 
 def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> None:
@@ -107,28 +112,28 @@ def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> Non
         import tensorflow as tf
 
         from pipeline.cluster import devices
-        from pipeline.training.recipe_job import batches_of, make_job
+        from pipeline.training.recipe_job import make_batches, make_job
 
-    def of(images: int) -> Recipe:
-        """The recipe for so many images, nothing kept: they are decoded anew."""
+    def with_batch_size(images: int) -> Recipe:
+        """Return the recipe for this batch size, without a cache of decoded images."""
         input_ = config.input.model_copy(update={"cache": "none"})
         return config.model_copy(update={"input": input_, "train": config.train.of_size(images)})
 
-    strategy = devices.of("one_device")
+    strategy = devices.local_strategy("one_device")
     gpu = "GPU:0" if tf.config.list_physical_devices("GPU") else None
-    job = make_job(of(config.train.accumulate), inputs, 1, strategy)
-    take = job.take(config.train.epochs - 1)  # by then the backbone learns too
+    job = make_job(with_batch_size(config.train.accumulate), inputs, 1, strategy)
+    run_steps = job.step_runner(config.train.epochs - 1)  # the last epoch: a backbone frozen at first is trained too
     pipe.send(bool(gpu))
     fitted = False
     while True:
         images = pipe.recv()
-        batches = batches_of(of(images), inputs, strategy)(0, 0)
+        batches = make_batches(with_batch_size(images), inputs, strategy)(0, 0)
         try:
-            take(batches, 1)
+            run_steps(batches, 1)
             tf.config.experimental.reset_memory_stats(gpu) if gpu else machine.reset_peak_memory()
-            take(batches, STEPS)
+            run_steps(batches, STEPS)
         except tf.errors.OpError as error:
-            if not is_out_of_memory(error, after_one_that_fitted=bool(gpu) and fitted):
+            if not is_out_of_memory(error, after_a_fit=bool(gpu) and fitted):
                 raise
             pipe.send(None)
             return

@@ -7,15 +7,15 @@ from pathlib import Path
 import tensorflow as tf
 
 MARKER = "train"
-"""Name of the mark by which TensorBoard's page Profile knows where a step begins and ends."""
+"""Name of the trace events that delimit steps on TensorBoard's Profile page."""
 
 
 class Profiler(AbstractContextManager["Profiler"]):
-    """Profiles the calls that hold the chosen steps; leaving the block ends what still runs.
+    """Profiles the calls that contain the chosen steps; leaving the block stops the profiler.
 
     Args:
-        folder: TensorBoard's folder; its page Profile needs the package tensorboard-plugin-profile.
-        steps: First and last step of the training, from 1; None: nothing is profiled.
+        folder: TensorBoard's folder; its Profile page needs the package tensorboard-plugin-profile.
+        steps: First and last step to profile, counted from 1 over the whole training; None: none.
     """
 
     def __init__(self, folder: Path, steps: tuple[int, int] | None) -> None:
@@ -26,8 +26,8 @@ class Profiler(AbstractContextManager["Profiler"]):
 
     @contextmanager
     def call(self, step: int, count: int) -> Iterator[None]:
-        """Surround a call that begins with `step` and does `count` steps, which count as one where they are fused."""
-        if self._steps is None or not (self._running or self._begins(step, count, *self._steps)):
+        """Surround a call that runs `count` steps from `step` on; the profile shows fused steps as one."""
+        if self._steps is None or not (self._running or self._contains(step, count, *self._steps)):
             yield
             return
         if not self._running:
@@ -39,8 +39,8 @@ class Profiler(AbstractContextManager["Profiler"]):
             self._stop()
 
     @staticmethod
-    def _begins(step: int, count: int, first: int, last: int) -> bool:
-        """Whether a call holds one of the steps first..last."""
+    def _contains(step: int, count: int, first: int, last: int) -> bool:
+        """Return whether a call contains one of the steps first..last."""
         return first < step + count and step <= last
 
     def _stop(self) -> None:

@@ -1,4 +1,7 @@
-"""What a training shows while it runs: a bar where there is a terminal, and a line for each epoch."""
+"""The terminal output of a training: a progress bar, where there is a terminal, and a line for each epoch.
+
+No result of a training depends on this module.
+"""
 
 import sys
 import time
@@ -9,20 +12,20 @@ from typing import Any
 from tqdm import tqdm
 
 
-class Progress(AbstractContextManager["Progress"]):
-    """Shows epoch, loss, mIoU and the time left of the whole training.
+class ProgressBar(AbstractContextManager["ProgressBar"]):
+    """Shows epoch, loss, mIoU and the remaining time of the whole training.
 
     Args:
         epochs: Epochs of the whole training.
-        steps: Steps of an epoch.
-        done: Steps that an earlier sitting has done.
+        steps: Steps per epoch.
+        done: Steps done by earlier processes.
     """
 
     def __init__(self, epochs: int, steps: int, done: int) -> None:
         self._epochs, self._total, self._done = epochs, epochs * steps, done
-        self._origin: tuple[float, int] | None = None  # when the first steps were done, which compile, and how many
+        self._origin: tuple[float, int] | None = None  # time and steps done after the first call, which compiles
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "ProgressBar":
         self._bar = tqdm(
             total=self._total,
             initial=self._done,
@@ -36,34 +39,34 @@ class Progress(AbstractContextManager["Progress"]):
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def step(self, done: int, epoch: int, loss: float, miou: float | None) -> None:
-        """Move the bar: `done` steps of the training, in `epoch` (from 1), with the newest loss and mIoU."""
+    def update(self, done: int, epoch: int, loss: float, miou: float | None) -> None:
+        """Show `done` steps of the whole training, the epoch (from 1), and the newest loss and mIoU."""
         self._done = done
         self._origin = self._origin or (time.monotonic(), done)
-        seen = "" if miou is None else f"  val mIoU {miou:.3f}"
+        validated = "" if miou is None else f"  val mIoU {miou:.3f}"
         self._bar.set_description_str(
-            f"epoch {epoch}/{self._epochs}  loss {loss:.3f}{seen}  left {self._left()}", refresh=False
+            f"epoch {epoch}/{self._epochs}  loss {loss:.3f}{validated}  left {self._left()}", refresh=False
         )
         self._bar.update(done - self._bar.n)
         self._bar.refresh()
 
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line above the bar, to standard output."""
         self._bar.clear()
         print(line, flush=True)
         self._bar.refresh()
 
     def epoch(self, entry: Mapping[str, Any]) -> None:
-        """Print the line of a finished epoch from its entry of the history."""
+        """Print the line of an epoch from its entry in the history."""
         parts = [f"epoch {entry['epoch']}/{self._epochs}", f"loss {entry['loss']:.3f}"]
         if entry["miou"] is not None:
             parts.append(f"val mIoU {entry['miou']:.3f}")
         if entry["images_per_s"] is not None:
             parts += [f"{entry['images_per_s']:.0f} img/s", f"data wait {entry['data_wait'] * 100:.0f} %"]
-        self.say("  ".join([*parts, f"left {self._left()}"]))
+        self.print("  ".join([*parts, f"left {self._left()}"]))
 
     def _left(self) -> str:
-        """Time that the steps to come will take at the speed so far, validation and checkpoints included."""
+        """Estimate the remaining time from the speed so far, with validations and checkpoints."""
         began, first = self._origin or (0.0, self._done)
         if self._done == first:
             return "?"

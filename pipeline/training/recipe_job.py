@@ -1,10 +1,9 @@
-"""From a recipe to the job of its training: network, optimiser, batches, step, validation."""
+"""Builds the training job of a recipe: network, optimiser, batches, step and validation."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,85 +14,65 @@ from models import inspect
 from models.inference import Inference
 from pipeline.cluster import heartbeat
 from pipeline.cluster.team import Team
-from pipeline.config.recipe import InputConfig, Recipe, TrainConfig, described
-from pipeline.drawing import channel_grid
+from pipeline.config.input import InputConfig
+from pipeline.config.recipe import Recipe, described
+from pipeline.config.step_names import INGEST, VALIDATE
+from pipeline.config.train import TrainConfig
 from pipeline.evaluation.scoring import Scorer
 from pipeline.input import batches, decoded, record_dataset, records
 from pipeline.input.transforms import rare_classes
 from pipeline.training import initial_weights, optimisation, step_loops
-from pipeline.training.job import Job
+from pipeline.training.job import Display, Job
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.train_step import make_update
 from pipeline.training.validation import Validator
 from pipeline.workspace import json_file
 
+if TYPE_CHECKING:
+    from models.optimizers import Groups
+
 VALIDATION_IMAGES = 4
-"""Images of a validation batch on each device: at original size, more gains little and takes memory."""
+"""Images of a validation batch on each device: at original size, more are hardly faster and take memory."""
 
 OVERLAP = 0.5
-"""Share of a validation window that the next one sees again: no pixel is answered from near a window's border alone."""
+"""Share of a validation window that the next one covers again, so that each pixel is far from the border of one."""
 
 
 def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy) -> Job:
-    """Build what a recipe trains.
+    """Build the training job of a recipe.
 
     Args:
-        config: Its sections input, model and train.
-        inputs: Folders of the steps ingest and validate, and one for what is kept, "cache", where there is such.
-        steps: Steps of an epoch.
+        config: Its sections input, model and train are used.
+        inputs: Folders of the steps ingest and validate, and optionally "cache", for decoded images.
+        steps: Steps per epoch.
         strategy: The devices.
+
+    Raises:
+        ModelError: The network cannot be built, or has no layer of a name in train.tensorboard.inspect.
     """
-    train, folder = config.train, inputs["ingest"] / "records"
-    spec = DatasetSpec.read(inputs["ingest"] / "spec.json")
+    train, folder = config.train, inputs[INGEST] / "records"
+    spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
     team = Team(strategy)
     rate = optimisation.learning_rate(train, steps)
-    synchronized = strategy.num_replicas_in_sync > 1
     with strategy.scope(), _precision(train.precision):
-        model, begun = initial_weights.build(config, spec.num_classes, synchronized=synchronized)
+        synchronized = strategy.num_replicas_in_sync > 1
+        model, loaded = initial_weights.build(config, spec.num_classes, synchronized=synchronized)
         optimizer = optimisation.optimizer(train, model, rate, steps)
+    for layer in train.tensorboard.inspect:
+        inspect.find(model, layer)  # raises before the training starts if there is no such layer
     average = None if train.ema is None else MovingAverage(model, train.ema, strategy)
-
-    def take() -> step_loops.Take:
-        update = make_update(
-            model,
-            optimizer,
-            strategy,
-            loss=train.loss,
-            class_weights=_class_weights(train, inputs["validate"]),
-            logit_adjustment=train.logit_adjustment,
-            label_smoothing=train.label_smoothing,
-            accumulate=train.accumulate,
-            clip_norm=train.clip_norm,
-            average=average,
-            prepare=batches.on_device(config.input, _rarity(config.input, inputs["validate"])),
-        )
-        return step_loops.one_by_one(update) if train.steps_per_call == 1 else step_loops.fused(update)
-
-    validator = Validator(
-        Scorer(
-            model,
-            spec.num_classes,
-            config.input.fitting,
-            strategy=strategy,
-            plan=Inference(window=train.validate_window, overlap=OVERLAP, average=False),
-            answers=True,
-        ),
-        folder,
-        spec,
-        batch_size=VALIDATION_IMAGES * team.local_replicas,
-        samples=train.samples if team.is_chief else 0,
-        look=_look(config, model) if team.is_chief else None,
-    )
+    validator = _validator(config, model, strategy, team, folder, spec)
     return Job(
         model=model,
         optimizer=optimizer,
-        take=_phases(train, model, take),
-        batches=batches_of(config, inputs, strategy),
+        step_runner=_step_runner(config, inputs, model, optimizer, strategy, average),
+        batches=make_batches(config, inputs, strategy),
         learning_rate=rate,
         validate=validator if records.splits(folder).get(records.VAL) else None,
         epochs=train.epochs,
         steps=steps,
         batch_size=train.images,
+        display=_display(config, spec),
         validate_every=train.validate_every,
         checkpoint_seconds=train.checkpoint_seconds,
         steps_per_call=train.steps_per_call,
@@ -101,32 +80,29 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         patience=train.patience,
         average=average,
         team=team,
-        beat=heartbeat.beat,
-        names=lambda keys: _names(folder, team.gather(keys)),
-        settings=described(config, ("input", "model", "train")),
-        begun=begun,
-        graph=(lambda: _graph(model, config)) if train.tensorboard.graph else None,
-        histograms=train.tensorboard.histograms,
+        heartbeat=heartbeat.send,
+        image_ids=lambda keys: _image_ids(folder, team.gather(keys)),
+        loaded_weights=loaded,
         profile=train.tensorboard.profile,
     )
 
 
-def batches_of(
+def make_batches(
     config: Recipe, inputs: dict[str, Path], strategy: tf.distribute.Strategy
 ) -> Callable[[int, int], Iterator[Any]]:
-    """Give a job's batches: from (epoch, step) to the endless ones from there on, shared out over the devices."""
+    """Return a function from (epoch, step), from 0, to the endless batches from there on, for `strategy`'s devices."""
     team = Team(strategy)
 
     def batches_from(epoch: int, step: int) -> Iterator[Any]:
         dataset = batches.train_dataset(
-            inputs["ingest"] / "records",
+            inputs[INGEST] / "records",
             config.input,
             batch_size=config.train.images,
             seed=config.train.seed,
             epoch=epoch,
             first_step=step,
             cache=inputs.get("cache"),
-            rarity=_rarity(config.input, inputs["validate"]),
+            rarity=_rarity(config.input, inputs[VALIDATE]),
             part=(team.index, team.size),
             replicas=team.local_replicas,
         )
@@ -135,23 +111,62 @@ def batches_of(
     return batches_from
 
 
-def _look(config: Recipe, model: keras.Model) -> Callable[[np.ndarray], Mapping[str, np.ndarray]] | None:
-    """Draw the layers that the recipe names; raise ModelError at once where the network has none of that name."""
-    layers = config.train.tensorboard.inspect
-    for layer in layers:
-        inspect.find(model, layer)
-    return partial(channel_grid.training_pictures, model, layers, config.input.fitting) if layers else None
+def _step_runner(
+    config: Recipe,
+    inputs: dict[str, Path],
+    model: keras.Model,
+    optimizer: "keras.optimizers.Optimizer | Groups",
+    strategy: tf.distribute.Strategy,
+    average: MovingAverage | None,
+) -> Callable[[int], step_loops.RunSteps]:
+    """Return a function from an epoch to the function that runs its steps."""
+    train = config.train
 
+    def make() -> step_loops.RunSteps:
+        update = make_update(
+            model,
+            optimizer,
+            strategy,
+            loss=train.loss,
+            class_weights=_class_weights(train, inputs[VALIDATE]),
+            logit_adjustment=train.logit_adjustment,
+            label_smoothing=train.label_smoothing,
+            accumulate=train.accumulate,
+            clip_norm=train.clip_norm,
+            average=average,
+            prepare=batches.device_augmentation(config.input, _rarity(config.input, inputs[VALIDATE])),
+        )
+        return step_loops.one_by_one(update) if train.steps_per_call == 1 else step_loops.fused(update)
 
-def _phases(
-    config: TrainConfig, model: keras.Model, take: Callable[[], step_loops.Take]
-) -> Callable[[int], step_loops.Take]:
-    frozen = config.backbone.frozen_epochs
+    frozen = train.backbone.frozen_epochs
     if frozen in (0, "all"):
-        made = take()
-        return lambda epoch: made
+        run_steps = make()
+        return lambda epoch: run_steps
     assert isinstance(frozen, int)
-    return optimisation.Thaw(model, frozen, take)
+    return optimisation.BackboneUnfreezer(model, frozen, make)
+
+
+def _validator(
+    config: Recipe, model: keras.Model, strategy: tf.distribute.Strategy, team: Team, folder: Path, spec: DatasetSpec
+) -> Validator:
+    plan = Inference(window=config.train.validate_window, overlap=OVERLAP, average=False)
+    scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
+    samples = max(config.train.samples, 1) if team.is_chief else 0  # the layers' activations need one
+    return Validator(scorer, folder, spec, batch_size=VALIDATION_IMAGES * team.local_replicas, samples=samples)
+
+
+def _display(config: Recipe, spec: DatasetSpec) -> Display:
+    board = config.train.tensorboard
+    size = config.input.augment.crop or config.input.size or (None, None)
+    return Display(
+        spec=spec,
+        settings=described(config, ("input", "model", "train")),
+        samples=config.train.samples,
+        layers=board.inspect,
+        fit=config.input.fitting,
+        graph_size=size if board.graph else None,
+        histograms=board.histograms,
+    )
 
 
 def _class_weights(config: TrainConfig, validate: Path) -> list[float] | None:
@@ -167,26 +182,17 @@ def _rarity(config: InputConfig, validate: Path) -> np.ndarray | None:
     return rare_classes.rarity(json_file.read(validate / "statistics.json")["splits"][records.TRAIN]["pixels"])
 
 
-def _names(folder: Path, keys: np.ndarray) -> Sequence[str]:
-    """Find the ids of examples by their keys; reads the whole split, for when something went wrong."""
-    names = {}
+def _image_ids(folder: Path, keys: np.ndarray) -> Sequence[str]:
+    """Return the ids of examples, int64 [N] keys. Reads the whole split: only for error messages."""
+    ids = {}
     for record in record_dataset.encoded(folder, records.TRAIN):
-        names[int(decoded.key(record["id"]))] = record["id"].numpy().decode()
-    return [names.get(key % decoded.KEYS, str(key)) for key in keys.tolist()]
-
-
-def _graph(model: keras.Model, config: Recipe) -> bytes:
-    """Trace the network for inference and give its operations, weights left out."""
-    size = config.input.augment.crop or config.input.size or (None, None)
-    spec = tf.TensorSpec([None, *size, 3], tf.float32)
-    traced = tf.function(lambda images: model(images, training=False)).get_concrete_function(spec)
-    graph: bytes = traced.graph.as_graph_def().SerializeToString()
-    return graph
+        ids[int(decoded.key(record["id"]))] = record["id"].numpy().decode()
+    return [ids.get(key % decoded.KEYS, str(key)) for key in keys.tolist()]
 
 
 @contextmanager
 def _precision(name: str) -> Iterator[None]:
-    """Build layers that compute in this precision; their variables are float32 in any."""
+    """Build layers that compute in this precision; their variables are always float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

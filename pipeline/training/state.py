@@ -1,4 +1,4 @@
-"""Where a training stands, apart from its variables: plain values that a checkpoint keeps."""
+"""The state of a training besides its variables: JSON values that a checkpoint stores."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,22 +6,23 @@ from typing import Any
 from pipeline.training.validation import Validation
 
 Entry = dict[str, Any]
-"""One epoch of history.json: epoch (from 1), loss (mean over its steps), lr (of its last step), seconds, images_per_s,
+"""An epoch in history.json: epoch (from 1), loss (mean over its steps), lr (of its last step), seconds, images_per_s,
 data_wait (share of the time, 0..1), miou, pixel_accuracy, val_loss, per_class_iou; None where not measured."""
 
 
 @dataclass
 class State:
-    """Where a training stands.
+    """The state of a training.
 
     Attributes:
-        epoch, step: Epochs done, and steps done of the next one. All steps of it: only its validation is outstanding.
+        epoch, step: Epochs done, and steps done of the next one. If these are all its steps, its validation is next.
         losses: Sum of the losses of these steps.
-        counted, images, seconds, waited: How many of them, of how many images, and what they took; a call that
-            compiles, the first of a sitting or of a backbone that begins to learn, is left out.
+        counted, images, seconds, waited: Timed steps among them, their images, their duration and the part of it spent
+            waiting for data, both in seconds. Calls that compile are not timed: the first of a process, and the first
+            with an unfrozen backbone.
         history: One entry for each epoch done.
         best: {"epoch", "by", "value", "file"} of the best weights; {} before the first validation.
-        stopped: Whether the training ended early, as nothing became better.
+        stopped: Whether the training stopped early, without improvement.
     """
 
     epoch: int = 0
@@ -37,24 +38,29 @@ class State:
 
     @property
     def miou(self) -> float | None:
-        """The newest mIoU."""
+        """The mIoU of the last validation."""
         return next((entry["miou"] for entry in reversed(self.history) if entry["miou"] is not None), None)
 
     @property
     def stale(self) -> int:
-        """Measurements since the best one."""
+        """Number of validations since the best one."""
         since = self.history[self.best["epoch"] :] if self.best else []
         return sum(entry["miou"] is not None for entry in since)
 
     def count(self, steps: int, images: int, *, seconds: float, waited: float) -> None:
-        """Note some steps, their images, the seconds they took, and how many of them they waited for data."""
+        """Add timed steps, their images, their duration and the part of it spent waiting for data, in seconds."""
         self.counted += steps
         self.images += images
         self.seconds += seconds
         self.waited += waited
 
-    def end_epoch(self, rate: float, found: Validation | None) -> Entry:
-        """Move to the next epoch; give the entry that was added to the history."""
+    def end_epoch(self, rate: float, validation: Validation | None) -> Entry:
+        """Start the next epoch; return the entry added to the history.
+
+        Args:
+            rate: Learning rate of the epoch's last step.
+            validation: None: not due, or stopped.
+        """
         entry = {
             "epoch": self.epoch + 1,
             "loss": self.losses / self.step,
@@ -62,10 +68,10 @@ class State:
             "seconds": self.seconds,
             "images_per_s": self.images / self.seconds if self.seconds else None,
             "data_wait": self.waited / self.seconds if self.seconds else None,
-            "miou": found.miou if found else None,
-            "pixel_accuracy": found.pixel_accuracy if found else None,
-            "val_loss": found.loss if found else None,
-            "per_class_iou": dict(found.per_class_iou) if found else None,
+            "miou": validation.miou if validation else None,
+            "pixel_accuracy": validation.pixel_accuracy if validation else None,
+            "val_loss": validation.loss if validation else None,
+            "per_class_iou": dict(validation.per_class_iou) if validation else None,
         }
         self.history.append(entry)
         self.epoch += 1

@@ -1,4 +1,4 @@
-"""Steps of a training, one or several for each return to Python."""
+"""Training steps in a Python loop, or several in one TensorFlow graph."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +15,12 @@ Arrays = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 @dataclass(frozen=True)
 class Call:
-    """What one call did.
+    """The result of one call of RunSteps.
 
     Attributes:
-        figures: Of each step; see update.Figures. A step that went wrong is the last one.
-        keys: int64 [B], the keys of the examples of the last step; [0] where the batches have none.
-        waited: Seconds that it waited for data.
+        figures: Figures of each step, see train_step.Figures. Only the last step may not be finite.
+        keys: int64 [B], keys of the examples of the last step; [0] where batches have none.
+        waited: Seconds spent waiting for data.
     """
 
     figures: list[dict[str, float]]
@@ -28,28 +28,28 @@ class Call:
     waited: float
 
 
-Take = Callable[[Iterator[Batch], int], Call]
-"""Does so many steps with the next batches, or fewer if one goes wrong."""
+RunSteps = Callable[[Iterator[Batch], int], Call]
+"""Run up to n steps with the next batches; stop at the first one that is not finite."""
 
 
-def one_by_one(update: Update) -> Take:
-    """Return to Python after each step: `count` of them in a loop there."""
+def one_by_one(update: Update) -> RunSteps:
+    """Run steps in a Python loop."""
 
-    def take(batches: Iterator[Batch], count: int) -> Call:
+    def run_steps(batches: Iterator[Batch], count: int) -> Call:
         figures: list[dict[str, float]] = []
         waited = 0.0
-        while len(figures) < count and all(found["finite"] for found in figures):
+        while len(figures) < count and all(step["finite"] for step in figures):
             began = time.monotonic()
             batch = next(batches)
             waited += time.monotonic() - began
             figures.append({name: float(value) for name, value in update(batch).items()})
         return Call(figures, np.asarray(_keys(batch)), waited)
 
-    return take
+    return run_steps
 
 
-def fused(update: Update) -> Take:
-    """Do all steps of a call in one graph, batches taken from the iterator inside: nothing else differs."""
+def fused(update: Update) -> RunSteps:
+    """Run all steps of a call in one graph, which also reads the batches; the results are those of `one_by_one`."""
     names: list[str] = []
 
     @tf.function(reduce_retracing=True)
@@ -72,16 +72,16 @@ def fused(update: Update) -> Take:
                 break
         return rows.stack(), keys, waited
 
-    def take(batches: Iterator[Batch], count: int) -> Call:
+    def run_steps(batches: Iterator[Batch], count: int) -> Call:
         rows, keys, waited = run(batches, tf.constant(count))
         figures = [dict(zip(names, map(float, row), strict=True)) for row in rows.numpy()]
         return Call(figures, keys.numpy(), float(waited))
 
-    return take
+    return run_steps
 
 
 def _now() -> tf.Tensor:
-    """Seconds, while a graph runs; tf.timestamp is refused where operations must be deterministic."""
+    """Return the time in seconds while a graph runs; deterministic operations do not allow tf.timestamp."""
     return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
 
 

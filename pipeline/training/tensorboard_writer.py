@@ -1,4 +1,7 @@
-"""TensorBoard: what a training tells, written without TensorFlow's own writer, which cannot resume."""
+"""TensorBoard events of a training, written by TensorBoard's own writer: TensorFlow's does not support resuming.
+
+No result of a training depends on this module.
+"""
 
 import io
 import time
@@ -16,15 +19,15 @@ from tensorboard.plugins.hparams import summary as hparams
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 BINS = 64
-"""Of a histogram, between the least and the greatest value."""
+"""Bins of a histogram, between the least and the greatest value."""
 
 
-class Telemetry:
-    """Events of one training in a folder. Writing happens in a thread of its own.
+class TensorBoardWriter:
+    """Writes the events of a training into a folder, from a thread of its own.
 
     Args:
-        folder: Where TensorBoard looks; several sittings of one training share it.
-        done: Steps done before this sitting. What an earlier one wrote about later steps is hidden by TensorBoard.
+        folder: TensorBoard's folder; all processes of a training, resumed ones too, write into it.
+        done: Steps done before this process. TensorBoard hides events of later steps that an earlier process wrote.
     """
 
     def __init__(self, folder: Path, *, done: int = 0) -> None:
@@ -33,11 +36,11 @@ class Telemetry:
         self._writer.add_event(Event(step=done + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write numbers of a step, {"train/loss": 0.8, ...}."""
+        """Write the numbers of a step, {"train/loss": 0.8, ...}."""
         self._add(step, *(Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()))
 
     def image(self, step: int, tag: str, picture: np.ndarray) -> None:
-        """Write a picture uint8 [H,W,3] of a step."""
+        """Write a picture of a step, uint8 [H,W,3]."""
         height, width, channels = picture.shape
         encoded = io.BytesIO()
         Image.fromarray(picture).save(encoded, format="PNG")
@@ -45,7 +48,7 @@ class Telemetry:
         self._add(step, Summary.Value(tag=tag, image=image))
 
     def histogram(self, step: int, tag: str, values: np.ndarray) -> None:
-        """Write how the values of an array are spread at a step."""
+        """Write a histogram of an array, of any shape, at a step."""
         values = values.astype(np.float64).ravel()
         counts, edges = np.histogram(values, BINS)
         histogram = HistogramProto(
@@ -64,29 +67,29 @@ class Telemetry:
         self._writer.add_event(Event(graph_def=graph, wall_time=time.time()))
 
     def settings(self, values: Mapping[str, Any]) -> None:
-        """Write the settings by which the page HParams tells this training from others, {"train.epochs": 40, ...}."""
+        """Write the settings for the HParams page, {"train.epochs": 40, ...}."""
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in values.items()
         }
-        self._writer.add_event(Event(wall_time=time.time(), summary=_copied(hparams.session_start_pb(plain))))
+        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(hparams.session_start_pb(plain))))
 
     def end(self) -> None:
-        """Write that the training has come to its end."""
+        """Write for the HParams page that the training is complete."""
         success = api_pb2.Status.Value("STATUS_SUCCESS")
-        self._writer.add_event(Event(wall_time=time.time(), summary=_copied(hparams.session_end_pb(success))))
+        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(hparams.session_end_pb(success))))
 
     def flush(self) -> None:
-        """Bring to disk what was written: before a checkpoint, so that a resume leaves no gap."""
+        """Write pending events to disk."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Flush and end the thread."""
+        """Flush, and end the thread."""
         self._writer.close()
 
     def _add(self, step: int, *values: Summary.Value) -> None:
         self._writer.add_event(Event(step=step, wall_time=time.time(), summary=Summary(value=values)))
 
 
-def _copied(summary: Any) -> Summary:
-    """Give a summary as TensorBoard's own kind of message: with TensorFlow installed it comes as TensorFlow's."""
+def _converted(summary: Any) -> Summary:
+    """Return a summary as TensorBoard's message type: with TensorFlow installed it has TensorFlow's type."""
     return Summary.FromString(summary.SerializeToString())

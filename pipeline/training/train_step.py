@@ -1,4 +1,4 @@
-"""One step of training under a strategy: the same weights from one device as from many, from one part as from many."""
+"""One training step under a strategy: the same weights from one device or many, from one part or many."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from models.optimizers import Groups
 
 Batch = Mapping[str, tf.Tensor]
-"""image uint8 or float32 [B,H,W,3] in 0..255, label [B,H,W] with 255 ignored; if there, weight [B,H,W] >= 0."""
+"""image uint8 or float32 [B,H,W,3] in 0..255, label [B,H,W] with 255 ignored; optional weight [B,H,W] >= 0."""
 
 Figures = dict[str, tf.Tensor]
-"""Of the global batch, float32 scalars: loss before the step; loss/<part>, which add up to it, if there are several;
-gradient_norm of the summed gradient before clipping; weight_norm after the step; where losses are scaled, loss_scale
-before the step; finite: 0 if the step went wrong."""
+"""Float32 scalars of the global batch: loss before the step; loss/<part>, which sum to it, if there are several;
+gradient_norm of the summed gradient before clipping; weight_norm after the step; loss_scale before the step, where
+losses are scaled; finite: 0 if loss, gradient or weights are not finite."""
 
 LEAST_LOSS_SCALE = 2.0**-10
-"""Each step whose gradient is no number halves the scale, and 2000 others double it. Below this, overflow is not why:
-from 2**15, where it begins, it takes 26 such steps."""
+"""Each step whose gradient is not finite halves the scale, and 2000 others double it. A gradient that is not finite
+below this scale has another cause than overflow: from 2**15, the initial scale, it takes 26 such steps."""
 
 Update = Callable[[Batch], Figures]
-"""Changes the weights by one step."""
+"""Update the weights by one step."""
 
 
 def make_update(
@@ -44,37 +44,57 @@ def make_update(
     average: MovingAverage | None = None,
     prepare: Callable[[Batch], Batch] = lambda batch: batch,
 ) -> Update:
-    """Compile the step. What of the model is trainable is seen at the first call.
+    """Compile the step. The model's trainable variables are read at its first call.
 
-    A loss of a replica is its own weighted sum over the sum of weights of *all* replicas and parts; gradients are
-    summed. So ignored pixels, class weights and batches that differ between replicas count as they would on one device.
+    A replica's loss is its weighted sum over the sum of weights of *all* replicas and parts, and gradients are summed.
+    So ignored pixels, class weights and batches that differ between replicas count as they would on one device.
 
     Args:
         model: Built under `strategy.scope()`. Its regularisation losses are added once.
         optimizer: Built for the model's trainable variables, under the same scope.
-        strategy: Devices; what the step is called with is distributed over them.
-        loss: Which losses are added up; see models.losses.
-        class_weights: Weight of each class in all of them.
-        logit_adjustment: How far they steer learning only, and not the answers; see models.losses.total.
-        label_smoothing: Share of the truth that is spread over all classes.
-        accumulate: Parts that a replica's share of the batch is cut into; their gradients are added up before the
-            weights change. The loss is that of the whole batch; batch normalisation sees each part for itself.
-        clip_norm: Longer gradients, over all weights together, are shortened to this length.
-        average: Follows the weights.
-        prepare: What is done on each device to its share of a batch before anything else; see input.on_device.
+        strategy: Devices; the batches are distributed over them.
+        loss: The losses that are summed; see models.losses.
+        class_weights: Float [C] >= 0, weight of each class in all of them.
+        logit_adjustment: In 0..1, see models.losses.total.
+        label_smoothing: Share of the truth, in 0..1, spread over all classes.
+        accumulate: Parts of a replica's share of the batch; their gradients are summed before the weights change. The
+            loss is that of the whole batch; batch normalisation uses each part's own statistics.
+        clip_norm: The gradient of all weights together is scaled down to at most this norm.
+        average: Updated after each step.
+        prepare: Applied on each device to its share of a batch first; see input.batches.device_augmentation.
     """
+    total = Total(loss, class_weights=class_weights, logit_adjustment=logit_adjustment, label_smoothing=label_smoothing)
     replicas = strategy.num_replicas_in_sync
-    compute = Total(
-        loss, class_weights=class_weights, logit_adjustment=logit_adjustment, label_smoothing=label_smoothing
-    )
-    gradients = Gradients(model, compute, optimizer.scale_loss, replicas=replicas, parts=accumulate)
+    gradients = Gradients(model, total, optimizer.scale_loss, replicas=replicas, parts=accumulate)
+    on_replica = _make_replica_step(model, optimizer, gradients, replicas, clip_norm, prepare)
+
+    @tf.function(reduce_retracing=True)
+    def update(batch: Batch) -> Figures:
+        results = strategy.run(on_replica, args=(batch,))
+        figures = {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
+        if average is not None:
+            average.update()
+        return {**figures, "finite": _is_finite(figures)}
+
+    return update
+
+
+def _make_replica_step(
+    model: "keras.Model",
+    optimizer: "keras.optimizers.Optimizer | Groups",
+    gradients: Gradients,
+    replicas: int,
+    clip_norm: float | None,
+    prepare: Callable[[Batch], Batch],
+) -> Update:
+    """Return the step of one replica, which updates the weights and returns the figures of the global batch."""
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    for inner in _alone(optimizer):
-        # They are summed before, to know their length: the optimiser must not sum them once more.
-        inner._all_reduce_sum_gradients = _as_they_are
+    for inner in _inner_optimizers(optimizer):
+        # Gradients are summed over replicas before, to know their norm: the optimiser must not sum them again.
+        inner._all_reduce_sum_gradients = _unchanged
 
     def on_replica(batch: Batch) -> Figures:
-        found, summed = gradients(prepare(batch))
+        losses, summed = gradients(prepare(batch))
         scale = optimizer.scale_loss(1.0)
         norm = tf.linalg.global_norm(summed) / scale
         if clip_norm is not None:
@@ -82,38 +102,33 @@ def make_update(
             summed = [gradient * factor for gradient in summed]
         optimizer.apply(summed, model.trainable_variables)
         squares = [tf.nn.l2_loss(variable) for variable in model.trainable_variables]
-        more = {"gradient_norm": norm, "weight_norm": tf.sqrt(2 * tf.add_n(squares))}
+        norms = {"gradient_norm": norm, "weight_norm": tf.sqrt(2 * tf.add_n(squares))}
         if scaled:
-            more["loss_scale"] = scale
-        return _summed(found | {name: value / replicas for name, value in more.items()})
+            norms["loss_scale"] = scale
+        return _sum_over_replicas(losses | {name: value / replicas for name, value in norms.items()})
 
-    @tf.function(reduce_retracing=True)
-    def update(batch: Batch) -> Figures:
-        everywhere = strategy.run(on_replica, args=(batch,))
-        figures = {name: strategy.experimental_local_results(value)[0] for name, value in everywhere.items()}
-        if average is not None:
-            average.follow()
-        # Gradients that overflow are what loss scaling is made for: it leaves such a step out.
-        may_overflow = figures["loss_scale"] >= LEAST_LOSS_SCALE if scaled else False
-        finite = {name: tf.math.is_finite(value) for name, value in figures.items()}
-        right = finite["loss"] & finite["weight_norm"] & (finite["gradient_norm"] | may_overflow)
-        return {**figures, "finite": tf.cast(right, tf.float32)}
-
-    return update
+    return on_replica
 
 
-def _summed(figures: Figures) -> Figures:
-    """Add up each figure over all replicas, in one message."""
+def _is_finite(figures: Figures) -> tf.Tensor:
+    # Gradients that overflow are expected under loss scaling, which skips such a step.
+    may_overflow = figures["loss_scale"] >= LEAST_LOSS_SCALE if "loss_scale" in figures else False
+    finite = {name: tf.math.is_finite(value) for name, value in figures.items()}
+    return tf.cast(finite["loss"] & finite["weight_norm"] & (finite["gradient_norm"] | may_overflow), tf.float32)
+
+
+def _sum_over_replicas(figures: Figures) -> Figures:
+    """Sum each figure over all replicas, in one collective operation."""
     replica = tf.distribute.get_replica_context()
     values = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(list(figures.values())))
     return dict(zip(figures, tf.unstack(values), strict=True))
 
 
-def _alone(optimizer: Any) -> list["keras.optimizers.Optimizer"]:
-    """Give the optimisers that change the variables, without what wraps them."""
+def _inner_optimizers(optimizer: Any) -> list["keras.optimizers.Optimizer"]:
+    """Return the optimisers that change the variables, without their wrappers."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     return list(getattr(inner, "optimizers", [inner]))
 
 
-def _as_they_are(pairs: Any) -> Any:
+def _unchanged(pairs: Any) -> Any:
     return pairs

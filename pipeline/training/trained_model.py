@@ -1,4 +1,4 @@
-"""The model that the train step left: writing it, loading it, and asking it about one image."""
+"""The trained model in the folder of a train step: save, load, and predict one image."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from models import catalog, segmenter, weights
 from models.fit import Fit
-from pipeline.config.recipe import ModelConfig
+from pipeline.config.model import ModelConfig
 
 if TYPE_CHECKING:
     import keras
@@ -17,24 +17,36 @@ WEIGHTS = "weights.h5"
 
 
 def save(train: Path, model: "keras.Model") -> None:
-    """Write a model's weights into the folder of a train step, whole or not at all."""
+    """Write a model's weights into the folder of a train step, atomically."""
     partial = train / f"partial.{WEIGHTS}"
     weights.save(model, partial)
     partial.replace(train / WEIGHTS)
 
 
 def load(train: Path, config: ModelConfig, num_classes: int) -> "keras.Model":
-    """Rebuild a model and give it the weights of a finished train step.
+    """Rebuild a model with the weights of a finished train step.
 
     Args:
         train: Folder of the train step.
-        config: The recipe's model section, as it was for training.
-        num_classes: Classes of the dataset.
+        config: The recipe's model section, as in training.
+        num_classes: Number of classes of the dataset.
+
+    Raises:
+        ModelError: The weights are missing, damaged, or of another network.
     """
     return catalog.restore(config.name, num_classes, config.options, train / WEIGHTS)
 
 
 def class_map(model: "keras.Model", image: np.ndarray, fit: Fit | None) -> np.ndarray:
-    """Classify one image uint8 [H,W,3], seen as `fit` says or as it is: uint8 [H,W] of train ids."""
+    """Predict one image.
+
+    Args:
+        model: The model.
+        image: uint8 [H,W,3].
+        fit: How the image is resized or padded for the model; None: not at all.
+
+    Returns:
+        uint8 [H,W] of train ids.
+    """
     logits = segmenter.logits(model, tf.constant(image[None]), fit)
     return tf.argmax(logits[0], axis=-1, output_type=tf.int32).numpy().astype(np.uint8)

@@ -1,28 +1,33 @@
-"""What a training tells while it goes: to TensorBoard, to scalars.jsonl, to the terminal."""
+"""The log of a training: TensorBoard events, scalars.jsonl, and the terminal."""
 
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.training.progress_bar import Progress
+from pipeline.training import tensorboard_pictures
+from pipeline.training.job import Display
+from pipeline.training.progress_bar import ProgressBar
 from pipeline.training.scalar_log import FILE, ScalarLog
 from pipeline.training.state import Entry, State
-from pipeline.training.tensorboard_writer import Telemetry
+from pipeline.training.tensorboard_writer import TensorBoardWriter
 from pipeline.training.validation import Validation
 
-LOOK_SECONDS = 0.5
-"""Time between two looks at what changes little from step to step, such as the speed."""
+if TYPE_CHECKING:
+    import keras
+
+UPDATE_SECONDS = 0.5
+"""Time between two updates of the bar and of slowly changing numbers, such as the speed."""
 
 MAX_DATA_WAIT = 0.1
-"""Share of the time spent waiting for data from which on it is worth telling."""
+"""Share of the time spent waiting for data above which a warning is printed."""
 
-TELLING_SECONDS = 1.0
-"""Time below which such a share tells of nothing but chance."""
+MIN_SECONDS = 1.0
+"""Duration of an epoch below which that share is mostly noise."""
 
 DATA_WAIT_WARNING = (
     "warning: {:.0%} of the time the training waited for data. What helps: input.cache 'memory' or 'disk', "
@@ -30,110 +35,123 @@ DATA_WAIT_WARNING = (
 )
 
 NO_LOSS_WARNING = (
-    "warning: the validation loss is no number, as some logits are not. It is left out. What helps: a lower "
+    "warning: the validation loss is not finite, as some logits are not. It is left out. What helps: a lower "
     "train.learning_rate, a longer train.warmup_epochs, train.precision 'mixed_bfloat16' or 'float32'."
 )
 
 
-class Logbook(AbstractContextManager["Logbook"]):
-    """Tells of one sitting of a training.
+class TrainingLog(AbstractContextManager["TrainingLog"]):
+    """Logs a training in one process; a resumed training continues the log.
 
     Args:
-        folder: Folder of the train step; TensorBoard's events go to events/.
-        epochs, steps: Epochs of the training; steps of an epoch.
-        done: Steps done before this sitting.
+        folder: Folder of the train step; TensorBoard's events are written to events/.
+        epochs, steps: Epochs of the training; steps per epoch.
+        done: Steps done before this process.
     """
 
     def __init__(self, folder: Path, *, epochs: int, steps: int, done: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._telemetry = Telemetry(folder / "events", done=done)
-        self._log = ScalarLog(folder / FILE, done=done)
-        self._progress = Progress(epochs, steps, done)
+        self._tensorboard = TensorBoardWriter(folder / "events", done=done)
+        self._scalar_log = ScalarLog(folder / FILE, done=done)
+        self._bar = ProgressBar(epochs, steps, done)
         self._steps = steps
-        self._looked = time.monotonic()
+        self._updated = time.monotonic()
         self._warned = False
+        self._pictures: dict[str, np.ndarray] = {}
+        self._weights: dict[str, np.ndarray] = {}
 
-    def __enter__(self) -> "Logbook":
-        self._progress.__enter__()
+    def __enter__(self) -> "TrainingLog":
+        self._bar.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.__exit__()
-        self._telemetry.close()
-        self._log.close()
+        self._bar.__exit__()
+        self._tensorboard.close()
+        self._scalar_log.close()
 
-    def settings(self, values: Mapping[str, Any], graph: bytes | None) -> None:
-        """Tell by what this training differs from others, and what its network looks like."""
-        self._telemetry.settings(values)
-        if graph is not None:
-            self._telemetry.graph(graph)
+    def start(self, model: "keras.Model", display: Display) -> None:
+        """Log the training's settings, and the network's graph where the display has one."""
+        self._tensorboard.settings(display.settings)
+        if display.graph_size:
+            self._tensorboard.graph(tensorboard_pictures.trace_graph(model, display.graph_size))
 
     def steps(
         self, last: int, figures: Sequence[Mapping[str, float]], state: State, rate: Callable[[int], float]
     ) -> None:
-        """Tell of the newest steps, up to step `last`; of rate, speed and waiting only now and then."""
+        """Log the newest steps, up to step `last`; learning rate and speed only every UPDATE_SECONDS.
+
+        Args:
+            last: Number of the last step, from 1 over the whole training.
+            figures: Finite figures of each step.
+            state: The state after them.
+            rate: From the number of a step to its learning rate.
+        """
         for number, values in enumerate(figures, start=last - len(figures) + 1):
             self._scalars(number, {f"train/{name}": value for name, value in values.items()})
-        if time.monotonic() - self._looked < LOOK_SECONDS and state.step < self._steps:
+        if time.monotonic() - self._updated < UPDATE_SECONDS and state.step < self._steps:
             return
-        self._looked = time.monotonic()
+        self._updated = time.monotonic()
         self._scalars(last, {"train/learning_rate": rate(last), **_speed(state)})
-        self._progress.step(last, state.epoch + 1, figures[-1]["loss"], state.miou)
+        self._bar.update(last, state.epoch + 1, figures[-1]["loss"], state.miou)
 
-    def epoch(self, done: int, entry: Entry, found: Validation | None) -> None:
-        """Tell of a finished epoch, after `done` steps of the training."""
-        timed = {"epoch/seconds": entry["seconds"]} if entry["seconds"] else {}  # none where every step compiled
+    def draw(self, model: "keras.Model", display: Display, validation: Validation) -> None:
+        """Draw a validation while the model holds the validated weights; `epoch` writes the pictures."""
+        self._pictures = tensorboard_pictures.draw(model, display, validation)
+        if display.histograms:
+            self._weights = {variable.path: variable.numpy() for variable in model.trainable_variables}
+
+    def epoch(self, done: int, entry: Entry, validation: Validation | None) -> None:
+        """Log an epoch, after `done` steps of the training."""
+        timed = {"epoch/seconds": entry["seconds"]} if entry["seconds"] else {}  # 0 if every step compiled
         self._scalars(done, {"epoch/loss": entry["loss"], **timed})
-        if found:
-            self._scalars(done, {f"val/{name}": value for name, value in found.scalars().items()})
-            for name, picture in found.pictures.items():
-                self._telemetry.image(done, f"val/{name}", picture)
-        self._progress.epoch(entry)
-        if (entry["data_wait"] or 0) > MAX_DATA_WAIT and entry["seconds"] > TELLING_SECONDS and not self._warned:
+        if validation:
+            self._scalars(done, {f"val/{name}": value for name, value in validation.scalars().items()})
+            for name, picture in self._pictures.items():
+                self._tensorboard.image(done, f"val/{name}", picture)
+            for name, values in self._weights.items():
+                self._tensorboard.histogram(done, f"weights/{name}", values)
+            self._pictures, self._weights = {}, {}
+        self._bar.epoch(entry)
+        if (entry["data_wait"] or 0) > MAX_DATA_WAIT and entry["seconds"] > MIN_SECONDS and not self._warned:
             self._warned = True
-            self._progress.say(textwrap.fill(DATA_WAIT_WARNING.format(entry["data_wait"]), width=80))
-        if found and found.loss is None and found.miou is not None:
-            self._progress.say(textwrap.fill(NO_LOSS_WARNING, width=80))
+            self.print(textwrap.fill(DATA_WAIT_WARNING.format(entry["data_wait"]), width=80))
+        if validation and validation.loss is None and validation.miou is not None:
+            self.print(textwrap.fill(NO_LOSS_WARNING, width=80))
 
-    def histograms(self, done: int, arrays: Mapping[str, np.ndarray]) -> None:
-        """Tell how the numbers of each array are spread."""
-        for name, values in arrays.items():
-            self._telemetry.histogram(done, f"weights/{name}", values)
+    def end(self, done: int, metrics: Mapping[str, float]) -> None:
+        """Log the metrics of the weights that are kept."""
+        self._scalars(done, {f"final/{name}": value for name, value in metrics.items()})
+        self._tensorboard.end()
 
-    def end(self, done: int, values: Mapping[str, float]) -> None:
-        """Tell what the weights that are kept measure."""
-        self._scalars(done, {f"final/{name}": value for name, value in values.items()})
-        self._telemetry.end()
-
-    def say(self, line: str) -> None:
+    def print(self, line: str) -> None:
         """Print a line above the bar."""
-        self._progress.say(line)
+        self._bar.print(line)
 
     def flush(self) -> None:
-        """Bring to disk what was told: before a checkpoint, so that a resume leaves no gap."""
-        self._telemetry.flush()
-        self._log.flush()
+        """Write pending entries to disk; called before each checkpoint, so that a resumed training leaves no gap."""
+        self._tensorboard.flush()
+        self._scalar_log.flush()
 
     def _scalars(self, step: int, values: Mapping[str, float]) -> None:
         if values:
-            self._telemetry.scalars(step, values)
-            self._log.add(step, values)
+            self._tensorboard.scalars(step, values)
+            self._scalar_log.add(step, values)
 
 
-class NoLogbook(AbstractContextManager["NoLogbook"]):
-    """Tells nothing: what all workers find, the chief tells."""
+class NoLog(AbstractContextManager["NoLog"]):
+    """Logs nothing, for workers other than the chief."""
 
     def __exit__(self, *_: object) -> None:
-        """There is nothing to close."""
+        """Close nothing."""
 
-    def _nothing(self, *_: object) -> None:
-        """Take what the same method of Logbook takes."""
+    def _ignore(self, *_: object) -> None:
+        """Accept the arguments of the same method of TrainingLog."""
 
-    settings = steps = epoch = histograms = end = say = flush = _nothing
+    start = steps = draw = epoch = end = print = flush = _ignore
 
 
 def _speed(state: State) -> dict[str, float]:
-    """Of this epoch so far; the first step of a sitting, which compiles, does not count."""
+    """Return the speed in this epoch so far."""
     if not state.seconds:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Digests of files and folders, by content; a file is read again only when its size or time has changed."""
+"""Digests of files and folders by content; a file is read again only when its size or mtime has changed."""
 
 import hashlib
 import json
@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 
 from datasets.workspace_mark import is_workspace
+from pipeline.workspace import json_file
 
 UNREADABLE = "unreadable"
-"""Stands for the digest of a file that cannot be read, in place of any."""
+"""Stands in for the digest of a file that cannot be read."""
 
 Manifest = dict[str, tuple[int, int, str]]
 """{path relative to the folder: (size in bytes, mtime in ns, sha256)}."""
@@ -22,37 +23,37 @@ def manifest(
     """List every file that a source names, or that lies below a folder that it names, with its digest.
 
     Args:
-        folder: Where the sources are looked for; one that is not there is passed over.
+        folder: Folder of the sources; a source that does not exist is skipped.
         sources: Files or folders relative to `folder`; `*` stands for any part of a name.
-        known: An earlier manifest; an entry of the same size and mtime is taken over unread.
-        note_unreadable: List a file that cannot be read as UNREADABLE, for whoever reads all of them and tells of all.
+        known: An earlier manifest; an entry of the same size and mtime is kept without reading the file.
+        note_unreadable: List a file that cannot be read as UNREADABLE, so that a later reader reports all of them.
 
     Returns:
-        The manifest, sorted by path. Hidden files, and workspaces in the folder, are left out; links to folders are
+        The manifest, sorted by path. Hidden files and workspaces inside the folder are left out; links to folders are
         followed.
 
     Raises:
         OSError: A folder cannot be read, or a file.
     """
     known = known or {}
-    found: Manifest = {}
+    entries: Manifest = {}
     for source in sources:
         for path in _matching(folder, source):
             name = path.relative_to(folder).as_posix()
-            if name in found:
+            if name in entries:
                 continue
             status = path.stat()
             before = known.get(name)
             same = before is not None and before[:2] == (status.st_size, status.st_mtime_ns)
             if same and before and before[2] != UNREADABLE:
-                found[name] = before
+                entries[name] = before
             else:
-                found[name] = (status.st_size, status.st_mtime_ns, _content(path, note_unreadable=note_unreadable))
-    return dict(sorted(found.items()))
+                entries[name] = (status.st_size, status.st_mtime_ns, _content(path, note_unreadable=note_unreadable))
+    return dict(sorted(entries.items()))
 
 
 def digest(files: Manifest) -> str:
-    """One digest (64 hexadecimal digits) of a manifest: of names and contents, not of times."""
+    """Return one digest (64 hexadecimal digits) of a manifest: of names and contents, not of times."""
     total = hashlib.sha256()
     for name, (_, _, content) in sorted(files.items()):
         total.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
@@ -60,10 +61,10 @@ def digest(files: Manifest) -> str:
 
 
 def remembered(folder: Path, sources: Iterable[str], memory: Path) -> str:
-    """Digest of a folder of raw files, whose manifest is kept in the file `memory` between calls."""
+    """Return the digest of a folder of raw files; its manifest is kept in the file `memory` between calls."""
     known: Manifest = {}
     if memory.is_file():
-        known = {name: (size, mtime, sha) for name, (size, mtime, sha) in json.loads(memory.read_text()).items()}
+        known = {name: (size, mtime, sha) for name, (size, mtime, sha) in json_file.read(memory).items()}
     now = manifest(folder, sources, known, note_unreadable=True)
     if now != known or not memory.is_file():
         memory.parent.mkdir(parents=True, exist_ok=True)
@@ -72,29 +73,33 @@ def remembered(folder: Path, sources: Iterable[str], memory: Path) -> str:
 
 
 def size(folder: Path, sources: Iterable[str]) -> int:
-    """Bytes of all files that `manifest` would list."""
+    """Return the total bytes of the files that `manifest` lists."""
     files = {path for source in sources for path in _matching(folder, source)}
     return sum(path.stat().st_size for path in files)
 
 
 def files(folder: Path) -> list[Path]:
-    """Files that `manifest` lists of a whole folder, in no particular order."""
+    """Return the files that `manifest` lists of a whole folder, in no particular order."""
     return list(_matching(folder, "."))
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def text_digest(text: str) -> str:
-    """16 hexadecimal digits that name a text."""
+    """Return 16 hexadecimal digits that name a text.
+
+    >>> text_digest("segline")
+    '06e5cb293d276021'
+    """
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader, or a crash, meets the old text or the new one."""
+    """Write a text file so that a reader, or a crash, leaves either the old text or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
@@ -122,12 +127,12 @@ def _matching(folder: Path, source: str) -> Iterator[Path]:
 
 
 def _below(folder: Path, above: set[str], parts: tuple[str, ...]) -> Iterator[Path]:
-    """Regular files of a folder and of those in it; a link that leads back to a folder above is not followed again."""
+    """Yield the regular files below a folder; a link back to a folder above is not followed again."""
     if not folder.is_dir() or (parts and is_workspace(folder)):
         return
     with os.scandir(folder) as entries:
-        found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
-    for entry in found:
+        visible = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    for entry in visible:
         if entry.is_file():
             yield Path(entry.path)
         elif entry.is_dir() and (place := os.path.realpath(entry.path)) not in above:

@@ -16,9 +16,18 @@ from typing import Any
 PROJECT = Path(__file__).parents[2]
 PACKAGES = ("datasets", "models", "pipeline")
 
-VALUES_ONLY = ("pipeline.config", "pipeline.errors")
-"""Modules and packages whose whole effect on a step are values that the fingerprint already holds, so that a new key
-of some section does not make every step run again."""
+UNCOUNTED = (
+    # Their whole effect on a step are values that the fingerprint already holds: a new key of some section does not
+    # make every step run again.
+    "pipeline.config",
+    "pipeline.errors",
+    # They only print or draw; no result may depend on them.
+    "pipeline.console",
+    "pipeline.training.progress_bar",
+    "pipeline.training.tensorboard_pictures",
+    "pipeline.training.tensorboard_writer",
+)
+"""Modules and packages that are no part of a fingerprint, nor is what only they import."""
 
 ENVIRONMENT = (
     "KERAS_BACKEND",
@@ -29,7 +38,7 @@ ENVIRONMENT = (
     "XLA_FLAGS",
     "NVIDIA_TF32_OVERRIDE",
 )
-"""Variables that change what TensorFlow computes: they count for a step that imports it."""
+"""Variables that change what TensorFlow computes; they count for a step that imports it."""
 
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -38,10 +47,10 @@ DISTRIBUTIONS = {
     "tensorflow_metadata": "tensorflow-metadata",
     "yaml": "pyyaml",
 }
-"""Distributions that are not called like the package that one imports."""
+"""Distributions whose name differs from that of the imported package."""
 
 REASON_COLUMNS = 61
-"""What a line of 80 columns leaves to the reason why a step runs, behind "validate  runs     "."""
+"""Columns left in a line of 80 for the reason why a step runs, after "validate  runs     "."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,7 @@ class Fingerprint:
     Attributes:
         settings: The step's sections of the recipe, {"train.epochs": 40, ...}.
         inputs: Digest of each input, {"ingest": "3f2a...", ...}.
-        code: Digest of each project module the step imports, transitively; comments and layout do not count.
+        code: Digest of each project module the step imports, transitively, without comments, docstrings and layout.
         libraries: Version of each distribution that these modules import, and of Python.
         version: The step's own version.
         environment: The variables of ENVIRONMENT that are set, for a step that imports TensorFlow.
@@ -71,7 +80,7 @@ class Fingerprint:
 
     def code_key(self, *without: str) -> str:
         """16 hexadecimal digits that name the code, the libraries and all inputs but those `without`; no settings."""
-        inputs = {name: found for name, found in self.inputs.items() if name not in without}
+        inputs = {name: digest for name, digest in self.inputs.items() if name not in without}
         return replace(self, settings={}, inputs=inputs).key
 
     def to_json(self) -> str:
@@ -102,15 +111,15 @@ class Fingerprint:
         return lines
 
     def difference(self, old: Mapping[str, Any]) -> str:
-        """Say what differs in one line: two changes where REASON_COLUMNS hold them, else one; and how many more."""
+        """Name in one line what differs: two changes where REASON_COLUMNS hold them, else one; and how many more."""
         changes = self.changes(old)
-        told = ""
+        reason = ""
         for shown in (2, 1):
             more = f" (and {len(changes) - shown} more)" if len(changes) > shown else ""
-            told = "; ".join(changes[:shown]) + more
-            if len(told) <= REASON_COLUMNS:
+            reason = "; ".join(changes[:shown]) + more
+            if len(reason) <= REASON_COLUMNS:
                 break
-        return told
+        return reason
 
 
 def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -127,7 +136,7 @@ def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     waiting = list(modules)
     while waiting:
         module = waiting.pop()
-        if module in code or _is_values_only(module) or (path := _source(module)) is None:
+        if module in code or _is_uncounted(module) or (path := _source(module)) is None:
             continue
         code[module], imported = _read(path, path.stat().st_mtime_ns)
         for name in imported:
@@ -141,24 +150,24 @@ def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def environment_of(libraries: Mapping[str, str]) -> dict[str, str]:
-    """Give the variables of ENVIRONMENT that are set, where TensorFlow is among the libraries that count."""
+    """Return the variables of ENVIRONMENT that are set, if TensorFlow is among the libraries."""
     if not {"tensorflow", "keras"} & set(libraries):
         return {}
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
-def _is_values_only(module: str) -> bool:
-    return any(module == name or module.startswith(f"{name}.") for name in VALUES_ONLY)
+def _is_uncounted(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in UNCOUNTED)
 
 
 def _parents(module: str) -> list[str]:
-    """Packages that an import of `module` runs first: datasets and datasets.camvid for datasets.camvid.classes."""
+    """Return the packages that an import of `module` runs first: datasets for datasets.camvid."""
     parts = module.split(".")
     return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 def _source(module: str) -> Path | None:
-    """File of a project module; None where the name is a class or a function of one."""
+    """Return the file of a project module; None where the name is a class or a function of one."""
     base = PROJECT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -166,10 +175,18 @@ def _source(module: str) -> Path | None:
     return None
 
 
+class _WithoutBareStrings(ast.NodeTransformer):
+    """Removes docstrings and every other statement that is only a string: nothing computes with them."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        is_string = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if is_string else node
+
+
 @cache
 def _read(path: Path, _mtime_ns: int) -> tuple[str, tuple[str, ...]]:
-    """Digest of a module's syntax tree, and every absolute name that it imports."""
-    tree = ast.parse(path.read_bytes())
+    """Return the digest of a module's syntax tree without bare strings, and every absolute name that it imports."""
+    tree = _WithoutBareStrings().visit(ast.parse(path.read_bytes()))
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

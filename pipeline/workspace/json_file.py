@@ -7,10 +7,10 @@ from typing import Any
 
 
 def read(path: Path) -> Any:
-    """Read what a JSON file holds."""
+    """Return the value in a JSON file. Raises ValueError where it is no JSON."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write plain values. Raises ValueError for NaN and infinity: write None for a figure that does not exist."""
+    """Write plain values. Raises ValueError for NaN and infinity: write None for an undefined metric."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,10 +1,9 @@
-"""Where a workspace keeps what. The only module that knows the layout.
+"""The layout of a workspace. No other module knows where a thing lies.
 
 store.sqlite   artifacts/<step>/<fingerprint>/   runs/<id>/   cache/   locks/   serving/<name>/<version>/
 reproduced/<run>/ (a workspace of its own)
 """
 
-import json
 import secrets
 import time
 from collections.abc import Mapping
@@ -14,13 +13,14 @@ from typing import Any
 
 from datasets.workspace_mark import STORE
 from pipeline.errors import UserError
+from pipeline.workspace import json_file
 
 SEAL = "artifact.json"
 """Last file written into an artifact; it says what made it. A folder without it is not complete."""
 
 SHARED = "SEGLINE_ARTIFACTS"
-"""Variable of the environment with the URL of the storage that shares results, as credentials for it are: it says where
-a host keeps things, so that every command and timer of the host means the same, and no recipe names it."""
+"""Environment variable with the URL of the storage that shares results. Like its credentials it belongs to the host, so
+that every command and timer of the host uses the same; no recipe names it."""
 
 
 MAY_BE_LINKS = ("*", "artifacts/*", "serving/*")
@@ -29,7 +29,7 @@ MAY_BE_LINKS = ("*", "artifacts/*", "serving/*")
 
 @dataclass(frozen=True)
 class Workspace:
-    """Folder that holds everything that runs make. It may be moved: nothing inside depends on where it lies.
+    """The folder of everything that runs make. It may be moved: nothing inside depends on its own location.
 
     Attributes:
         root: The folder.
@@ -41,10 +41,10 @@ class Workspace:
 
     @classmethod
     def of(cls, root: Path, environment: Mapping[str, str]) -> "Workspace":
-        """The workspace in a folder, with the shared storage that the environment names.
+        """Return the workspace in a folder, with the shared storage that the environment names.
 
         Raises:
-            UserError: What stands there is no URL.
+            UserError: SEGLINE_ARTIFACTS is no URL.
         """
         url = environment.get(SHARED, "").rstrip("/")
         if url and "://" not in url:
@@ -63,72 +63,72 @@ class Workspace:
 
     @property
     def holds_results(self) -> bool:
-        """Whether anything was ever made here, also where the store was lost since."""
+        """Whether any result was made here, even if the store has been lost since."""
         return self.store.is_file() or (self.root / "artifacts").is_dir()
 
     def complete(self, step: str, key: str) -> Path | None:
-        """Newest complete artifact of a step with this fingerprint: <key>, or <key>-2, <key>-3 ... after --rerun."""
+        """Return the newest complete artifact of a step: <key>, or <key>-2, <key>-3 ... after --rerun."""
         attempts = [path for path in self._attempts(step, key) if (path / SEAL).is_file()]
         return attempts[-1] if attempts else None
 
     def next_attempt(self, step: str, key: str) -> Path:
-        """Free path for a new artifact; an older one with the same fingerprint stays what it is."""
+        """Return the free path of a new artifact; an older one with the same fingerprint stays as it is."""
         attempts = self._attempts(step, key)
         return self._folder(step) / (f"{key}-{_attempt(attempts[-1]) + 1}" if attempts else key)
 
     def partial(self, step: str, key: str) -> Path:
-        """Where an artifact is made before it is published."""
+        """Return the folder in which an artifact is made before it is published."""
         return self._folder(step) / f"{key}.partial"
 
     def partials(self, step: str) -> list[Path]:
-        """Every unfinished artifact of a step: its name is the fingerprint and ".partial"."""
+        """Return every unfinished artifact of a step, named by its fingerprint and ".partial"."""
         return list(self._folder(step).glob("[!.]*.partial"))
 
     def fetched(self, step: str, key: str) -> Path:
-        """Where an artifact is fetched to from the shared storage before it is published; `segline gc` removes it."""
+        """Return the folder into which an artifact is fetched before it is published; `segline gc` removes it."""
         return self._folder(step) / f".{key}.partial"
 
     def lock(self, step: str, key: str) -> Path:
-        """Lock of the slot that this artifact has in the workspace."""
+        """Return the lock of an artifact's slot."""
         return self.root / "locks" / f"{step}-{key}.lock"
 
     def cluster(self, key: str) -> Path:
-        """Folder in which the workers of a job find each other; `key` names the workers."""
+        """Return the folder of the status files of a job's workers; `key` names the workers."""
         return self.root / "cluster" / key
 
     def run(self, run_id: str) -> Path:
-        """Folder of one run: recipe, library versions, command, log, and links to its artifacts."""
+        """Return the folder of one run: recipe, library versions, command, log, and links to its artifacts."""
         return self.root / "runs" / run_id
 
     def run_lock(self, run_id: str) -> Path:
-        """Held while `segline run` works on a run, so that others can tell a living run from a killed one."""
+        """Return the lock that `segline run` holds while it works, which tells a living run from a killed one."""
         return self.run(run_id) / "run.lock"
 
     @property
     def in_use(self) -> Path:
-        """Lock that every run shares while it works, and that `segline gc` wants for itself alone."""
+        """Lock that every run shares while it works, and that `segline gc` takes exclusively."""
         return self.root / "locks" / "in_use.lock"
 
     def reproduction(self, run_id: str) -> Path:
-        """Workspace in which `segline reproduce` makes a run anew."""
+        """Return the workspace in which `segline reproduce` repeats a run."""
         return self.root / "reproduced" / run_id
 
     def new_run_id(self, recipe: str) -> str:
-        """Name for a new run that sorts by time and says what it runs."""
+        """Return a name for a new run, which sorts by time and holds the recipe's name."""
         return f"{time.strftime('%Y%m%d-%H%M%S')}-{recipe}-{secrets.token_hex(2)}"
 
     def memory(self, name: str) -> Path:
-        """File that remembers a manifest between runs."""
+        """Return the file that keeps a manifest between runs."""
         return self.root / "cache" / "manifests" / f"{name}.json"
 
     def cache(self, step: str, key: str) -> Path:
-        """Folder in which a step keeps what it may use again; it can be removed at any time."""
+        """Return the folder in which a step caches what it may use again; it can be removed at any time."""
         return self.root / "cache" / step / key
 
     def relative(self, path: Path) -> str:
-        """Name `path` relative to the workspace where it lies inside, else as an absolute path.
+        """Return `path` relative to the workspace if it lies inside, else as an absolute path.
 
-        Inside is also what lies in a folder that was moved to another disk, with a link to it left in its place.
+        A folder that was moved to another disk, with a link left in its place, counts as inside.
         """
         path, root = path.resolve(), self.root.resolve()
         if path.is_relative_to(root):
@@ -142,22 +142,24 @@ class Workspace:
         return self.root / "artifacts" / step
 
     def _attempts(self, step: str, key: str) -> list[Path]:
-        found = [path for path in self._folder(step).glob(f"{key}*") if not path.name.endswith(".partial")]
-        return sorted(found, key=_attempt)
+        attempts = [path for path in self._folder(step).glob(f"{key}*") if not path.name.endswith(".partial")]
+        return sorted(attempts, key=_attempt)
 
 
 def read_seal(artifact: Path) -> dict[str, Any]:
-    """What the seal of an artifact says: step, run, execution, code, made, digest, fingerprint, files (digest of each).
+    """Read the seal of an artifact: step, run, execution, code, made, digest, fingerprint, files (digest of each).
 
-    One that was fetched says in `fetched` from which URL, and which run made it; run and execution are those here.
+    That of a fetched artifact has `fetched`: the URL and the run that made it; run and execution are those here.
 
     Raises:
         UserError: The seal is damaged.
     """
     try:
-        seal: dict[str, Any] = json.loads((artifact / SEAL).read_text(encoding="utf-8"))
+        seal: dict[str, Any] = json_file.read(artifact / SEAL)
     except ValueError:
-        raise UserError(f"{artifact / SEAL} is damaged. Remove the folder {artifact}; it is then made anew.") from None
+        raise UserError(
+            f"{artifact / SEAL} is damaged. Remove the folder {artifact}; the next run makes it again."
+        ) from None
     return seal
 
 

@@ -13,7 +13,7 @@ from pipeline.errors import UserError
 
 
 class LockHeldError(UserError):
-    """Somebody else holds the lock, and waiting was not asked for."""
+    """Another process holds the lock, and the caller does not wait."""
 
 
 @contextmanager
@@ -22,19 +22,19 @@ def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) ->
 
     Args:
         path: Lock file; made where it is missing, and left in place (to remove it would race).
-        run: Run that takes the lock; told to those who wait.
+        run: Run that takes the lock; others that wait are shown its name.
         wait: Wait for another holder; otherwise raise LockHeldError at once.
         on_wait: Called once, with a line that names the holder, before waiting begins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
-        said = False
+        printed = False
         while not _try(file.fileno()):
             if not wait:
                 raise LockHeldError(f"{holder(path)} is making the same thing. Try again later, or without --no-wait.")
-            if not said:
+            if not printed:
                 on_wait(f"waiting for {holder(path)}")
-                said = True
+                printed = True
             time.sleep(0.3)
         file.seek(0)
         file.truncate()
@@ -45,7 +45,7 @@ def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) ->
 
 @contextmanager
 def share(path: Path) -> Iterator[None]:
-    """Hold a lock that any number of processes may share, and that `alone` waits for."""
+    """Hold a lock that any number of processes may share, and that `exclusive` waits for."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_SH)
@@ -53,11 +53,11 @@ def share(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock that others `share`, when all of them have let it go.
+def exclusive(path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock that others `share`, once all of them have released it.
 
     Raises:
-        LockHeldError: Somebody holds it, and `wait` is false.
+        LockHeldError: Another process holds it, and `wait` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
@@ -72,7 +72,7 @@ def alone(path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> Iterator
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock."""
+    """Return whether a living process holds the lock."""
     if not path.is_file():
         return False
     with path.open("r", encoding="utf-8") as file:
@@ -84,7 +84,7 @@ def is_held(path: Path) -> bool:
 
 
 def last_run(path: Path) -> str | None:
-    """Run that took the lock last, whether it still holds it or not; None: nobody ever did."""
+    """Return the run that took the lock last, whether it still holds it or not; None: none ever did."""
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["run"])
     except (OSError, ValueError):
@@ -92,7 +92,7 @@ def last_run(path: Path) -> str | None:
 
 
 def holder(path: Path) -> str:
-    """Say in words who wrote the lock last."""
+    """Describe the process that took the lock last."""
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

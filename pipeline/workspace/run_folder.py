@@ -1,4 +1,4 @@
-"""The folder of one run: what was asked, with what code and libraries, what happened, and links to what was made."""
+"""The folder of one run: recipe, command, code and library versions, log, and links to its artifacts."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.workspace.digest import write_atomically
@@ -20,14 +20,14 @@ from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import Workspace
 
 CHANGED = "+changes"
-"""Ends the code's version where files differ from the commit."""
+"""Suffix of the code's version where files differ from the commit."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
     """runs/<id>/ with recipe.yaml, lock.txt, command.txt, code.txt, log.txt and one link a step.
 
-    code.diff is there where the code differed from its commit, and says how; audit.json where ingest refused raw files.
+    Also code.diff where the code differed from its commit, and audit.json where ingest refused raw files.
     """
 
     path: Path
@@ -39,17 +39,17 @@ class RunFolder:
 
     @property
     def refusal(self) -> Path:
-        """Where every raw file is listed that ingest refused."""
+        """The list of raw files that ingest refused."""
         return self.path / "audit.json"
 
     @property
     def exists(self) -> bool:
-        """Whether the run was made."""
+        """Whether there is such a run."""
         return (self.path / "recipe.yaml").is_file()
 
     @classmethod
     def create(cls, workspace: Workspace, recipe: Recipe, command: list[str], run_id: str | None = None) -> "RunFolder":
-        """Make the folder of a new run. recipe.yaml is written last: without it a run is not there."""
+        """Make the folder of a new run. recipe.yaml is written last: a folder without it is no run."""
         folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
         folder.path.mkdir(parents=True, exist_ok=True)
         (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
@@ -57,12 +57,12 @@ class RunFolder:
         if code.endswith(CHANGED):
             (folder.path / "code.diff").write_text(_git("diff", "HEAD") + "\n", encoding="utf-8")
         (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
-        write_atomically(folder.path / "recipe.yaml", recipes.dump(recipe))
+        write_atomically(folder.path / "recipe.yaml", recipe_file.dump(recipe))
         return folder
 
     @classmethod
     def open(cls, workspace: Workspace, run_id: str) -> "RunFolder":
-        """Open the folder of a run that was made before.
+        """Open the folder of an existing run.
 
         Raises:
             UserError: There is none.
@@ -76,11 +76,11 @@ class RunFolder:
         return folder
 
     def recipe(self) -> Recipe:
-        """The recipe as it was resolved when the run began."""
-        return recipes.read(self.path / "recipe.yaml")
+        """Return the recipe as it was resolved when the run began."""
+        return recipe_file.read(self.path / "recipe.yaml")
 
     def artifact(self, step: str) -> Path:
-        """Folder that `step` made or reused in this run.
+        """Return the folder that `step` made or reused in this run.
 
         Raises:
             UserError: The step has not run yet.
@@ -91,43 +91,43 @@ class RunFolder:
         return link.resolve()
 
     def link(self, step: str, artifact: Path) -> None:
-        """Point the run's link for `step` to an artifact, in one move."""
+        """Point the run's link for `step` to an artifact, atomically."""
         new = self.path / f".{step}.{os.getpid()}"
         new.symlink_to(os.path.relpath(artifact, self.path))
         new.replace(self.path / step)
 
     @contextmanager
     def logging(self) -> Iterator[None]:
-        """Keep in log.txt what the block prints to standard output."""
+        """Copy what the block prints to standard output into log.txt."""
         with self.log_file.open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
             yield
 
     @property
     def log_file(self) -> Path:
-        """What was printed, and the tracebacks that were not."""
+        """The file of everything printed, and of tracebacks that were not printed."""
         return self.path / "log.txt"
 
     def log(self, text: str) -> None:
-        """Add text to log.txt alone."""
+        """Append text to log.txt without printing it."""
         with self.log_file.open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 
 
 class Tee(io.TextIOBase):
-    """Text stream that writes to two others, at once."""
+    """Text stream that writes to two others."""
 
     def __init__(self, first: TextIO, second: TextIO) -> None:
         self._streams = (first, second)
 
     def write(self, text: str) -> int:
-        """Write to both and flush, so that a killed process loses nothing it said."""
+        """Write to both and flush, so that a killed process loses no output."""
         self._streams[1].write(text)
         self._streams[1].flush()
         try:
             self._streams[0].write(text)
             self._streams[0].flush()
         except BrokenPipeError:
-            # The reader has gone, as in `segline run ... | head`. The work goes on, and the log has it all.
+            # The reader has closed the pipe, as in `segline run ... | head`. The run continues, and the log is whole.
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._streams[0].fileno())
         return len(text)
 
@@ -137,9 +137,9 @@ class Tee(io.TextIOBase):
 
 
 def code_version() -> str:
-    """Git commit of Segline's code, with "+changes" where files differ from it; the version where it is no clone.
+    """Return the git commit of Segline's code, with "+changes" where files differ from it; without git, the version.
 
-    A container image holds no git: what it was built from stands in SEGLINE_REVISION.
+    A container image holds no git: SEGLINE_REVISION names the commit it was built from.
     """
     if revision := os.environ.get("SEGLINE_REVISION"):
         return f"git {revision}"
@@ -165,5 +165,5 @@ def _git(*arguments: str) -> str:
 
 
 def installed() -> str:
-    """Every installed distribution as name==version, one a line."""
-    return "".join(sorted({f"{found.name}=={found.version}\n" for found in distributions()}, key=str.lower))
+    """Return every installed distribution as name==version, one a line."""
+    return "".join(sorted({f"{library.name}=={library.version}\n" for library in distributions()}, key=str.lower))

@@ -1,7 +1,7 @@
 """The lineage: runs, executions, artifacts and events in one SQLite file, in the shape of ML Metadata.
 
-A run is a context; an execution is one step of a run, whether it ran or was reused; an artifact is a folder; an event
-says that an execution read or wrote an artifact. Times are seconds since 1970, UTC.
+A run is a context; an execution is one step of a run, run or reused; an artifact is a folder; an event links an
+execution to an artifact it read or wrote. Times are seconds since 1970, UTC.
 Only the standard library is imported, so that `segline status` answers at once.
 """
 
@@ -16,7 +16,7 @@ from pipeline.workspace import filesystem
 from pipeline.workspace.schema import MIGRATIONS
 
 VERSION = len(MIGRATIONS)
-"""Value of SQLite's user_version when all have been applied."""
+"""Value of SQLite's user_version after all migrations."""
 
 Row = dict[str, Any]
 
@@ -31,7 +31,7 @@ class Store:
         self._db.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
         )
-        # WAL shares memory between processes, which those of other hosts do not have (sqlite.org/wal.html).
+        # WAL needs memory shared between processes, which processes on other hosts do not have (sqlite.org/wal.html).
         journal = "TRUNCATE" if filesystem.mount_of(path.parent).is_network else "WAL"
         self._db.execute(f"PRAGMA journal_mode = {journal}")
         self._db.execute("PRAGMA synchronous = NORMAL")
@@ -43,12 +43,12 @@ class Store:
         self._db.close()
 
     def begin_run(self, run: str, recipe: str, command: str, code: str, state: str) -> None:
-        """Record that a run has begun. A run that is known already is left as it is.
+        """Record that a run has begun. A known run is left as it is.
 
         Args:
             run: Its name.
             recipe: The recipe's name.
-            command: As it was typed.
+            command: The command line.
             code: Version of Segline's own code.
             state: "running" where `segline run` drives the steps, "stepwise" where an orchestrator does.
         """
@@ -62,7 +62,7 @@ class Store:
         self._db.execute("UPDATE runs SET state = ?, finished = ? WHERE id = ?", (state, time.time(), run))
 
     def begin(self, run: str, step: str, reason: str, key: str, fingerprint: str) -> int:
-        """Record that a step has begun; `reason` says why it runs. Returns the execution's id."""
+        """Record that a step has begun and why. Return the execution's id."""
         cursor = self._db.execute(
             "INSERT INTO executions (run, step, state, reason, key, fingerprint, started) "
             "VALUES (?, ?, 'running', ?, ?, ?, ?)",
@@ -86,35 +86,35 @@ class Store:
     def finish(
         self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
     ) -> None:
-        """Record that an execution wrote an artifact, with its figures, and has ended well: all of it, or nothing."""
+        """Record in one transaction that an execution wrote an artifact, with its metrics, and succeeded."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             self._link(execution, "output", kind, kind, uri, digest, properties)
             self.end(execution, "done")
 
     def execution(self, number: int) -> Row | None:
-        """Execution with this id."""
+        """Return the execution with this id, or None."""
         rows = self._all("SELECT * FROM executions WHERE id = ?", number)
         return rows[0] if rows else None
 
     def runs(self, limit: int) -> list[Row]:
-        """The newest runs, newest first; -1: all."""
+        """Return the newest runs, newest first; -1: all."""
         return self._all("SELECT * FROM runs ORDER BY started DESC, rowid DESC LIMIT ?", limit)
 
     def running(self) -> list[Row]:
-        """Runs of `segline run` that were not recorded as ended: they are running, or were killed."""
+        """Return runs of `segline run` without a recorded end: they are running, or were killed."""
         return self._all("SELECT * FROM runs WHERE state = 'running'")
 
     def executing(self) -> list[Row]:
-        """Executions that were not recorded as ended, in any run."""
+        """Return executions of any run without a recorded end."""
         return self._all("SELECT * FROM executions WHERE state = 'running'")
 
     def executions(self, run: str) -> list[Row]:
-        """Executions of a run in the order they began."""
+        """Return the executions of a run in the order they began."""
         return self._all("SELECT * FROM executions WHERE run = ? ORDER BY id", run)
 
     def made(self, recipe: str, since: float) -> set[str]:
-        """Steps that runs of a recipe began at a moment or later, and ended well; not those that they reused."""
+        """Return the steps that runs of a recipe began at or after `since` and completed; reused ones are left out."""
         rows = self._all(
             "SELECT DISTINCT step FROM executions JOIN runs ON runs.id = run "
             "WHERE recipe = ? AND executions.state = 'done' AND executions.started >= ?",
@@ -124,7 +124,7 @@ class Store:
         return {row["step"] for row in rows}
 
     def last_fingerprint(self, step: str, recipe: str) -> Mapping[str, Any] | None:
-        """Fingerprint that a step had last with this recipe, or else with any; None if it never ended well."""
+        """Return the last fingerprint of a step with this recipe, else with any; None if it never succeeded."""
         rows = self._all(
             "SELECT fingerprint FROM executions JOIN runs ON runs.id = run "
             "WHERE step = ? AND executions.state IN ('done', 'reused') "
@@ -135,12 +135,12 @@ class Store:
         return json.loads(rows[0]["fingerprint"]) if rows else None
 
     def artifact(self, uri: str) -> Row | None:
-        """Newest artifact at this address."""
+        """Return the newest artifact at this address, or None."""
         rows = self._all("SELECT * FROM artifacts WHERE uri = ? ORDER BY id DESC LIMIT 1", uri)
         return rows[0] if rows else None
 
     def producer(self, artifact: int) -> Row | None:
-        """Execution that wrote an artifact, with its run's recipe, command and code; None for raw files."""
+        """Return the execution that wrote an artifact, with its run's recipe, command and code; None for raw files."""
         rows = self._all(
             "SELECT executions.*, runs.recipe, runs.command, runs.code FROM events "
             "JOIN executions ON executions.id = execution JOIN runs ON runs.id = run "
@@ -150,11 +150,11 @@ class Store:
         return rows[0] if rows else None
 
     def inputs(self, execution: int) -> list[Row]:
-        """Artifacts that an execution read, with the name it knew each by."""
+        """Return the artifacts that an execution read, each with the name of the input."""
         return self.linked(execution, "input")
 
     def linked(self, execution: int, direction: str) -> list[Row]:
-        """Artifacts that an execution read ("input") or wrote ("output"), with the name it knew each by."""
+        """Return the artifacts that an execution read ("input") or wrote ("output"), each with its name there."""
         return self._all(
             "SELECT artifacts.*, events.name FROM events JOIN artifacts ON artifacts.id = artifact "
             "WHERE execution = ? AND direction = ? ORDER BY artifacts.id",
@@ -163,7 +163,7 @@ class Store:
         )
 
     def outputs(self, run: str) -> list[Row]:
-        """Artifacts that a run made or reused, in the order of its steps, with the step and the execution's state."""
+        """Return the artifacts that a run made or reused in the order of its steps, with step and state."""
         return self._all(
             "SELECT artifacts.*, executions.step, executions.state AS how FROM executions "
             "JOIN events ON events.execution = executions.id AND direction = 'output' "
@@ -172,27 +172,27 @@ class Store:
         )
 
     def live(self) -> list[Row]:
-        """Every artifact that somebody wrote and nobody removed, oldest first; raw files are not among them."""
+        """Return every artifact that was written and not removed, oldest first; no raw files."""
         return self._all(
             "SELECT * FROM artifacts WHERE state = 'live' "
             "AND id IN (SELECT artifact FROM events WHERE direction = 'output') ORDER BY id"
         )
 
     def remove(self, uri: str) -> None:
-        """Record that what lay at this address is no longer there."""
+        """Record that the artifact at this address was removed."""
         self._db.execute("UPDATE artifacts SET state = 'removed' WHERE uri = ?", (uri,))
 
     def damage(self) -> list[str]:
-        """What SQLite itself finds wrong with the file: pages, indices, references to rows that are not there."""
-        found = [row["integrity_check"] for row in self._all("PRAGMA integrity_check")]
-        lost = [
-            f"a row of {row['table']} refers to a {row['parent']} row that is not there"
+        """Return the faults that SQLite reports of the file: pages, indices, dangling references."""
+        faults = [row["integrity_check"] for row in self._all("PRAGMA integrity_check")]
+        dangling = [
+            f"a row of {row['table']} refers to a {row['parent']} row that does not exist"
             for row in self._all("PRAGMA foreign_key_check")
         ]
-        return [line for line in found if line != "ok"] + lost
+        return [line for line in faults if line != "ok"] + dangling
 
     def rows(self, query: str, *values: Any) -> list[Row]:
-        """Answer of one statement of SQL, for modules that keep a table of their own (schedule/ledger.py)."""
+        """Run one SQL statement, for modules with a table of their own (schedule/ledger.py)."""
         return self._all(query, *values)
 
     def _link(
@@ -220,12 +220,12 @@ class Store:
         return self._db.execute(query, values).fetchall()
 
     def _migrate(self, path: Path) -> None:
-        found = self._version()
-        if found > VERSION:
+        version = self._version()
+        if version > VERSION:
             raise sqlite3.DatabaseError(
-                f"{path} was written by a newer Segline (schema {found}; this one knows {VERSION}). Update Segline."
+                f"{path} was written by a newer Segline (schema {version}; this one knows {VERSION}). Update Segline."
             )
-        if found == VERSION:
+        if version == VERSION:
             return
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:

@@ -1,9 +1,9 @@
-"""What the light commands cost, as a ratio to the floor: a Python that starts and ends.
+"""Cost of the light commands, and its ratio to the floor: a Python that starts and ends.
 
     .venv/bin/python tests/benchmarks/commands.py [--workspace DIR] [--rounds N]
 
 The workspace must hold a finished `./run demo`. Figures are medians of CPU seconds (user + system, children included)
-and of wall seconds; commands take turns, so that a busy machine slows all of them alike.
+and of wall seconds; the commands alternate, so that a busy machine slows all of them alike.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
 LIMITS = {"--help": 0.3, "status": 0.3, "lineage": 0.3, "run, all reused": 2.0}
-"""Seconds that each may take: wall for the first three, CPU for the reused run."""
+"""Allowed seconds: wall for the first three, CPU for the reused run."""
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """CPU and wall seconds of one call, which must end well."""
+    """Return CPU and wall seconds of one call, which must succeed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
@@ -47,13 +47,13 @@ def main() -> None:
         "lineage": [*segline, "lineage", str(served), "--workspace", workspace],
         "run, all reused": [*segline, "run", served.parent.name, "--workspace", workspace],
     }
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    for _ in range(options.rounds + 1):
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(options.rounds + 1):  # the first round warms the file cache and is dropped
         for name, command in commands.items():
-            taken[name].append(measure(command))
-    floor = statistics.median(cpu for cpu, _ in taken["python -c pass"][1:])
+            measured[name].append(measure(command))
+    floor = statistics.median(cpu for cpu, _ in measured["python -c pass"][1:])
     print(f"{'command':<16} {'CPU s':>7} {'wall s':>7} {'x floor':>8}  limit")
-    for name, seconds in taken.items():
+    for name, seconds in measured.items():
         cpu, wall = (statistics.median(column) for column in zip(*seconds[1:], strict=True))
         limit = f"{LIMITS[name]} s" if name in LIMITS else ""
         print(f"{name:<16} {cpu:7.3f} {wall:7.3f} {cpu / floor:8.1f}  {limit}")

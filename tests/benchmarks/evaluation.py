@@ -1,9 +1,9 @@
-"""What counting costs: the confusion matrix of 1024 x 2048 images, and a whole evaluation's images a second.
+"""Speed of the confusion matrix of 1024 x 2048 images, and of a whole evaluation.
 
     python tests/benchmarks/evaluation.py [--images 20] [--no-model]
 
 The confusion matrix is compared with cityscapesScripts' evaluator (pip install cityscapesscripts) on the same
-predictions, its reading of PNG files left out. Needs no data: truth and predictions are drawn.
+predictions, without its reading of PNG files. Needs no data: truth and predictions are generated.
 """
 
 import argparse
@@ -24,7 +24,7 @@ LABEL_IDS = np.array([7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 
 
 
 def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Truth and prediction as masks look: patches of classes, wrong along a share of them, 5 % ignored."""
+    """Return truth and prediction, uint8 [H,W]: patches of classes, shifted by 3 pixels; 5 % are ignored."""
     small = rng.integers(0, CLASSES, (SHAPE[0] // 32, SHAPE[1] // 32)).astype(np.uint8)
     truth = small.repeat(32, axis=0).repeat(32, axis=1)
     prediction = np.roll(truth, 3, axis=1).copy()
@@ -33,7 +33,7 @@ def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def official() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
-    """Give cityscapesScripts' counting of a pair, on arrays in memory; None where it is not installed."""
+    """Return cityscapesScripts' counting of a pair of arrays in memory; None where it is not installed."""
     try:
         script: Any = importlib.import_module("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
     except ImportError:
@@ -56,7 +56,7 @@ def official() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
-    """Best wall time of several calls."""
+    """Return the shortest wall time of several calls."""
     best = float("inf")
     for _ in range(repeats):
         began = time.perf_counter()
@@ -66,7 +66,7 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def counting(images: int) -> None:
-    """Print what one image costs each way."""
+    """Print the time per image of both implementations."""
     from models import metrics
 
     truth, prediction = scene(np.random.default_rng(0))
@@ -87,7 +87,7 @@ def counting(images: int) -> None:
 
 
 def evaluating(images: int) -> None:
-    """Print how many images a second a Scorer and everything that is measured beside the network take."""
+    """Print the time per image of the network, and of everything that an evaluation measures."""
     import tensorflow as tf
 
     from datasets.spec import DatasetSpec
@@ -100,15 +100,15 @@ def evaluating(images: int) -> None:
     model = catalog.build("fast", CLASSES, {})
     truth, prediction = scene(np.random.default_rng(0))
     picture = np.random.default_rng(1).integers(0, 256, (1, *SHAPE, 3)).astype(np.uint8)
-    network = tf.function(lambda image, label: inference.answers(model, image, label, None))
-    answers = network(picture, truth[None]).numpy()
+    network = tf.function(lambda image, label: inference.predict(model, image, label, None))
+    outputs = network(picture, truth[None]).numpy()
     from models import metrics
 
     confusion = metrics.confusion_matrix(truth, prediction, CLASSES)[None]
-    batch = Batch(["a"], ["g"], [0], picture, truth[None], prediction[None], confusion, answers)
+    batch = Batch(["a"], ["g"], [0], picture, truth[None], prediction[None], confusion, outputs)
     plain, full = Measurement(spec, {}), Measurement(spec, {"boundary": BoundaryF1(spec.classes)})
     rows = {
-        "network, answers": lambda: network(picture, truth[None]).numpy(),
+        "network and probabilities": lambda: network(picture, truth[None]).numpy(),
         "slices, calibration, pictures": lambda: plain.add(batch),
         "the same with boundary F1": lambda: full.add(batch),
     }
@@ -121,8 +121,8 @@ def evaluating(images: int) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=20, help="how often each is repeated (default: 20)")
-    parser.add_argument("--no-model", action="store_true", help="the confusion matrix alone")
+    parser.add_argument("--images", type=int, default=20, help="repeats of each measurement (default: 20)")
+    parser.add_argument("--no-model", action="store_true", help="only the confusion matrix")
     options = parser.parse_args()
     counting(options.images)
     if not options.no_model:

@@ -1,11 +1,11 @@
-"""How fast one model is in each of its forms, in the same run, on the same CPU threads.
+"""Benchmark one model in each exported format, in the same run, on the same CPU threads.
 
     python tests/benchmarks/export.py [MODEL] [--size 360 480] [--seconds 3] [--threads N]
 
-MODEL is a name of models/ with its default options (default: fast), with random weights: speed does not depend on them.
-Latency is the median of single images, throughput is images a second in batches of 8 (LiteRT and ONNX files take one
-image, so theirs is that of single images). Every form answers a class map; the ratio is to Keras `predict`.
-LiteRT and ONNX Runtime are left out, and said so, where they are not installed.
+MODEL is a name of models/ with its default options (default: fast) and random weights, which do not affect speed.
+Latency is the median of single images; throughput is images per second in batches of 8 (LiteRT and ONNX files take one
+image, so theirs is that of single images). Every format returns a class map; the ratio is to Keras `predict`.
+LiteRT and ONNX Runtime are skipped, with a note, where they are not installed.
 """
 
 import argparse
@@ -32,11 +32,11 @@ CLASSES = 19
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure all formats and print a table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("model", nargs="?", default="fast")
     parser.add_argument("--size", type=int, nargs=2, default=(360, 480))
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
+    parser.add_argument("--seconds", type=float, default=3.0, help="duration of each measurement")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
@@ -46,9 +46,9 @@ def main() -> None:
     print(
         f"{options.model}, {size[0]} x {size[1]}, {options.threads} threads, {model.count_params() / 1e6:.2f} M weights"
     )
-    print(f"\n{'form':<18} {'ms, one image':>14} {'images/s':>9} {'x Keras':>8}")
+    print(f"\n{'format':<18} {'ms, one image':>14} {'images/s':>9} {'x Keras':>8}")
     base = None
-    for name, one, many in forms(model, size, images, options.threads):
+    for name, one, many in formats(model, size, images, options.threads):
         latency = statistics.median(timed(one, options.seconds))
         rate = BATCH / statistics.median(timed(many, options.seconds)) if many else 1 / latency
         base = base or rate
@@ -58,8 +58,8 @@ def main() -> None:
             print(f"{name}: not installed (pip install 'segline[{name}]')")
 
 
-def forms(model, size, images, threads):
-    """Yield (name, function of one image, function of a batch or None)."""
+def formats(model, size, images, threads):
+    """Yield (name, function that predicts one image, function that predicts a batch, or None)."""
     single = images[:1]
     yield "Keras predict", lambda: predict(model, single), lambda: predict(model, images)
     with tempfile.TemporaryDirectory() as folder:
@@ -83,19 +83,19 @@ def forms(model, size, images, threads):
 
 
 def predict(model, images) -> np.ndarray:
-    """What one writes without Segline."""
+    """Plain Keras, without Segline."""
     return model.predict(images, verbose=0).argmax(-1)
 
 
 def timed(function: Callable[[], object], seconds: float) -> list[float]:
-    """Time calls for so long, after two that warm up; at least three."""
+    """Time calls for `seconds`, at least three, after two for warm-up."""
     function(), function()
-    found: list[float] = []
-    while len(found) < 3 or sum(found) < seconds:
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
         began = time.perf_counter()
         function()
-        found.append(time.perf_counter() - began)
-    return found
+        times.append(time.perf_counter() - began)
+    return times
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What ingest costs, beside a plain loop that reads the same bytes, checks and maps the same and writes TFRecords.
+"""Cost of ingest, next to a plain loop that reads, checks and maps the same bytes and writes TFRecords.
 
     .venv/bin/python tests/benchmarks/ingest.py [PART ...] [--camvid DIR] [--ccp DIR] [--rounds N]
 
 Parts: loop (CPU per image against the loop, CamVid and CCP), startup, processes (2 against 1, CCP), memory (500 against
-5,000 images), flat (cost per image from 1,000 to 20,000 small images). All of them without a PART. Where no folder is
-named, sample data is drawn. Every figure is of a process of its own; CPU is user + system, children included. Rounds
-take turns, so that a busy machine slows all alike; medians are shown.
+5,000 images), flat (cost per image from 1,000 to 20,000 small images). Without a PART: all of them. Without a folder,
+sample data is drawn. Each measurement has a process of its own; CPU is user + system, children included. Cases
+alternate, so that a busy machine slows all alike; medians are printed.
 """
 
 import argparse
@@ -30,11 +30,11 @@ SMALL = (48, 64)
 
 def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
     """Run one measurement in this process and print its figures as JSON. `kind`: ingest, loop or import."""
-    import tensorflow as tf  # in both, so that its import is in neither's figures
+    import tensorflow as tf  # in both cases and before the clock starts, so that its import is not measured
 
     from datasets import audit, catalog, labels
     from datasets.raw import RawFolder
-    from pipeline.config import recipe_file
+    from pipeline.orchestration.recipe_loader import load_recipe
     from pipeline.steps import ingest
 
     _feature, _bytes, _int64 = tf.train.Feature, tf.train.BytesList, tf.train.Int64List
@@ -42,15 +42,15 @@ def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
     before, began = _cpu(), time.monotonic()
     if kind == "ingest":
         overrides = [f"data.name={dataset}", f"data.manual_dir={raw}", *(f"{k}={v}" for k, v in options.items())]
-        config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)
+        config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), overrides)
         ingest.run(config.only(("data", "ingest")), {"raw": raw}, out)
     else:
         builder = catalog.builder(dataset, data_dir=out, allow_partial=True)
         folder = RawFolder(raw)
         reader = builder.reader()
-        for split, found in builder.find(folder).items():
+        for split, files in builder.find(folder).items():
             with tf.io.TFRecordWriter(str(out / f"{split}.tfrecord")) as writer:
-                for pair in found.pairs:
+                for pair in files.pairs:
                     image = reader.image(folder.read(pair.image))
                     size = audit.image_size(image)
                     label = reader.mask(folder.read(pair.mask))
@@ -69,30 +69,30 @@ def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
 
 
 def measure(kind: str, dataset: str, raw: Path, **options: str) -> dict[str, float]:
-    """Figures of one process: CPU and wall seconds, and peak memory in MiB."""
+    """Run a measurement in a process of its own; return CPU and wall seconds, and peak memory in MiB."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, __file__, "--worker", kind, dataset, str(raw), json.dumps(options)]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        sys.exit(f"{kind} of {dataset} failed:\n{ended.stderr}")
-    figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        sys.exit(f"{kind} of {dataset} failed:\n{process.stderr}")
+    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
     return figures
 
 
 def medians(rounds: int, cases: dict[str, Callable[[], dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Median of each figure of each case; the cases take turns."""
-    taken: dict[str, list[dict[str, float]]] = {name: [] for name in cases}
+    """Return the median of each figure of each case; the cases alternate."""
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
-            taken[name].append(case())
+            measured[name].append(case())
     return {
         name: {key: statistics.median(figures[key] for figures in rows) for key in rows[0]}
-        for name, rows in taken.items()
+        for name, rows in measured.items()
     }
 
 
 def loop(camvid: Path, ccp: Path, rounds: int, empty: Path) -> None:
-    """CPU per image over that of the loop; the start-up, that of the same on 10 images, is taken off both."""
+    """Compare CPU per image with the loop; the start-up, measured on 10 images, is subtracted from both."""
     print(f"{'CPU per image':<16} {'ingest ms':>10} {'loop ms':>10} {'ratio':>8}   at most 2")
     for dataset, raw in (("camvid", camvid), ("ccp", ccp)):
         images = count(dataset, raw)
@@ -102,14 +102,14 @@ def loop(camvid: Path, ccp: Path, rounds: int, empty: Path) -> None:
             "start": lambda: measure("ingest", "camvid", empty),
             "loop start": lambda: measure("loop", "camvid", empty),
         }
-        found = medians(rounds, cases)
-        ingest = (found["ingest"]["cpu"] - found["start"]["cpu"]) / images * 1e3
-        plain = (found["loop"]["cpu"] - found["loop start"]["cpu"]) / images * 1e3
+        figures = medians(rounds, cases)
+        ingest = (figures["ingest"]["cpu"] - figures["start"]["cpu"]) / images * 1e3
+        plain = (figures["loop"]["cpu"] - figures["loop start"]["cpu"]) / images * 1e3
         print(f"{f'{dataset}, {images}':<16} {ingest:10.2f} {plain:10.2f} {ingest / plain:8.2f}")
 
 
 def startup(rounds: int, empty: Path) -> None:
-    """The ingest step on 10 images, from a bare Python: imports included, TensorFlow not needed."""
+    """Measure the ingest step on 10 images from the start of Python, imports included."""
     command = [sys.executable, "-c", "import sys; exec(sys.argv[1])", _STARTUP, str(empty)]
     wall, cpu = [], []
     for _ in range(rounds):
@@ -122,7 +122,7 @@ def startup(rounds: int, empty: Path) -> None:
 
 
 def processes(ccp: Path, rounds: int) -> None:
-    """How much faster two processes are than one, both started by Beam; start-up taken off."""
+    """Compare two processes with one, both started by Beam; the start-up is subtracted."""
     with tempfile.TemporaryDirectory() as folder:
         few, many = (repeated(ccp, Path(folder) / str(number), number) for number in (16, CCP_IMAGES))
         cases = {
@@ -139,37 +139,37 @@ def processes(ccp: Path, rounds: int) -> None:
             for number in (1, 2)
             for size, raw in (("all", many), ("few", few))
         }
-        found = medians(rounds, cases)
-    one, two = (found[f"{number} all"]["wall"] - found[f"{number} few"]["wall"] for number in (1, 2))
+        figures = medians(rounds, cases)
+    one, two = (figures[f"{number} all"]["wall"] - figures[f"{number} few"]["wall"] for number in (1, 2))
     print(f"{'2 processes':<16} {one:8.2f} s with 1, {two:.2f} s with 2, ratio {one / two:.2f}   at least 1.6")
 
 
 def memory(rounds: int) -> None:
-    """Peak memory of 500 and of 5,000 images."""
-    found = {number: _small(rounds, number)["peak"] for number in (500, 5000)}
-    ratio = found[5000] / found[500]
-    print(f"{'peak memory':<16} {found[500]:8.0f} MiB for 500, {found[5000]:.0f} MiB for 5,000, ratio {ratio:.2f}")
+    """Compare the peak memory of 500 and of 5,000 images."""
+    peak = {number: _small(rounds, number)["peak"] for number in (500, 5000)}
+    ratio = peak[5000] / peak[500]
+    print(f"{'peak memory':<16} {peak[500]:8.0f} MiB for 500, {peak[5000]:.0f} MiB for 5,000, ratio {ratio:.2f}")
 
 
 def flat(rounds: int) -> None:
-    """CPU per image from 1,000 to 20,000 small images."""
-    found = {number: _small(rounds, number)["cpu"] for number in (1000, 5000, 10_000, 20_000)}
+    """Measure CPU per image from 1,000 to 20,000 small images."""
+    cpu_of = {number: _small(rounds, number)["cpu"] for number in (1000, 5000, 10_000, 20_000)}
     print(f"{'images':<16} {'CPU ms per image, start-up included':>36}")
-    for number, cpu in found.items():
+    for number, cpu in cpu_of.items():
         print(f"{number:<16} {cpu / number * 1e3:36.3f}")
-    marginal = [(found[b] - found[a]) / (b - a) * 1e3 for a, b in ((1000, 5000), (5000, 10_000), (10_000, 20_000))]
+    marginal = [(cpu_of[b] - cpu_of[a]) / (b - a) * 1e3 for a, b in ((1000, 5000), (5000, 10_000), (10_000, 20_000))]
     print(f"{'of each more':<16} {', '.join(f'{ms:.3f}' for ms in marginal):>36}")
 
 
 def count(dataset: str, raw: Path) -> int:
-    """Number of images that the dataset finds in a folder."""
+    """Return the number of images of a dataset's raw folder."""
     from datasets import catalog
 
     return sum(catalog.builder(dataset, data_dir=raw, allow_partial=True).survey(raw).values())
 
 
 def repeated(ccp: Path, out: Path, number: int) -> Path:
-    """Make a folder in CCP's layout of so many images, those of another one again and again."""
+    """Make a folder of `number` images in CCP's layout by repeating those of another one."""
     masks = sorted((ccp / "annotations/pixel-level").glob("*.mat"))
     for folder in ("photos", "annotations/pixel-level"):
         (out / folder).mkdir(parents=True)
@@ -204,23 +204,23 @@ def _small(rounds: int, number: int) -> dict[str, float]:
 
 def _cpu() -> float:
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(found.ru_utime + found.ru_stime for found in usage)
+    return sum(each.ru_utime + each.ru_stime for each in usage)
 
 
 _STARTUP = """
 import sys, tempfile
 from pathlib import Path
-from pipeline import recipe
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import ingest
 raw = Path(sys.argv[2])
-config = recipe.load("tests/tiny.yaml", [f"data.manual_dir={raw}"])
+config = load_recipe("tests/tiny.yaml", [f"data.manual_dir={raw}"])
 with tempfile.TemporaryDirectory() as out:
     ingest.run(config.only(("data", "ingest")), {"raw": raw}, Path(out))
 """
 
 
 def main() -> None:
-    """Measure the parts that were asked for and print their figures."""
+    """Measure the chosen parts and print their figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--camvid", type=Path, help="the SegNet tutorial's CamVid")

@@ -1,6 +1,6 @@
-"""The peer of input.py: a PyTorch DataLoader with albumentations, as its users write it. Needs nothing of Segline.
+"""The peer of input.py: a typical PyTorch DataLoader with albumentations. Imports nothing of Segline.
 
-Reads CamVid's train folder, or arrays decoded beforehand; prints one line of JSON.
+Reads CamVid's train folder from PNG files or from arrays in memory, and prints one line of JSON.
 """
 
 import argparse
@@ -16,12 +16,12 @@ import torch
 
 
 class CamVid(torch.utils.data.Dataset):
-    """Image and mask by index, augmented; `kept` holds what was decoded, or nothing."""
+    """Augmented images and masks, decoded from PNG files or kept in memory."""
 
     def __init__(self, folder: Path, size: tuple[int, int], *, keep: bool) -> None:
-        """List the pairs of a folder with train and trainannot; decode them all where they are to be kept."""
+        """List the pairs of a folder with train and trainannot; with `keep`, decode all of them now."""
         self._pairs = [(path, folder / "trainannot" / path.name) for path in sorted((folder / "train").glob("*.png"))]
-        self._change = albumentations.Compose(
+        self._transform = albumentations.Compose(
             [
                 albumentations.RandomScale(scale_limit=(-0.5, 1.0), p=1),
                 albumentations.PadIfNeeded(*size, border_mode=cv2.BORDER_CONSTANT, fill=114, fill_mask=255),
@@ -33,15 +33,15 @@ class CamVid(torch.utils.data.Dataset):
         self._kept = [self._read(pair) for pair in self._pairs] if keep else None
 
     def __len__(self) -> int:
-        """Give the number of pairs."""
+        """Number of pairs."""
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give image uint8 [3,h,w] and mask int64 [h,w]."""
+        """Return image uint8 [3,h,w] and mask int64 [h,w]."""
         image, mask = self._kept[index] if self._kept else self._read(self._pairs[index])
-        changed = self._change(image=image, mask=mask)
-        image = np.ascontiguousarray(changed["image"].transpose(2, 0, 1))
-        return torch.from_numpy(image), torch.from_numpy(changed["mask"].astype(np.int64))
+        augmented = self._transform(image=image, mask=mask)
+        image = np.ascontiguousarray(augmented["image"].transpose(2, 0, 1))
+        return torch.from_numpy(image), torch.from_numpy(augmented["mask"].astype(np.int64))
 
     @staticmethod
     def _read(pair: tuple[Path, Path]) -> tuple[np.ndarray, np.ndarray]:
@@ -49,14 +49,14 @@ class CamVid(torch.utils.data.Dataset):
         return image, cv2.imread(str(pair[1]), cv2.IMREAD_GRAYSCALE)
 
 
-def seconds(who: int) -> float:
-    """CPU seconds of this process, or of its children that have ended."""
+def cpu_seconds(who: int) -> float:
+    """CPU seconds of this process (RUSAGE_SELF) or of its finished children (RUSAGE_CHILDREN)."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
-    """Load so many images after one batch, and say how long it took."""
+    """Load `--images` images after one batch of warm-up, and print speed and memory."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--size", type=int, nargs=2, required=True)
@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
-    cv2.setNumThreads(0)  # as every guide says for a DataLoader of several workers
+    cv2.setNumThreads(0)  # recommended for a DataLoader with several workers
     data = CamVid(options.folder, tuple(options.size), keep=options.keep)
     sampler = torch.utils.data.RandomSampler(data, replacement=True, num_samples=options.images + options.batch_size)
     loader = torch.utils.data.DataLoader(
@@ -73,11 +73,11 @@ def main() -> None:
     )
     batches = iter(loader)
     next(batches)
-    began, own, children = time.monotonic(), seconds(resource.RUSAGE_SELF), seconds(resource.RUSAGE_CHILDREN)
+    began, own, children = time.monotonic(), cpu_seconds(resource.RUSAGE_SELF), cpu_seconds(resource.RUSAGE_CHILDREN)
     count = sum(len(images) for images, _ in batches)
     wall = time.monotonic() - began
     del batches
-    used = seconds(resource.RUSAGE_SELF) - own + seconds(resource.RUSAGE_CHILDREN) - children
+    used = cpu_seconds(resource.RUSAGE_SELF) - own + cpu_seconds(resource.RUSAGE_CHILDREN) - children
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     megabytes = (peaks[0] + options.workers * peaks[1]) / 1e3
     print(json.dumps({"images_per_s": count / wall, "cpu_ms": 1e3 * used / count, "megabytes": megabytes}))

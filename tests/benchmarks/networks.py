@@ -1,11 +1,11 @@
-"""What a training step and an inference of each network cost, beside Keras and beside PyTorch, in one run.
+"""Time of a training step and of an inference of each network, compared with Keras and PyTorch in one run.
 
     python tests/benchmarks/networks.py --networks fast ddrnet --batch 4 --threads 2
 
-Seconds are those of one image, the least of the rounds. `x Keras` is Segline's time over that of Keras's `fit` and
-`predict_on_batch` with the same network; `x torch` is over that of segmentation_models_pytorch's network of the same
-kind, where there is one (pip install -e '.[bench]'; or name the Python of another environment: --torch-python). Each
-side of each network is a process of its own, with the same batch and the same number of threads, one after the other.
+Seconds are per image, the minimum of the rounds. `x Keras` is Segline's time divided by that of Keras's `fit` and
+`predict_on_batch` with the same network; `x torch` by that of segmentation_models_pytorch's network of the same kind,
+where there is one (pip install -e '.[bench]'; or name the Python of another environment: --torch-python). Each side of
+each network runs in a separate process, with the same batch and number of threads, one after the other.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Seconds = dict[str, float]
 
 
 def least(work: Callable[[], Any], rounds: int) -> float:
-    """Seconds of the fastest round, after one that is not counted."""
+    """Measure the seconds of the fastest round, after a warm-up round."""
     work()
     seconds = []
     for _ in range(rounds):
@@ -63,7 +63,7 @@ def keras_side(name: str, batch: int, size: tuple[int, int], threads: int, round
     optimizer.build(model.trainable_variables)
     update = make_update(model, optimizer, tf.distribute.get_strategy())
     infer = tf.function(lambda seen: segmenter.logits(model, seen))
-    found = {
+    figures = {
         "weights": auxiliary.without_heads(model).count_params(),
         "step": least(lambda: float(update({"image": images, "label": labels})["loss"]), rounds),
         "inference": least(lambda: infer(images).numpy(), rounds),
@@ -80,13 +80,13 @@ def keras_side(name: str, batch: int, size: tuple[int, int], threads: int, round
     truth = dict.fromkeys(outputs, labels) if several else labels
     data = tf.data.Dataset.from_tensors((tf.cast(images, tf.float32), truth)).cache().repeat()
     model.fit(data, steps_per_epoch=1, epochs=1, verbose=0)
-    found["keras_step"] = least(lambda: model.fit(data, steps_per_epoch=1, epochs=1, verbose=0), rounds)
-    found["keras_inference"] = least(lambda: model.predict_on_batch(images), rounds)
-    return found
+    figures["keras_step"] = least(lambda: model.fit(data, steps_per_epoch=1, epochs=1, verbose=0), rounds)
+    figures["keras_inference"] = least(lambda: model.predict_on_batch(images), rounds)
+    return figures
 
 
 def torch_side(name: str, batch: int, size: tuple[int, int], threads: int, rounds: int) -> Seconds:
-    """Measure PyTorch's step and inference; sizes that its encoder does not take are padded, as Segline does inside."""
+    """Measure PyTorch's step and inference; sizes are padded to multiples of 32, as Segline's networks do inside."""
     import segmentation_models_pytorch as smp
     import torch
 
@@ -104,15 +104,15 @@ def torch_side(name: str, batch: int, size: tuple[int, int], threads: int, round
         torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    found = {"step": least(step, rounds)}
+    figures = {"step": least(step, rounds)}
     model.eval()
     with torch.inference_mode():
-        found["inference"] = least(lambda: model(images), rounds)
-    return found
+        figures["inference"] = least(lambda: model(images), rounds)
+    return figures
 
 
 def measure(python: str, side: str, name: str, options: argparse.Namespace) -> Seconds | None:
-    """Run one side in a process of its own; None if it cannot run there."""
+    """Run one side in a separate process; None if it fails."""
     command = [python, __file__, "--side", side, "--networks", name, "--batch", str(options.batch)]
     command += ["--threads", str(options.threads), "--rounds", str(options.rounds), "--size", options.size]
     threads = {key: str(options.threads) for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -121,12 +121,12 @@ def measure(python: str, side: str, name: str, options: argparse.Namespace) -> S
     if ended.returncode:
         print(f"{name}: no figures of {side}: {ended.stderr.strip().splitlines()[-1][:120]}", file=sys.stderr)
         return None
-    found: Seconds = json.loads(ended.stdout.splitlines()[-1])
-    return found
+    figures: Seconds = json.loads(ended.stdout.splitlines()[-1])
+    return figures
 
 
 def row(name: str, options: argparse.Namespace) -> str:
-    """Measure one network and lay out its line."""
+    """Measure one network and return its line of the table."""
     ours = measure(sys.executable, "keras", name, options)
     if ours is None:
         return f"{name:<15}  no figures"
@@ -152,13 +152,13 @@ def main() -> None:
     if options.side:
         height, width = map(int, options.size.split("x"))
         side = keras_side if options.side == "keras" else torch_side
-        found = side(options.networks[0], options.batch, (height, width), options.threads, options.rounds)
-        print(json.dumps(found))
+        figures = side(options.networks[0], options.batch, (height, width), options.threads, options.rounds)
+        print(json.dumps(figures))
         return
     sys.path.insert(0, str(PROJECT))
     from models import catalog
 
-    print(f"{options.batch} images of {options.size}, {options.threads} threads, least of {options.rounds} rounds\n")
+    print(f"{options.batch} images of {options.size}, {options.threads} threads, minimum of {options.rounds} rounds\n")
     print(f"{'':<15}{'million':>8}{'step':>9}{'':>18}{'inference':>9}")
     print(f"{'network':<15}{'weights':>8}" + f"{'s/image':>9}{'x Keras':>9}{'x torch':>9}" * 2)
     for name in options.networks or catalog.names():

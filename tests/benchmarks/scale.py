@@ -1,10 +1,10 @@
-"""What grows with the number of images: each light and each heavy part by itself, and what it comes to at 10 million.
+"""Cost that grows with the number of images: seconds and memory of each part, extrapolated to 10 million images.
 
     python tests/benchmarks/scale.py                     # 1,000 5,000 20,000 images of 24 x 32; minutes
     python tests/benchmarks/scale.py 1000 --workers 1 2 4
 
-Images are small, so that what is counted is the cost of a file, a record and an entry, not of its pixels; for those add
-the figures of tests/benchmarks/ingest.py. Each part has a process of its own, so that its memory can be told.
+Images are small, to measure the cost of a file, a record and an entry, not of its pixels; for those add the figures of
+tests/benchmarks/ingest.py. Each part runs in a process of its own, to measure its memory.
 """
 
 import argparse
@@ -27,14 +27,14 @@ GOAL = 10_000_000
 
 
 class Cost(NamedTuple):
-    """What one part took: seconds, and the most memory that its process held, in bytes."""
+    """Cost of one part: seconds, and the peak memory of its process in bytes."""
 
     seconds: float
     memory: int
 
 
 def main() -> None:
-    """Print tables: seconds and memory for each number of images, and what they come to at GOAL."""
+    """Print tables: seconds and memory for each number of images, extrapolated to GOAL."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("counts", metavar="N", type=int, nargs="*", default=[1000, 5000, 20_000])
     parser.add_argument("--workers", metavar="W", type=int, nargs="*", default=[], help="processes of ingest, at max N")
@@ -45,12 +45,12 @@ def main() -> None:
             raw, out = Path(scratch, f"raw{count}"), Path(scratch, f"out{count}")
             draw(raw, count)
             for name in PARTS:
-                rows.setdefault(name, []).append(alone(name, raw, out))
+                rows.setdefault(name, []).append(in_fresh_process(name, raw, out))
         table(options.counts, rows)
         base = rows["ingest"][-1].seconds
         for workers in options.workers:
-            took = in_processes(raw, Path(scratch, f"workers{workers}"), workers)
-            print(f"ingest, {workers} processes: {took:7.1f} s, {base / took:.2f} times as fast as in-process")
+            seconds = in_processes(raw, Path(scratch, f"workers{workers}"), workers)
+            print(f"ingest, {workers} processes: {seconds:7.1f} s, {base / seconds:.2f} times as fast as in-process")
 
 
 def draw(raw: Path, count: int) -> None:
@@ -70,13 +70,13 @@ def draw(raw: Path, count: int) -> None:
 
 
 def part(name: str, raw: Path, out: Path) -> Cost:
-    """Do one part for one raw folder."""
-    from pipeline.workspace import digest
-    from pipeline.config import recipe_file as recipes
+    """Measure one part on one raw folder, in this process."""
+    from pipeline.orchestration.recipe_loader import load_recipe
     from pipeline.steps import ingest, validate
+    from pipeline.workspace import digest
 
     settings = [f"data.manual_dir={raw}", "validate.same_image_in_two_splits=ignore"]
-    recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
+    recipe = load_recipe(str(PROJECT / "tests/tiny.yaml"), settings)
     (out / name).mkdir(parents=True, exist_ok=True)
     kept = {"cache": out / "cache" / "shards", "digests": out / "memory.json"}
     work: dict[str, Callable[[], object]] = {
@@ -92,28 +92,28 @@ def part(name: str, raw: Path, out: Path) -> Cost:
 
 
 PARTS = ("digest, first", "digest, again", "ingest", "ingest, as run does", "validate", "seal")
-"""In this order: validate reads what ingest wrote. `segline run` has ingest keep finished shards, by the digests."""
+"""In this order, as validate reads what ingest wrote. `segline run` also caches finished shards by their digests."""
 
 
-def alone(name: str, raw: Path, out: Path) -> Cost:
-    """Do one part in a fresh process."""
+def in_fresh_process(name: str, raw: Path, out: Path) -> Cost:
+    """Measure one part in a fresh process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(part, name, raw, out).result()
 
 
 def in_processes(raw: Path, out: Path, workers: int) -> float:
-    """Seconds of ingest in several processes."""
-    from pipeline.config import recipe_file as recipes
+    """Return the seconds of ingest with several processes."""
+    from pipeline.orchestration.recipe_loader import load_recipe
     from pipeline.steps import ingest
 
     out.mkdir()
     settings = [f"data.manual_dir={raw}", "ingest.runner=multi_processing", f"ingest.workers={workers}"]
-    recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), [*settings, "ingest.min_shards=8"])
+    recipe = load_recipe(str(PROJECT / "tests/tiny.yaml"), [*settings, "ingest.min_shards=8"])
     return timed(lambda: ingest.run(recipe, {"raw": raw}, out))
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that a call takes; what it prints is dropped."""
+    """Return the seconds that a call takes; its output is dropped."""
     began = time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):
         work()
@@ -121,7 +121,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def table(counts: list[int], rows: dict[str, list[Cost]]) -> None:
-    """Print the seconds and the memory, the cost of an image at the largest number, and what that is at GOAL."""
+    """Print seconds and memory, the cost of an image at the largest number, and the total at GOAL."""
     head = "".join(f"{count:>11,}" for count in counts)
     print(f"{'seconds for images':<20}{head}   us/image   hours at {GOAL / 1e6:.0f} million")
     for name, costs in rows.items():
@@ -130,7 +130,8 @@ def table(counts: list[int], rows: dict[str, list[Cost]]) -> None:
         print(f"{name:<20}{cells}{each * 1e6:>11.0f}{each * GOAL / 3600:>12.2f}")
     print(f"{'MB for images':<20}{head}   kB/image   GB at {GOAL / 1e6:.0f} million")
     for name, costs in rows.items():
-        each = (costs[-1].memory - costs[0].memory) / max(1, counts[-1] - counts[0])  # without that of the libraries
+        # A difference, so that the memory of the libraries does not count.
+        each = (costs[-1].memory - costs[0].memory) / max(1, counts[-1] - counts[0])
         cells = "".join(f"{cost.memory / 1e6:>11.0f}" for cost in costs)
         print(f"{name:<20}{cells}{each / 1e3:>11.2f}{each * GOAL / 1e9:>9.1f}")
 

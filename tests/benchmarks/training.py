@@ -1,10 +1,10 @@
-"""What each part of the training step costs, as a ratio to the plainest step that trains the same network.
+"""Time of the training step with each of its options, relative to the plainest step of the same network.
 
     .venv/bin/python tests/benchmarks/training.py [--model fast] [--size 96 128] [--batch 4] [--steps 24] [--rounds 5]
 
-The floor is a tf.function of forward, loss, gradient and optimiser, written out here: no norms, no check, nothing told.
+The floor is a tf.function of forward, loss, gradient and optimiser, written out here: no norms, no check, no log.
 Variants take turns and the figures are medians, so that a busy machine slows all of them alike. Deterministic
-operations hold for a whole process: they are measured in processes of their own, against one without.
+operations apply to a whole process: they are measured in separate processes, against one without.
 """
 
 import argparse
@@ -24,17 +24,17 @@ import tensorflow as tf
 from models import catalog, optimizers
 from models.losses import pixels, target
 from pipeline.training import step_loops
-from pipeline.training.training_log import Logbook
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.state import State
 from pipeline.training.train_step import make_update
+from pipeline.training.training_log import TrainingLog
 
 CLASSES, FUSED = 11, 8
 Run = Callable[[Iterator[Any], int], Any]
 
 
 def batches(options: argparse.Namespace) -> Iterator[Any]:
-    """The same random batch for ever."""
+    """Repeat one random batch endlessly."""
     rng = np.random.default_rng(0)
     shape = (options.batch, *options.size)
     batch = {
@@ -46,7 +46,7 @@ def batches(options: argparse.Namespace) -> Iterator[Any]:
 
 
 def network(options: argparse.Namespace) -> tuple[keras.Model, keras.optimizers.Optimizer]:
-    """The network and its optimiser, with the same weights every time."""
+    """Build the network and its optimiser, with the same weights every time."""
     keras.utils.set_random_seed(0)
     model = catalog.build(options.model, CLASSES)
     optimizer = optimizers.build("adamw", 1e-3, weight_decay=0.01)
@@ -55,7 +55,7 @@ def network(options: argparse.Namespace) -> tuple[keras.Model, keras.optimizers.
 
 
 def floor(options: argparse.Namespace) -> Run:
-    """The plainest step."""
+    """Return the plainest step."""
     model, optimizer = network(options)
 
     @tf.function
@@ -67,54 +67,56 @@ def floor(options: argparse.Namespace) -> Run:
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    def run(given: Iterator[Any], steps: int) -> None:
+    def run(data: Iterator[Any], steps: int) -> None:
         for _ in range(steps):
-            float(step(next(given)))
+            float(step(next(data)))
 
     return run
 
 
-def segline(options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any) -> step_loops.Take:
-    """The step of the trainer."""
+def segline(
+    options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any
+) -> step_loops.RunSteps:
+    """Return the step of the trainer."""
     model, optimizer = network(options)
     strategy = tf.distribute.get_strategy()
     average = MovingAverage(model, 0.999, strategy) if ema else None
     update = make_update(model, optimizer, strategy, average=average, **settings)
     if not fused:
         return step_loops.one_by_one(update)
-    take = step_loops.fused(update)
-    return lambda given, steps: [take(given, FUSED) for _ in range(steps // FUSED)][-1]
+    run_steps = step_loops.fused(update)
+    return lambda data, steps: [run_steps(data, FUSED) for _ in range(steps // FUSED)][-1]
 
 
-def told(options: argparse.Namespace, logbook: Logbook) -> Run:
-    """The step of the trainer, with TensorBoard and scalars.jsonl."""
-    take = segline(options)
+def logged(options: argparse.Namespace, log: TrainingLog) -> Run:
+    """Return the step of the trainer, with TensorBoard and scalars.jsonl."""
+    run_steps = segline(options)
 
-    def run(given: Iterator[Any], steps: int) -> None:
+    def run(data: Iterator[Any], steps: int) -> None:
         for number in range(1, steps + 1):
-            logbook.steps(number, take(given, 1).figures, State(step=number), lambda _: 1e-3)
+            log.steps(number, run_steps(data, 1).figures, State(step=number), lambda _: 1e-3)
 
     return run
 
 
-def seconds(run: Run, given: Iterator[Any], steps: int) -> float:
-    """Seconds of one step."""
+def seconds(run: Run, data: Iterator[Any], steps: int) -> float:
+    """Measure the seconds of one step."""
     began = time.perf_counter()
-    run(given, steps)
+    run(data, steps)
     return (time.perf_counter() - began) / steps
 
 
-def one(options: argparse.Namespace) -> None:
-    """In a process of its own: print the seconds of a step, with deterministic operations or without."""
+def child(options: argparse.Namespace) -> None:
+    """In a separate process: print the seconds of a step, with deterministic operations or without."""
     if options.child == "deterministic":
         tf.config.experimental.enable_op_determinism()
-    run, given = segline(options), batches(options)
-    run(given, FUSED)
-    print(statistics.median(seconds(run, given, options.steps) for _ in range(3)))
+    run, data = segline(options), batches(options)
+    run(data, FUSED)
+    print(statistics.median(seconds(run, data, options.steps) for _ in range(3)))
 
 
-def alone(kind: str) -> float:
-    """Seconds of a step in a new process."""
+def in_new_process(kind: str) -> float:
+    """Measure the seconds of a step in a new process."""
     command = [sys.executable, __file__, *sys.argv[1:], "--child", kind]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -130,31 +132,31 @@ def main() -> None:
     parser.add_argument("--child", choices=("plain", "deterministic"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        one(options)
+        child(options)
         return
-    with tempfile.TemporaryDirectory() as folder, Logbook(Path(folder), epochs=1, steps=10**9, done=0) as logbook:
+    with tempfile.TemporaryDirectory() as folder, TrainingLog(Path(folder), epochs=1, steps=10**9, done=0) as log:
         variants: dict[str, Run] = {
             "the plainest step": floor(options),
             "train": segline(options),
-            "train, told to TensorBoard": told(options, logbook),
+            "train, logged to TensorBoard": logged(options, log),
             f"train.steps_per_call: {FUSED}": segline(options, fused=True),
             "train.clip_norm: 1": segline(options, clip_norm=1.0),
             "train.ema: 0.999": segline(options, ema=True),
             "train.accumulate: 2": segline(options, accumulate=2),
         }
-        given = batches(options)
-        taken: dict[str, list[float]] = {name: [] for name in variants}
+        data = batches(options)
+        times_of: dict[str, list[float]] = {name: [] for name in variants}
         for _ in range(options.rounds + 1):  # the first one compiles
             for name, run in variants.items():
-                taken[name].append(seconds(run, given, options.steps))
-    least = statistics.median(taken["the plainest step"][1:])
+                times_of[name].append(seconds(run, data, options.steps))
+    least = statistics.median(times_of["the plainest step"][1:])
     print(f"{'step':<28} {'ms':>8} {'images/s':>9} {'x plainest':>11}")
-    for name, times in taken.items():
+    for name, times in times_of.items():
         median = statistics.median(times[1:])
         print(f"{name:<28} {1000 * median:8.1f} {options.batch / median:9.1f} {median / least:11.2f}")
-    plain, exact = (statistics.median(alone(kind) for _ in range(2)) for kind in ("plain", "deterministic"))
+    plain, exact = (statistics.median(in_new_process(kind) for _ in range(2)) for kind in ("plain", "deterministic"))
     print(f"{'train.deterministic: true':<28} {1000 * exact:8.1f} {options.batch / exact:9.1f} {exact / plain:11.2f}*")
-    print("* against the same step without it, each in processes of its own")
+    print("* against the same step without it, each in separate processes")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A tiny raw folder in CamVid's layout, to be spoilt by tests."""
+"""A tiny raw folder in CamVid's layout, for tests to damage."""
 
 from pathlib import Path
 

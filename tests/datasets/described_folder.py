@@ -1,4 +1,4 @@
-"""A folder of images and masks with its layout, written and changed by tests."""
+"""Helpers that write a folder of images and masks, and its layout."""
 
 import io
 from pathlib import Path

@@ -25,7 +25,7 @@ def flipped(content: bytes, at: int) -> bytes:
 
 
 def vast_png() -> bytes:
-    """A PNG whose header asks for 10^10 pixels."""
+    """A PNG whose header declares 10^10 pixels."""
     import struct
     import zlib
 
@@ -34,7 +34,7 @@ def vast_png() -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-def test_a_good_image_gives_its_size(kind: str) -> None:
+def test_the_size_of_a_good_image_is_returned(kind: str) -> None:
     assert audit.image_size(encoded(kind)) == (48, 64)
 
 
@@ -74,7 +74,7 @@ def test_the_report_groups_by_kind_and_names_the_file() -> None:
         Problem(Kind.LABEL_RANGE, "train", "trainannot/a.png", "a", "received 12 (3 px)"),
         Problem(Kind.EMPTY, "train", "train/a.png", "a"),
     ]
-    assert audit.report("camvid", problems, "Put them right.").splitlines() == [
+    assert audit.format_report("camvid", problems, "Put them right.").splitlines() == [
         "camvid: 3 bad raw files. Nothing was written.",
         "empty file (2):",
         "  train/a.png",
@@ -87,7 +87,7 @@ def test_the_report_groups_by_kind_and_names_the_file() -> None:
 
 def test_the_report_fits_a_screen() -> None:
     many = [Problem(Kind.EMPTY, "train", f"train/{index:03}.png", f"{index:03}") for index in range(audit.SHOWN + 7)]
-    lines = audit.report("camvid", many, "Put them right.").splitlines()
+    lines = audit.format_report("camvid", many, "Put them right.").splitlines()
     assert len(lines) == audit.REPORT_ROWS + 2
     assert lines[-2] == f"  ... and {audit.SHOWN + 7 - audit.REPORT_ROWS + 2} more"
 
@@ -98,16 +98,16 @@ def test_a_report_of_long_lines_fits_a_screen_of_80_columns(kinds: int, length: 
     detail = "received " + ", ".join(f"{value} ({value} px)" for value in range(12, 32))
     many = [Problem(kind, "train", f"{'x' * length}/{index}.png", "", detail) for kind in list(Kind)[:kinds]
             for index in range(30)]  # fmt: skip
-    told = audit.report("camvid", many, "Put them right.")
-    if kinds < 5 or length < 70:  # names are never cut
-        assert sum(-(-len(line) // 80) for line in told.splitlines()) <= 23
-    assert all(f"{'x' * length}/" in line for line in told.splitlines() if "x" * length in line)
-    assert told.count(" more") == kinds and " ... ..." not in told
+    report = audit.format_report("camvid", many, "Put them right.")
+    if kinds < 5 or length < 70:  # names are never truncated
+        assert sum(-(-len(line) // 80) for line in report.splitlines()) <= 23
+    assert all(f"{'x' * length}/" in line for line in report.splitlines() if "x" * length in line)
+    assert report.count(" more") == kinds and " ... ..." not in report
 
 
-def test_a_file_name_does_nothing_to_the_terminal() -> None:
-    told = audit.report("camvid", [Problem(Kind.EMPTY, "train", "train/a\n\x1b[31mü.png", "a")], "Put it right.")
-    assert "train/a\\n\\x1b[31mü.png" in told
+def test_control_characters_of_a_file_name_are_escaped() -> None:
+    problem = Problem(Kind.EMPTY, "train", "train/a\n\x1b[31mü.png", "a")
+    assert "train/a\\n\\x1b[31mü.png" in audit.format_report("camvid", [problem], "Put it right.")
 
 
 def test_json_keeps_every_problem(tmp_path: Path) -> None:

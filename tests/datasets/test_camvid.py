@@ -1,4 +1,4 @@
-"""CamVid's own facts: layouts, ids, groups, classes and their joining, the published splits; and the real data."""
+"""CamVid: layouts, ids, groups, classes and their grouping, the published splits; and the real data."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from datasets.spec import IGNORE
 
 CONFIGS = ("segnet", "dataset1", "full", "full_11")
 COUNTS = {"segnet": {"train": 5, "val": 2, "test": 1}, "dataset1": {"train": 6, "val": 2}}
-"""Of a sample of 8 scenes."""
+"""Split sizes of a sample of 8 scenes."""
 
 
 @pytest.fixture(scope="module", params=CONFIGS)
@@ -53,7 +53,7 @@ def read(config: str, mask: np.ndarray, tmp_path: Path) -> np.ndarray:
     return Builder(data_dir=tmp_path, config=config).reader().mask(encoded(mask))
 
 
-def test_a_sample_of_every_layout_is_built_and_its_masks_come_back(layout: Path, config: str, tmp_path: Path) -> None:
+def test_a_sample_of_every_layout_is_converted_without_loss(layout: Path, config: str, tmp_path: Path) -> None:
     builder = built(layout, tmp_path, config, allow_partial=True)
     counts = COUNTS.get(config, COUNTS["segnet"])
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == counts
@@ -63,12 +63,12 @@ def test_a_sample_of_every_layout_is_built_and_its_masks_come_back(layout: Path,
         examples = {example["id"].decode(): example for example in tfds.as_numpy(builder.as_dataset(split=split))}
         names = sorted(examples)
         if config not in ("full", "full_11"):
-            names = [sample.name(first + place) for place in range(number)]
+            names = [sample.scene_id(first + place) for place in range(number)]
         else:
             names = [IDS[split][place * len(IDS[split]) // number] for place in range(number)]
         for place, id_ in enumerate(names):
-            image, mask = sample.scene(1, first + place, (48, 64))
-            expected = mask if config == "full" else sample.joined(mask)
+            image, mask = sample.draw_scene(1, first + place, (48, 64))
+            expected = mask if config == "full" else sample.merge_classes(mask)
             if config in ("segnet", "full_11"):
                 expected = np.where(expected == VOID, IGNORE, expected)
             assert np.array_equal(examples[id_]["image"], image)
@@ -77,7 +77,7 @@ def test_a_sample_of_every_layout_is_built_and_its_masks_come_back(layout: Path,
         first += number
 
 
-def test_a_whole_set_that_is_short_names_the_missing(layout: Path, config: str, tmp_path: Path) -> None:
+def test_the_message_for_a_short_split_names_the_missing(layout: Path, config: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)Split train: .*published are 367. Missing: .*Split val: .* are 101"):
         Builder(data_dir=tmp_path, config=config).survey(layout)
 
@@ -93,9 +93,9 @@ def test_the_published_lists_agree_with_the_real_ones(real_data: Path) -> None:
         assert {Path(line.split()[0]).stem for line in lines if line.strip()} == set(IDS[split])
 
 
-def test_every_class_but_void_is_joined_to_one_of_eleven() -> None:
-    joined = [name for _, names in GROUPS.values() for name in names]
-    assert sorted([*joined, "Void"]) == sorted(FULL_COLOURS)
+def test_every_class_but_void_belongs_to_one_of_eleven() -> None:
+    merged = [name for _, names in GROUPS.values() for name in names]
+    assert sorted([*merged, "Void"]) == sorted(FULL_COLOURS)
     assert len(set(FULL_COLOURS.values())) == 32
 
 
@@ -127,7 +127,7 @@ def test_an_unknown_colour_is_named(tmp_path: Path) -> None:
         read("full", mask[..., 0], tmp_path)
 
 
-def test_frames_of_no_published_split_are_refused(tmp_path: Path) -> None:
+def test_frames_outside_the_published_splits_are_refused(tmp_path: Path) -> None:
     sample.write(tmp_path / "raw", count=3, seed=1, size=(16, 16), config="full")
     (tmp_path / "raw" / "701_StillsRaw_full" / "mine.png").touch()
     with pytest.raises(DatasetError, match="1 frames are in none of the published splits: mine"):
@@ -141,7 +141,7 @@ def test_the_originals_zip_files_are_read_as_downloaded(tmp_path: Path) -> None:
             archive.write(path, f"701_StillsRaw_full/{path.name}")
     with zipfile.ZipFile(tmp_path / "LabeledApproved_full.zip", "w") as archive:
         for path in (tmp_path / "raw" / "LabeledApproved_full").iterdir():
-            archive.write(path, path.name)  # without a folder, as the real one
+            archive.write(path, path.name)  # without a folder, like the real one
     zips = tmp_path / "zips"
     zips.mkdir()
     for path in tmp_path.glob("*.zip"):
@@ -150,7 +150,7 @@ def test_the_originals_zip_files_are_read_as_downloaded(tmp_path: Path) -> None:
     assert sum(split.num_examples for split in builder.info.splits.values()) == 3
 
 
-def test_a_folder_without_the_original_says_what_is_expected(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_original_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)0 images in 701_StillsRaw_full/, 0 masks .*LabeledApproved_full.zip"):
         Builder(data_dir=tmp_path, config="full").find(RawFolder(tmp_path))
 
@@ -161,18 +161,18 @@ def test_the_group_is_the_drive(raw: Path, tmp_path: Path) -> None:
     assert {pair.group for pair in splits["train"].pairs} == {"A", "B"}
 
 
-def test_a_full_sample_has_no_more_scenes_than_there_are_names(tmp_path: Path) -> None:
+def test_a_full_sample_has_no_more_scenes_than_published_ids(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no more scenes than the real set has frames: train 367, val 101"):
         sample.write(tmp_path / "out", count=500, seed=0, config="full")
 
 
-def test_the_real_data_is_whole(real_data: Path, tmp_path: Path) -> None:
+def test_the_real_data_is_complete(real_data: Path, tmp_path: Path) -> None:
     builder = built(real_data / "CamVid", tmp_path)
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {"train": 367, "val": 101}
     facts = json.loads((Path(builder.data_dir) / "audit.json").read_text(encoding="utf-8"))
     assert facts["problems"] == []
-    found = set()
+    values: set[int] = set()
     for example in tfds.as_numpy(builder.as_dataset(split="val")):
         assert example["image"].shape == (360, 480, 3) and example["label"].shape == (360, 480, 1)
-        found |= set(np.unique(example["label"]).tolist())
-    assert found == {*range(11), IGNORE}
+        values |= set(np.unique(example["label"]).tolist())
+    assert values == {*range(11), IGNORE}

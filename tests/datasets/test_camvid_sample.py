@@ -1,4 +1,4 @@
-"""Sample data: CamVid's layout, whole or not there, the same from the same seed."""
+"""Sample data: CamVid's layout, written atomically, the same from the same seed."""
 
 import errno
 import json
@@ -72,14 +72,16 @@ def test_no_scene_is_in_two_splits(folder: Path) -> None:
     )
 
 
-def test_a_scene_depends_on_seed_and_index_alone(folder: Path) -> None:
-    image, mask = sample.scene(3, 9, SIZE)
-    assert np.array_equal(np.asarray(Image.open(folder / "val" / f"{sample.name(9)}.png")), image)
-    assert np.array_equal(np.asarray(Image.open(folder / "valannot" / f"{sample.name(9)}.png")), sample.joined(mask))
-    assert not np.array_equal(sample.scene(4, 9, SIZE)[0], image)
+def test_a_scene_depends_only_on_seed_and_index(folder: Path) -> None:
+    image, mask = sample.draw_scene(3, 9, SIZE)
+    assert np.array_equal(np.asarray(Image.open(folder / "val" / f"{sample.scene_id(9)}.png")), image)
+    assert np.array_equal(
+        np.asarray(Image.open(folder / "valannot" / f"{sample.scene_id(9)}.png")), sample.merge_classes(mask)
+    )
+    assert not np.array_equal(sample.draw_scene(4, 9, SIZE)[0], image)
 
 
-def test_the_same_call_again_leaves_everything_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_call_again_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert sample.write(folder, count=14, seed=3, size=SIZE) == {"train": 8, "val": 4, "test": 2}
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
@@ -94,7 +96,7 @@ def test_other_settings_are_refused_and_named(folder: Path) -> None:
 def test_a_sample_with_a_lost_file_is_refused(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
     next((tmp_path / "copy" / "valannot").iterdir()).unlink()
-    with pytest.raises(DatasetError, match=r"not whole:\nvalannot/: 3 of 4 files"):
+    with pytest.raises(DatasetError, match=r"but incomplete:\nvalannot/: 3 of 4 files"):
         sample.write(tmp_path / "copy", count=14, seed=3, size=SIZE)
 
 
@@ -111,47 +113,45 @@ def test_a_damaged_stamp_is_refused(tmp_path: Path) -> None:
         sample.write(tmp_path, count=3, seed=0, size=SIZE)
 
 
-def test_an_interrupted_write_leaves_nothing_that_looks_complete(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = sample.scene
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_scene = sample.draw_scene
 
     def interrupt(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         if index == 2:
             raise KeyboardInterrupt
-        return whole(seed, index, size)
+        return draw_scene(seed, index, size)
 
-    monkeypatch.setattr(sample, "scene", interrupt)
+    monkeypatch.setattr(sample, "draw_scene", interrupt)
     with pytest.raises(KeyboardInterrupt):
         sample.write(tmp_path / "out", count=3, seed=0, size=SIZE)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(sample, "scene", whole)
+    monkeypatch.setattr(sample, "draw_scene", draw_scene)
     assert sample.write(tmp_path / "out", count=3, seed=0, size=SIZE) == {"train": 1, "val": 1, "test": 1}
     assert json.loads((tmp_path / "out" / "sample.json").read_text())["count"] == 3
 
 
-def test_what_a_killed_writer_left_is_removed_and_what_a_living_one_has_is_kept(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        gone.wait()
-    dead, alive = (tmp_path / f".out.{socket.gethostname()}-{pid}.partial" for pid in (gone.pid, os.getppid()))
-    foreign = tmp_path / f".out.not-{socket.gethostname()}-{gone.pid}.partial"
+def test_folders_of_killed_writers_are_removed_and_those_of_running_ones_kept(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    dead, alive = (tmp_path / f".out.{socket.gethostname()}-{pid}.partial" for pid in (ended.pid, os.getppid()))
+    foreign = tmp_path / f".out.not-{socket.gethostname()}-{ended.pid}.partial"
     for folder in (dead, alive, foreign):
         (folder / "train").mkdir(parents=True)
     sample.write(tmp_path / "out", count=1, seed=0, size=SIZE)
     assert not dead.exists() and alive.exists() and foreign.exists()
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(sample, "scene", full)
+    monkeypatch.setattr(sample, "draw_scene", full)
     with pytest.raises(DatasetError, match="cannot be written: No space left on device"):
         sample.write(tmp_path / "out", count=1, seed=0, size=SIZE)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_one_stands_in_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_current_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for out in (Path(), tmp_path):
         with pytest.raises(DatasetError, match=r"is the folder that you are in\. Name one in it"):
@@ -177,11 +177,11 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     ],
 )
 def test_split_sizes(count: int, sizes: dict[str, int]) -> None:
-    assert sample_folder.share(count) == sizes
+    assert sample_folder.split_sizes(count) == sizes
 
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"seed": -1}, {"size": (8, 64)}])
-def test_senseless_settings_are_refused(wrong: dict, tmp_path: Path) -> None:
+def test_settings_out_of_range_are_refused(wrong: dict, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Received: count"):
         sample.write(tmp_path / "out", **{"count": 3, "seed": 0, "size": SIZE, **wrong})
     assert not (tmp_path / "out").exists()

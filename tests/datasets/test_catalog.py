@@ -1,4 +1,4 @@
-"""Datasets are found by folder; CamVid's facts are the published ones."""
+"""Datasets are discovered by folder; CamVid's spec has the published values."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from datasets.spec import IGNORE, DatasetSpec
 PROJECT = Path(__file__).parents[2]
 
 
-def test_every_dataset_has_its_files_and_a_sound_spec() -> None:
+def test_every_dataset_has_its_files_and_a_valid_spec() -> None:
     assert "camvid" in catalog.names()
     for name in catalog.names():
         for config in catalog.configs(name) if not catalog.takes_layout(name) else ():
@@ -48,7 +48,7 @@ def test_camvid_tags_are_known_to_tfds() -> None:
     assert {tag.split(" #")[0] for tag in tags} <= {line.split(" #")[0] for line in known.splitlines()}
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+def test_the_message_for_an_unknown_name_suggests_the_closest() -> None:
     with pytest.raises(DatasetError, match=r"no dataset 'camvit'.*Did you mean 'camvid'\?.*Known datasets: .*camvid"):
         catalog.spec("camvit")
 
@@ -58,11 +58,11 @@ def test_reading_a_spec_imports_nothing_heavy() -> None:
         "import sys; from datasets import catalog; catalog.spec('camvid');"
         "print({'numpy', 'PIL', 'tensorflow_datasets', 'tensorflow', 'apache_beam'} & set(sys.modules))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "set()"
+    process = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "set()"
 
 
-def test_a_spec_survives_json(tmp_path: Path) -> None:
+def test_a_spec_is_restored_from_json(tmp_path: Path) -> None:
     spec = catalog.spec("camvid")
     spec.write(tmp_path / "spec.json")
     assert DatasetSpec.read(tmp_path / "spec.json") == spec

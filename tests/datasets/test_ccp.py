@@ -1,4 +1,4 @@
-"""CCP: .mat masks, the published split, photographs without masks; sample data and the real thing."""
+"""CCP: .mat masks, the split, photographs without masks; sample data and the real data."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def build(raw: Path, data_dir: Path, **options) -> Builder:
     return builder
 
 
-def test_the_split_is_the_published_one() -> None:
+def test_the_spec_has_the_sizes_of_the_readme() -> None:
     spec = catalog.spec("ccp")
     assert spec.split_sizes == {"train": 804, "val": 100, "test": 100}
     assert spec.num_classes == 59 and spec.classes[0] == "null" and spec.classes[41] == "skin"
@@ -55,7 +55,7 @@ def test_the_split_is_the_published_one() -> None:
     assert len(LABELLED) == 1004
 
 
-def test_sample_data_becomes_records_that_hold_what_the_files_hold(drawn: Path, tmp_path: Path) -> None:
+def test_records_of_sample_data_equal_the_files(drawn: Path, tmp_path: Path) -> None:
     builder = build(drawn, tmp_path, allow_partial=True)
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == {
         "train": 5,
@@ -70,23 +70,23 @@ def test_sample_data_becomes_records_that_hold_what_the_files_hold(drawn: Path, 
         np.testing.assert_array_equal(example["label"][..., 0], mask)
 
 
-def test_a_drawn_person_wears_something() -> None:
-    image, mask = sample.photograph(0, 3, (206, 138))
+def test_a_drawn_person_wears_clothes() -> None:
+    image, mask = sample.draw_photograph(0, 3, (206, 138))
     assert image.shape == (206, 138, 3) and mask.dtype == np.uint8
-    worn = {CLASSES[index] for index in np.unique(mask)}
-    assert {"null", "skin", "hair"} < worn and len(worn) >= 6
-    again = sample.photograph(0, 3, (206, 138))
+    names = {CLASSES[index] for index in np.unique(mask)}
+    assert {"null", "skin", "hair"} < names and len(names) >= 6
+    again = sample.draw_photograph(0, 3, (206, 138))
     np.testing.assert_array_equal(image, again[0])
     np.testing.assert_array_equal(mask, again[1])
 
 
-def test_photographs_without_a_mask_are_most_of_the_set_and_no_fault(raw: Path, tmp_path: Path) -> None:
+def test_photographs_outside_the_labelled_range_need_no_mask(raw: Path, tmp_path: Path) -> None:
     shutil.copy(raw / "photos" / "0001.jpg", raw / "photos" / "2098.jpg")
-    found = Builder(data_dir=tmp_path, allow_partial=True).find(RawFolder(raw))
-    assert "2098" not in found["train"].ids and not found["train"].problems
+    train = Builder(data_dir=tmp_path, allow_partial=True).find(RawFolder(raw))["train"]
+    assert "2098" not in train.ids and not train.problems
 
 
-def test_files_that_lost_the_other_are_told(raw: Path, tmp_path: Path) -> None:
+def test_files_without_a_partner_are_problems(raw: Path, tmp_path: Path) -> None:
     (raw / "photos" / "0001.jpg").unlink()
     (raw / "annotations/pixel-level/0002.mat").unlink()
     problems = Builder(data_dir=tmp_path).find(RawFolder(raw))["train"].problems
@@ -96,7 +96,7 @@ def test_files_that_lost_the_other_are_told(raw: Path, tmp_path: Path) -> None:
     }
 
 
-def test_bad_masks_are_told_by_name(raw: Path, tmp_path: Path) -> None:
+def test_bad_masks_are_named(raw: Path, tmp_path: Path) -> None:
     masks = sorted((raw / "annotations/pixel-level").iterdir())
     good = scipy.io.loadmat(masks[0])["groundtruth"]
     scipy.io.savemat(masks[0], {"labels": good})
@@ -106,13 +106,13 @@ def test_bad_masks_are_told_by_name(raw: Path, tmp_path: Path) -> None:
     masks[4].write_bytes(masks[4].read_bytes()[:200])
     with pytest.raises(DatasetError) as caught:
         build(raw, tmp_path / "out", allow_partial=True)
-    told = str(caught.value)
+    lines = str(caught.value).splitlines()
     for mask, words in zip(
         masks,
         ("no 'groundtruth'; it holds labels", "received 59 (", "96x64x3", "not whole, such as", "as a .mat file"),
         strict=False,
     ):
-        line = next(line for line in told.splitlines() if mask.name in line)
+        line = next(line for line in lines if mask.name in line)
         assert words in line
 
 
@@ -123,7 +123,7 @@ def test_doubles_that_are_whole_are_ids(raw: Path, tmp_path: Path) -> None:
     assert builder.info.splits["train"].num_examples == 5
 
 
-def test_a_short_set_names_what_is_missing(drawn: Path, tmp_path: Path) -> None:
+def test_the_message_for_a_short_split_names_the_missing(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"Split val: received 2 images, published are 100\. Missing: 0029, 0039"):
         build(drawn, tmp_path)
 
@@ -136,14 +136,14 @@ def test_another_list_of_classes_is_refused(raw: Path, tmp_path: Path) -> None:
         Builder(data_dir=tmp_path).find(RawFolder(raw))
 
 
-def test_two_photographs_of_one_number_are_told(raw: Path) -> None:
+def test_two_photographs_with_the_same_number_are_problems(raw: Path) -> None:
     (raw / "photos/README.md").write_text("no photograph")
     first = min((raw / "photos").glob("*.jpg"))
     shutil.copy(first, raw / "photos" / f"{int(first.stem)}.jpg")
     shutil.copy(first, first.with_suffix(".png"))
     split = Builder(data_dir=raw, allow_partial=True).find(RawFolder(raw))[split_of(int(first.stem))]
-    doubled = [problem for problem in split.problems if problem.kind is Kind.DUPLICATE]
-    assert {problem.file for problem in doubled} == {f"photos/{first.stem}.png", f"photos/{int(first.stem)}.jpg"}
+    duplicates = [problem for problem in split.problems if problem.kind is Kind.DUPLICATE]
+    assert {problem.file for problem in duplicates} == {f"photos/{first.stem}.png", f"photos/{int(first.stem)}.jpg"}
     assert first.stem not in {pair.id for pair in split.pairs} and first.stem in split.ids
 
 
@@ -153,7 +153,7 @@ def test_names_that_are_no_numbers_are_refused(raw: Path, tmp_path: Path) -> Non
         Builder(data_dir=tmp_path).find(RawFolder(raw))
 
 
-def test_a_zip_file_as_downloaded_is_read_where_it_lies(raw: Path, tmp_path: Path) -> None:
+def test_the_downloaded_zip_file_is_read_in_place(raw: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "zips" / "clothing-co-parsing-master"), "zip", raw.parent, raw.name)
     builder = build(tmp_path / "zips", tmp_path / "out", allow_partial=True)
     assert builder.info.splits["train"].num_examples == 5

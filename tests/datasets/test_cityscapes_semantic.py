@@ -1,4 +1,4 @@
-"""Cityscapes: every layout through the builder, on disk and in the official zip files; ids, cities, missing parts."""
+"""Cityscapes: the conversion of every layout, on disk and in the official zip files; ids, cities, missing parts."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from datasets.spec import IGNORE
 
 SIZE = (64, 128)
 COUNTS = {"fine": {"train": 5, "val": 2, "test": 1}, "coarse": {"train": 6, "val": 2}}
-"""Of a sample of 8 scenes."""
+"""Split sizes of a sample of 8 scenes."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def zipped(raw: Path, to: Path) -> Path:
 def test_the_table_is_the_official_one() -> None:
     assert len(LABELS) == 35 and [label.train_id for label in TRAINED] == list(range(19))
     assert [label.id for label in TRAINED] == [7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33]
-    assert [label.id for label in LABELS if label.instances] == list(range(24, 34))
+    assert [label.id for label in LABELS if label.has_instances] == list(range(24, 34))
     assert list(dict.fromkeys(label.category for label in LABELS)) == [
         "void", "flat", "construction", "object", "nature", "sky", "human", "vehicle",
     ]  # fmt: skip
@@ -73,12 +73,12 @@ def test_the_cities_make_up_the_published_splits() -> None:
 
 
 @pytest.mark.parametrize("place", ["disk", "zip"])
-def test_fine_labels_come_back(folders: dict[str, Path], place: str, tmp_path: Path) -> None:
+def test_fine_labels_are_converted_without_loss(folders: dict[str, Path], place: str, tmp_path: Path) -> None:
     raw = folders["fine"] if place == "disk" else zipped(folders["fine"], tmp_path / "zips")
     builder = build(raw, tmp_path / "out", "fine")
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == COUNTS["fine"]
     train, val, test = (examples(builder, split) for split in ("train", "val", "test"))
-    image, mask, things = sample.scene(2, 5, SIZE)
+    image, mask, things = sample.draw_scene(2, 5, SIZE)
     example = val["frankfurt_000000_000019"]
     assert example["group"] == b"frankfurt" and np.array_equal(example["image"], image)
     assert np.array_equal(example["label"][..., 0], TABLE[mask])
@@ -96,28 +96,28 @@ def test_coarse_joins_train_extra_and_keeps_the_fine_val(folders: dict[str, Path
     assert {name: split.num_examples for name, split in builder.info.splits.items()} == COUNTS["coarse"]
     train, val = (examples(builder, split) for split in ("train", "val"))
     assert {id_.split("_")[0] for id_ in train} == {"aachen", "bochum", "bremen", "bamberg", "dresden"}
-    _, mask, _ = sample.scene(2, 0, SIZE)
+    _, mask, _ = sample.draw_scene(2, 0, SIZE)
     label = train["aachen_000000_000019"]["label"][..., 0]
-    assert np.array_equal(label, TABLE[sample.coarse(mask)])
+    assert np.array_equal(label, TABLE[sample.coarsen(mask)])
     assert 0.1 < (label == IGNORE).mean() < 0.95
-    _, mask, _ = sample.scene(2, 3, SIZE)
+    _, mask, _ = sample.draw_scene(2, 3, SIZE)
     assert np.array_equal(val["frankfurt_000000_000019"]["label"][..., 0], TABLE[mask])
     assert not (Path(builder.data_path) / "instances").exists()
 
 
-def test_pairs_give_the_classes_that_were_painted(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_image_pairs_yield_the_painted_classes(folders: dict[str, Path], tmp_path: Path) -> None:
     builder = build(folders["image_pairs"], tmp_path, "image_pairs")
-    found = examples(builder, "train")
-    assert sorted(found) == ["1", "2", "3", "4", "5", "6"] and found["1"]["group"] == b""
-    _, mask, _ = sample.scene(2, 0, SIZE)
+    train = examples(builder, "train")
+    assert sorted(train) == ["1", "2", "3", "4", "5", "6"] and train["1"]["group"] == b""
+    _, mask, _ = sample.draw_scene(2, 0, SIZE)
     painted = np.asarray(Image.fromarray(TABLE[mask]).resize((256, 256), Image.Resampling.NEAREST))
-    label = found["1"]["label"][..., 0]
+    label = train["1"]["label"][..., 0]
     pair = np.asarray(Image.open(folders["image_pairs"] / "train" / "1.jpg"))
-    assert np.array_equal(found["1"]["image"], pair[:, :256])
-    assert (label == painted).mean() > 0.9  # JPEG bends the borders, no more
+    assert np.array_equal(train["1"]["image"], pair[:, :256])
+    assert (label == painted).mean() > 0.9  # JPEG changes only the borders
 
 
-def test_pairs_in_bins_are_what_digitize_gives(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_bins_of_image_pairs_equal_numpy_digitize(folders: dict[str, Path], tmp_path: Path) -> None:
     builder = build(folders["image_pairs_13"], tmp_path, "image_pairs_13")
     assert builder.info.features["label"].num_classes == 13
     pair = np.asarray(Image.open(folders["image_pairs"] / "val" / "1.jpg"))
@@ -134,16 +134,16 @@ def test_every_colour_of_the_table_is_its_own_nearest() -> None:
     colours = np.array([[label.colour for label in LABELS]], np.uint8)
     file = io.BytesIO()
     Image.fromarray(np.concatenate([np.zeros_like(colours), colours], axis=1)).save(file, "PNG")
-    found = pair_files.nearest_class(file.getvalue())[0].tolist()
+    train_ids = pair_files.read_nearest_classes(file.getvalue())[0].tolist()
     shared = {"polegroup": 5, "license plate": 13}
-    assert found == [shared.get(label.name, label.train_id) for label in LABELS]
+    assert train_ids == [shared.get(label.name, label.train_id) for label in LABELS]
 
 
-def test_a_pair_of_odd_width_or_cut_short_is_refused(folders: dict[str, Path]) -> None:
+def test_a_truncated_pair_or_one_of_odd_width_is_refused(folders: dict[str, Path]) -> None:
     content = (folders["image_pairs"] / "train" / "1.jpg").read_bytes()
     file = io.BytesIO()
     Image.open(io.BytesIO(content)).crop((0, 0, 511, 256)).save(file, "JPEG")
-    for function in (pair_files.photo, pair_files.nearest_class, pair_files.red_bin):
+    for function in (pair_files.read_photo, pair_files.read_nearest_classes, pair_files.read_red_bins):
         with pytest.raises(BadFileError, match="256x511"):
             function(file.getvalue())
         with pytest.raises(BadFileError, match="truncated"):
@@ -151,7 +151,7 @@ def test_a_pair_of_odd_width_or_cut_short_is_refused(folders: dict[str, Path]) -
 
 
 @pytest.mark.parametrize(
-    ("config", "gone", "told"),
+    ("config", "removed", "message"),
     [
         ("fine", "gtFine/val", "gtFine/val/ (of gtFine_trainvaltest.zip)"),
         ("fine", "leftImg8bit", "leftImg8bit/train/ (of leftImg8bit_trainvaltest.zip)"),
@@ -160,24 +160,24 @@ def test_a_pair_of_odd_width_or_cut_short_is_refused(folders: dict[str, Path]) -
     ],
 )
 def test_a_missing_folder_is_named_with_its_zip(
-    folders: dict[str, Path], config: str, gone: str, told: str, tmp_path: Path
+    folders: dict[str, Path], config: str, removed: str, message: str, tmp_path: Path
 ) -> None:
     for path in folders[config].rglob("*.png"):
         name = path.relative_to(folders[config])
-        if not name.as_posix().startswith(gone + "/"):
+        if not name.as_posix().startswith(removed + "/"):
             (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "raw" / name).symlink_to(path)
     with pytest.raises(DatasetError) as caught:
         Builder(data_dir=tmp_path / "out", config=config).find(RawFolder(tmp_path / "raw"))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_folder_without_pairs_says_what_is_expected(tmp_path: Path) -> None:
+def test_the_message_for_missing_pairs_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"(?s)no train/\*\.jpg.*train/2975\.jpg"):
         Builder(data_dir=tmp_path, config="image_pairs").find(RawFolder(tmp_path))
 
 
-def test_what_is_short_is_told_city_by_city(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_short_splits_are_described_by_city(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"received 5 images, published are 2975. By city: aachen 2 of 174, bochum"):
         Builder(data_dir=tmp_path, config="fine").survey(folders["fine"])
     with pytest.raises(DatasetError, match=r"(?s)published are 22973. .*train_extra 3 of 19998"):
@@ -202,32 +202,30 @@ def test_an_image_without_labels_and_a_damaged_instance_mask_are_named(
         build(tmp_path / "other", tmp_path / "out2", "fine")
 
 
-def test_instance_masks_of_some_of_val_are_refused_and_none_are_allowed(
-    folders: dict[str, Path], tmp_path: Path
-) -> None:
+def test_instance_masks_exist_for_all_of_val_or_for_none(folders: dict[str, Path], tmp_path: Path) -> None:
     raw = Path(shutil.copytree(folders["fine"], tmp_path / "raw"))
     first, *others = sorted((raw / "gtFine" / "val").rglob("*_instanceIds.png"))
     first.unlink()
-    told = rf"1 of 2 files that evaluation reads is missing: gtFine/val/frankfurt/{first.name}\.\nPut it there"
+    message = rf"1 of 2 files that evaluation reads is missing: gtFine/val/frankfurt/{first.name}\.\nPut it there"
     builder = Builder(data_dir=tmp_path, config="fine", allow_partial=True)
-    with pytest.raises(DatasetError, match=told):
+    with pytest.raises(DatasetError, match=message):
         builder.survey(raw)
     for path in others:
         path.unlink()
     assert builder.survey(raw) == COUNTS["fine"]
 
 
-def test_the_sample_is_whole_numbered_and_the_same_again(folders: dict[str, Path]) -> None:
-    _, mask, things = sample.scene(2, 1, SIZE)
-    told_apart = np.isin(mask, [label.id for label in LABELS if label.instances])
-    assert np.array_equal(things[~told_apart], mask[~told_apart])
-    assert np.array_equal(things[told_apart] // 1000, mask[told_apart])
+def test_the_sample_has_instances_and_is_reused(folders: dict[str, Path]) -> None:
+    _, mask, things = sample.draw_scene(2, 1, SIZE)
+    counted = np.isin(mask, [label.id for label in LABELS if label.has_instances])
+    assert np.array_equal(things[~counted], mask[~counted])
+    assert np.array_equal(things[counted] // 1000, mask[counted])
     assert json.loads((folders["fine"] / "sample.json").read_text())["config"] == "fine"
     before = {path: path.stat().st_mtime_ns for path in folders["fine"].rglob("*")}
     assert sample.write(folders["fine"], count=8, seed=2, size=SIZE) == COUNTS["fine"]
     assert {path: path.stat().st_mtime_ns for path in folders["fine"].rglob("*")} == before
 
 
-def test_nearly_every_class_is_met_in_a_sample() -> None:
-    met = set(np.unique([TABLE[sample.scene(0, index, SIZE)[1]] for index in range(16)]).tolist())
-    assert met >= set(range(19)) - {16} and IGNORE in met  # a tram comes now and then
+def test_nearly_every_class_occurs_in_a_sample() -> None:
+    values = set(np.unique([TABLE[sample.draw_scene(0, index, SIZE)[1]] for index in range(16)]).tolist())
+    assert values >= set(range(19)) - {16} and IGNORE in values  # trams (16) are rare

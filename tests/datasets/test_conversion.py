@@ -1,4 +1,4 @@
-"""The pipeline: the same bytes from every runner, any number of workers, any process."""
+"""The Beam pipeline: the same bytes from every runner, any number of workers, any process."""
 
 import errno
 import os
@@ -18,10 +18,10 @@ from datasets.camvid.classes import SEGNET
 from datasets.camvid.layouts import SEGNET as FOLDERS
 from datasets.conversion import collect, convert
 from datasets.errors import ConversionError
-from datasets.pairs import by_stem
+from datasets.pairs import pair_by_stem
 from datasets.raw import RawFolder
 from datasets.reader import Reader
-from datasets.shards import Shard, ShardWriter, cut
+from datasets.shards import Shard, ShardWriter, partition
 
 PROJECT = Path(__file__).parents[2]
 
@@ -32,8 +32,8 @@ def writer(raw: Path) -> ShardWriter:
 
 def plan(raw: Path, out: Path, num_shards: int = 3) -> list[Shard]:
     out.mkdir()
-    pairs = by_stem(RawFolder(raw), FOLDERS, group=str)["train"].pairs
-    return [Shard("train", out / f"{index}", part) for index, part in enumerate(cut(pairs, num_shards))]
+    pairs = pair_by_stem(RawFolder(raw), FOLDERS, group=str)["train"].pairs
+    return [Shard("train", out / f"{index}", part) for index, part in enumerate(partition(pairs, num_shards))]
 
 
 def contents(shards: list[Shard]) -> list[bytes]:
@@ -42,7 +42,7 @@ def contents(shards: list[Shard]) -> list[bytes]:
 
 @pytest.fixture
 def expected(raw: Path, tmp_path: Path) -> list[bytes]:
-    """What a plain loop writes."""
+    """The shards that a plain loop writes."""
     shards = plan(raw, tmp_path / "expected")
     for shard in shards:
         writer(raw)(shard)
@@ -66,7 +66,7 @@ def test_every_runner_writes_the_same_bytes(
     assert contents(shards) == expected
     assert sum(report.records for report in collect(shards)) == 6
     assert sorted(path.name for path in (tmp_path / "out").glob("?")) == ["0", "1", "2"]
-    assert len(list((tmp_path / "out").iterdir())) == 6  # a report each, and nothing unfinished
+    assert len(list((tmp_path / "out").iterdir())) == 6  # each with a report, and nothing unfinished
 
 
 def test_the_stream_does_not_depend_on_the_number_of_shards(raw: Path, tmp_path: Path, expected: list[bytes]) -> None:
@@ -89,7 +89,7 @@ def test_another_process_writes_the_same_bytes(raw: Path, tmp_path: Path, expect
     assert [(tmp_path / "out" / f"{index}").read_bytes() for index in range(3)] == expected
 
 
-def test_a_fault_of_a_worker_is_one_line_that_names_the_file(
+def test_an_exception_in_a_worker_is_one_line_that_names_the_file(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(content: bytes) -> tuple[int, int]:
@@ -98,12 +98,12 @@ def test_a_fault_of_a_worker_is_one_line_that_names_the_file(
     monkeypatch.setattr(audit, "image_size", fail)
     with pytest.raises(ConversionError) as caught:
         convert(plan(raw, tmp_path / "out"), writer(raw))
-    told = r"A worker failed. RuntimeError: broken. While reading train/\w+\.png with trainannot/\w+\.png"
-    assert re.fullmatch(told, str(caught.value))
+    message = r"A worker failed. RuntimeError: broken. While reading train/\w+\.png with trainannot/\w+\.png"
+    assert re.fullmatch(message, str(caught.value))
     assert not list((tmp_path / "out").glob("*incomplete*"))
 
 
-def test_what_breaks_a_worker_is_not_swallowed(raw: Path, tmp_path: Path) -> None:
+def test_other_exceptions_of_a_worker_are_raised(raw: Path, tmp_path: Path) -> None:
     shards = plan(raw, tmp_path / "out")
     (tmp_path / "out").rmdir()
     with pytest.raises(Exception, match="No such file or directory"):
@@ -117,7 +117,7 @@ def test_what_breaks_a_worker_is_not_swallowed(raw: Path, tmp_path: Path) -> Non
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), OSError),
     ],
 )
-def test_what_the_user_can_act_on_comes_out_unwrapped(
+def test_a_full_disk_and_ctrl_c_are_raised_unwrapped(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, kind: type[BaseException]
 ) -> None:
     def write(path: Path, records: object) -> int:

@@ -1,4 +1,4 @@
-"""Each bit of a small file is flipped, and it is cut everywhere: what went in comes out, or a refusal."""
+"""Each bit of a small file is flipped, and the file is truncated everywhere: it is read correctly, or refused."""
 
 import io
 from collections.abc import Callable
@@ -34,14 +34,14 @@ def mat(**options: object) -> bytes:
 
 
 def of_colours(content: bytes) -> np.ndarray:
-    return colour_labels.exact(colour_labels.decode(content), COLOURS)
+    return colour_labels.map_exact(colour_labels.decode(content), COLOURS)
 
 
 PNG_READERS = {
     "ids": (png(IDS), partial(labels.from_ids, table=TABLE)),
     "colours": (png(IN_COLOURS), of_colours),
     "red and blue": (png(IN_COLOURS), read_red_and_blue),
-    "of the user's own": (png(IDS), partial(files.raw_ids, exif="apply")),
+    "user's ids": (png(IDS), partial(files.read_ids, exif="apply")),
     "image": (png(IN_COLOURS), audit.image_size),
 }
 
@@ -56,7 +56,7 @@ def test_no_flipped_bit_of_a_png_goes_unnoticed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PNG_READERS)
-def test_no_cut_of_a_png_goes_unnoticed(name: str) -> None:
+def test_no_truncation_of_a_png_goes_unnoticed(name: str) -> None:
     content, read = PNG_READERS[name]
     for length in range(1, len(content)):
         with pytest.raises(BadFileError):
@@ -64,7 +64,7 @@ def test_no_cut_of_a_png_goes_unnoticed(name: str) -> None:
 
 
 @pytest.mark.parametrize("compressed", [True, False])
-def test_a_mat_file_that_is_cut_or_of_another_type_is_refused(compressed: bool) -> None:
+def test_a_truncated_mat_file_is_refused(compressed: bool) -> None:
     content = mat(do_compression=compressed)
     for length in range(1, len(content), 3):
         assert refused(read_mat, content[:length])
@@ -72,14 +72,14 @@ def test_a_mat_file_that_is_cut_or_of_another_type_is_refused(compressed: bool) 
 
 def test_no_flipped_bit_of_a_compressed_mat_file_changes_a_label() -> None:
     content = mat(do_compression=True)
-    for bit in range(8 * 128, 8 * len(content)):  # before lies a text for people
+    for bit in range(8 * 128, 8 * len(content)):  # the header is free text
         damaged = flipped(content, bit)
         assert refused(read_mat, damaged) or (read_mat(damaged) == IDS).all()
 
 
 def test_no_flipped_bit_of_a_plain_mat_file_ends_the_process() -> None:
     content = mat(do_compression=False)
-    assert content[192] == 2  # the type of the numbers: SciPy looks it up unchecked
+    assert content[192] == 2  # the type of the numbers, which SciPy does not check
     for bit in range(8 * 128, 8 * 200):
         refused(read_mat, flipped(content, bit))
     with pytest.raises(BadFileError) as caught:

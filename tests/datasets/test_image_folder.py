@@ -1,4 +1,4 @@
-"""Folders as people have them: names, splits, groups, layouts with mistakes, and the whole way to records."""
+"""The user's own folders: names, splits, groups, layouts with mistakes, and the conversion to records."""
 
 import unicodedata
 import unittest
@@ -32,8 +32,8 @@ def test_all_mistakes_of_a_layout_are_in_one_message(tmp_path: Path) -> None:
     )
     with pytest.raises(DatasetError) as caught:
         layout.read(path)
-    told = str(caught.value)
-    assert told.startswith(f"{path}: 5 not right.")
+    message = str(caught.value)
+    assert message.startswith(f"{path}: 5 not right.")
     for words in (
         "imges: there is no such key. Did you mean 'images'? Keys here: images, masks",
         "masks: a pattern is relative and holds {id} once",
@@ -41,11 +41,11 @@ def test_all_mistakes_of_a_layout_are_in_one_message(tmp_path: Path) -> None:
         "splits: `ratios` must add up to 1. Received: 0.9.",
         "image.range: must be [low, high] with low < high",
     ):
-        assert words in told
+        assert words in message
 
 
-@pytest.mark.parametrize("text", ["classes: [1", "homepage: {{ page }}", "licence: 2026-02-30", "a: 0b_"])
-def test_a_layout_that_is_no_yaml_is_told(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["classes: [1", "homepage: {{ page }}", "a: !!int 0b_", "a: 1\na: 2"])
+def test_a_layout_that_is_no_yaml_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "segline.yaml").write_text(text)
     with pytest.raises(DatasetError, match=r"segline\.yaml is no valid YAML: "):
         layout.read(tmp_path / "segline.yaml")
@@ -63,7 +63,7 @@ def test_a_layout_that_is_no_yaml_is_told(tmp_path: Path, text: str) -> None:
         ({"classes": [{"name": "a", "raw": 0}, {"name": "b"}]}, "for all classes or for none. Without: b."),
         ({"classes": [{"name": "a", "raw": [1, 2, 3]}, {"name": "b", "raw": 0}], "mask": {"read": "colours"}}, "raw"),
         ({"mask": {"read": "mat"}}, "`key` goes with `read: mat`"),
-        ({"mask": {"read": "threshold"}}, "knows two classes, without `raw`"),
+        ({"mask": {"read": "threshold"}}, "needs two classes, without `raw`"),
         ({"masks": "images/{id}.png"}, "cannot stand for images and masks at once"),
         ({"images": "{split}/{id}.png"}, "must say what {split} in '{split}/{id}.png' stands for"),
         ({"splits": {"folders": {"train": "a"}}}, "every pattern of `images` and `masks` must hold {split}"),
@@ -71,18 +71,18 @@ def test_a_layout_that_is_no_yaml_is_told(tmp_path: Path, text: str) -> None:
         ({"classes": [{"name": "a", "raw": 0}, {"name": "b", "raw": 70000}]}, "classes.1.raw: "),
     ],
 )
-def test_what_cannot_be_is_refused(changes: dict, words: str, tmp_path: Path) -> None:
+def test_invalid_settings_are_refused(changes: dict, words: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError) as caught:
         layout.read(described(tmp_path / "a.yaml", **changes))
     assert words in str(caught.value)
 
 
-def test_a_layout_that_is_not_there_says_how_to_get_one(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_layout_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=rf"segline init {tmp_path}"):
         catalog.spec("image_folder", layout=tmp_path / "segline.yaml")
 
 
-def test_the_spec_is_what_the_layout_says(tmp_path: Path) -> None:
+def test_the_spec_follows_the_layout(tmp_path: Path) -> None:
     own = [{"name": "sky", "raw": [1, 2, 3]}, {"name": "sea", "raw": [[4, 5, 6], [7, 8, 9]], "colour": [0, 0, 0]}]
     path = described(tmp_path / "a.yaml", mask={"read": "colours"}, classes=own, licence="mine")
     spec = catalog.spec("image_folder", layout=path)
@@ -91,7 +91,7 @@ def test_the_spec_is_what_the_layout_says(tmp_path: Path) -> None:
     assert classes.colours(as_layout()) == ((0, 0, 0), (128, 0, 0))
 
 
-def test_the_spec_keeps_the_range_for_whoever_serves(tmp_path: Path) -> None:
+def test_the_spec_keeps_the_range_for_serving(tmp_path: Path) -> None:
     spec = classes.spec_of(as_layout(image={"range": [0, 4095]}))
     spec.write(tmp_path / "spec.json")
     assert DatasetSpec.read(tmp_path / "spec.json").image_range == (0, 4095)
@@ -101,24 +101,24 @@ def test_the_spec_keeps_the_range_for_whoever_serves(tmp_path: Path) -> None:
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
-def test_blanks_other_scripts_and_nested_folders(tmp_path: Path) -> None:
+def test_names_may_have_spaces_other_scripts_and_nested_folders(tmp_path: Path) -> None:
     decomposed = unicodedata.normalize("NFD", "images/é 1.png")
     put(tmp_path, decomposed, "masks/é 1.png", "images/東京/a b.png", "masks/東京/a b.png", "images/notes.txt")
-    found = find(tmp_path, splits={"ratios": {"train": 1.0}})["train"]
-    assert [pair.id for pair in found.pairs] == ["é 1", "東京/a b"] and not found.problems
+    train = find(tmp_path, splits={"ratios": {"train": 1.0}})["train"]
+    assert [pair.id for pair in train.pairs] == ["é 1", "東京/a b"] and not train.problems
 
 
 def test_images_and_masks_in_one_folder(tmp_path: Path) -> None:
     put(tmp_path, "a.png", "a_mask.png", "b.png", "c_mask.png")
-    found = find(tmp_path, images="{id}.png", masks="{id}_mask.png", splits={"ratios": {"train": 1.0}})["train"]
-    assert [pair.id for pair in found.pairs] == ["a"]
-    assert {(p.kind, p.file, p.detail) for p in found.problems} == {
+    train = find(tmp_path, images="{id}.png", masks="{id}_mask.png", splits={"ratios": {"train": 1.0}})["train"]
+    assert [pair.id for pair in train.pairs] == ["a"]
+    assert {(p.kind, p.file, p.detail) for p in train.problems} == {
         (Kind.WITHOUT_MASK, "b.png", "no file b_mask.png"),
         (Kind.WITHOUT_IMAGE, "c_mask.png", "no file c.png"),
     }
 
 
-def test_a_list_that_is_no_list_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_list_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, "images/a.png", "masks/a.png")
     (tmp_path / "latin.txt").write_bytes(b"\xe9\n")
     (tmp_path / "empty.txt").touch()
@@ -128,22 +128,22 @@ def test_a_list_that_is_no_list_is_told(tmp_path: Path) -> None:
     assert all(fault in str(caught.value) for fault in faults)
 
 
-def test_two_images_of_one_id_are_told(tmp_path: Path) -> None:
+def test_two_images_with_the_same_id_are_a_problem(tmp_path: Path) -> None:
     put(tmp_path, "images/a.png", "images/a.jpg", "masks/a.png")
-    found = find(tmp_path, images=["images/{id}.png", "images/{id}.jpg"], splits={"ratios": {"train": 1.0}})["train"]
-    assert [(p.kind, p.file) for p in found.problems] == [(Kind.DUPLICATE, "images/a.png")]
-    assert not found.pairs  # which of the two it is, nobody knows
+    train = find(tmp_path, images=["images/{id}.png", "images/{id}.jpg"], splits={"ratios": {"train": 1.0}})["train"]
+    assert [(p.kind, p.file) for p in train.problems] == [(Kind.DUPLICATE, "images/a.png")]
+    assert not train.pairs  # it is unknown which of the two images the mask belongs to
 
 
 def test_splits_by_folder_keep_equal_names_apart(tmp_path: Path) -> None:
     put(tmp_path, *(f"{part}/{kind}/1.png" for part in ("training", "valid", "other") for kind in ("images", "masks")))
-    found = find(
+    splits = find(
         tmp_path,
         images="{split}/images/{id}.png",
         masks="{split}/masks/{id}.png",
         splits={"folders": {"train": "training", "val": "valid"}},
     )
-    assert {name: [pair.image for pair in split.pairs] for name, split in found.items()} == {
+    assert {name: [pair.image for pair in split.pairs] for name, split in splits.items()} == {
         "train": ["training/images/1.png"],
         "val": ["valid/images/1.png"],
     }
@@ -156,15 +156,14 @@ def test_splits_by_list(tmp_path: Path) -> None:
     lists = {"lists": {"train": "t.txt", "val": "v.txt", "test": "none.txt"}}
     with pytest.raises(DatasetError) as caught:
         find(tmp_path, splits=lists)
-    told = ("v.txt names 1 ids without an image: lost.", "another list names too: b.", "none.txt (splits.lists.test)")
-    for words in told:
-        assert words in str(caught.value)
+    faults = ("v.txt names 1 ids without an image: lost.", "another list names too: b.", "none.txt (splits.lists.test)")
+    assert all(fault in str(caught.value) for fault in faults)
     (tmp_path / "v.txt").write_text("c\n")
-    found = find(tmp_path, splits={"lists": {"train": "t.txt", "val": "v.txt"}})
-    assert [pair.id for pair in found["train"].pairs] == ["a", "b"]
+    splits = find(tmp_path, splits={"lists": {"train": "t.txt", "val": "v.txt"}})
+    assert [pair.id for pair in splits["train"].pairs] == ["a", "b"]
 
 
-def test_a_lot_does_not_change_when_images_are_added(tmp_path: Path) -> None:
+def test_a_random_split_keeps_its_images_when_others_are_added(tmp_path: Path) -> None:
     ratios = {"ratios": {"train": 0.7, "val": 0.2, "test": 0.1}, "seed": 3}
     names = [f"{index:03d}" for index in range(120)]
     put(tmp_path, *(f"{kind}/{name}.png" for name in names[:60] for kind in ("images", "masks")))
@@ -176,33 +175,33 @@ def test_a_lot_does_not_change_when_images_are_added(tmp_path: Path) -> None:
     assert 70 <= len(after["train"].ids) <= 98 and len(after["val"].ids) >= 12
 
 
-def test_a_group_is_never_divided(tmp_path: Path) -> None:
+def test_a_group_is_in_a_single_split(tmp_path: Path) -> None:
     put(tmp_path, *(f"{kind}/p{i % 9}/{i}.png" for i in range(60) for kind in ("images", "masks")))
-    found = find(tmp_path, images="images/{group}/{id}.png", masks="masks/{group}/{id}.png")
-    groups = [{pair.group for pair in split.pairs} for split in found.values()]
+    splits = find(tmp_path, images="images/{group}/{id}.png", masks="masks/{group}/{id}.png")
+    groups = [{pair.group for pair in split.pairs} for split in splits.values()]
     assert not groups[0] & groups[1] and len(groups[0] | groups[1]) == 9
 
 
 GROUPED = {"images": "images/{group}/{id}.png", "masks": "masks/{group}/{id}.png"}
 
 
-def test_ids_that_begin_anew_in_each_group_are_told_apart(tmp_path: Path) -> None:
+def test_equal_ids_of_several_groups_are_prefixed_with_the_group(tmp_path: Path) -> None:
     put(tmp_path, *(f"{kind}/{name}.png" for name in ("p1/1", "p1/2", "p2/1") for kind in ("images", "masks")))
     put(tmp_path, "images/p1/3.png", "masks/p2/3.png")
-    found = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
-    assert [(pair.id, pair.group, pair.image, pair.mask) for pair in found.pairs] == [
+    train = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
+    assert [(pair.id, pair.group, pair.image, pair.mask) for pair in train.pairs] == [
         (name, name[:2], f"images/{name}.png", f"masks/{name}.png") for name in ("p1/1", "p1/2", "p2/1")
     ]
-    assert {(p.kind, p.id, p.detail) for p in found.problems} == {
+    assert {(p.kind, p.id, p.detail) for p in train.problems} == {
         (Kind.WITHOUT_MASK, "p1/3", "no file masks/p1/3.png"),
         (Kind.WITHOUT_IMAGE, "p2/3", "no file images/p2/3.png"),
     }
 
 
-def test_ids_that_no_two_groups_share_stay_as_they_are(tmp_path: Path) -> None:
+def test_unique_ids_are_not_prefixed(tmp_path: Path) -> None:
     put(tmp_path, *(f"{kind}/{name}.png" for name in ("p1/1", "p2/2") for kind in ("images", "masks")))
-    found = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
-    assert [(pair.id, pair.group) for pair in found.pairs] == [("1", "p1"), ("2", "p2")]
+    train = find(tmp_path, **GROUPED, splits={"ratios": {"train": 1.0}})["train"]
+    assert [(pair.id, pair.group) for pair in train.pairs] == [("1", "p1"), ("2", "p2")]
 
 
 def test_a_list_names_images_with_and_without_their_group(tmp_path: Path) -> None:
@@ -214,14 +213,14 @@ def test_a_list_names_images_with_and_without_their_group(tmp_path: Path) -> Non
     with pytest.raises(DatasetError, match=advice):
         find(tmp_path, **GROUPED, splits=lists)
     (tmp_path / "v.txt").write_text("p2/1\n")
-    found = find(tmp_path, **GROUPED, splits=lists)
-    assert {name: [pair.id for pair in split.pairs] for name, split in found.items()} == {
+    splits = find(tmp_path, **GROUPED, splits=lists)
+    assert {name: [pair.id for pair in split.pairs] for name, split in splits.items()} == {
         "train": ["p1/1", "p1/2"],
         "val": ["p2/1"],
     }
 
 
-def test_an_empty_split_and_a_pattern_without_files_are_told(tmp_path: Path) -> None:
+def test_an_empty_split_and_a_pattern_without_files_are_errors(tmp_path: Path) -> None:
     put(tmp_path, "images/a.png", "masks/a.png")
     with pytest.raises(DatasetError, match=r"no image is in (train|val)\. Another `seed`"):
         find(tmp_path)
@@ -229,7 +228,7 @@ def test_an_empty_split_and_a_pattern_without_files_are_told(tmp_path: Path) -> 
         find(tmp_path, masks="gt/{id}.png")
 
 
-# --- the whole way ---------------------------------------------------------------------------------------------------
+# --- the conversion --------------------------------------------------------------------------------------------------
 
 
 def test_the_sample_becomes_records(tmp_path: Path) -> None:
@@ -242,15 +241,15 @@ def test_the_sample_becomes_records(tmp_path: Path) -> None:
         "val": 2,
         "test": 2,
     }
-    shown = set()
+    values: set[int] = set()
     for example in tfds.as_numpy(builder.as_dataset(split="train")):
         assert example["image"].shape == (101, 101, 3) and example["label"].shape == (101, 101, 1)
-        shown |= set(np.unique(example["label"]).tolist())
-    assert shown == {0, 1}
+        values |= set(np.unique(example["label"]).tolist())
+    assert values == {0, 1}
     assert tfds.builder_from_directory(builder.data_dir).info.features["label"].names == ["sediment", "salt"]
 
 
-def test_another_meaning_of_the_same_masks_makes_other_records(tmp_path: Path) -> None:
+def test_another_layout_of_the_same_masks_makes_other_records(tmp_path: Path) -> None:
     sample.write(tmp_path / "raw", count=6, seed=0, size=(32, 32))
     raw = RawFolder(tmp_path / "raw")
     digests = dict.fromkeys(raw.files("**/*"), "the same")
@@ -268,7 +267,7 @@ def test_another_meaning_of_the_same_masks_makes_other_records(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_tfds_own_test_of_a_builder_passes(tmp_path: Path) -> None:
+def test_the_builder_test_of_tfds_passes(tmp_path: Path) -> None:
     class Case(tfds.testing.DatasetBuilderTestCase):
         DATASET_CLASS = Builder
         EXAMPLE_DIR = tmp_path / "raw"
@@ -287,6 +286,6 @@ def test_another_sample_is_refused(tmp_path: Path) -> None:
         sample.write(tmp_path / "raw", count=3, seed=0, config="sugar")
 
 
-def test_a_builder_without_a_layout_says_so(tmp_path: Path) -> None:
+def test_a_builder_without_a_layout_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"needs the YAML file .* data\.layout"):
         Builder(data_dir=tmp_path)

@@ -1,4 +1,4 @@
-"""Files as people have them: every kind of mask and image, of 8 bits and of 16."""
+"""Every kind of mask and image, of 8 and of 16 bits, is converted or refused."""
 
 import io
 import struct
@@ -46,20 +46,20 @@ def palette_png(indices: np.ndarray) -> bytes:
     ],
     ids=["grey", "palette", "rgb", "rgba", "grey-alpha", "16-bit", "tiff", "float"],
 )
-def test_ids_in_every_guise(content: bytes) -> None:
-    np.testing.assert_array_equal(files.raw_ids(content, "apply"), IDS)
+def test_ids_are_read_from_every_mode(content: bytes) -> None:
+    np.testing.assert_array_equal(files.read_ids(content, "apply"), IDS)
 
 
-@pytest.mark.parametrize(("value", "told"), [(0.5, "0.5"), (np.nan, "nan"), (1e30, "1e\\+30")])
-def test_a_mask_of_broken_numbers_is_told(value: float, told: str) -> None:
+@pytest.mark.parametrize(("value", "shown"), [(0.5, "0.5"), (np.nan, "nan"), (1e30, "1e\\+30")])
+def test_a_mask_of_numbers_that_are_not_whole_is_refused(value: float, shown: str) -> None:
     named = [{"name": name} for name in "abc"]
     read = reader_of(as_layout(classes=named)).mask
     np.testing.assert_array_equal(read(encoded(IDS.astype(np.float32), "TIFF")), IDS)
-    with pytest.raises(BadFileError, match=f"it holds numbers that are not whole, such as {told}"):
+    with pytest.raises(BadFileError, match=f"it holds numbers that are not whole, such as {shown}"):
         read(encoded(np.array([[0, 1], [2, value]], np.float32), "TIFF"))
 
 
-def test_ids_without_raw_are_places_and_others_can_be_ignored() -> None:
+def test_without_raw_ids_are_train_ids_and_others_can_be_ignored() -> None:
     named = [{"name": "a"}, {"name": "b"}]
     mask = reader_of(as_layout(classes=named, mask={"read": "ids", "others": "ignore"})).mask
     np.testing.assert_array_equal(mask(encoded(IDS)), [[0, 1], [IGNORE, 1]])
@@ -67,14 +67,14 @@ def test_ids_without_raw_are_places_and_others_can_be_ignored() -> None:
         reader_of(as_layout(classes=named)).mask(encoded(IDS))
 
 
-def test_several_raw_ids_are_one_class_and_some_do_not_count() -> None:
+def test_several_raw_ids_are_one_class_and_some_are_ignored() -> None:
     named = [{"name": "a", "raw": [0, 2]}, {"name": "b", "raw": 65535}]
     mask = reader_of(as_layout(classes=named, ignore=[1])).mask
     raw = np.array([[0, 1], [2, 65535]], np.uint16)
     np.testing.assert_array_equal(mask(encoded(raw)), [[0, IGNORE], [0, 1]])
 
 
-def test_a_threshold_takes_a_jpeg() -> None:
+def test_a_threshold_reads_a_jpeg() -> None:
     pixels = np.kron([[0, 255], [255, 0]], np.ones((16, 16))).astype(np.uint8)
     mask = reader_of(as_layout(classes=[{"name": "a"}, {"name": "b"}], mask={"read": "threshold"})).mask
     np.testing.assert_array_equal(mask(encoded(pixels, "JPEG", quality=60)), pixels // 255)
@@ -94,21 +94,21 @@ def test_colours_exact_or_nearest() -> None:
     np.testing.assert_array_equal(nearest(encoded(rgb)), [[0, 1], [1, 0]])
 
 
-def test_a_mat_file_without_the_key_says_what_it_holds() -> None:
+def test_the_message_for_a_missing_key_names_the_variables_of_a_mat_file() -> None:
     file = io.BytesIO()
     scipy.io.savemat(file, {"GT": IDS})
     named = [{"name": name} for name in "abc"]
-    found = reader_of(as_layout(classes=named, mask={"read": "mat", "key": "GT"})).mask(file.getvalue())
-    np.testing.assert_array_equal(found, IDS)
+    mask = reader_of(as_layout(classes=named, mask={"read": "mat", "key": "GT"})).mask(file.getvalue())
+    np.testing.assert_array_equal(mask, IDS)
     with pytest.raises(BadFileError, match="no 'gt'; it holds GT") as caught:
         reader_of(as_layout(classes=named, mask={"read": "mat", "key": "gt"})).mask(file.getvalue())
     assert caught.value.kind is Kind.MASK_KEY
 
 
-def test_a_mask_of_colours_read_as_ids_is_told() -> None:
+def test_a_mask_of_colours_read_as_ids_is_refused() -> None:
     rgb = np.random.default_rng(0).integers(0, 3, (4, 4, 3)).astype(np.uint8)
     with pytest.raises(BadFileError, match="its 3 channels differ; a mask of colours needs `read: colours`"):
-        files.raw_ids(encoded(rgb), "apply")
+        files.read_ids(encoded(rgb), "apply")
 
 
 # --- images ----------------------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def decoded(content: bytes) -> tuple[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("content", [encoded(RGB), encoded(RGB, "JPEG"), encoded(RGB[..., 0]), palette_png(IDS)])
-def test_what_fits_a_record_is_not_touched(content: bytes) -> None:
+def test_an_image_that_fits_a_record_is_unchanged(content: bytes) -> None:
     assert files.record_image(content, 0, 65535, "apply") is content
 
 
@@ -161,31 +161,32 @@ DEEP = pytest.mark.parametrize(
 
 
 @DEEP
-def test_a_range_is_never_left_out_silently(content: bytes) -> None:
-    with pytest.raises(BadFileError, match="range` cannot be applied to it; convert it to 8 bits, or to grey") as told:
+def test_a_range_that_cannot_be_applied_is_an_error(content: bytes) -> None:
+    message = "range` cannot be applied to it; convert it to 8 bits, or to grey"
+    with pytest.raises(BadFileError, match=message) as caught:
         files.record_image(content, 0, 4095, "apply")
-    assert told.value.kind is Kind.DEPTH
+    assert caught.value.kind is Kind.DEPTH
     assert (decoded(files.record_image(content, 0, 65535, "apply"))[1][..., 0] == 0x0F).all()
 
 
 @DEEP
 def test_a_mask_of_16_bit_colour_is_refused(content: bytes) -> None:
-    for read in (files.raw_ids, files.rgb_pixels):
+    for read in (files.read_ids, files.read_rgb):
         with pytest.raises(BadFileError, match="its low bytes cannot be read; convert it to 8 bits, or to grey"):
             read(content, "apply")
 
 
-def test_a_png_without_orientation_is_not_decoded_and_an_odd_one_is_told() -> None:
+def test_a_png_without_orientation_is_not_decoded_and_a_damaged_one_is_refused() -> None:
     header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
     pixels, end = (b"IDAT", zlib.compress(b"\0\0")), (b"IEND", b"")
     damaged = (b"IDAT", b"no pixels")
     plain = png([header, damaged, end])
-    assert files.record_image(plain, 0, 65535, "apply") is plain  # as the pixels of any PNG, by its checksums alone
+    assert files.record_image(plain, 0, 65535, "apply") is plain  # only its checksums are compared
     text = b"XML:com.adobe.xmp\0\0\0\0\0tiff:Orientation="
     for odd in ([header, damaged, (b"iTXt", text), end], [header, (b"eXIf", b"no tags"), damaged, end]):
-        with pytest.raises(BadFileError) as told:
+        with pytest.raises(BadFileError) as caught:
             files.record_image(png(odd), 0, 65535, "apply")
-        assert told.value.kind is Kind.DAMAGED
+        assert caught.value.kind is Kind.DAMAGED
     after = png([header, pixels, (b"iTXt", text + b'"6"'), end])
     assert files.record_image(after, 0, 65535, "apply") is not after
 
@@ -211,7 +212,7 @@ UPRIGHT = {
     3: lambda pixels: np.rot90(pixels, 2),
     4: np.flipud,
     5: lambda pixels: pixels.swapaxes(0, 1),
-    6: lambda pixels: np.rot90(pixels, -1),  # to be turned clockwise
+    6: lambda pixels: np.rot90(pixels, -1),  # rotated clockwise
     7: lambda pixels: np.rot90(pixels.swapaxes(0, 1), 2),
     8: np.rot90,
 }
@@ -219,29 +220,29 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_an_orientation_turns_image_and_mask_unless_it_is_ignored(kind: str, orientation: int) -> None:
+def test_an_orientation_is_applied_to_image_and_mask_unless_it_is_ignored(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[files.ORIENTATION] = orientation
     ids = RGB[..., 0] // 128
     photo, mask = encoded(RGB, kind, exif=exif), encoded(ids, kind, exif=exif)
-    for told, turn in (("apply", UPRIGHT[orientation]), ("ignore", UPRIGHT[1])):
-        _, pixels = decoded(files.record_image(photo, 0, 65535, told))
-        np.testing.assert_array_equal(pixels, turn(RGB))
-        np.testing.assert_array_equal(files.raw_ids(mask, told), turn(ids))
+    for setting, rotate in (("apply", UPRIGHT[orientation]), ("ignore", UPRIGHT[1])):
+        _, pixels = decoded(files.record_image(photo, 0, 65535, setting))
+        np.testing.assert_array_equal(pixels, rotate(RGB))
+        np.testing.assert_array_equal(files.read_ids(mask, setting), rotate(ids))
     assert (files.record_image(photo, 0, 65535, "ignore") is photo) == (kind == "PNG")
-    with Image.open(io.BytesIO(files.record_image(photo, 0, 65535, "apply"))) as turned:
-        assert turned.getexif().get(files.ORIENTATION, 1) == 1
+    with Image.open(io.BytesIO(files.record_image(photo, 0, 65535, "apply"))) as upright:
+        assert upright.getexif().get(files.ORIENTATION, 1) == 1
 
 
 @pytest.mark.parametrize(("content", "kind"), [(b"<html>", Kind.NOT_AN_IMAGE), (encoded(RGB)[:60], Kind.DAMAGED)])
-def test_what_is_no_image_is_told(content: bytes, kind: Kind) -> None:
+def test_a_file_that_is_no_image_is_refused(content: bytes, kind: Kind) -> None:
     with pytest.raises(BadFileError) as caught:
-        files.raw_ids(content, "apply")
+        files.read_ids(content, "apply")
     assert caught.value.kind is kind
 
 
-def test_init_decodes_no_image_that_pillow_would_not_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more than twice Pillow's limit nothing is known without it being lifted, and all of it would be decoded."""
+def test_init_decodes_no_image_with_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's own limit is lifted, as it hides the size of larger images; so `init` must check the size itself."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     monkeypatch.setattr(brightness, "MAX_PIXELS", 20)
     for name, side in (("small.tif", 4), ("large.tif", 5)):

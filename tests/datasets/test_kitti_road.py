@@ -1,4 +1,4 @@
-"""KITTI Road: what red and blue mean, the held-out pictures, lane and road, test without labels, calibration."""
+"""KITTI Road: red and blue of the masks, the held-out images, lane and road, test without labels, calibration."""
 
 import io
 import json
@@ -54,7 +54,7 @@ def test_the_published_sizes() -> None:
     assert split_of("uu", 77) == "train" and split_of("umm", 76) == "val"
 
 
-def test_a_mask_is_read_as_the_devkit_reads_it() -> None:
+def test_a_mask_is_read_as_by_the_devkit() -> None:
     mask = read_mask(png([[[255, 0, 255], [255, 0, 0]], [[0, 0, 0], [0, 0, 255]]]))
     np.testing.assert_array_equal(mask, [[1, 0], [IGNORE, IGNORE]])
     with pytest.raises(BadFileError, match="received 2x2; KITTI's masks are RGB") as caught:
@@ -76,13 +76,13 @@ def test_sample_data_becomes_records(drawn: Path, tmp_path: Path) -> None:
     assert val == {"um_000075", "umm_000076", "uu_000078", "um_000076"}
 
 
-def test_test_pictures_have_no_labels(drawn: Path, tmp_path: Path) -> None:
+def test_test_images_have_no_labels(drawn: Path, tmp_path: Path) -> None:
     builder = build(drawn, tmp_path, allow_partial=True)
     for example in tfds.as_numpy(builder.as_dataset(split="test")):
         assert (example["label"] == IGNORE).all() and example["label"].shape == (*SIZE, 1)
 
 
-def test_the_lane_is_part_of_the_road_and_of_um_alone(drawn: Path, tmp_path: Path) -> None:
+def test_the_lane_is_part_of_the_road_and_only_in_um(drawn: Path, tmp_path: Path) -> None:
     road, lane = (
         {
             e["id"]: e["label"]
@@ -96,7 +96,7 @@ def test_the_lane_is_part_of_the_road_and_of_um_alone(drawn: Path, tmp_path: Pat
         assert ((label == 1) <= (road[id_] == 1)).all()
 
 
-def test_the_calibration_lies_beside_the_records(drawn: Path, tmp_path: Path) -> None:
+def test_the_calibration_is_beside_the_records(drawn: Path, tmp_path: Path) -> None:
     builder = build(drawn, tmp_path, allow_partial=True)
     matrices = json.loads((Path(builder.data_dir) / "calibration.json").read_text())
     assert len(matrices) == 12 and {"P2", "R0_rect", "Tr_cam_to_road"} <= matrices["um_000075"].keys()
@@ -109,11 +109,11 @@ def test_the_calibration_lies_beside_the_records(drawn: Path, tmp_path: Path) ->
 
 
 def test_the_drawn_camera_sees_the_road_where_its_calibration_says() -> None:
-    _, road, _, laid = sample.scene(1, 0, "um", (375, 1242))
-    matrices = {name: np.array(rows) for name, rows in calibration.parse(sample.calibration(laid, 1242)).items()}
+    _, road, _, laid = sample.draw_scene(1, 0, "um", (375, 1242))
+    matrices = {name: np.array(rows) for name, rows in calibration.parse(sample.format_calibration(laid, 1242)).items()}
     to_road = np.vstack([matrices["Tr_cam_to_road"], [0, 0, 0, 1]])
-    seen = matrices["P2"] @ np.linalg.inv(to_road) @ np.array([-laid.road.middle + 1, 0, 12, 1])  # 1 m into our lane
-    x, y = seen[:2] / seen[2]
+    point = matrices["P2"] @ np.linalg.inv(to_road) @ np.array([-laid.road.middle + 1, 0, 12, 1])  # 1 m into our lane
+    x, y = point[:2] / point[2]
     assert tuple(road[int(y), int(x)]) in {sample.ROAD, sample.OTHER}
     assert 375 * 0.46 < y < 375
 
@@ -124,13 +124,13 @@ def test_data_without_calibration_has_no_such_file(raw: Path, tmp_path: Path) ->
     assert not (Path(builder.data_dir) / "calibration.json").exists()
 
 
-def test_bad_calibration_is_told_by_name(raw: Path, tmp_path: Path) -> None:
+def test_an_invalid_calibration_file_is_named(raw: Path, tmp_path: Path) -> None:
     (raw / "training/calib/um_000000.txt").write_text("P2: 1 2 3\n")
     with pytest.raises(DatasetError, match=r"training/calib/um_000000\.txt: 'P2' with 3 numbers"):
         build(raw, tmp_path / "out", allow_partial=True)
 
 
-def test_a_calibration_without_the_way_to_the_road_is_bad(raw: Path, tmp_path: Path) -> None:
+def test_a_calibration_without_a_needed_matrix_is_invalid(raw: Path, tmp_path: Path) -> None:
     file = raw / "training/calib/um_000000.txt"
     kept = [line for line in file.read_text().splitlines() if not line.startswith(("Tr_cam_to_road", "R0_rect"))]
     file.write_text("\n".join(kept))
@@ -138,17 +138,17 @@ def test_a_calibration_without_the_way_to_the_road_is_bad(raw: Path, tmp_path: P
         build(raw, tmp_path / "out", allow_partial=True)
 
 
-def test_a_calibration_that_one_picture_lacks_is_told_before_anything_is_read(raw: Path, tmp_path: Path) -> None:
+def test_a_missing_calibration_file_is_named_before_anything_is_read(raw: Path, tmp_path: Path) -> None:
     (raw / "training/calib/um_000075.txt").unlink()
-    told = r"1 of 12 files that evaluation reads is missing: training/calib/um_000075\.txt\.\nPut it there\. Or take"
-    with pytest.raises(DatasetError, match=told):
+    message = r"1 of 12 files that evaluation reads is missing: training/calib/um_000075\.txt\.\nPut it there\. Or rem"
+    with pytest.raises(DatasetError, match=message):
         Builder(data_dir=tmp_path, allow_partial=True).survey(raw)
-    (raw / "testing/calib/um_000000.txt").unlink()  # no evaluation reads those
+    (raw / "testing/calib/um_000000.txt").unlink()  # evaluation does not read those
     (raw / "training/calib/um_000075.txt").write_text((raw / "training/calib/um_000000.txt").read_text())
     assert Builder(data_dir=tmp_path, allow_partial=True).survey(raw)["val"] == 4
 
 
-def test_files_that_lost_the_other_are_told(raw: Path, tmp_path: Path) -> None:
+def test_files_without_a_partner_are_problems(raw: Path, tmp_path: Path) -> None:
     (raw / "training/gt_image_2/um_road_000000.png").unlink()
     (raw / "training/image_2/uu_000000.png").unlink()
     problems = Builder(data_dir=tmp_path).find(RawFolder(raw))["train"].problems
@@ -158,7 +158,7 @@ def test_files_that_lost_the_other_are_told(raw: Path, tmp_path: Path) -> None:
     }
 
 
-def test_a_short_set_names_what_is_missing(drawn: Path, tmp_path: Path) -> None:
+def test_the_message_for_a_short_split_names_the_missing(drawn: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"Split train: received 8 images, published are 229\. Missing: um_000003"):
         build(drawn, tmp_path)
 
@@ -169,7 +169,7 @@ def test_names_of_another_form_are_refused(raw: Path, tmp_path: Path) -> None:
         Builder(data_dir=tmp_path).find(RawFolder(raw))
 
 
-def test_the_zip_file_as_downloaded_is_read_where_it_lies(raw: Path, tmp_path: Path) -> None:
+def test_the_downloaded_zip_file_is_read_in_place(raw: Path, tmp_path: Path) -> None:
     shutil.make_archive(str(tmp_path / "zips" / "data_road"), "zip", raw.parent, raw.name)
     builder = build(tmp_path / "zips", tmp_path / "out", allow_partial=True)
     assert builder.info.splits["train"].num_examples == 8
@@ -181,13 +181,13 @@ def test_the_real_data(real_data: Path, tmp_path: Path) -> None:
         pytest.skip("KITTI Road is not among the real data")
     builder = build(real_data / "data_road", tmp_path, config="lane", allow_partial=True)
     assert builder.info.splits["train"].num_examples == 6
-    found = {
+    values = {
         value for e in tfds.as_numpy(builder.as_dataset(split="train")) for value in np.unique(e["label"]).tolist()
     }
-    assert found == {0, 1, IGNORE}
+    assert values == {0, 1, IGNORE}
 
 
-def test_masks_of_the_other_target_alone_name_its_configuration(raw: Path, tmp_path: Path) -> None:
+def test_if_all_masks_are_of_the_other_target_its_configuration_is_named(raw: Path, tmp_path: Path) -> None:
     for mask in (raw / "training/gt_image_2").glob("*_road_*"):
         mask.unlink()
     with pytest.raises(DatasetError) as caught:

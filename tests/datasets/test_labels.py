@@ -1,4 +1,4 @@
-"""Raw masks to train ids, and back into a PNG."""
+"""Raw masks to train ids, and train ids to PNG."""
 
 import io
 
@@ -50,7 +50,7 @@ def test_ids_out_of_range_are_named_with_their_pixels() -> None:
         (b"not a picture", Kind.NOT_AN_IMAGE, "13 bytes"),
     ],
 )
-def test_a_mask_that_is_none_is_refused(content: bytes, kind: Kind, detail: str) -> None:
+def test_a_file_that_is_no_mask_is_refused(content: bytes, kind: Kind, detail: str) -> None:
     with pytest.raises(BadFileError) as caught:
         labels.from_ids(content, TABLE)
     assert caught.value.kind is kind and caught.value.detail.startswith(detail)
@@ -59,23 +59,23 @@ def test_a_mask_that_is_none_is_refused(content: bytes, kind: Kind, detail: str)
 @pytest.mark.parametrize(
     "raw", [np.array([[0, 70000]]), np.array([[0, -1]], np.int16), np.array([[1, 300]], np.uint16)]
 )
-def test_wide_ids_that_the_table_does_not_reach_are_named(raw: np.ndarray) -> None:
+def test_wide_ids_beyond_the_table_are_named(raw: np.ndarray) -> None:
     with pytest.raises(BadFileError, match=rf"received {raw[0, 1]} \(1 px\)"):
         labels.lookup(raw, TABLE)
 
 
-def test_a_table_of_16_bits_reaches_further() -> None:
+def test_a_table_may_have_16_bits() -> None:
     table = labels.id_table({1000: 3}, size=65536)
     np.testing.assert_array_equal(labels.lookup(np.array([[1000]], np.uint16), table), [[3]])
 
 
-def test_very_many_strange_ids_are_counted() -> None:
+def test_very_many_invalid_ids_are_counted() -> None:
     with pytest.raises(BadFileError, match="and 224 more values"):
         labels.lookup(np.arange(256, dtype=np.uint8).reshape(16, 16), labels.id_table(dict.fromkeys(range(12), 0)))
 
 
 @pytest.mark.parametrize("train_ids", [{256: 0}, {-1: 0}, {0: labels.INVALID}, {0: -1}, {0: 256}])
-def test_a_table_refuses_what_a_byte_cannot_hold(train_ids: dict[int, int]) -> None:
+def test_a_table_refuses_ids_that_a_byte_cannot_hold(train_ids: dict[int, int]) -> None:
     with pytest.raises(ValueError, match="Received: "):
         labels.id_table(train_ids)
 

@@ -1,4 +1,4 @@
-"""A linked folder is one line of the report; its files are each in the JSON."""
+"""A linked folder is one line of the report; the JSON lists each of its files."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ import tensorflow_datasets as tfds
 from datasets.audit import Kind, Problem
 from datasets.camvid.camvid_dataset_builder import Builder
 from datasets.errors import DatasetError
-from datasets.links import ADVICE, folded
+from datasets.links import ADVICE, fold
 
 
-def test_a_linked_folder_is_named_once_and_what_to_do(raw: Path, tmp_path: Path) -> None:
+def test_a_linked_folder_is_named_once_with_advice(raw: Path, tmp_path: Path) -> None:
     elsewhere = (raw / "train").rename(tmp_path / "elsewhere")
     (raw / "train").symlink_to(elsewhere)
     builder = Builder(data_dir=tmp_path / "out", allow_partial=True)
@@ -31,21 +31,21 @@ def test_a_linked_folder_is_named_once_and_what_to_do(raw: Path, tmp_path: Path)
     assert len(problems) == 6 and all(problem["file"].startswith("train/") for problem in problems)
 
 
-def test_check_tells_it_by_names_alone(raw: Path, tmp_path: Path) -> None:
+def test_a_survey_reports_links_without_opening_files(raw: Path, tmp_path: Path) -> None:
     (raw / "val").rename(tmp_path / "elsewhere").joinpath("more.png").touch()
     (raw / "val").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DatasetError) as caught:
         Builder(data_dir=tmp_path, allow_partial=True).survey(raw)
-    told = str(caught.value)
-    assert f"val/: a link to {tmp_path / 'elsewhere'}; behind it 3 files" in told and ADVICE in told
-    assert "image without mask (1):\n  val/more.png: no file valannot/more.*" in told
+    message = str(caught.value)
+    assert f"val/: a link to {tmp_path / 'elsewhere'}; behind it 3 files" in message and ADVICE in message
+    assert "image without mask (1):\n  val/more.png: no file valannot/more.*" in message
     assert Builder(data_dir=tmp_path, allow_partial=True, on_bad_input="quarantine").survey(raw) == {
         "train": 6,
         "val": 4,
     }
 
 
-def test_the_topmost_link_is_named_and_links_within_are_none(tmp_path: Path) -> None:
+def test_the_topmost_link_is_named_and_links_inside_the_folder_are_ignored(tmp_path: Path) -> None:
     root, outside = tmp_path / "raw", tmp_path / "outside"
     (root / "here").mkdir(parents=True)
     (outside / "deeper").mkdir(parents=True)
@@ -56,6 +56,6 @@ def test_the_topmost_link_is_named_and_links_within_are_none(tmp_path: Path) -> 
     files = ["a/link/1.png", "a/link/deeper/2.png", "a/link/more/3.png", "within/4.png", "5.png"]
     problems = [Problem(Kind.OUTSIDE, "train", file, "id") for file in files]
     other = Problem(Kind.EMPTY, "train", "a/link/6.png", "id")
-    found = folded(root, [*problems, other])
-    assert [problem.file for problem in found] == ["within/4.png", "5.png", "a/link/6.png", "a/link/"]
-    assert found[-1].detail == f"a link to {outside}; behind it 3 files"
+    kept = fold(root, [*problems, other])
+    assert [problem.file for problem in kept] == ["within/4.png", "5.png", "a/link/6.png", "a/link/"]
+    assert kept[-1].detail == f"a link to {outside}; behind it 3 files"

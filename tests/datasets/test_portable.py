@@ -1,4 +1,4 @@
-"""A portable runner: Beam's own job service in a process of its own, over its real protocol."""
+"""A portable runner: Beam's job service in another process, over its real protocol."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ WORKER = f"{sys.executable} -m apache_beam.runners.worker.sdk_worker_main"
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """Address of a job service, and the folder in which it stages what is sent to the workers."""
+    """Address of a job service, and the folder in which it stages files for the workers."""
     folder = tmp_path_factory.mktemp("service")
     port = folder / "port"
     command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main"]
@@ -55,8 +55,10 @@ def records(raw: Path, out: Path, runner: object, options: object) -> dict[str, 
 @pytest.mark.parametrize(
     "environment",
     [
-        pytest.param(["--environment_type=LOOPBACK"], id="workers in our process"),
-        pytest.param([f"--environment_type={SUBPROCESS}", f"--environment_config={WORKER}"], id="workers of their own"),
+        pytest.param(["--environment_type=LOOPBACK"], id="workers in this process"),
+        pytest.param(
+            [f"--environment_type={SUBPROCESS}", f"--environment_config={WORKER}"], id="workers in other processes"
+        ),
     ],
 )
 def test_a_job_service_writes_the_same_bytes(
@@ -80,7 +82,7 @@ def test_a_job_service_that_is_not_there_is_one_message(raw: Path, tmp_path: Pat
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_without_setup_py_a_container_has_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_setup_py_a_container_is_required(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam_runner, "PROJECT", tmp_path)
     with pytest.raises(DatasetError, match=r"no setup\.py .* --sdk_container_image"):
         beam_runner.choose("portable", options=["--runner=FlinkRunner"])

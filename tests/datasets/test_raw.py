@@ -64,7 +64,7 @@ def test_reading_size_and_folders_are_the_same(raw: RawFolder) -> None:
     assert caught.value.kind is Kind.UNREADABLE and raw.size("train/none.png") == 0
 
 
-def test_a_file_on_disk_stands_before_one_in_a_zip(tmp_path: Path) -> None:
+def test_a_file_on_disk_takes_precedence_over_one_in_a_zip(tmp_path: Path) -> None:
     raw = RawFolder(in_zip(tmp_path, "a.png", "b.png"))
     (tmp_path / "a.png").write_text("newer")
     assert raw.files("*.png") == ["a.png", "b.png"]
@@ -83,7 +83,7 @@ def test_the_folder_is_found_up_to_two_levels_below(tmp_path: Path, make: object
 @pytest.mark.parametrize(
     "stored", [["./", "./train/", "./train/ulm/a.png"], ["train\\", "train\\ulm\\a.png"], ["train//ulm/./a.png"]]
 )
-def test_names_in_a_zip_may_be_written_otherwise(stored: list[str], tmp_path: Path) -> None:
+def test_names_in_a_zip_are_normalised(stored: list[str], tmp_path: Path) -> None:
     raw = RawFolder(in_zip(tmp_path, *stored))
     assert raw.files("train/**/*") == ["train/ulm/a.png"] and raw.folders() == ["train"]
     assert raw.read("train/ulm/a.png") == stored[-1].encode() and raw.size("train/ulm/a.png") == len(stored[-1])
@@ -97,7 +97,7 @@ def test_names_that_lead_out_of_a_zip_are_refused_and_reported(tmp_path: Path) -
     assert raw.problems[0].file == "official.zip: ../../etc/passwd"
 
 
-def test_a_link_out_of_the_folder_is_refused_and_one_within_is_followed(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_followed(tmp_path: Path) -> None:
     on_disk(tmp_path, "elsewhere/secret.png", "raw/train/a.png")
     raw = RawFolder(tmp_path / "raw")
     (raw.path / "train/out.png").symlink_to(tmp_path / "elsewhere/secret.png")
@@ -140,7 +140,7 @@ def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     assert caught.value.kind is Kind.UNREADABLE
 
 
-def test_a_name_that_is_no_utf8_is_reported_and_not_given(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_reported_and_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.png", os.O_CREAT))
     raw = pickle.loads(pickle.dumps(RawFolder(tmp_path)))
@@ -148,7 +148,7 @@ def test_a_name_that_is_no_utf8_is_reported_and_not_given(tmp_path: Path) -> Non
     assert [(problem.kind, problem.file) for problem in raw.problems] == [(Kind.NAME, r"caf\xe9.png")]
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(BadFileError, match="no regular file"):
         RawFolder(tmp_path).read("pipe.png")

@@ -1,4 +1,4 @@
-"""The record's bytes, and the file that holds them."""
+"""The bytes of a record, and the file that holds them."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ def content() -> bytes:
 
 
 def test_fields_come_in_a_fixed_order(content: bytes) -> None:
-    """Two equal runs would prove nothing: an arbitrary order may be the same twice."""
-    places = [content.index(f"\x0a{chr(len(name))}{name}\x12".encode()) for name in sorted(EXAMPLE)]
-    assert places == sorted(places)
+    """The order itself is checked: two equal runs prove nothing, as an arbitrary order may be the same twice."""
+    offsets = [content.index(f"\x0a{chr(len(name))}{name}\x12".encode()) for name in sorted(EXAMPLE)]
+    assert offsets == sorted(offsets)
 
 
-def test_tensorflow_reads_what_was_written(content: bytes, tmp_path: Path) -> None:
+def test_tensorflow_reads_the_written_records(content: bytes, tmp_path: Path) -> None:
     import tensorflow as tf
 
     records = [content, b"", bytes(range(256)) * 1000]

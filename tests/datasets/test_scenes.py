@@ -1,4 +1,4 @@
-"""Drawn scenes: the same from the same seed, masks that fit the pictures, and no way to tell classes by colour."""
+"""Drawn scenes: the same from the same seed, masks that fit the images, and classes that colour does not reveal."""
 
 from dataclasses import replace
 
@@ -36,25 +36,25 @@ def test_equal_seeds_give_equal_scenes_and_others_do_not(drawn) -> None:
 
 
 @pytest.mark.parametrize("size", [(90, 120), (72, 96), (65, 131), (200, 60)])
-def test_image_and_mask_have_the_size_asked_for(size) -> None:
+def test_image_and_mask_have_the_requested_size(size) -> None:
     image, mask = draw(1, size)
     assert image.shape == (*size, 3) and mask.shape == size
     assert image.dtype == mask.dtype == np.uint8
 
 
-def test_every_british_surface_is_met_in_two_dozen_scenes(drawn) -> None:
+def test_every_british_surface_occurs_in_two_dozen_scenes(drawn) -> None:
     ids = set(np.unique([mask for _, mask in drawn]).tolist())
     foreign = {Surface.WALL, Surface.TRUCK, Surface.TRAM, Surface.MOTORCYCLE}
     assert ids == {int(surface) for surface in Surface if surface not in foreign}
 
 
-def test_every_surface_is_met_in_german_scenes() -> None:
+def test_every_surface_occurs_in_german_scenes() -> None:
     ids = set(np.unique([german(seed).mask for seed in range(SCENES)]).tolist())
     assert ids == {int(surface) for surface in Surface}
 
 
 def test_germans_drive_on_the_right() -> None:
-    """The pavement on the side of the camera's own lane is nearer: it covers more of the picture's lower right."""
+    """The pavement on the side of the camera's lane is nearer: it covers more of the image's lower right."""
     masks = np.stack([german(seed).mask[SIZE[0] // 2 :] for seed in range(SCENES)]) == Surface.PAVEMENT
     assert masks[..., SIZE[1] // 2 :].sum() > 1.3 * masks[..., : SIZE[1] // 2].sum()
 
@@ -71,7 +71,7 @@ def test_a_thing_is_one_number_and_few_surfaces() -> None:
             assert set(np.unique(mask[things == thing])) <= {Surface.RIDER, Surface.BICYCLE, Surface.MOTORCYCLE}
 
 
-def test_shares_are_those_of_a_street(drawn) -> None:
+def test_class_shares_are_those_of_a_street(drawn) -> None:
     share = np.bincount(np.stack([mask for _, mask in drawn]).ravel(), minlength=len(Surface)) / (
         SCENES * SIZE[0] * SIZE[1]
     )
@@ -88,8 +88,8 @@ def test_sky_is_above_and_road_below(drawn) -> None:
             assert rows[Surface.SKY].max() < rows[Surface.ROAD].max()
 
 
-def test_colour_alone_does_not_tell_the_classes(drawn) -> None:
-    """The best guess from each pixel's colour, fitted on half of the scenes, does badly on the other half."""
+def test_colour_does_not_reveal_the_classes(drawn) -> None:
+    """The best prediction from each pixel's colour, fitted on half of the scenes, is poor on the other half."""
 
     def pixels(part):
         colours = np.concatenate([image.reshape(-1, 3) for image, _ in part]) // 32
@@ -102,8 +102,8 @@ def test_colour_alone_does_not_tell_the_classes(drawn) -> None:
     table = np.zeros((512, count), np.int64)
     np.add.at(table, (bins, labels), 1)
     bins, labels = pixels(drawn[SCENES // 2 :])
-    guess = table.argmax(1)[bins]
-    matrix = np.bincount(labels * count + guess, minlength=count**2).reshape(count, count)
+    predicted = table.argmax(1)[bins]
+    matrix = np.bincount(labels * count + predicted, minlength=count**2).reshape(count, count)
     hit, total = np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
     miou = (hit / total.clip(1))[total > 0].mean()
     assert miou < 0.3
@@ -126,18 +126,18 @@ def test_a_stroke_changes_image_and_mask_in_the_same_pixels() -> None:
     assert not canvas.things.any()
 
 
-def test_what_is_twice_as_far_is_half_as_large() -> None:
+def test_a_thing_twice_as_far_is_half_as_large() -> None:
     camera = Camera(focal=100, height=1.5, x=50, y=40)
     (near, far) = (camera.project([(1, 0, z)])[0] for z in (5, 10))
     assert near == (70, 70) and far == (60, 55)
 
 
-def test_a_thing_that_reaches_behind_the_camera_is_cut_there() -> None:
+def test_points_behind_the_camera_are_moved_in_front_of_it() -> None:
     camera = Camera(focal=100, height=1.5, x=50, y=40)
     assert camera.project([(1, 0, -3)]) == camera.project([(1, 0, 0.6)])
 
 
-def test_a_street_that_is_laid_out_first_is_the_same_street() -> None:
+def test_a_street_with_a_given_plan_is_the_same_street() -> None:
     light = scenes.weather(np.random.default_rng(1))
     rng = np.random.default_rng(2)
     laid = scenes.plan(SIZE, light, rng)
@@ -147,7 +147,7 @@ def test_a_street_that_is_laid_out_first_is_the_same_street() -> None:
 
 
 @pytest.mark.parametrize(("lanes", "dashes"), [(0, 0), (1, 1), (2, 3)])
-def test_dashes_part_the_lanes(lanes: int, dashes: int) -> None:
+def test_dashed_lines_separate_the_lanes(lanes: int, dashes: int) -> None:
     rng = np.random.default_rng(3)
     style = replace(scenes.GERMAN, lanes=lanes, wide=True)
     assert len(scenes.plan(SIZE, scenes.weather(rng), rng, style=style).road.dashes) == dashes

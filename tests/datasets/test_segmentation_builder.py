@@ -1,4 +1,4 @@
-"""The conversion as a whole: what is refused, what is left out, what is written."""
+"""The whole conversion: what is refused, what is left out, what is written."""
 
 import errno
 import json
@@ -35,15 +35,15 @@ def convert(raw: Path, data_dir: Path, *, num_shards: int | None = None, **optio
 
 
 def refusal(raw: Path, data_dir: Path, **options: object) -> str:
-    """Convert, and give the message of the refusal; nothing may be left."""
+    """Return the message with which a conversion is refused; it must leave no records."""
     with pytest.raises(DatasetError) as caught:
         convert(raw, data_dir, **options)
     assert not list(data_dir.rglob("*tfrecord*")) and not list(data_dir.rglob("dataset_info.json"))
     return str(caught.value)
 
 
-def spoil(raw: Path) -> dict[str, Kind]:
-    """Make one bad file of each kind; the training split keeps one good pair, the validation split two."""
+def damage(raw: Path) -> dict[str, Kind]:
+    """Make one bad file of each kind, and return them; one good pair of train and two of val remain."""
     images, masks, val = (sorted((raw / name).iterdir()) for name in ("train", "trainannot", "val"))
     images[0].write_bytes(images[0].read_bytes()[:-100])
     Image.fromarray(np.zeros((24, 32, 3), np.uint8)).save(masks[1])
@@ -92,7 +92,7 @@ def flip_a_bit(path: Path) -> None:
 
 
 def test_every_bad_file_is_in_one_message(raw: Path, tmp_path: Path) -> None:
-    bad = spoil(raw)
+    bad = damage(raw)
     of_other_datasets = {Kind.DEPTH, Kind.MASK_DIMENSIONS, Kind.MASK_KEY}
     assert set(bad.values()) == set(Kind) - of_other_datasets - {Kind.STRAY}
     message = refusal(raw, tmp_path / "out", num_shards=2, max_pixels=999_999)
@@ -120,7 +120,7 @@ def test_a_mask_of_three_dimensions_is_named(raw: Path, tmp_path: Path, monkeypa
 
 
 def test_quarantine_leaves_bad_files_out_and_lists_them(raw: Path, tmp_path: Path) -> None:
-    bad = spoil(raw)
+    bad = damage(raw)
     builder = convert(raw, tmp_path / "out", on_bad_input="quarantine", num_shards=6, max_pixels=999_999)
     facts = json.loads((Path(builder.data_dir) / "audit.json").read_text(encoding="utf-8"))
     assert {problem["file"]: problem["kind"] for problem in facts["problems"]} == bad
@@ -163,7 +163,7 @@ def test_a_split_of_the_right_size_with_another_image_is_refused(
     assert "Split val" not in message
 
 
-def test_a_missing_raw_folder_says_what_it_should_hold(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_raw_folder_says_what_it_should_hold(tmp_path: Path) -> None:
     message = refusal(tmp_path / "none", tmp_path / "out")
     assert str(tmp_path / "none") in message and "trainannot/" in message
 
@@ -192,7 +192,7 @@ def test_no_temporary_folder_is_left(raw: Path, tmp_path: Path, monkeypatch: pyt
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_nothing_that_is_written_names_the_place(raw: Path, tmp_path: Path) -> None:
+def test_no_written_file_contains_the_path(raw: Path, tmp_path: Path) -> None:
     builder = convert(raw, tmp_path / "out")
     for path in Path(builder.data_dir).iterdir():
         assert str(tmp_path).encode() not in path.read_bytes(), path.name
@@ -207,7 +207,7 @@ def test_a_full_disk_is_one_clear_message(raw: Path, tmp_path: Path, monkeypatch
     assert message.startswith(f"No space left for the records of camvid in {tmp_path / 'out'}: ")
 
 
-def test_a_disk_without_room_is_refused_before_anything_is_written(
+def test_a_disk_without_space_is_refused_before_anything_is_written(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -216,7 +216,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
     assert "No space left for the records of camvid" in refusal(raw, tmp_path / "out")
 
 
-def test_a_configuration_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_configuration_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"camvid has no configuration 'segnit' .* Allowed: segnet"):
         Builder(data_dir=tmp_path, config="segnit")
 
@@ -226,7 +226,7 @@ def test_another_file_format_is_refused(raw: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_built_by_the_command_line_of_tfds(real_data: Path, tmp_path: Path) -> None:
+def test_the_tfds_command_line_builds_it(real_data: Path, tmp_path: Path) -> None:
     pytest.importorskip("mlcroissant", reason="the tfds command line needs mlcroissant: pip install -e '.[tfds]'")
     command = [sys.executable, "-m", "tensorflow_datasets.scripts.cli.main", "build", "camvid/segnet"]
     command += ["--imports=datasets.camvid.camvid_dataset_builder", f"--manual_dir={real_data / 'CamVid'}"]

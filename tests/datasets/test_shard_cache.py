@@ -1,4 +1,4 @@
-"""Finished shards are used again: after a kill, and where raw files changed that they do not hold."""
+"""Finished shards are reused: after a kill, and after changes of raw files that they do not hold."""
 
 import errno
 import hashlib
@@ -31,8 +31,8 @@ def digests(raw: Path) -> dict[str, str]:
     return {path.relative_to(raw).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def convert(raw: Path, out: Path, cache: Path | None, *, anew: bool = False, **options: object) -> Builder:
-    kept = ShardCache(cache, digests(raw), anew=anew) if cache else None
+def convert(raw: Path, out: Path, cache: Path | None, *, overwrite: bool = False, **options: object) -> Builder:
+    kept = ShardCache(cache, digests(raw), overwrite=overwrite) if cache else None
     builder = Builder(data_dir=out, allow_partial=True, cache=kept, **options)
     builder.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir=raw, num_shards=SHARDS, try_download_gcs=False)
@@ -51,31 +51,31 @@ def cache(raw: Path, tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def test_nothing_changed_and_nothing_is_written_again(raw: Path, tmp_path: Path, cache: Path) -> None:
+def test_without_changes_every_shard_is_reused(raw: Path, tmp_path: Path, cache: Path) -> None:
     again = convert(raw, tmp_path / "again", cache)
     assert again.reused_shards == 2 * SHARDS
     assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 
-def test_anew_every_shard_is_written_and_none_is_gone_meanwhile(
+def test_overwriting_replaces_every_shard_atomically(
     raw: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path.name: path.stat().st_ino for path in cache.glob("*.tfrecord")}
-    write, seen = ShardWriter.__call__, []
+    write, listings = ShardWriter.__call__, []
 
     def watched(writer: ShardWriter, shard: Shard) -> None:
         write(writer, shard)
-        seen.append({path.name for path in cache.glob("*.tfrecord")})
+        listings.append({path.name for path in cache.glob("*.tfrecord")})
 
     monkeypatch.setattr(ShardWriter, "__call__", watched)
-    again = convert(raw, tmp_path / "again", cache, anew=True)
-    assert again.reused_shards == 0 and seen == [set(before)] * len(before)
+    again = convert(raw, tmp_path / "again", cache, overwrite=True)
+    assert again.reused_shards == 0 and listings == [set(before)] * len(before)
     assert not set(before.values()) & {path.stat().st_ino for path in cache.glob("*.tfrecord")}
     assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 
 @pytest.mark.parametrize("change", ["image", "mask", "add", "remove", "rename"])
-def test_only_what_a_change_touches_is_written_again(raw: Path, tmp_path: Path, cache: Path, change: str) -> None:
+def test_only_shards_with_changed_files_are_rewritten(raw: Path, tmp_path: Path, cache: Path, change: str) -> None:
     pixels = np.zeros((24, 32), np.uint8)
     image, mask = raw / "train/A_train0.png", raw / "trainannot/A_train0.png"
     if change == "image":
@@ -95,7 +95,7 @@ def test_only_what_a_change_touches_is_written_again(raw: Path, tmp_path: Path, 
 
 
 @pytest.mark.parametrize("on_bad_input", ["error", "quarantine"])
-def test_a_file_that_cannot_be_read_for_a_moment_is_neither_left_out_nor_remembered(
+def test_a_file_that_is_unreadable_for_a_moment_is_an_error_and_not_cached(
     raw: Path, tmp_path: Path, on_bad_input: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = RawFolder._read
@@ -113,22 +113,22 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_neither_left_out_nor_remembe
     assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 
-def test_what_other_settings_make_is_not_taken(raw: Path, tmp_path: Path, cache: Path) -> None:
+def test_shards_of_other_settings_are_not_reused(raw: Path, tmp_path: Path, cache: Path) -> None:
     assert convert(raw, tmp_path / "again", cache, max_pixels=10_000).reused_shards == 0
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
-def test_a_damaged_shard_is_written_again(raw: Path, tmp_path: Path, cache: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_shard_is_rewritten(raw: Path, tmp_path: Path, cache: Path, damage: str) -> None:
     shard = max(cache.glob("*.tfrecord"), key=lambda path: path.stat().st_size)
     content = shard.read_bytes()
     shard.unlink()
-    shard.write_bytes(content[:-1] if damage == "cut" else content[:-1] + bytes([content[-1] ^ 1]))
+    shard.write_bytes(content[:-1] if damage == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
     again = convert(raw, tmp_path / "again", cache)
     assert again.reused_shards == 2 * SHARDS - 1
     assert records(again) == records(convert(raw, tmp_path / "without", None))
 
 
-def test_after_bad_files_are_put_right_their_shards_alone_are_written(raw: Path, tmp_path: Path) -> None:
+def test_after_bad_files_are_repaired_only_their_shards_are_written(raw: Path, tmp_path: Path) -> None:
     bad = raw / "train/A_train0.png"
     good = bad.read_bytes()
     bad.write_bytes(good[:-20])
@@ -138,7 +138,7 @@ def test_after_bad_files_are_put_right_their_shards_alone_are_written(raw: Path,
     assert convert(raw, tmp_path / "out", tmp_path / "cache").reused_shards == 2 * SHARDS - 1
 
 
-def test_a_file_without_digest_keeps_its_shard_from_being_used(raw: Path, tmp_path: Path, cache: Path) -> None:
+def test_a_shard_with_a_file_without_digest_is_not_reused(raw: Path, tmp_path: Path, cache: Path) -> None:
     known = {name: content for name, content in digests(raw).items() if name != "val/A_val0.png"}
     builder = Builder(data_dir=tmp_path / "again", allow_partial=True, cache=ShardCache(cache, known))
     builder.download_and_prepare(
@@ -147,17 +147,17 @@ def test_a_file_without_digest_keeps_its_shard_from_being_used(raw: Path, tmp_pa
     assert builder.reused_shards == 2 * SHARDS - 1
 
 
-def test_killed_while_writing_it_uses_what_was_finished_and_sweeps_the_rest(raw: Path, tmp_path: Path) -> None:
+def test_after_a_kill_finished_shards_are_reused_and_the_rest_is_swept(raw: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom datasets import shards\n"
         "from test_shard_cache import convert\n"
-        "real = shards.ShardWriter._decoded\n"
+        "read = shards.ShardWriter._read\n"
         "def slow(self, pair, *rest):\n"
         "    if pair.id == 'B_val1':\n"
         "        print('stuck', flush=True)\n"
         "        time.sleep(60)\n"
-        "    return real(self, pair, *rest)\n"
-        "shards.ShardWriter._decoded = slow\n"
+        "    return read(self, pair, *rest)\n"
+        "shards.ShardWriter._read = slow\n"
         "convert(*map(Path, sys.argv[1:]))\n"
     )
     path = os.pathsep.join([str(PROJECT), str(Path(__file__).parent)])
@@ -169,15 +169,15 @@ def test_killed_while_writing_it_uses_what_was_finished_and_sweeps_the_rest(raw:
     left = [path.name for path in (tmp_path / "cache").iterdir()]
     assert any(INCOMPLETE in name for name in left)
     finished = sum(name.endswith(".tfrecord") for name in left)
-    assert finished >= SHARDS  # those of train come first
+    assert finished >= SHARDS  # the shards of train are written first
     shard_cache.sweep(tmp_path / "cache")
     assert not any(INCOMPLETE in path.name for path in (tmp_path / "cache").iterdir())
     resumed = convert(raw, tmp_path / "new", tmp_path / "cache")
-    assert resumed.reused_shards >= finished  # two shards that hold nothing are one file
+    assert resumed.reused_shards >= finished  # all empty shards are the same file
     assert records(resumed) == records(convert(raw, tmp_path / "without", None))
 
 
-def test_where_links_are_not_possible_shards_are_copied(
+def test_without_hard_links_shards_are_copied(
     raw: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -187,9 +187,9 @@ def test_where_links_are_not_possible_shards_are_copied(
     assert records(convert(raw, tmp_path / "again", cache)) == records(convert(raw, tmp_path / "without", None))
 
 
-def test_a_sweep_leaves_what_is_needed_and_takes_the_rest(tmp_path: Path) -> None:
+def test_a_sweep_keeps_used_files_and_removes_the_rest(tmp_path: Path) -> None:
     mine, dead = f"{INCOMPLETE}{socket.gethostname()}-{os.getpid()}.{'a' * 32}", dead_writer()
-    gone = [f"x.tfrecord{dead}", f"x.tfrecord{dead}.report.json"]
+    unfinished = [f"x.tfrecord{dead}", f"x.tfrecord{dead}.report.json"]
     old = ["o.tfrecord", "o.tfrecord.report.json", "orphan.tfrecord.report.json", "audit.json", "b.tfrecord.fault.txt"]
     old.append(f"y.tfrecord{INCOMPLETE}another-host.local-1.{'b' * 32}")
     kept = [f"x.tfrecord{mine}", "n.tfrecord", "n.tfrecord.report.json", "h.tfrecord", "h.tfrecord.report.json"]
@@ -197,7 +197,7 @@ def test_a_sweep_leaves_what_is_needed_and_takes_the_rest(tmp_path: Path) -> Non
     (tmp_path / "cache" / "left").mkdir(parents=True)
     (tmp_path / "cache" / "new").mkdir()
     folder.mkdir()
-    for name in (*gone, *old, *kept):
+    for name in (*unfinished, *old, *kept):
         (folder / name).touch()
     os.link(folder / "h.tfrecord", tmp_path / "records")
     long_ago = time.time() - shard_cache.KEPT_SECONDS - 1
@@ -205,7 +205,10 @@ def test_a_sweep_leaves_what_is_needed_and_takes_the_rest(tmp_path: Path) -> Non
         os.utime(folder / name, (long_ago, long_ago))
     shard_cache.sweep(tmp_path / "cache")
     assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
-    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["key", "new"]  # one that begins needs it
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [
+        "key",
+        "new",
+    ]  # a starting process needs "new"
 
 
 def dead_writer() -> str:

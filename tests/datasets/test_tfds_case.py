@@ -1,6 +1,6 @@
-"""TFDS's own test of a builder, for every dataset and configuration: registration, tags, features, reading, reloading.
+"""TFDS's own builder test, for every dataset and configuration: registration, tags, features, reading, reloading.
 
-A dataset that the user describes in a YAML file is tested with its own tests.
+A dataset that is described by a YAML file has its own tests.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 class Case(tfds.testing.DatasetBuilderTestCase):
-    """TFDS's test, on sample data of one configuration."""
+    """TFDS's builder test, on sample data of one configuration."""
 
     __test__ = False
     NAME = CONFIG = ""

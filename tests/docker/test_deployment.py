@@ -1,4 +1,4 @@
-"""docker/: the lock files, the image, the manifests. What needs a tool that is not here is skipped, with the reason."""
+"""docker/: the lock files, the image, the manifests. Tests skip if a tool that they need is not installed."""
 
 import os
 import re
@@ -15,31 +15,31 @@ DOCKER = PROJECT / "docker"
 
 
 def tool(name: str) -> str:
-    """Path of a program, beside Python or on the PATH."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if not found:
+    """Return the path of a program, beside Python or on the PATH; skip the test without it."""
+    path = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if not path:
         pytest.skip(f"{name} is not installed")
-    return found
+    return path
 
 
 @pytest.mark.parametrize("flavor", ["cpu", "gpu"])
-def test_the_lock_files_pin_what_setup_py_asks_for(flavor: str) -> None:
+def test_the_lock_files_pin_what_setup_py_requires(flavor: str) -> None:
     block = re.search(r"REQUIRES = \[(.*?)\n\]", (PROJECT / "setup.py").read_text(), re.DOTALL)
     assert block
-    asked = {name.lower().replace("_", "-") for name in re.findall(r'^ +"([\w.-]+)', block.group(1), re.MULTILINE)}
+    required = {name.lower().replace("_", "-") for name in re.findall(r'^ +"([\w.-]+)', block.group(1), re.MULTILINE)}
     text = (DOCKER / f"requirements-{flavor}.lock").read_text()
     pinned = set(re.findall(r"^([\w.-]+)==", text, re.MULTILINE))
-    assert len(asked) > 10
-    assert asked <= pinned, f"./run lock, for {', '.join(sorted(asked - pinned))}"
+    assert len(required) > 10
+    assert required <= pinned, f"./run lock, for {', '.join(sorted(required - pinned))}"
     assert text.count("--hash=sha256:") >= len(pinned)
     assert ("nvidia-cudnn-cu12" in pinned) == (flavor == "gpu")
 
 
-def test_the_dockerfile_is_clean() -> None:
+def test_the_dockerfile_passes_hadolint() -> None:
     subprocess.run([tool("hadolint"), str(DOCKER / "Dockerfile")], check=True)
 
 
-def test_every_image_runs_as_nobody_in_particular_and_pins_what_it_is_made_from() -> None:
+def test_every_image_runs_as_an_unprivileged_user_and_pins_its_base() -> None:
     text = (DOCKER / "Dockerfile").read_text()
     stages = re.findall(r"^FROM (\S+)", text, re.MULTILINE)
     assert set(stages) <= {"${PYTHON_IMAGE}", *re.findall(r" AS (\S+)", text)}
@@ -47,10 +47,10 @@ def test_every_image_runs_as_nobody_in_particular_and_pins_what_it_is_made_from(
     for target in ("gpu", "cpu"):
         body = text.split(f"AS {target}\n")[1].split("\nFROM")[0]
         assert "USER 10001:10001" in body
-    assert text.rstrip().endswith("USER 10001:10001"), "the last stage is what `docker build` makes"
+    assert text.rstrip().endswith("USER 10001:10001"), "`docker build` makes the last stage"
 
 
-def test_a_run_in_an_image_names_the_commit_that_it_was_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_in_an_image_records_the_commit_of_its_build(monkeypatch: pytest.MonkeyPatch) -> None:
     from pipeline.workspace import run_folder
 
     monkeypatch.setenv("SEGLINE_REVISION", "0123abc")
@@ -58,14 +58,14 @@ def test_a_run_in_an_image_names_the_commit_that_it_was_built_from(monkeypatch: 
     assert "ENV SEGLINE_REVISION=$REVISION" in (DOCKER / "Dockerfile").read_text()
 
 
-def test_compose_is_what_docker_publishes() -> None:
-    """check-jsonschema brings the schema of the Compose Specification."""
+def test_the_compose_file_fits_the_published_schema() -> None:
+    """check-jsonschema includes the schema of the Compose Specification."""
     subprocess.run(
         [tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(DOCKER / "compose.yaml")], check=True
     )
 
 
-def test_compose_services_are_held_tight() -> None:
+def test_compose_services_have_no_needless_rights() -> None:
     services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
     assert {"trainer", "scheduler", "worker-0", "worker-1", "tensorboard", "serving"} == set(services)
     for name, service in services.items():
@@ -78,7 +78,7 @@ def manifests() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", manifests(), ids=lambda path: path.name)
-def test_the_manifests_are_what_kubernetes_publishes(path: Path) -> None:
+def test_the_manifests_fit_the_published_schemas(path: Path) -> None:
     validator = pytest.importorskip(
         "kubernetes_validate", reason="kubernetes-validate is not installed (segline[deploy])"
     )
@@ -87,23 +87,23 @@ def test_the_manifests_are_what_kubernetes_publishes(path: Path) -> None:
 
 
 def pod(kind: str) -> dict:  # type: ignore[type-arg]
-    found = [found for path in manifests() for found in yaml.safe_load_all(path.read_text())]
-    spec = next(manifest for manifest in found if manifest["kind"] == kind)["spec"]
+    documents = [document for path in manifests() for document in yaml.safe_load_all(path.read_text())]
+    spec = next(document for document in documents if document["kind"] == kind)["spec"]
     return (spec["jobTemplate"]["spec"] if kind == "CronJob" else spec)["template"]["spec"]
 
 
 @pytest.mark.parametrize("kind", ["CronJob", "Job"])
-def test_pods_have_no_more_rights_than_they_need(kind: str) -> None:
-    found = pod(kind)
-    assert found["securityContext"]["runAsNonRoot"] and found["automountServiceAccountToken"] is False
-    (container,) = found["containers"]
+def test_pods_have_no_needless_rights(kind: str) -> None:
+    spec = pod(kind)
+    assert spec["securityContext"]["runAsNonRoot"] and spec["automountServiceAccountToken"] is False
+    (container,) = spec["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
     assert "memory" in container["resources"]["limits"]
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in found["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in spec["volumes"]}
 
 
 def test_the_training_job_names_as_many_workers_as_it_starts() -> None:
@@ -117,17 +117,17 @@ def test_the_training_job_names_as_many_workers_as_it_starts() -> None:
 
 
 @pytest.mark.parametrize("path", sorted((DOCKER / "recipes").glob("*.yaml")), ids=lambda path: path.name)
-def test_the_recipes_are_right_and_go_with_the_cronjob(path: Path) -> None:
-    from pipeline.config import recipe_file
+def test_the_recipes_load_and_fit_the_cronjob(path: Path) -> None:
+    from pipeline.orchestration.recipe_loader import load_recipe
 
-    schedule = recipe_file.load(str(path)).schedule
+    schedule = load_recipe(str(path)).schedule
     cronjob = yaml.safe_load((DOCKER / "kubernetes" / "cronjob.yaml").read_text())["spec"]
     assert schedule and (schedule.cron, schedule.timezone) == (cronjob["schedule"], cronjob["timeZone"])
 
 
 @pytest.mark.slow
 def test_airflow_runs_the_dag() -> None:
-    """Takes 2 minutes with an Airflow that is there; `docker/airflow/check.sh` installs one."""
+    """Takes 2 minutes with an installed Airflow; `docker/airflow/check.sh` installs one."""
     airflow = os.environ.get("SEGLINE_TEST_AIRFLOW")
     if not airflow:
         pytest.skip("SEGLINE_TEST_AIRFLOW names no `airflow` command")
@@ -138,7 +138,7 @@ def test_airflow_runs_the_dag() -> None:
 
 @pytest.mark.slow
 def test_the_image_is_built_and_runs_a_recipe() -> None:
-    """Takes some 10 minutes and 6 GB; needs buildah, and a Python image under the name that is given."""
+    """Takes some 10 minutes and 6 GB; needs buildah and the Python image that the variable names."""
     base = os.environ.get("SEGLINE_TEST_PYTHON_IMAGE")
     if not base:
         pytest.skip("SEGLINE_TEST_PYTHON_IMAGE names no image to build from")

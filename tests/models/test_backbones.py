@@ -23,7 +23,7 @@ PARAMETERS = {
     "mobilenet_v3_large": 2_996_352,
     "efficientnet_v2_b0": 5_919_312,
 }
-"""Of the networks without their tops, as Keras publishes them."""
+"""Weights of the networks without their tops, as Keras publishes them."""
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -32,7 +32,7 @@ def noise(*shape: int) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=NAMES)
 def built(request: pytest.FixtureRequest) -> tuple[str, keras.Model, keras.Model]:
-    """Name; the network as Keras makes it, with statistics as after training; all of it rebuilt on an image."""
+    """Name; Keras's network with moving statistics as after training; the network rebuilt on an image."""
     keras.utils.set_random_seed(1)
     name, draw = request.param, np.random.default_rng(2)
     network = backbones._network(name, "random", None)
@@ -44,7 +44,7 @@ def built(request: pytest.FixtureRequest) -> tuple[str, keras.Model, keras.Model
 
 
 def rebuilt(name: str, network: keras.Model, output_stride: int) -> keras.Model:
-    """The network on an image, giving its tap of stride 32 and its last layer."""
+    """Rebuild the network on an image, with its tap of stride 32 and its last layer as outputs."""
     images = keras.Input((None, None, 3))
     x = backbones.BACKBONES[name].normalise(images)
     outputs = transplant(network, x, prefix=backbones.PREFIX, output_stride=output_stride, synchronized=False)
@@ -60,8 +60,8 @@ def test_a_backbone_computes_what_keras_computes(built: tuple[str, keras.Model, 
     assert ours.count_params() == network.count_params() == PARAMETERS[name]
 
 
-def test_moving_statistics_follow_within_hundreds_of_steps(built: tuple[str, keras.Model, keras.Model]) -> None:
-    """MobileNet's own momentum, 0.999, leaves a third of what they began with after 1000 steps."""
+def test_the_momentum_of_moving_statistics_is_bounded(built: tuple[str, keras.Model, keras.Model]) -> None:
+    """With MobileNet's own momentum, 0.999, the initial statistics still weigh a third after 1000 steps."""
     _, network, ours = built
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     received = {layer.name: ours.get_layer(f"{backbones.PREFIX}{layer.name}").momentum for layer in norms}
@@ -89,17 +89,17 @@ def test_a_pyramid_is_named_by_stride_and_its_layers_by_their_own_names(
 
 
 def test_dilation_computes_the_same_features_more_densely(built: tuple[str, keras.Model, keras.Model]) -> None:
-    """Chen et al.: between the features of stride 32 lie further ones, and those are what they were."""
+    """Chen et al.: dilation adds features between those of stride 32, which stay the same."""
     name, network, ours = built
     denser = rebuilt(name, network, 8)
     assert denser.compute_output_shape((1, 64, 96, 3))[0][1:3] == (8, 12)
     if name not in ("resnet50", "mobilenet_v2", "efficientnet_v2_b0"):
-        return  # the windows of pooling are not dilated, or the means over the whole image feel the border too much
+        return  # pooling windows are not dilated, or global means depend on the border too much
     images = noise(1, 224, 224, 3)
     coarse, dense = np.asarray(ours(images)[0]), np.asarray(denser(images)[0])
     shifts = [dense[:, row::4, column::4] for row in range(4) for column in range(4)]
     away = min(np.abs(shift - coarse)[:, 3, 3].max() for shift in shifts)  # the middle: far from every border
-    assert away < 0.01 * np.abs(coarse).max()  # means over the whole image feel the border
+    assert away < 0.01 * np.abs(coarse).max()  # global means depend on the border
 
 
 @pytest.mark.parametrize("output_stride", [16, 8])
@@ -112,21 +112,21 @@ def test_a_dilated_pyramid_ends_at_its_output_stride(output_stride: int) -> None
     assert all(shape[1:3] == (rows // stride, 96 // stride) for stride, shape in shapes.items())
 
 
-def test_a_tap_of_another_stride_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tap_of_another_stride_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = dataclasses.replace(backbones.BACKBONES["vgg16"], taps={4: "block2_pool", 8: "block2_pool"})
     monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": wrong})
     with pytest.raises(AssertionError, match="the tap of stride 8 has stride 4"):
         backbones.pyramid("vgg16", blocks.image_input())
 
 
-def test_caffe_weights_see_bgr_around_their_means() -> None:
+def test_caffe_normalisation_is_zero_centred_bgr() -> None:
     received = backbones.CaffeNormalise(dtype="float32")(np.array([[[[10, 20, 30]]]], np.uint8))
     np.testing.assert_allclose(received[0, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_normalises_as_keras_does_for_its_weights(name: str) -> None:
-    """`preprocess_input` of each, or the layers that the network brings itself."""
+def test_normalisation_is_that_of_keras(name: str) -> None:
+    """`preprocess_input` of each, or the layers that the network itself includes."""
     own = {
         "vgg16": keras.applications.vgg16.preprocess_input,
         "vgg19": keras.applications.vgg19.preprocess_input,
@@ -152,7 +152,7 @@ def with_head(name: str) -> keras.Model:
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "efficientnet_v2_b0"])
-def test_a_frozen_backbone_neither_learns_nor_counts_statistics_nor_draws(name: str) -> None:
+def test_a_frozen_backbone_has_no_updates_statistics_or_dropout(name: str) -> None:
     model = with_head(name)
     ours = [variable.path for variable in backbones.variables(model)]
     assert ours == [v.path for v in model.trainable_variables if not v.path.startswith("head/")]
@@ -177,7 +177,7 @@ def test_replicas_share_their_statistics() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 16, 16, 8), (2, 9, 7, 8)])
-def test_a_pointwise_convolution_strides_as_keras_does(size: tuple[int, ...]) -> None:
+def test_a_strided_pointwise_convolution_equals_keras(size: tuple[int, ...]) -> None:
     images = tf.constant(noise(*size) / 255)
     ours, theirs = Pointwise(4, 1, strides=2), keras.layers.Conv2D(4, 1, strides=2)
     theirs.build(size)
@@ -201,13 +201,13 @@ def test_weights_come_from_a_file_of_the_right_hash(tmp_path) -> None:
     features = backbones.pyramid("mobilenet_v2", images, weights=str(file), weights_sha256=right)
     kernel = keras.Model(images, features).get_layer("backbone_block_5_expand").kernel
     np.testing.assert_array_equal(kernel, network.get_layer("block_5_expand").kernel)
-    with pytest.raises(ModelError, match=rf"its SHA-256 is {right}, and `weights_sha256` says {'0' * 64}"):
+    with pytest.raises(ModelError, match=rf"its SHA-256 is {right}, and `weights_sha256` is {'0' * 64}"):
         backbones.pyramid("mobilenet_v2", images, weights=str(file), weights_sha256="0" * 64)
     with pytest.raises(ModelError, match="of another network"):
         backbones.pyramid("vgg16", images, weights=str(file))
 
 
-def test_what_cannot_be_fetched_is_one_sentence_with_the_way_out(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_the_error_of_a_failed_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     with pytest.raises(ModelError, match="There is no weights file"):
         backbones.pyramid("vgg16", blocks.image_input(), weights=str(tmp_path / "none.h5"))
 
@@ -216,11 +216,11 @@ def test_what_cannot_be_fetched_is_one_sentence_with_the_way_out(monkeypatch: py
 
     broken = dataclasses.replace(backbones.BACKBONES["vgg16"], make=offline)
     monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": broken})
-    with pytest.raises(ModelError, match=r"ImageNet weights.*cannot be had.*URL fetch failure.*`random`"):
+    with pytest.raises(ModelError, match=r"ImageNet weights.*cannot be loaded.*URL fetch failure.*`random`"):
         backbones.pyramid("vgg16", blocks.image_input(), weights="imagenet")
 
 
-def test_damaged_weights_in_kerass_cache_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_in_the_cache_of_keras_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def damaged(**settings: object) -> keras.Model:
         network = keras.applications.VGG16(**{**settings, "weights": None})
         network.get_layer("block1_conv1").bias.assign(np.full(64, np.nan))
@@ -229,11 +229,11 @@ def test_damaged_weights_in_kerass_cache_are_told(monkeypatch: pytest.MonkeyPatc
     def truncated(**_: object) -> keras.Model:
         raise OSError("Unable to synchronously open file (truncated file: eof = 4096)")
 
-    for make, told in (
+    for make, message in (
         (damaged, r"weights in ~/\.keras/models are damaged: not every number in block1_conv1/bias is finite"),
-        (truncated, r"cannot be had \(Unable .*truncated file.*\)\. .* delete one that lies there damaged"),
+        (truncated, r"cannot be loaded \(Unable .*truncated file.*\)\. .* delete a damaged one there"),
     ):
         broken = dataclasses.replace(backbones.BACKBONES["vgg16"], make=make)
         monkeypatch.setattr(backbones, "BACKBONES", {"vgg16": broken})
-        with pytest.raises(ModelError, match=told):
+        with pytest.raises(ModelError, match=message):
             backbones.pyramid("vgg16", blocks.image_input(), weights="imagenet")

@@ -1,4 +1,4 @@
-"""Building blocks against what they claim to equal."""
+"""Building blocks against the Keras layers and formulas that they must equal."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from models import blocks
 
 @pytest.mark.parametrize("parts", [{}, {"scale": False}, {"center": False}], ids=str)
 def test_batch_norm_equals_keras_in_training_and_after(parts: dict[str, bool]) -> None:
-    """Networks of keras.applications leave out the scale, such as InceptionV3."""
+    """Some networks of keras.applications, such as InceptionV3, have no scale."""
     images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2), mean=2.0, stddev=3.0)
     ours = blocks.BatchNorm(momentum=0.8, epsilon=1e-3, **parts)
     theirs = keras.layers.BatchNormalization(momentum=0.8, epsilon=1e-3, **parts)
@@ -23,13 +23,13 @@ def test_batch_norm_equals_keras_in_training_and_after(parts: dict[str, bool]) -
 
 def test_batch_norm_has_the_gradients_of_keras() -> None:
     images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2))
-    found = []
+    gradients = []
     for layer in (blocks.BatchNorm(), keras.layers.BatchNormalization()):
         with tf.GradientTape() as tape:
             tape.watch(images)
             loss = tf.reduce_sum(layer(images, training=True) ** 3)
-        found.append(tape.gradient(loss, [images, *layer.trainable_variables]))
-    for mine, other in zip(*found, strict=True):
+        gradients.append(tape.gradient(loss, [images, *layer.trainable_variables]))
+    for mine, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-3)
 
 
@@ -43,7 +43,7 @@ def test_frozen_batch_norm_uses_and_keeps_its_statistics() -> None:
 
 
 @pytest.mark.parametrize(("size", "padded"), [((5, 8), (8, 8)), ((8, 4), (8, 4)), ((1, 9), (4, 12))])
-def test_padding_and_cutting_undo_each_other(size: tuple[int, int], padded: tuple[int, int]) -> None:
+def test_cropping_undoes_padding(size: tuple[int, int], padded: tuple[int, int]) -> None:
     images = tf.random.stateless_normal([2, *size, 3], (0, 1))
     whole = blocks.PadToMultiple(4)(images)
     assert whole.shape == (2, *padded, 3)
@@ -67,7 +67,7 @@ def test_bilinear_kernel_makes_a_transposed_convolution_a_bilinear_resize(factor
     np.testing.assert_allclose(received[:, inside, inside], expected[:, inside, inside], atol=1e-5)
 
 
-def test_normalise_gives_mean_0_and_deviation_1_of_imagenet() -> None:
+def test_normalise_maps_imagenet_to_mean_0_and_deviation_1() -> None:
     inputs = blocks.image_input()
     model = keras.Model(inputs, blocks.normalise(inputs))
     values = np.array([blocks.IMAGENET_MEAN, np.add(blocks.IMAGENET_MEAN, blocks.IMAGENET_STD)], np.float32)
@@ -83,7 +83,7 @@ def test_dropout_on_one_device_is_that_of_keras(noise_shape: tuple[int | None, .
     np.testing.assert_array_equal(ours(images), images)
 
 
-def test_frozen_dropout_leaves_nothing_out_until_it_may_learn() -> None:
+def test_frozen_dropout_drops_nothing_until_unfrozen() -> None:
     images = tf.ones([1, 8, 8, 16])
     layer = blocks.Dropout(0.5, seed=7)
     layer.trainable = False

@@ -1,4 +1,4 @@
-"""The catalogue reads models from the source alone, and checks options before anything is built."""
+"""The catalogue reads models from their source only, and checks options before anything is built."""
 
 import ast
 import subprocess
@@ -16,7 +16,7 @@ def test_names_are_the_files_that_build_a_network() -> None:
     assert not {"optimizers", "losses", "blocks", "catalog"} & set(catalog.names())
 
 
-def test_parameters_leave_out_what_the_pipeline_sets() -> None:
+def test_parameters_omit_those_that_the_pipeline_sets() -> None:
     parameters = catalog.parameters("fcn")
     assert parameters["stride"] == 8 and parameters["head_width"] == 4096
     assert not {"num_classes", "synchronized"} & set(parameters)
@@ -27,12 +27,12 @@ def test_the_defaults_of_every_model_are_allowed(name: str) -> None:
     catalog.check(name, catalog.parameters(name))
 
 
-def test_unknown_model_gets_a_guess_and_the_list() -> None:
+def test_the_error_for_an_unknown_model_has_a_suggestion_and_the_list() -> None:
     with pytest.raises(ModelError, match=r"'fats'.*Did you mean 'fast'\? Known models: .*fcn"):
         catalog.check("fats", {})
 
 
-def test_unknown_backbone_gets_a_guess_and_the_list() -> None:
+def test_the_error_for_an_unknown_backbone_has_a_suggestion_and_the_list() -> None:
     with pytest.raises(ModelError, match=r"'backbone' .* one of 'vgg16', .*'vgg_16'\. Did you mean 'vgg16'\?$"):
         catalog.check("fcn", {"backbone": "vgg_16"})
     with pytest.raises(ModelError, match=r"one of 'resnet50', 'mobilenet_v2'\. .*Did you mean 'resnet50'\?$"):
@@ -40,11 +40,11 @@ def test_unknown_backbone_gets_a_guess_and_the_list() -> None:
 
 
 def test_the_number_of_classes_is_the_datasets() -> None:
-    with pytest.raises(ModelError, match=r"takes no parameter 'num_classes': the dataset says .* Remove it\.$"):
+    with pytest.raises(ModelError, match=r"no parameter 'num_classes': it follows from the dataset\. Remove it\.$"):
         catalog.check("fast", {"num_classes": 12})
 
 
-def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
+def test_every_invalid_option_is_in_one_message_with_the_allowed_values() -> None:
     with pytest.raises(ModelError) as caught:
         catalog.check("fcn", {"dropuot": 0.1, "stride": 4, "head_width": True, "dropout": 1.5})
     message = str(caught.value)
@@ -58,20 +58,20 @@ def test_every_wrong_option_is_in_one_message_with_what_is_allowed() -> None:
         assert part in message
 
 
-def test_the_parameters_are_listed_where_one_is_unknown() -> None:
+def test_the_parameters_are_not_listed_if_all_are_known() -> None:
     with pytest.raises(ModelError, match=r"Received: 4\.$"):
         catalog.check("fcn", {"stride": 4})
 
 
-def test_what_a_network_began_with_is_left_out_when_it_is_rebuilt() -> None:
+def test_a_network_is_rebuilt_without_its_initial_weights() -> None:
     options = {"weights": "gone.h5", "head_weights": "imagenet", "stride": 16}
-    assert catalog.untrained("fcn", options) == {"weights": "random", "head_weights": "random", "stride": 16}
-    assert catalog.untrained("fast", {"width": 8}) == {"width": 8}
+    assert catalog.with_random_weights("fcn", options) == {"weights": "random", "head_weights": "random", "stride": 16}
+    assert catalog.with_random_weights("fast", {"width": 8}) == {"width": 8}
     hashed = {"weights": "gone.h5", "weights_sha256": "0" * 64}
-    catalog.check("fcn", catalog.untrained("fcn", hashed))
+    catalog.check("fcn", catalog.with_random_weights("fcn", hashed))
 
 
-def test_weights_that_are_not_there_are_told_where_they_are_needed(tmp_path: Path) -> None:
+def test_missing_weights_are_an_error_only_when_needed(tmp_path: Path) -> None:
     gone = {"weights": str(tmp_path / "gone.h5"), "head_weights": "imagnet"}
     catalog.check("fcn", gone)
     with pytest.raises(
@@ -84,7 +84,7 @@ def test_weights_that_are_not_there_are_told_where_they_are_needed(tmp_path: Pat
 
 
 @pytest.mark.parametrize("weights", ["random", "imagenet"])
-def test_a_hash_of_no_file_is_refused(weights: str) -> None:
+def test_a_hash_without_a_file_is_refused(weights: str) -> None:
     with pytest.raises(ModelError, match=rf"'weights_sha256' .* is of a weights file, .* Received: '{weights}'"):
         catalog.check("segnet", {"weights": weights, "weights_sha256": "0" * 64})
 
@@ -120,10 +120,10 @@ def test_checking_imports_nothing_heavy() -> None:
 def test_annotations(annotation: str, good: list, bad: list, words: str) -> None:
     tree = ast.parse(annotation, mode="eval").body
     assert parameters.allowed(tree) == words
-    assert all(parameters.admits(tree, value) for value in good)
-    assert not any(parameters.admits(tree, value) for value in bad)
+    assert all(parameters.accepts(tree, value) for value in good)
+    assert not any(parameters.accepts(tree, value) for value in bad)
 
 
-def test_an_unknown_annotation_is_the_authors_mistake() -> None:
+def test_an_unknown_annotation_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="dict"):
-        parameters.admits(ast.parse("dict", mode="eval").body, {})
+        parameters.accepts(ast.parse("dict", mode="eval").body, {})

@@ -18,17 +18,17 @@ def model() -> keras.Model:
 
 
 def conv(before: int, after: int, kernel: int) -> int:
-    """A convolution without bias and the normalisation beside it, of what comes out of it."""
+    """Weights of a convolution without bias and of the normalisation of its output."""
     return before * after * kernel**2 + 2 * after
 
 
 def preactivated(before: int, after: int, kernel: int) -> int:
-    """The normalisation of what goes in, then a convolution without bias."""
+    """Weights of the normalisation of the input and of a convolution without bias."""
     return 2 * before + before * after * kernel**2
 
 
 def basic(before: int, after: int) -> int:
-    """Two basic blocks; the first projects its shortcut where the channels change."""
+    """Weights of two basic blocks; the first projects its shortcut if the channels change."""
     projection = conv(before, after, 1) if before != after else 0
     return conv(before, after, 3) + 3 * conv(after, after, 3) + projection
 
@@ -60,29 +60,29 @@ PUBLISHED = {
     + preactivated(512, 128, 1),
     "logits": preactivated(128, 64, 3) + preactivated(64, 19, 1) + 19,
 }
-"""Layer by layer, from the authors' own definition: ydhongHIT/DDRNet, segmentation/DDRNet_23_slim.py.
+"""Weights layer by layer, from the authors' own definition: ydhongHIT/DDRNet, segmentation/DDRNet_23_slim.py.
 
 There the two convolutions of the stem have a bias before their normalisation, 2 * 32 weights that change nothing.
 """
 
 
 def test_every_part_has_the_weights_of_the_authors_definition(model: keras.Model) -> None:
-    alone = auxiliary.without_heads(model)
+    network = auxiliary.without_heads(model)
     parts = dict.fromkeys(PUBLISHED, 0)
-    for weight in alone.trainable_weights:
+    for weight in network.trainable_weights:
         parts[next(part for part in parts if weight.path.startswith(part))] += math.prod(weight.shape)
     assert parts == PUBLISHED
     assert sum(PUBLISHED.values()) + 2 * 32 == 5_695_987
 
 
 def test_the_number_of_weights_is_that_of_the_paper(model: keras.Model) -> None:
-    alone = auxiliary.without_heads(model)
-    assert count(alone) == 5_695_923 == pytest.approx(5.7e6, rel=0.01)
-    assert not [layer.name for layer in alone.layers if layer.name.startswith("auxiliary")]
-    assert count(model) - count(alone) == 2 * 64 + 64 * 64 * 9 + 2 * 64 + 64 * 19 + 19
+    network = auxiliary.without_heads(model)
+    assert count(network) == 5_695_923 == pytest.approx(5.7e6, rel=0.01)
+    assert not [layer.name for layer in network.layers if layer.name.startswith("auxiliary")]
+    assert count(model) - count(network) == 2 * 64 + 64 * 64 * 9 + 2 * 64 + 64 * 19 + 19
 
 
-def test_ddrnet_23_is_the_same_net_twice_as_wide() -> None:
+def test_ddrnet_23_is_the_same_network_twice_as_wide() -> None:
     wide = catalog.build("ddrnet", 19, {"width": 64, "head_width": 128})
     assert count(auxiliary.without_heads(wide)) == pytest.approx(20.1e6, rel=0.01)  # the paper's table
 

@@ -1,11 +1,11 @@
-"""The fast net keeps to its size."""
+"""The fast network: numbers of weights, synchronised normalisation."""
 
 import numpy as np
 
 from models import catalog
 
 
-def test_it_has_the_weights_that_it_says() -> None:
+def test_the_number_of_weights_is_that_of_its_docstring() -> None:
     assert catalog.build("fast", 11).count_params() == 1_568_219
 
 
@@ -14,7 +14,7 @@ def test_width_scales_it() -> None:
     assert 3 < wide / narrow < 5
 
 
-def test_batch_statistics_are_shared_where_asked() -> None:
+def test_batch_statistics_are_shared_if_synchronized() -> None:
     for synchronized in (False, True):
         model = catalog.build("fast", 3, {"width": 8}, synchronized=synchronized)
         flags = [layer.synchronized for layer in model.layers if layer.name.endswith("_norm")]

@@ -1,4 +1,4 @@
-"""FCN: the numbers of weights that its sources print, what they see, and its parameters."""
+"""FCN: the numbers of weights in its sources, its receptive field, and its parameters."""
 
 import dataclasses
 
@@ -55,15 +55,15 @@ def test_the_image_pairs_notebook_counted_layer_by_layer(stride: int) -> None:
     head = (7 * 7 * 512 + 1) * width + (width + 1) * width
     scores = {8: (512 + 1) * classes + (256 + 1) * classes, 16: (512 + 1) * classes, 32: 0}[stride]
     doublings = {8: (width, classes), 16: (width,), 32: ()}[stride]
-    enlarged = sum((2 * 2 * before + 1) * classes for before in doublings)
-    last = (stride * stride * (width if stride == 32 else classes) + 1) * classes
-    assert count(classes, stride=stride, **PAIRS_NOTEBOOK) == VGG16 + head + scores + enlarged + last
+    upsampling = sum((2 * 2 * before + 1) * classes for before in doublings)
+    final = (stride * stride * (width if stride == 32 else classes) + 1) * classes
+    assert count(classes, stride=stride, **PAIRS_NOTEBOOK) == VGG16 + head + scores + upsampling + final
 
 
 def published(width: int) -> int:
     """FCN-8s for 21 classes as its authors define it: shelhamer/fcn.berkeleyvision.org, voc-fcn8s/net.py.
 
-    Convolutions have a bias there and enlargements none; `width` is 4096.
+    Convolutions have a bias there and transposed convolutions none; `width` is 4096.
     """
     total, before = 0, 3
     for channels in (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512):
@@ -71,17 +71,17 @@ def published(width: int) -> int:
         before = channels
     fc6, fc7 = (7 * 7 * 512 + 1) * width, (width + 1) * width
     scores = (width + 1) * 21 + (512 + 1) * 21 + (256 + 1) * 21
-    enlargements = 2 * 4 * 4 * 21 * 21 + 16 * 16 * 21 * 21
-    return total + fc6 + fc7 + scores + enlargements
+    upsampling = 2 * 4 * 4 * 21 * 21 + 16 * 16 * 21 * 21
+    return total + fc6 + fc7 + scores + upsampling
 
 
 def test_the_published_network_has_its_134_million() -> None:
-    """Built with a head of 8 channels, which takes no time; table 1 of the paper says 134M."""
+    """Built with a head of 8 channels, which is fast; table 1 of the paper says 134M."""
     assert count(21, head_width=8) == published(8)
     assert published(4096) == 134_489_759 == pytest.approx(134e6, rel=0.01)
 
 
-def test_fc7_sees_404_pixels_as_the_paper_says() -> None:
+def test_the_receptive_field_of_fc7_is_404_pixels_as_in_the_paper() -> None:
     model = catalog.build("fcn", 2, {"head_width": 4})
     field, jump = 1, 1
     for layer in model.layers:
@@ -107,7 +107,7 @@ def test_variants_keep_the_size(options: dict[str, object]) -> None:
     assert model(np.zeros((1, 37, 53, 3))).shape == (1, 37, 53, 3)
 
 
-def test_the_last_enlargement_stays_bilinear_as_published() -> None:
+def test_the_last_upsampling_stays_bilinear_as_published() -> None:
     model = catalog.build("fcn", 3, {"head_width": 4})
     assert not model.get_layer("upscore8").trainable_variables
     assert model.get_layer("upscore2_to16").trainable_variables
@@ -124,7 +124,7 @@ def test_scores_are_added_in_float32_under_mixed_precision(fusion: str) -> None:
     assert sums and {(layer.compute_dtype, layer.output.dtype) for layer in sums} == {("float32", "float32")}
 
 
-def test_scores_begin_small_and_carry_the_penalty_of_tensorflow_1() -> None:
+def test_scores_are_initialised_small_and_have_the_penalty_of_tensorflow_1() -> None:
     keras.utils.set_random_seed(0)
     model = catalog.build("fcn", 2, {"head_width": 512, "upscore": "double", "l2": 1e-4})
     decoder = ("score_fr", "score16", "score8", "upscore2_to16", "upscore2_to8", "upscore8")
@@ -134,13 +134,13 @@ def test_scores_begin_small_and_carry_the_penalty_of_tensorflow_1() -> None:
     assert not catalog.build("fcn", 2, {"head_width": 4}).losses
 
 
-def test_a_head_that_cannot_be_vgg16s_is_told_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_that_cannot_be_vgg16s_is_refused_before_any_download(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbones, "BACKBONES", {})
     with pytest.raises(ModelError, match=r"needs backbone 'vgg16' .*\. Received: backbone 'resnet50', head_width 8\.$"):
         catalog.build("fcn", 2, {"head_weights": "imagenet", "backbone": "resnet50", "head_width": 8})
 
 
-def test_the_head_begins_with_vgg16s_fully_connected_layers(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_the_head_is_initialised_with_vgg16s_fully_connected_layers(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     """VGG16 with its top has 138 million weights: here, one with layers 8 wide in place of 4096."""
 
     def vgg16(*, include_top: bool, weights: None, input_shape: tuple[int, ...]) -> keras.Model:
@@ -160,7 +160,7 @@ def test_the_head_begins_with_vgg16s_fully_connected_layers(monkeypatch: pytest.
     options = {"head_width": 8, "head_weights": str(tmp_path / "vgg.weights.h5"), "dropout": 0.0}
     model = catalog.build("fcn", 2, options)
     features = np.random.default_rng(0).normal(size=(1, 7, 7, 512)).astype(np.float32)
-    received = model.get_layer("fc7")(model.get_layer("fc6")(features))[:, 3, 3]  # the pixel that sees all 7x7
+    received = model.get_layer("fc7")(model.get_layer("fc6")(features))[:, 3, 3]  # its receptive field is all 7x7
     expected = classifier.get_layer("fc2")(classifier.get_layer("fc1")(features.reshape(1, -1)))
     np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-4)
     assert np.any(expected)

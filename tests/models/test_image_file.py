@@ -1,4 +1,4 @@
-"""What strangers send to a served model: a clean error or an answer, and never more memory than allowed."""
+"""Untrusted image files: decoded or a clean error, and never more memory than allowed."""
 
 import contextlib
 import io
@@ -22,9 +22,9 @@ HUGE = (20_000, 20_000)
 
 @pytest.fixture(scope="module")
 def decode():
-    """The checked decoder as it is in a graph."""
+    """The decoder of untrusted files in a graph."""
     return tf.function(
-        lambda image: image_file.decode_within(image, ALLOWED), input_signature=[tf.TensorSpec([], tf.string)]
+        lambda image: image_file.decode_untrusted(image, ALLOWED), input_signature=[tf.TensorSpec([], tf.string)]
     )
 
 
@@ -44,7 +44,7 @@ def animation(kind: str) -> bytes:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG whose header says so, with the pixels of 1 x 1."""
+    """A PNG with this size in its header, and the pixels of 1 x 1."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -54,14 +54,14 @@ def png(width: int, height: int) -> bytes:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A whole PNG of so many black pixels in a few kilobytes."""
+    """A complete PNG of this size, black, in a few kilobytes."""
     file = io.BytesIO()
     Image.new("1", (width, height)).save(file, "PNG")
     return file.getvalue()
 
 
 def jpeg(width: int, height: int) -> bytes:
-    """A JPEG whose frame header says so."""
+    """A JPEG with this size in its frame header."""
     content = bytearray(encode("JPEG"))
     at = content.index(b"\xff\xc0")
     content[at + 5 : at + 9] = struct.pack(">HH", height, width)
@@ -75,7 +75,7 @@ def bmp(width: int, height: int) -> bytes:
 
 
 def webp(width: int, height: int) -> bytes:
-    """An extended WebP whose canvas is said to be so large."""
+    """An extended WebP with this canvas size in its header."""
     content = bytearray(encode("WEBP", "RGBA", lossless=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"))
     assert content[12:16] == b"VP8X"
     content[24:30] = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
@@ -95,14 +95,14 @@ def webp(width: int, height: int) -> bytes:
     ],
 )
 @pytest.mark.parametrize("size", [(16, 24), (1, 1), (97, 3)])
-def test_every_kind_is_taken_and_is_what_plain_decoding_gives(decode, kind, mode, options, size):
+def test_every_format_is_accepted_and_decoded_as_by_decode(decode, kind, mode, options, size):
     content = encode(kind, mode, *size, **options)
-    found = decode(content).numpy()
-    assert found.shape == (*size, 3)
-    np.testing.assert_array_equal(found, image_file.decode(content).numpy())
+    pixels = decode(content).numpy()
+    assert pixels.shape == (*size, 3)
+    np.testing.assert_array_equal(pixels, image_file.decode(content).numpy())
 
 
-def test_16_bits_and_a_bmp_from_the_top_are_taken(decode):
+def test_16_bits_and_a_top_down_bmp_are_accepted(decode):
     file = io.BytesIO()
     Image.fromarray(np.full((4, 5), 200 * 256 + 17, np.uint16)).save(file, "PNG")
     assert (decode(file.getvalue()).numpy() == 200).all()
@@ -110,9 +110,9 @@ def test_16_bits_and_a_bmp_from_the_top_are_taken(decode):
 
 
 @pytest.mark.parametrize("image_range", [(0, 4095), (1000.5, 60000.25), (-300, 70000)])
-def test_16_bits_become_what_ingest_makes_of_them_and_8_stay(image_range):
+def test_16_bits_are_scaled_as_by_ingest_and_8_bits_are_unchanged(image_range):
     decode = tf.function(
-        lambda image: image_file.decode_within(image, 1 << 16, image_range),
+        lambda image: image_file.decode_untrusted(image, 1 << 16, image_range),
         input_signature=[tf.TensorSpec([], tf.string)],
     )
     file = io.BytesIO()
@@ -129,13 +129,13 @@ def test_16_bits_become_what_ingest_makes_of_them_and_8_stay(image_range):
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"no image", b"<svg/>", bytes(40), encode("TIFF"), animation("GIF")])
-def test_what_is_no_image_of_a_known_kind_is_told(decode, content):
+def test_other_formats_are_refused(decode, content):
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         decode(content)
-    assert image_file.reason(error.value) == f"This is not an image of a kind that is taken: {image_file.KINDS}."
+    assert image_file.reason(error.value) == f"This is not an image of an accepted format: {image_file.FORMATS}."
 
 
-def test_an_animated_webp_is_told_as_a_still_one_is_taken(decode):
+def test_an_animated_webp_is_refused(decode):
     with pytest.raises(tf.errors.InvalidArgumentError, match="WebP without animation"):
         decode(animation("WEBP"))
 
@@ -145,8 +145,8 @@ def test_an_animated_webp_is_told_as_a_still_one_is_taken(decode):
 def test_more_pixels_than_allowed_are_refused_by_the_header(decode, make, size):
     with pytest.raises(tf.errors.InvalidArgumentError) as error:
         decode(make(*size))
-    said = f"The image says it is {size[0]} x {size[1]} pixels. At most 10000 are taken."
-    assert image_file.reason(error.value) == said
+    message = f"The image says it is {size[0]} x {size[1]} pixels. At most 10000 are accepted."
+    assert image_file.reason(error.value) == message
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
@@ -164,8 +164,8 @@ def test_a_truncated_file_is_an_error_in_one_line_wherever_it_ends(decode, kind)
     for length in sorted({*range(1, 48), len(content) // 2}):
         with pytest.raises(tf.errors.InvalidArgumentError) as error:
             decode(content[:length])
-        said = image_file.reason(error.value)
-        assert said and "\n" not in said and "{{" not in said and "Detected" not in said
+        message = image_file.reason(error.value)
+        assert message and "\n" not in message and "{{" not in message and "Detected" not in message
 
 
 def test_damage_anywhere_never_ends_the_process(decode):
@@ -183,13 +183,13 @@ SCRIPT = """
 import resource, sys
 import tensorflow as tf
 from models import image_file
-decode = tf.function(lambda i: image_file.decode_within(i, 10_000), input_signature=[tf.TensorSpec([], tf.string)])
+decode = tf.function(lambda i: image_file.decode_untrusted(i, 10_000), input_signature=[tf.TensorSpec([], tf.string)])
 decode(open(sys.argv[1], "rb").read())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[2:]:
     try:
         decode(open(path, "rb").read())
-        sys.exit("taken: " + path)
+        sys.exit("accepted: " + path)
     except tf.errors.InvalidArgumentError:
         pass
 print("grown by MB:", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -209,4 +209,4 @@ def test_400_megapixels_in_a_header_take_no_memory(tmp_path: Path):
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert int(shown.stdout.split(":")[1]) < 100  # unpacked, one of them takes 1,200
+    assert int(shown.stdout.split(":")[1]) < 100  # decompressed, one of them needs 1,200

@@ -1,4 +1,4 @@
-"""Looking inside: multiply-adds counted by hand, filters and activations that are what they say."""
+"""Inspection: multiply-adds counted by hand; filters and activations of known layers."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ def model() -> keras.Model:
     return keras.Model(images, keras.layers.ReLU(name="relu")(x), name="small")
 
 
-def test_summary_counts_what_a_hand_counts(model: keras.Model) -> None:
+def test_summary_equals_counts_by_hand(model: keras.Model) -> None:
     rows = {row.name: row for row in inspect.summary(model, (10, 12))}
     assert rows["first"] == inspect.Row("first", "Conv2D", (5, 6, 4), 3 * 3 * 3 * 4 + 4, 5 * 6 * 27 * 4)
     assert rows["depthwise"] == inspect.Row("depthwise", "DepthwiseConv2D", (5, 6, 4), 36, 5 * 6 * 36)
@@ -30,14 +30,14 @@ def test_summary_counts_what_a_hand_counts(model: keras.Model) -> None:
     ("name", "classes", "size", "gigas"),
     [("ddrnet", 19, (1024, 2048), 36.3), ("segformer", 150, (512, 512), 8.4)],
 )
-def test_multiply_adds_are_those_that_the_papers_print(name: str, classes: int, size, gigas: float) -> None:
-    alone = auxiliary.without_heads(catalog.build(name, classes))
-    rows = inspect.summary(alone, size)
+def test_multiply_adds_are_those_of_the_papers(name: str, classes: int, size, gigas: float) -> None:
+    network = auxiliary.without_heads(catalog.build(name, classes))
+    rows = inspect.summary(network, size)
     assert sum(row.macs for row in rows) / 1e9 == pytest.approx(gigas, rel=0.002)
-    assert sum(row.weights for row in rows) == alone.count_params()
+    assert sum(row.weights for row in rows) == network.count_params()
 
 
-def test_filters_that_see_three_channels_are_in_colour_and_others_their_mean(model: keras.Model) -> None:
+def test_filters_of_three_channels_are_in_colour_and_others_are_averaged(model: keras.Model) -> None:
     kernel = np.zeros((3, 3, 3, 4), np.float32)
     kernel[0, 1, 2, 3], kernel[2, 2, 0, 1] = 2, -1
     model.get_layer("first").kernel.assign(kernel)
@@ -53,20 +53,20 @@ def test_filters_that_see_three_channels_are_in_colour_and_others_their_mean(mod
     assert larger.shape == (2, 4, 4, 1) and larger.min() >= 0 and larger.max() <= 1
 
 
-def test_activations_are_each_channel_scaled_by_itself(model: keras.Model) -> None:
+def test_each_channel_of_activations_has_its_own_scale(model: keras.Model) -> None:
     image = np.random.default_rng(0).integers(0, 256, (10, 12, 3), np.uint8)
-    found = inspect.activations(model, "first", image)
-    answer = keras.Model(model.input, model.get_layer("first").output)(image[None].astype(np.float32)).numpy()[0]
-    assert found.shape == (4, 5, 6, 1)
-    for channel, picture in enumerate(found[..., 0]):
-        low, high = answer[..., channel].min(), answer[..., channel].max()
-        expected = (answer[..., channel] - low) / (high - low) if high > low else 0 * picture
+    activations = inspect.activations(model, "first", image)
+    output = keras.Model(model.input, model.get_layer("first").output)(image[None].astype(np.float32)).numpy()[0]
+    assert activations.shape == (4, 5, 6, 1)
+    for channel, picture in enumerate(activations[..., 0]):
+        low, high = output[..., channel].min(), output[..., channel].max()
+        expected = (output[..., channel] - low) / (high - low) if high > low else 0 * picture
         np.testing.assert_allclose(picture, expected, atol=1e-6)
     assert inspect.activations(model, "first", image, Fit((4, 4))).shape == (4, 2, 2, 1)
 
 
-def test_an_unknown_layer_names_near_ones(model: keras.Model) -> None:
-    with pytest.raises(ModelError, match=r"'small' has no layer 'frst'\. Near: first\. --summary lists all 5\."):
+def test_the_error_for_an_unknown_layer_names_similar_ones(model: keras.Model) -> None:
+    with pytest.raises(ModelError, match=r"'small' has no layer 'frst'\. Similar: first\. --summary lists all 5\."):
         inspect.filters(model, "frst")
     with pytest.raises(ModelError, match="Layer 'relu' of model 'small' is a ReLU and has no filters"):
         inspect.filters(model, "relu")

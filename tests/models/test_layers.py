@@ -1,4 +1,4 @@
-"""Every layer of the project's own under both mixed precisions: what it gives is finite and of its compute type."""
+"""Every layer of Segline's own under both mixed precisions: outputs are finite and of the compute dtype."""
 
 import ast
 import re
@@ -25,25 +25,25 @@ LAYERS = {
     transplant.Pointwise: ({"filters": 2, "kernel_size": 1, "strides": 2}, 1),
     unet.Luminance: ({}, 1),
 }
-"""Its settings, and how many maps it takes."""
+"""Layer -> its arguments, and the number of its inputs."""
 
 
-def test_every_layer_is_here() -> None:
-    found = {
+def test_every_layer_is_listed() -> None:
+    layers = {
         value
         for module in (backbones, blocks, segformer, segnet, transplant, unet)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, keras.layers.Layer) and value.__module__.startswith("models.")
     }
-    assert found == set(LAYERS)
+    assert layers == set(LAYERS)
 
 
 def calls_without(keyword: str, code: str, pattern: str) -> list[str]:
-    """The calls, as source, that begin with the pattern and do not give the keyword."""
+    """Return the calls, as source, that match the pattern and lack the keyword."""
     calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)]
     made = [call for call in calls if isinstance(call.func, ast.Name | ast.Attribute)]
-    found = [ast.unparse(call) for call in made if keyword not in {given.arg for given in call.keywords}]
-    return [call for call in found if re.match(pattern, call)]
+    lacking = [ast.unparse(call) for call in made if keyword not in {argument.arg for argument in call.keywords}]
+    return [call for call in lacking if re.match(pattern, call)]
 
 
 MADE = rf"keras\.layers\.|(\w+\.)?({'|'.join(kind.__name__ for kind in LAYERS)})\("
@@ -56,16 +56,16 @@ each_module = pytest.mark.parametrize(
 
 @each_module
 def test_every_layer_is_given_its_name(path: Path) -> None:
-    """Names that Keras counts differ between two networks of one process, and so between a file and its network."""
+    """Automatic names of Keras differ between two networks of one process, and so between a file and its network."""
     assert not calls_without("name", path.read_text(), MADE)
 
 
 @each_module
-def test_every_normalisation_is_told_whether_replicas_share_it(path: Path) -> None:
+def test_every_normalisation_is_passed_synchronized(path: Path) -> None:
     assert not calls_without("synchronized", path.read_text(), NORMALISES)
 
 
-def test_a_layer_without_its_name_or_its_replicas_is_found() -> None:
+def test_calls_without_name_or_synchronized_are_detected() -> None:
     code = "keras.layers.ReLU()(blocks.Upsample(2)(blocks.convolution(x, 8, 3, name='a')))"
     assert calls_without("name", code, MADE) == ["keras.layers.ReLU()", "blocks.Upsample(2)"]
     assert calls_without("synchronized", code, NORMALISES) == ["blocks.convolution(x, 8, 3, name='a')"]
@@ -87,5 +87,5 @@ def test_a_layer_computes_in_its_precision(kind: type[keras.layers.Layer], preci
         loss = tf.reduce_sum(tf.cast(received, tf.float32) ** 2)
     assert received.dtype == (tf.float32 if kind is backbones.CaffeNormalise else half)
     assert np.isfinite(tf.cast(received, tf.float32)).all()
-    if kind is not segnet.PoolingIndices:  # which lets none through
+    if kind is not segnet.PoolingIndices:  # which has no gradient
         assert np.isfinite(tf.cast(tape.gradient(loss, maps)[0], tf.float32)).all()

@@ -1,4 +1,4 @@
-"""Metrics: by hand, and by the properties that make them right over a whole split."""
+"""Metrics: against values by hand, and the properties that hold over a whole split."""
 
 import warnings
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from models import metrics
+from models.labels import IGNORE
 
 MATRIX = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]], np.int64)
-"""Class 2 is absent. Class 0: 3 right, 1 missed, 2 false. Class 1: 4 right, 2 missed, 1 false."""
+"""Class 2 is absent. Class 0: 3 correct, 1 missed, 2 false. Class 1: 4 correct, 2 missed, 1 false."""
 
 
 def test_by_hand() -> None:
@@ -20,17 +21,17 @@ def test_by_hand() -> None:
     assert metrics.frequency_weighted_iou(MATRIX) == pytest.approx(0.4 * 3 / 6 + 0.6 * 4 / 7)
 
 
-def test_an_absent_class_that_is_predicted_stays_out_but_costs_the_others() -> None:
+def test_predictions_of_an_absent_class_count_as_errors_of_the_true_classes() -> None:
     matrix = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]], np.int64)
     np.testing.assert_allclose(metrics.iou(matrix), [3 / 4, 1, np.nan])
     assert metrics.mean_iou(matrix) == pytest.approx((3 / 4 + 1) / 2)
 
 
-def test_a_class_that_is_never_found_counts_as_0() -> None:
+def test_a_class_that_is_never_predicted_has_iou_0() -> None:
     np.testing.assert_array_equal(metrics.iou(np.array([[0, 2], [0, 2]])), [0, 0.5])
 
 
-def test_no_pixel_gives_nan_without_a_warning() -> None:
+def test_an_empty_matrix_has_nan_metrics_without_a_warning() -> None:
     empty = np.zeros((3, 3), np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -45,14 +46,14 @@ def test_no_pixel_gives_nan_without_a_warning() -> None:
 
 def random_pair(seed: int, shape: tuple[int, ...] = (6, 9, 11)) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    return rng.choice([0, 1, 2, 3, 255], shape).astype(np.uint8), rng.integers(0, 4, shape).astype(np.uint8)
+    return rng.choice([0, 1, 2, 3, IGNORE], shape).astype(np.uint8), rng.integers(0, 4, shape).astype(np.uint8)
 
 
 def test_counts_are_those_of_a_loop_over_pixels() -> None:
     labels, predictions = random_pair(0)
     expected = np.zeros((4, 4), np.int64)
     for truth, predicted in zip(labels.ravel(), predictions.ravel(), strict=True):
-        if truth != 255:
+        if truth != IGNORE:
             expected[truth, predicted] += 1
     received = metrics.confusion_matrix(labels, predictions, 4)
     assert received.dtype == np.int64
@@ -72,17 +73,17 @@ def test_patches_and_noise_are_counted_alike(dtype: type, patch: int) -> None:
     rng = np.random.default_rng(patch)
     labels, predictions = (
         rng.choice([0, 1, 2, 3, last], (8, 12)).repeat(patch, axis=0).repeat(patch, axis=1).astype(dtype)
-        for last in (255, 3)
+        for last in (IGNORE, 3)
     )
     expected = np.zeros((4, 4), np.int64)
-    np.add.at(expected, (labels[labels < 255], predictions[labels < 255]), 1)
+    np.add.at(expected, (labels[labels != IGNORE], predictions[labels != IGNORE]), 1)
     received = metrics.confusion_matrix(labels, predictions, 4)
     assert received.dtype == np.int64
     np.testing.assert_array_equal(received, expected)
 
 
 def test_everything_ignored_counts_nothing() -> None:
-    labels, predictions = np.full((2, 2), 255, np.uint8), np.zeros((2, 2), np.uint8)
+    labels, predictions = np.full((2, 2), IGNORE, np.uint8), np.zeros((2, 2), np.uint8)
     assert metrics.confusion_matrix(labels, predictions, 3).sum() == 0
 
 

@@ -1,4 +1,4 @@
-"""What holds for every network: sizes, precision, first weights, gradients, names, weights files."""
+"""Properties of every network: sizes, precision, initial weights, gradients, names, weights files."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ SMALL_BACKBONE = {"backbone": "mobilenet_v2", "widths": (16, 16, 8, 8)}
 SMALL = {"fast": {"width": 8}, "fcn": {"head_width": 16}, "unet": {"width": 4}, "unet_backbone": SMALL_BACKBONE}
 SMALL |= {"ddrnet": {"width": 8, "head_width": 8}, "segformer": {"decoder_width": 16}}
 SMALL |= {"deeplabv3plus": {"backbone": "mobilenet_v2", "width": 16}}
-"""Options that make a network cheap. A model that is not here is built with its defaults."""
+"""Options that make a network cheap. A model that is not listed is built with its defaults."""
 
 NETWORKS = catalog.names()
 CLASSES = 5
@@ -43,7 +43,7 @@ def network(request: pytest.FixtureRequest) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def mixed(network: keras.Model) -> keras.Model:
-    """The same network, built anew under mixed precision; float16 overflows soonest."""
+    """The same network, built again under mixed precision; float16 overflows first."""
     return build_in("mixed_float16", network.name)
 
 
@@ -57,29 +57,29 @@ def mean_loss(outputs: auxiliary.Outputs, labels: np.ndarray) -> tf.Tensor:
 
 
 @pytest.mark.parametrize("size", [(64, 96), (37, 53), (1, 1), (3, 70)])
-def test_any_size_gives_float32_logits_of_that_size(network: keras.Model, size: tuple[int, int]) -> None:
+def test_logits_are_float32_of_the_images_size(network: keras.Model, size: tuple[int, int]) -> None:
     received = segmenter.logits(network, noise(2, *size, 3))
     assert received.shape == (2, *size, CLASSES) and received.dtype == tf.float32
     assert np.isfinite(received).all()
 
 
-def test_symbolic_sizes_are_open(network: keras.Model) -> None:
+def test_symbolic_sizes_are_unknown(network: keras.Model) -> None:
     assert network.input_shape == (None, None, None, 3)
     logits = [auxiliary.main(network.output), *auxiliary.heads(network.output).values()]
     assert all(output.shape == (None, None, None, CLASSES) for output in logits)
 
 
-def test_the_catalogue_knows_its_stride_from_the_source(network: keras.Model) -> None:
+def test_the_catalogue_reads_its_stride_from_the_source(network: keras.Model) -> None:
     padded = {layer.multiple for layer in network.layers if isinstance(layer, blocks.PadToMultiple)}
     assert padded == {catalog.stride(network.name, SMALL.get(network.name, {}))}
 
 
-def test_the_catalogue_knows_from_the_source_whether_it_has_a_backbone(network: keras.Model) -> None:
+def test_the_catalogue_reads_from_the_source_whether_it_has_a_backbone(network: keras.Model) -> None:
     assert catalog.has_backbone(network.name) == bool(backbones.layers(network))
 
 
 def test_padding_moves_no_pixel(network: keras.Model) -> None:
-    """Of an image cut to a size with padding, each pixel is answered as in the whole, and not as one beside it."""
+    """The logits of a cropped, padded image match those of the whole image best without any shift."""
     image = noise(1, 20, 20, 3).repeat(8, 1).repeat(8, 2)
     whole, cut = (np.asarray(segmenter.logits(network, image[:, :side, :side]))[0] for side in (160, 130))
     here = cut[24:88, 24:88]
@@ -107,24 +107,24 @@ def test_a_gradient_reaches_every_trainable_weight(network: keras.Model) -> None
 
 
 def deviation(network: str, layer: keras.layers.Layer) -> float:
-    """What the standard deviation of a convolution's kernel is at first: He's by what an answer sees, or a source's."""
+    """The expected standard deviation of a convolution's initial kernel: He's by the fan-in, or the source's."""
     height, width, inputs, outputs = layer.kernel.shape
-    sees, reaches = height * width * inputs, height * width * outputs
+    fan_in, fan_out = height * width * inputs, height * width * outputs
     if isinstance(layer, keras.layers.DepthwiseConv2D):
-        sees = height * width
+        fan_in = height * width
     if layer.name in ("logits", "auxiliary"):
-        return math.sqrt(2 / (sees + reaches))  # Glorot's
+        return math.sqrt(2 / (fan_in + fan_out))  # Glorot's
     if network == "fcn" and layer.name.startswith("score"):
         return 0.01  # as `build` says
     if network == "segformer" and layer.name != "decoder_fuse_conv":  # MiT's _init_weights
-        return 0.02 if height == 1 else math.sqrt(2 / reaches)
-    return math.sqrt(2 / sees)
+        return 0.02 if height == 1 else math.sqrt(2 / fan_out)
+    return math.sqrt(2 / fan_in)
 
 
-def test_kernels_begin_as_wide_as_their_sources_say(network: keras.Model) -> None:
+def test_initial_kernels_have_the_deviation_of_their_sources(network: keras.Model) -> None:
     kinds = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
     own = [layer for layer in network.layers if type(layer) in kinds and not layer.name.startswith(backbones.PREFIX)]
-    assert own or network.name == "unet_backbone"  # which has transposed ones alone
+    assert own or network.name == "unet_backbone"  # which has transposed ones only
     for layer in own:
         kernel = np.asarray(layer.kernel)
         spread = 5 / math.sqrt(2 * kernel.size)
@@ -146,7 +146,7 @@ def test_no_1x1_convolution_strides(network: keras.Model) -> None:
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)])
-def test_mixed_precision_gives_float32_logits_and_finite_gradients(mixed: keras.Model, precision: str) -> None:
+def test_mixed_precision_has_float32_logits_and_finite_gradients(mixed: keras.Model, precision: str) -> None:
     model = mixed if precision == "mixed_float16" else build_in(precision, mixed.name)
     variables = model.trainable_variables
     with tf.GradientTape() as tape:
@@ -159,7 +159,7 @@ def test_mixed_precision_gives_float32_logits_and_finite_gradients(mixed: keras.
     assert not [variable.path for variable, gradient in pairs if gradient is None or not np.isfinite(gradient).all()]
 
 
-def test_weights_come_back_from_a_file(network: keras.Model, mixed: keras.Model, tmp_path) -> None:
+def test_weights_are_restored_from_a_file(network: keras.Model, mixed: keras.Model, tmp_path) -> None:
     weights.save(network, tmp_path / "weights.h5")
     weights.load(mixed, tmp_path / "weights.h5")
     for saved, loaded in zip(network.variables, mixed.variables, strict=True):
@@ -168,8 +168,8 @@ def test_weights_come_back_from_a_file(network: keras.Model, mixed: keras.Model,
         np.testing.assert_array_equal(loaded, saved, err_msg=saved.path)
 
 
-def test_what_scores_the_classes_is_told_by_its_shape(network: keras.Model) -> None:
-    """As models.weights.begin finds it: with other classes every weight differs in no other way, or not at all."""
+def test_weights_of_the_classes_are_recognised_by_their_shapes(network: keras.Model) -> None:
+    """As in models.weights.load_matching: with another number of classes, weights differ in that number only."""
     there = catalog.build(network.name, CLASSES + 2, SMALL.get(network.name, {}))
     arrays = {weight.path: np.broadcast_to(np.float32(0), weight.shape) for weight in there.weights}
     differing = [weight.path for weight in network.weights if weight.shape != arrays[weight.path].shape]

@@ -1,4 +1,4 @@
-"""Optimisers, by what one step does to a weight."""
+"""Optimisers: the change of a weight by one step."""
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ def test_unknown_names_are_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"])
-def test_decay_shrinks_kernels_alone_and_by_rate_times_decay(name: str) -> None:
+def test_decay_shrinks_only_kernels_by_rate_times_decay(name: str) -> None:
     inputs = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(2, 1, bias_initializer="ones", name="with_bias")(inputs)
     model = keras.Model(inputs, keras.layers.BatchNormalization(beta_initializer="ones", name="norm")(x))
@@ -28,30 +28,30 @@ def test_decay_shrinks_kernels_alone_and_by_rate_times_decay(name: str) -> None:
         np.testing.assert_allclose(variable.numpy(), before[variable.path] * factor, rtol=1e-6)
 
 
-def test_sgd_is_nesterovs() -> None:
+def test_sgd_uses_nesterovs_momentum() -> None:
     weight = keras.Variable(np.float32(0))
     optimizers.build("sgd", 1.0, momentum=0.9).apply([tf.constant(1.0)], [weight])
     assert weight.numpy() == pytest.approx(-1.9)
 
 
 def grouped(factor: float) -> tuple[optimizers.Groups, list[keras.Variable]]:
-    """Two weights of which the second learns at `factor` times the rate, from the third step on."""
+    """Two weights; the second is trained at `factor` times the rate, from the third step on."""
     weights = [keras.Variable(np.float32(0), name=name) for name in ("head", "backbone")]
     rate = schedules.learning_rate("poly", 0.1, 10)
-    slow = rate.beginning_at(2, factor=factor)
+    slow = rate.delayed(2, factor=factor)
     return optimizers.Groups(
         [(optimizers.build("adam", rate), weights[:1]), (optimizers.build("adam", slow), weights[1:])]
     ), weights
 
 
-def test_a_group_learns_at_its_own_rate_and_begins_when_it_is_thawed() -> None:
+def test_a_group_has_its_own_rate_and_starts_when_unfrozen() -> None:
     groups, weights = grouped(0.5)
     groups.build(weights)
     moves = []
     for step in range(4):
         before = [float(weight.numpy()) for weight in weights]
-        given = weights if step >= 2 else weights[:1]
-        groups.apply([tf.constant(1.0)] * len(given), given)
+        trained = weights if step >= 2 else weights[:1]
+        groups.apply([tf.constant(1.0)] * len(trained), trained)
         moves.append([old - float(weight.numpy()) for old, weight in zip(before, weights, strict=True)])
     rate = schedules.learning_rate("poly", 0.1, 10)
     # With equal gradients Adam's step is its rate, from its very first step on.

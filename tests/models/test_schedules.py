@@ -1,4 +1,4 @@
-"""Schedules, by their landmarks."""
+"""Learning-rate schedules at selected steps."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def test_warm_up_is_linear_and_reaches_the_peak(schedule: str) -> None:
     assert values.max() == pytest.approx(0.5)
 
 
-def test_landmarks_after_the_warm_up() -> None:
+def test_values_after_the_warm_up() -> None:
     assert rates("constant")[10:] == pytest.approx(0.5)
     assert rates("cosine")[55] == pytest.approx(0.25)
     assert rates("poly")[55] == pytest.approx(0.5 * 0.5**0.9)
@@ -31,7 +31,7 @@ def test_landmarks_after_the_warm_up() -> None:
         assert (np.diff(values[10:]) < 0).all() and values[-1] == pytest.approx(0, abs=1e-7)
 
 
-def test_no_warm_up_begins_at_the_peak() -> None:
+def test_without_warm_up_the_first_step_has_the_peak() -> None:
     assert rates("cosine", warmup=0)[0] == pytest.approx(0.5)
 
 
@@ -43,12 +43,12 @@ def test_a_warm_up_as_long_as_the_training_is_refused(warmup: int) -> None:
 
 def test_steps_decay_from_each_border_on() -> None:
     rate = schedules.learning_rate("step", 1.0, 100, decay_steps=[60, 80], decay_factor=0.1)
-    found = [float(rate(step)) for step in (0, 59, 60, 79, 80, 99)]
-    assert found == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    values = [float(rate(step)) for step in (0, 59, 60, 79, 80, 99)]
+    assert values == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 @pytest.mark.parametrize(("schedule", "steps"), [("step", []), ("poly", [3])])
-def test_decay_steps_go_with_step_alone(schedule: str, steps: list[int]) -> None:
+def test_decay_steps_go_with_step_only(schedule: str, steps: list[int]) -> None:
     with pytest.raises(ModelError, match="`decay_steps` go with schedule 'step'"):
         schedules.learning_rate(schedule, 0.1, 10, decay_steps=steps)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""SegFormer-B0 against its paper: the number of weights, strides, and attention against a plain reference."""
+"""SegFormer-B0 against its paper: the number of weights, strides, and attention against a reference in NumPy."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_attention_is_the_softmax_of_scaled_products() -> None:
     np.testing.assert_allclose(Attention(2)(query, key, value), expected, atol=1e-5)
 
 
-def test_blocks_are_left_out_more_often_the_deeper_they_are(model: keras.Model) -> None:
+def test_deeper_blocks_are_skipped_more_often(model: keras.Model) -> None:
     rates = [layer.rate for layer in model.layers if layer.name.endswith("ffn_drop_path")]
     np.testing.assert_allclose(rates, np.linspace(0, 0.1, 8)[1:])
     assert not [layer for layer in catalog.build("segformer", 3, {"drop_path": 0}).layers if "drop_path" in layer.name]

@@ -1,4 +1,4 @@
-"""The one inference path: sizes, equality of eager and graph, and what a resize may change."""
+"""Images to logits: sizes, equality of eager and graph, effects of resizing and padding."""
 
 import keras
 import numpy as np
@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from models import catalog, segmenter
 from models.fit import Fit
+from models.labels import IGNORE
 
 FITS = [
     None,
@@ -93,23 +94,23 @@ def test_padding_is_that_of_numpy_for_image_and_label(images, padding) -> None:
 
 
 @pytest.mark.parametrize("fit", FITS[1:])
-def test_label_and_image_come_to_the_same_place(fit) -> None:
-    """A white rectangle of class 1 on black stays where it is white."""
+def test_label_and_image_are_aligned(fit) -> None:
+    """A white rectangle on black has class 1 exactly where it is white."""
     label = np.zeros((37, 53), np.uint8)
     label[10:30, 15:40] = 1
-    seen = segmenter.fit_images(label[..., None].repeat(3, -1) * 200, fit).numpy()[..., 0]
-    found = segmenter.fit_label(label, fit).numpy()
-    assert seen.shape == found.shape and found.dtype == np.uint8
-    counts = found != 255
-    assert np.mean((seen > 100)[counts] == (found == 1)[counts]) > 0.97
-    assert set(np.unique(found)) <= {0, 1, 255}
+    image = segmenter.fit_images(label[..., None].repeat(3, -1) * 200, fit).numpy()[..., 0]
+    fitted = segmenter.fit_label(label, fit).numpy()
+    assert image.shape == fitted.shape and fitted.dtype == np.uint8
+    counts = fitted != IGNORE
+    assert np.mean((image > 100)[counts] == (fitted == 1)[counts]) > 0.97
+    assert set(np.unique(fitted)) <= {0, 1, IGNORE}
 
 
 @pytest.mark.parametrize("fit", FITS[1:])
-def test_logits_come_back_to_the_pixels_they_belong_to(fit) -> None:
-    """A network that answers with the red channel gives the image back."""
+def test_logits_are_restored_to_their_pixels(fit) -> None:
+    """A network that returns the red channel restores the image."""
     slope = np.linspace(0, 200, 37 * 53, dtype=np.float32).reshape(1, 37, 53, 1)
-    received = segmenter.logits(lambda seen, training: seen[..., :1], slope.repeat(3, -1), fit)
+    received = segmenter.logits(lambda images, training: images[..., :1], slope.repeat(3, -1), fit)
     tolerance = 1e-3 if fit.how == "pad" or fit.size == (37, 53) else 8
     np.testing.assert_allclose(received[0, 2:-2, 2:-2], slope[0, 2:-2, 2:-2], atol=tolerance)
 

@@ -1,4 +1,4 @@
-"""SegNet against its source: the number of weights, and that each maximum goes back to where it was."""
+"""SegNet against its source: the number of weights, and unpooling of each maximum to its position."""
 
 import math
 
@@ -20,7 +20,7 @@ alexgkendall/SegNet-Tutorial, Models/segnet_inference.prototxt; then a 3x3 convo
 
 
 def published(classes: int) -> int:
-    """Number of weights of that definition."""
+    """Return the number of weights of that definition."""
     total, before = 0, 3
     for channels in (*ENCODER, *DECODER):
         total += 9 * before * channels + 3 * channels
@@ -57,13 +57,13 @@ def test_unpooling_is_that_of_tensorflows_indices() -> None:
     np.testing.assert_array_equal(received, tf.reshape(flat, [1, 4, 6, 5]))
 
 
-def test_of_equal_values_the_first_is_the_maximum_and_one_place_is_filled() -> None:
+def test_of_equal_values_only_the_first_is_unpooled() -> None:
     x = tf.zeros([1, 2, 2, 1])
     places = PoolingIndices()(x, tf.zeros([1, 1, 1, 1]))
     np.testing.assert_array_equal(Unpool()(tf.ones([1, 1, 1, 1]), places)[0, ..., 0], [[1, 0], [0, 0]])
 
 
-def test_the_encoder_begins_with_the_weights_of_vgg16(tmp_path) -> None:
+def test_the_encoder_is_initialised_with_the_weights_of_vgg16(tmp_path) -> None:
     vgg = keras.applications.VGG16(include_top=False, weights=None)
     vgg.save_weights(tmp_path / "vgg.weights.h5")
     model = catalog.build("segnet", 3, {"weights": str(tmp_path / "vgg.weights.h5")})
@@ -73,7 +73,7 @@ def test_the_encoder_begins_with_the_weights_of_vgg16(tmp_path) -> None:
             np.testing.assert_array_equal(first, second)
 
 
-def test_the_encoder_begins_with_that_of_a_trained_segnet(tmp_path) -> None:
+def test_the_encoder_is_initialised_with_that_of_a_trained_segnet(tmp_path) -> None:
     trained = catalog.build("segnet", 3)
     trained.get_layer("backbone_block2_conv1_norm").moving_mean.assign(np.arange(128.0))
     weights.save(trained, tmp_path / "weights.h5")

@@ -1,4 +1,4 @@
-"""The exported signatures give what the model gives, for every kind of image file."""
+"""The exported signatures return what the model returns, for every kind of image file."""
 
 import io
 
@@ -53,42 +53,42 @@ def test_arrays_of_any_batch_and_size(signatures, model):
     for batch, height, width in ((1, 24, 32), (3, 17, 41), (2, 1, 1)):
         images = np.stack([pixels(height, width, seed) for seed in range(batch)])
         expected = segmenter.logits(model, images, FIT).numpy()
-        found = signatures["serving_default"](images=tf.constant(images))["classes"]
-        assert found.dtype == tf.uint8
-        assert (found.numpy() == expected.argmax(-1)).all()
+        classes = signatures["serving_default"](images=tf.constant(images))["classes"]
+        assert classes.dtype == tf.uint8
+        assert (classes.numpy() == expected.argmax(-1)).all()
 
 
 def test_probabilities_on_request(signatures, model):
     images = pixels(20, 30)[None]
     assert set(signatures["serving_default"].structured_outputs) == {"classes"}
-    found = signatures["probabilities"](images=tf.constant(images))
+    outputs = signatures["probabilities"](images=tf.constant(images))
     expected = tf.nn.softmax(segmenter.logits(model, images, FIT)).numpy()
-    np.testing.assert_allclose(found["probabilities"].numpy(), expected, atol=1e-5)
-    assert (found["classes"].numpy() == expected.argmax(-1)).all()
+    np.testing.assert_allclose(outputs["probabilities"].numpy(), expected, atol=1e-5)
+    assert (outputs["classes"].numpy() == expected.argmax(-1)).all()
 
 
-def test_files_of_mixed_sizes_come_back_at_their_own_size(signatures):
+def test_results_of_mixed_sizes_have_the_sizes_of_their_images(signatures):
     images = [pixels(20, 30), pixels(9, 50), pixels(33, 5)]
-    found = signatures["serving_bytes"](image_bytes=tf.constant([encode(image) for image in images]))
-    assert found["height"].numpy().tolist() == [20, 9, 33] and found["width"].numpy().tolist() == [30, 50, 5]
-    for image, png in zip(images, found["png_bytes"].numpy(), strict=True):
+    outputs = signatures["serving_bytes"](image_bytes=tf.constant([encode(image) for image in images]))
+    assert outputs["height"].numpy().tolist() == [20, 9, 33] and outputs["width"].numpy().tolist() == [30, 50, 5]
+    for image, png in zip(images, outputs["png_bytes"].numpy(), strict=True):
         expected = signatures["serving_default"](images=tf.constant(image[None]))["classes"].numpy()[0]
         assert (picture(png) == expected).all()
 
 
 def test_probabilities_of_files_are_tall_16_bit_pngs(signatures):
     image = pixels(20, 30)
-    found = signatures["probabilities_bytes"](image_bytes=tf.constant([encode(image)]))
-    tall = picture(found["probabilities_png_bytes"].numpy()[0])
+    outputs = signatures["probabilities_bytes"](image_bytes=tf.constant([encode(image)]))
+    tall = picture(outputs["probabilities_png_bytes"].numpy()[0])
     expected = signatures["probabilities"](images=tf.constant(image[None]))["probabilities"].numpy()[0]
     assert tall.shape == (CLASSES * 20, 30)
-    received = tall.reshape(CLASSES, 20, 30).transpose(1, 2, 0) / servable.FULL
-    np.testing.assert_allclose(received, expected, atol=1 / servable.FULL)
+    received = tall.reshape(CLASSES, 20, 30).transpose(1, 2, 0) / servable.FULL_SCALE
+    np.testing.assert_allclose(received, expected, atol=1 / servable.FULL_SCALE)
 
 
-def test_no_file_gives_no_row(signatures):
-    found = signatures["serving_bytes"](image_bytes=tf.constant([], tf.string))
-    assert {name: values.shape.as_list() for name, values in found.items()} == {
+def test_an_empty_batch_returns_no_row(signatures):
+    outputs = signatures["serving_bytes"](image_bytes=tf.constant([], tf.string))
+    assert {name: values.shape.as_list() for name, values in outputs.items()} == {
         "png_bytes": [0],
         "height": [0],
         "width": [0],
@@ -104,7 +104,7 @@ def test_no_file_gives_no_row(signatures):
         ("WEBP", "RGB"),
     ],
 )
-def test_every_kind_of_file_becomes_rgb_near_its_pixels(kind, mode):
+def test_every_kind_of_file_is_decoded_to_its_rgb_pixels(kind, mode):
     image = np.full((16, 24, 3), 200, np.uint8)
     image[:, 12:] = 40
     shown = np.asarray(Image.open(io.BytesIO(encode(image, kind, mode))).convert("RGB")).astype(int)
@@ -121,24 +121,24 @@ def test_16_bits_become_8():
 
 def test_the_confidence_is_the_probability_of_the_class(signatures):
     image = pixels(20, 30)
-    shares = signatures["probabilities"](images=tf.constant(image[None]))["probabilities"].numpy()[0]
-    found = signatures["confidence"](images=tf.constant(image[None]))["confidence"].numpy()[0]
-    np.testing.assert_allclose(found, shares.max(-1), atol=1e-6)
+    probabilities = signatures["probabilities"](images=tf.constant(image[None]))["probabilities"].numpy()[0]
+    confidence = signatures["confidence"](images=tf.constant(image[None]))["confidence"].numpy()[0]
+    np.testing.assert_allclose(confidence, probabilities.max(-1), atol=1e-6)
     png = signatures["confidence_bytes"](image_bytes=tf.constant([encode(image)]))["confidence_png_bytes"].numpy()[0]
-    np.testing.assert_allclose(picture(png) / servable.FULL, found, atol=1 / servable.FULL)
+    np.testing.assert_allclose(picture(png) / servable.FULL_SCALE, confidence, atol=1 / servable.FULL_SCALE)
 
 
 @pytest.mark.parametrize("outputs", [("argmax",), ("argmax", "confidence"), servable.OUTPUTS])
-def test_only_the_outputs_asked_for_are_served_and_described(model, outputs):
+def test_only_the_chosen_outputs_are_served_and_described(model, outputs):
     signatures = servable.Servable(model, None, outputs=outputs).signatures()
-    assert set(signatures) == set(servable.described(outputs)) and len(signatures) == 2 * len(outputs)
+    assert set(signatures) == set(servable.describe_signatures(outputs)) and len(signatures) == 2 * len(outputs)
 
 
 HOSTILE = [b"", b"no image", encode(pixels(20, 20))[:300], encode(pixels(20, 20), "GIF"), encode(pixels(101, 100))]
 
 
 @pytest.mark.parametrize("file", HOSTILE)
-def test_a_hostile_file_is_an_error_of_its_request_and_the_next_is_answered(signatures, file):
+def test_a_hostile_file_fails_its_request_and_the_next_one_succeeds(signatures, file):
     good = encode(pixels(20, 30))
     for name in ("serving_bytes", "probabilities_bytes", "confidence_bytes"):
         with pytest.raises(tf.errors.InvalidArgumentError):
@@ -147,9 +147,9 @@ def test_a_hostile_file_is_an_error_of_its_request_and_the_next_is_answered(sign
 
 
 @pytest.mark.parametrize("shape", [(1, 0, 0, 3), (1, 0, 5, 3), (1, 5, 0, 3)])
-def test_arrays_without_a_pixel_are_an_error_or_an_empty_answer(signatures, shape):
+def test_arrays_without_a_pixel_are_an_error_or_an_empty_result(signatures, shape):
     try:
-        found = signatures["serving_default"](images=tf.zeros(shape, tf.uint8))["classes"]
+        classes = signatures["serving_default"](images=tf.zeros(shape, tf.uint8))["classes"]
     except tf.errors.InvalidArgumentError:
         return
-    assert found.shape == shape[:3]
+    assert classes.shape == shape[:3]

@@ -1,4 +1,4 @@
-"""U-Net, plain and over a backbone: numbers of weights that sources print, parameters, errors."""
+"""U-Net, as published and on a backbone: numbers of weights in its sources, parameters, errors."""
 
 import keras
 import numpy as np
@@ -13,9 +13,9 @@ def learned(model: keras.Model) -> int:
 
 
 def published(channels: int, classes: int, per_channel: int) -> int:
-    """Layer by layer, from the paper's figure 1; each 3x3 convolution has so many weights a channel besides its kernel.
+    """Count weights layer by layer, from the paper's figure 1.
 
-    That is 1, its bias, or 2 where a normalisation takes its place.
+    Each 3x3 convolution has `per_channel` weights besides its kernel: 1 is its bias, 2 are a normalisation's.
     """
     widths = (64, 128, 256, 512, 1024)
     total, before = 0, channels
@@ -23,18 +23,18 @@ def published(channels: int, classes: int, per_channel: int) -> int:
         total += 9 * (before + width) * width + 2 * per_channel * width
         before = width
     for width in widths[-2::-1]:
-        total += (2 * 2 * 2 * width + 1) * width  # the 2x2 enlargement, with its bias
+        total += (2 * 2 * 2 * width + 1) * width  # the 2x2 upsampling, with its bias
         total += 9 * (2 * width + width) * width + 2 * per_channel * width
     return total + (64 + 1) * classes
 
 
-def test_the_plain_net_has_the_weights_of_the_papers_figure() -> None:
+def test_the_number_of_weights_is_that_of_the_papers_figure() -> None:
     assert learned(catalog.build("unet", 1)) == published(3, 1, per_channel=2)
     plain = catalog.build("unet", 2, {"channels": 1, "batch_norm": False})
     assert plain.count_params() == published(1, 2, per_channel=1)
 
 
-def test_the_plain_net_has_the_weights_that_others_print() -> None:
+def test_the_number_of_weights_is_that_of_other_implementations() -> None:
     """31,037,633: Pytorch-UNet for 3 channels and 1 class. 31,031,685: zhixuhao/unet for 1 channel.
 
     The latter ends with a 3x3 convolution to 2 channels and a 1x1 to 1 where the paper has a 1x1.
@@ -46,7 +46,7 @@ def test_the_plain_net_has_the_weights_that_others_print() -> None:
 
 
 def test_the_salt_notebook_s_first_layers() -> None:
-    """It prints 160 weights for the first convolution, which has a bias there, and 64 for its normalisation."""
+    """It has 160 weights in the first convolution, with a bias, and 64 in its normalisation."""
     plain = catalog.build("unet", 2, {"channels": 1, "width": 16, "batch_norm": False})
     assert plain.get_layer("down0_a_conv").count_params() == 160
     normed = catalog.build("unet", 2, {"channels": 1, "width": 16})
@@ -54,7 +54,7 @@ def test_the_salt_notebook_s_first_layers() -> None:
     assert normed.get_layer("down0_a_norm").count_params() == 64
 
 
-def test_depth_width_and_dropout_are_what_they_say() -> None:
+def test_depth_width_and_dropout() -> None:
     model = catalog.build("unet", 2, {"depth": 2, "width": 6, "dropout": 0.3})
     assert model.get_layer("bottom_b_conv").filters == 24
     assert model.get_layer("pad").multiple == 4
@@ -62,7 +62,7 @@ def test_depth_width_and_dropout_are_what_they_say() -> None:
     assert rates == dict.fromkeys(("down1_dropout", "bottom_dropout", "up1_dropout", "up0_dropout"), 0.3)
 
 
-def test_one_channel_sees_luminance() -> None:
+def test_one_channel_is_luminance() -> None:
     keras.utils.set_random_seed(0)
     model = catalog.build("unet", 2, {"depth": 2, "width": 4, "channels": 1})
     red = np.zeros((1, 9, 7, 3), np.uint8)
@@ -70,13 +70,13 @@ def test_one_channel_sees_luminance() -> None:
     grey = np.full_like(red, round(200 * unet.LUMA[0]))
     layer = keras.Model(model.input, model.get_layer("luminance").output)
     assert layer(red).shape == (1, 9, 7, 1)
-    # Each channel is normalised by its own mean and spread first, so the two agree up to that.
+    # The two differ slightly, because each channel is normalised by its own mean and deviation first.
     np.testing.assert_allclose(layer(red), layer(grey), atol=0.05)
     assert segmenter.logits(model, red).shape == (1, 9, 7, 2)
 
 
-def test_the_decoder_over_densenet_is_the_article_s() -> None:
-    """Counted by hand: pix2pix's blocks have no bias but in the last layer; 427 layers are what Keras's network has."""
+def test_the_decoder_on_densenet_has_the_weights_of_the_article() -> None:
+    """Counted by hand: pix2pix's blocks have a bias in the last layer only; Keras's network has 427 layers."""
     model = catalog.build("unet_backbone", 59)
     assert sum(int(np.prod(w.shape)) for layer in backbones.layers(model) for w in layer.weights) == 7_037_504
     sources = (1024, 512 + 1024, 256 + 512, 128 + 256)

@@ -1,4 +1,4 @@
-"""Weights files: what is in them, and what is said of those that do not fit."""
+"""Weights files: their contents, and the errors for files that do not fit."""
 
 import h5py
 import keras
@@ -60,7 +60,7 @@ def test_missing_truncated_and_damaged_files_are_refused(file) -> None:
     with pytest.raises(ModelError, match="cannot be loaded"):
         weights.load(build(), file)
     kernel = np.asarray(build().get_layer("stage16_1_a_conv").kernel)
-    with h5py.File(file, "w") as content:  # one weight alone, so that its place in the file is known
+    with h5py.File(file, "w") as content:  # a single weight, so that its place in the file is known
         content.attrs["format"] = weights.FORMAT
         content.create_dataset("stage16_1_a_conv/kernel", data=kernel, chunks=kernel.shape, fletcher32=True)
     damaged = bytearray(file.read_bytes())
@@ -73,29 +73,29 @@ def test_missing_truncated_and_damaged_files_are_refused(file) -> None:
         weights.load(build(), file)
 
 
-def test_a_network_begins_with_one_of_other_classes_but_for_what_scores_them(file, tmp_path) -> None:
+def test_a_network_of_other_classes_is_loaded_except_its_scores(file, tmp_path) -> None:
     model, trained = build(3), build()
     weights.load(trained, file)
     before = {weight.path: np.asarray(weight) for weight in model.weights}
-    assert weights.begin(model, file, 3) == ["logits/kernel", "logits/bias"]
+    assert weights.load_matching(model, file, 3) == ["logits/kernel", "logits/bias"]
     theirs = {weight.path: np.asarray(weight) for weight in trained.weights}
     for weight in model.weights:
         np.testing.assert_array_equal(weight, (before if "logits" in weight.path else theirs)[weight.path])
-    assert weights.begin(build(), file, 5) == []
+    assert weights.load_matching(build(), file, 5) == []
     trained.save_weights(tmp_path / "keras.weights.h5")
-    assert weights.begin(build(), tmp_path / "keras.weights.h5", 5) == []
+    assert weights.load_matching(build(), tmp_path / "keras.weights.h5", 5) == []
 
 
 @pytest.mark.parametrize(("classes", "options"), [(5, {"width": 16}), (3, {"width": 16}), (8, {"width": 16})])
-def test_a_network_of_other_options_is_not_begun_with(file, classes: int, options: dict[str, int]) -> None:
+def test_a_network_of_other_options_is_refused(file, classes: int, options: dict[str, int]) -> None:
     expected = r"of another network, or one of other options \(stem_a_conv/kernel is \[3, 3, 3, 4\] there and"
     with pytest.raises(ModelError, match=expected):
-        weights.begin(build(classes, **options), file, classes)
+        weights.load_matching(build(classes, **options), file, classes)
     with pytest.raises(ModelError, match="it lacks "):
-        weights.begin(catalog.build("unet", classes, {"width": 4, "depth": 2}), file, classes)
+        weights.load_matching(catalog.build("unet", classes, {"width": 4, "depth": 2}), file, classes)
 
 
-def test_a_backbone_goes_on_from_what_segline_trained(tmp_path) -> None:
+def test_a_backbone_is_loaded_from_a_trained_model(tmp_path) -> None:
     options = {"backbone": "mobilenet_v2", "widths": (8, 8, 8, 8)}
     trained = catalog.build("unet_backbone", 3, options)
     weights.save(trained, tmp_path / "weights.h5")

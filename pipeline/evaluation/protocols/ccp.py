@@ -1,8 +1,8 @@
-"""Clothing Co-Parsing: pixel accuracy and mean recall, with the background class `null` and without, and mIoU.
+"""Clothing Co-Parsing: pixel accuracy, mean recall and mIoU, each with the background class `null` and without.
 
 Yang, Luo, Lin: Clothing co-parsing by joint image segmentation and labeling, CVPR 2014, section 5: accuracy over all
-pixels, and over garments alone, as the background fills most of a photo. Without `null`: the pixels whose truth is
-`null` are left out of accuracy, and the class out of the means; a garment pixel answered with `null` is a miss.
+pixels, and over garments only, as the background fills most of a photo. Without `null`: the pixels whose truth is
+`null` are left out of accuracy, and the class out of the means; a garment pixel predicted as `null` is a miss.
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,45 @@ import numpy as np
 
 from models.metrics import Margins
 from pipeline.evaluation.exact_sums import Sums
-from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.protocols.protocol import Definition, Result, ScoredImage
 
 NULL = "null"
 
+WITH_NULL = ("pixel_accuracy", "mean_recall", "miou")
+METRICS = (*WITH_NULL, *(f"{name}_without_null" for name in WITH_NULL))
+
 
 class ClothingCoParsing:
-    """See the module."""
+    """Sums the confusion matrices of all images.
+
+    Args:
+        classes: C names, one of them `null`.
+    """
 
     def __init__(self, classes: Sequence[str]) -> None:
         self._garments = [index for index, name in enumerate(classes) if name != NULL]
         self.sums: Sums = {"confusion": np.zeros((len(classes), len(classes)), np.int64)}
 
-    def add(self, image: Scored) -> None:
+    def add(self, image: ScoredImage) -> None:
         """Count an image."""
         self.sums["confusion"] += image.confusion
 
-    def findings(self) -> Findings:
-        """Give accuracy, mean recall and mIoU, each with `null` and without."""
+    def result(self) -> Result:
+        """Compute accuracy, mean recall and mIoU, each with `null` and without."""
         every = Margins.of(self.sums["confusion"])
         garments = Margins(*(part[self._garments] for part in (every.hits, every.truth, every.predicted)))
-        figures = {
-            "pixel_accuracy": every.pixel_accuracy(),
-            "mean_recall": every.mean_class_accuracy(),
-            "miou": every.mean_iou(),
-            "pixel_accuracy_without_null": garments.pixel_accuracy(),
-            "mean_recall_without_null": garments.mean_class_accuracy(),
-            "miou_without_null": garments.mean_iou(),
-        }
-        return Findings({name: None if np.isnan(value) else float(value) for name, value in figures.items()})
+        values = [
+            value
+            for margins in (every, garments)
+            for value in (margins.pixel_accuracy(), margins.mean_class_accuracy(), margins.mean_iou())
+        ]
+        pairs = zip(METRICS, values, strict=True)
+        return Result({name: None if np.isnan(value) else float(value) for name, value in pairs})
+
+
+DEFINITION = Definition(
+    metrics=METRICS,
+    default=lambda spec: spec.name == "ccp",
+    build=lambda spec, records, split: ClothingCoParsing(spec.classes),
+    misfit=lambda spec: None if NULL in spec.classes else f"needs a class called {NULL!r}. {spec.name} has none.",
+)

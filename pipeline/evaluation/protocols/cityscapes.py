@@ -1,9 +1,9 @@
 """Cityscapes as cityscapesScripts 2 computes it: IoU and instance-weighted iIoU, by class and by category.
 
 Source: https://github.com/mcordts/cityscapesScripts, evaluation/evalPixelLevelSemanticLabeling.py. Its rules:
-- Pixels whose truth is ignored count nowhere. A valid pixel that is answered with an ignored id is a false negative.
-- A class that is neither there nor answered has no IoU and is left out of the mean; one that is only answered counts 0.
-- Category: a pixel answered with another class of its category is right.
+- Pixels whose truth is ignored count nowhere. A valid pixel predicted as an ignored id is a false negative.
+- A class neither in the truth nor predicted has no IoU and is left out of the mean; one only predicted counts 0.
+- Category: a pixel predicted as another class of its category is correct.
 - iIoU: true positives and false negatives are summed by instance, each weighted by average class size / its own size;
   false positives are those of the IoU. Pixels that belong to a group and to no single instance are left out of both.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets.spec import IGNORE
+from datasets.spec import IGNORE, DatasetSpec
 from pipeline.errors import UserError
 from pipeline.evaluation import exact_sums
 from pipeline.evaluation.exact_sums import Sums
-from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.protocols.protocol import Definition, Result, ScoredImage
 
 CATEGORIES = {
     "flat": ("road", "sidewalk"),
@@ -54,11 +54,11 @@ INSTANCE_CATEGORIES = ("human", "vehicle")
 
 
 class Cityscapes:
-    """See the module.
+    """Counts pixels by class, and the weighted pixels of each instance.
 
     Args:
-        classes: Class names, among them the 19 of Cityscapes.
-        instances: Folder with <id>.png of instance ids, 16 bit; None: there are none, and no iIoU.
+        classes: C names, among them the 19 of Cityscapes.
+        instances: Folder of 16-bit instance ids, <image id>.png; None: no iIoU is computed.
     """
 
     def __init__(self, classes: Sequence[str], instances: Path | None) -> None:
@@ -66,87 +66,109 @@ class Cityscapes:
         count = len(classes)
         self._instances = instances
         weighted = {name: exact_sums.exact(np.zeros(2)) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
-        # The last column of the matrix: answered with an ignored id.
+        # The last column of the matrix counts pixels predicted as an ignored id.
         self.sums: Sums = {"confusion": np.zeros((count, count + 1), np.int64), **weighted}
 
-    def add(self, image: Scored) -> None:
+    def add(self, image: ScoredImage) -> None:
         """Count an image.
 
         Raises:
-            UserError: Its instances are missing or of another size.
+            UserError: Its instance ids are missing or of another size.
         """
-        counts = image.truth != IGNORE
+        valid = image.truth != IGNORE
         count = len(self._classes)
-        answered = np.minimum(image.prediction[counts], count).astype(np.int64)
-        cells = image.truth[counts].astype(np.int64) * (count + 1) + answered
+        predicted = np.minimum(image.prediction[valid], count).astype(np.int64)
+        cells = image.truth[valid].astype(np.int64) * (count + 1) + predicted
         self.sums["confusion"] += np.bincount(cells, minlength=count * (count + 1)).reshape(count, count + 1)
         if self._instances:
-            self._add_instances(image, _read(self._instances / f"{image.id}.png", image.truth.shape))
+            self._add_instances(image.prediction, _read(self._instances / f"{image.id}.png", image.truth.shape))
 
-    def _add_instances(self, image: Scored, instances: np.ndarray) -> None:
-        """Weigh each instance's pixels that are right and that are not, for its class and its category."""
+    def _add_instances(self, prediction: np.ndarray, instances: np.ndarray) -> None:
+        """Add each instance's weighted hits and misses to its class and its category.
+
+        Args:
+            prediction: uint8 [H,W] of train ids.
+            instances: int64 [H,W], label id * 1000 + number; less than 1000: no single instance.
+        """
         index = {name: number for number, name in enumerate(self._classes)}
-        # One sort of the pixels of instances instead of one pass over the image for each.
+        # One sort of the pixels of all instances is faster than one pass over the image for each.
         of_instance = instances > 1000
         ids, which = np.unique(instances[of_instance], return_inverse=True)
         sizes = np.bincount(which, minlength=len(ids))
-        predicted = image.prediction[of_instance]
-        names = {number: name for name, number in LABEL_IDS.items()}
+        predicted = prediction[of_instance]
         for category in INSTANCE_CATEGORIES:
             members = [index[name] for name in CATEGORIES[category]]
             in_category = np.bincount(which, weights=np.isin(predicted, members), minlength=len(ids))
             for name in CATEGORIES[category]:
-                right = np.bincount(which, weights=predicted == index[name], minlength=len(ids))
+                in_class = np.bincount(which, weights=predicted == index[name], minlength=len(ids))
                 for place in np.flatnonzero(ids // 1000 == LABEL_IDS[name]):
                     size = float(sizes[place])
-                    weight = AVERAGE_SIZES[names[int(ids[place]) // 1000]] / size
-                    for total, hit in ((name, right[place]), (category, in_category[place])):
-                        self.sums[total] += exact_sums.exact(np.array([hit, size - hit]) * weight)
+                    weight = AVERAGE_SIZES[name] / size
+                    for total, hits in ((name, in_class[place]), (category, in_category[place])):
+                        self.sums[total] += exact_sums.exact(np.array([hits, size - hits]) * weight)
 
-    def findings(self) -> Findings:
-        """Give the four means of the official table, and IoU and iIoU of each class and category."""
+    def result(self) -> Result:
+        """Compute the four means of the official table, and IoU and iIoU of each class and category."""
         index = {name: number for number, name in enumerate(self._classes)}
-        groups = {name: [index[name]] for name in self._classes}
-        classes = {name: self._row(name, members) for name, members in groups.items()}
+        classes = {name: self._row(name, [index[name]]) for name in self._classes}
         categories = {
             name: self._row(name, [index[member] for member in members]) for name, members in CATEGORIES.items()
         }
-        figures = {
+        metrics = {
             "class_iou": _mean([row["IoU"] for row in classes.values()]),
             "class_iiou": _mean([row.get("iIoU") for row in classes.values()]),
             "category_iou": _mean([row["IoU"] for row in categories.values()]),
             "category_iiou": _mean([row.get("iIoU") for row in categories.values()]),
         }
-        note = "" if self._instances else "No instance ids lie with the records, so there is no iIoU."
-        return Findings(figures, {"Classes": classes, "Categories": categories}, note)
+        note = "" if self._instances else "The records have no instance ids, so there is no iIoU."
+        return Result(metrics, {"Classes": classes, "Categories": categories}, note)
 
     def _row(self, name: str, members: Sequence[int]) -> dict[str, float | None]:
-        """IoU and iIoU of some classes taken as one."""
+        """Compute IoU and iIoU of the union of some classes, train ids."""
         confusion = self.sums["confusion"]
         hits = confusion[np.ix_(members, members)].sum()
-        truth, answered = confusion[members].sum(), confusion[:, members].sum()
-        false = answered - hits
-        found = {"IoU": float(hits / (truth + false)) if truth + false else None}
+        truth, false = confusion[members].sum(), confusion[:, members].sum() - hits
+        row = {"IoU": float(hits / (truth + false)) if truth + false else None}
         if self._instances and name in self.sums:
-            right, missed = exact_sums.value(self.sums[name])
-            total = right + missed + false
-            found["iIoU"] = float(right / total) if total else None
-        return found
+            weighted_hits, weighted_misses = exact_sums.value(self.sums[name])
+            total = weighted_hits + weighted_misses + false
+            row["iIoU"] = float(weighted_hits / total) if total else None
+        return row
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Instance ids of an image, int64 [H,W]."""
+    """Read the instance ids of an image, int64 [H,W]; `shape` is that of its mask."""
     if not path.is_file():
         raise UserError(
-            f"evaluate.protocols: cityscapes: the instance ids {path} are not there. Run again with --rerun ingest."
+            f"evaluate.protocols: cityscapes: the instance ids {path} do not exist. Run again with --rerun ingest."
         )
     with Image.open(path) as image:
-        found = np.asarray(image).astype(np.int64)
-    if found.shape != shape:
-        raise UserError(f"{path} is of size {found.shape}, its mask {shape}. Put the raw files right and ingest again.")
-    return found
+        ids = np.asarray(image).astype(np.int64)
+    if ids.shape != shape:
+        raise UserError(f"{path} is of size {ids.shape}, its mask {shape}. Correct the raw files and ingest again.")
+    return ids
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    there = [value for value in values if value is not None]
-    return float(np.mean(there)) if there else None
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
+
+
+def misfit(spec: DatasetSpec) -> str | None:
+    """Return which classes of Cityscapes a dataset lacks; None if it has all."""
+    missing = [name for members in CATEGORIES.values() for name in members if name not in spec.classes]
+    return f"needs the 19 classes of Cityscapes. Missing: {', '.join(missing)}." if missing else None
+
+
+def build(spec: DatasetSpec, records: Path, split: str) -> Cityscapes:
+    """Make the protocol, with instance ids if the records have those of the split."""
+    instances = records / "instances" / split
+    return Cityscapes(spec.classes, instances if instances.is_dir() else None)
+
+
+DEFINITION = Definition(
+    metrics=("class_iou", "class_iiou", "category_iou", "category_iiou"),
+    default=lambda spec: spec.name == "cityscapes_semantic",
+    build=build,
+    misfit=misfit,
+)

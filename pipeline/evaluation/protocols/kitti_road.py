@@ -2,22 +2,23 @@
 
 Fritsch, Kuehnl, Geiger: A new performance measure and evaluation benchmark for road detection algorithms, ITSC 2013.
 A submission is an 8-bit image of probabilities, so they are rounded to k/255 before anything is counted. At each of
-the 256 thresholds k/255 a pixel of at least this probability is road. Counts are pooled over a category's images; then
+the 256 thresholds k/255 a pixel of at least this probability is road. Counts are summed over a category's images; then
     MaxF       largest F1 over the thresholds; PRE, REC, FPR, FNR at that threshold
     AvgPrec    mean over recalls 0, 0.1 ... 1 of the highest precision at that recall or above (PASCAL VOC 2007)
-URBAN pools all categories. The bird's-eye view covers 6 to 46 m ahead and 10 m to each side in pixels of 5 cm.
+URBAN sums all categories. The bird's-eye view covers 6 to 46 m ahead and 10 m to each side in pixels of 5 cm.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
 
-from datasets.spec import IGNORE
+from datasets.spec import IGNORE, DatasetSpec
 from pipeline.errors import UserError
 from pipeline.evaluation import exact_sums
 from pipeline.evaluation.exact_sums import Sums
-from pipeline.evaluation.protocols.protocol import Findings, Scored
+from pipeline.evaluation.protocols import binary
+from pipeline.evaluation.protocols.protocol import Definition, Result, ScoredImage
+from pipeline.workspace import json_file
 
 LEVELS = 256
 SIDE, AHEAD, RESOLUTION = (-10.0, 10.0), (6.0, 46.0), 0.05
@@ -32,17 +33,17 @@ _AT_LEAST = np.arange(LEVELS).astype(np.float32)[None] / np.float32(255) >= (np.
 
 
 class KittiRoad:
-    """See the module.
+    """Counts the pixels of each view and category by true class and by level of the road's probability.
 
     Args:
-        calibration: File {id: {"P2", "R0_rect", "Tr_cam_to_road": matrices}}; None: perspective alone.
+        calibration: JSON file {image id: {"P2", "R0_rect", "Tr_cam_to_road": matrices}}; None: perspective view only.
     """
 
     def __init__(self, calibration: Path | None) -> None:
-        self._calibration = json.loads(calibration.read_text(encoding="utf-8")) if calibration else None
+        self._calibration = json_file.read(calibration) if calibration else None
         self.sums: Sums = {}
 
-    def add(self, image: Scored) -> None:
+    def add(self, image: ScoredImage) -> None:
         """Count an image.
 
         Raises:
@@ -55,33 +56,34 @@ class KittiRoad:
                 raise UserError(f"evaluate.protocols: kitti_road: no calibration for image {image.id!r}.")
             rows, columns, inside = look_up(self._calibration[image.id], image.truth.shape)
             above = np.full(inside.shape, IGNORE, np.uint8), np.zeros(inside.shape, np.uint8)
-            for view, seen in zip(above, (image.truth, levels), strict=True):
-                view[inside] = seen[rows, columns]
+            for view, source in zip(above, (image.truth, levels), strict=True):
+                view[inside] = source[rows, columns]
             self._count("bird's-eye view", image.group, *above)
 
     def _count(self, view: str, group: str, truth: np.ndarray, levels: np.ndarray) -> None:
-        counts = truth != IGNORE
-        cells = (truth[counts] == 1).astype(np.int64) * LEVELS + levels[counts]
-        found = np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
-        exact_sums.add(self.sums, {f"{view}/{group}": found})
+        valid = truth != IGNORE
+        cells = (truth[valid] == 1).astype(np.int64) * LEVELS + levels[valid]
+        counts = np.bincount(cells, minlength=2 * LEVELS).reshape(2, LEVELS)
+        exact_sums.add(self.sums, {f"{view}/{group}": counts})
 
-    def findings(self) -> Findings:
-        """Give URBAN's six figures (prefixed `bev_` for the bird's-eye view), and a table of each view."""
-        figures: dict[str, float | None] = {}
+    def result(self) -> Result:
+        """Compute the six metrics of URBAN (prefixed `bev_` for the bird's-eye view), and a table of each view."""
+        metrics: dict[str, float | None] = {}
         tables = {}
         for view, prefix in (("perspective", ""), ("bird's-eye view", "bev_")):
-            there = {name.partition("/"): counts for name, counts in self.sums.items()}
-            groups = {group: counts for (of, _, group), counts in there.items() if of == view}
+            keys = {name: name.partition("/") for name in self.sums}
+            groups = {group: self.sums[name] for name, (of, _, group) in sorted(keys.items()) if of == view}
             if groups:
-                pooled = {**dict(sorted(groups.items())), URBAN: np.sum(list(groups.values()), axis=0)}
-                tables[view.capitalize()] = {name: measures(counts) for name, counts in pooled.items()}
-                figures |= {f"{prefix}{name}": value for name, value in tables[view.capitalize()][URBAN].items()}
-        note = "" if self._calibration is not None else "No calibration lies with the records: perspective view alone."
-        return Findings(figures, tables, note)
+                categories = groups | {URBAN: np.sum(list(groups.values()), axis=0)}
+                rows = {name: measures(counts) for name, counts in categories.items()}
+                tables[view.capitalize()] = rows
+                metrics |= {f"{prefix}{name}": value for name, value in rows[URBAN].items()}
+        note = "" if self._calibration is not None else "The records have no calibration: perspective view only."
+        return Result(metrics, tables, note)
 
 
 def measures(counts: np.ndarray) -> dict[str, float | None]:
-    """Compute the six figures.
+    """Compute the six metrics of COLUMNS; all None where no pixel, or every pixel, is road.
 
     Args:
         counts: int64 [2,256]: pixels that are not road, and that are, by level of probability.
@@ -92,12 +94,12 @@ def measures(counts: np.ndarray) -> dict[str, float | None]:
     false, true = (_AT_LEAST @ part for part in counts)
     recall = true / float(positives)
     precision = true / (true + false + 1e-10)  # the kit's own guard against 0 / 0
-    told = ~((recall == 0) & (precision == 0))
-    recall, precision = recall[told], precision[told]
+    useful = (recall > 0) | (precision > 0)  # the kit drops the other thresholds
+    recall, precision = recall[useful], precision[useful]
     average = np.mean([precision[recall >= level].max() for level in np.arange(0, 1.1, 0.1)])
     f1 = 2 * precision * recall / (precision + recall + 1e-10)
     best = int(f1.argmax())
-    found = (
+    values = (
         f1[best],
         average,
         true[best] / (true[best] + false[best]),
@@ -105,11 +107,11 @@ def measures(counts: np.ndarray) -> dict[str, float | None]:
         false[best] / negatives,
         (positives - true[best]) / positives,
     )
-    return {name: float(value) for name, value in zip(COLUMNS, found, strict=True)}
+    return {name: float(value) for name, value in zip(COLUMNS, values, strict=True)}
 
 
 def look_up(calibration: dict[str, list[float]], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Say which pixel of an image each pixel of its bird's-eye view shows.
+    """Return which pixel of an image each pixel of its bird's-eye view shows.
 
     Args:
         calibration: P2 (3x4), R0_rect (3x3), Tr_cam_to_road (3x4), nested or flat.
@@ -127,7 +129,21 @@ def look_up(calibration: dict[str, list[float]], shape: tuple[int, ...]) -> tupl
     right = np.arange(SIDE[0] + RESOLUTION / 2, SIDE[1], RESOLUTION).astype(np.float32)
     ahead = np.arange(AHEAD[1] - RESOLUTION / 2, AHEAD[0], -RESOLUTION).astype(np.float32)
     mesh = np.stack(np.broadcast_arrays(right[None], ahead[:, None], np.float32(1)))
-    seen = np.tensordot(ground, mesh, axes=1)
-    x, y = seen[0] / seen[2], seen[1] / seen[2]
+    projected = np.tensordot(ground, mesh, axes=1)
+    x, y = projected[0] / projected[2], projected[1] / projected[2]
     inside = (y >= 1) & (x >= 1) & (y <= shape[0]) & (x <= shape[1])  # the kit counts pixels from 1
     return y[inside].astype(np.int64) - 1, x[inside].astype(np.int64) - 1, inside
+
+
+def build(spec: DatasetSpec, records: Path, split: str) -> KittiRoad:
+    """Make the protocol, with the bird's-eye view if the records have a calibration."""
+    calibration = records / "calibration.json"
+    return KittiRoad(calibration if calibration.is_file() else None)
+
+
+DEFINITION = Definition(
+    metrics=(*COLUMNS, *(f"bev_{name}" for name in COLUMNS)),
+    default=lambda spec: spec.name == "kitti_road",
+    build=build,
+    misfit=binary.misfit,
+)

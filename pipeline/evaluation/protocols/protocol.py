@@ -1,26 +1,28 @@
-"""What a protocol is given of each image, and what it gives back."""
+"""The interface of a protocol: its definition, the image that it counts, and its result."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol as Interface
 
 import numpy as np
 
+from datasets.spec import DatasetSpec
 from pipeline.evaluation.exact_sums import Sums
 
 Table = Mapping[str, Mapping[str, float | None]]
-"""{row: {column: value}}; None where a figure does not exist."""
+"""{row: {column: value}}; None where a metric is undefined."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One image and what the model made of it.
+class ScoredImage:
+    """One image and the model's predictions for it.
 
     Attributes:
         id, group: As in the record.
         truth: uint8 [H,W] of train ids, 255 = ignored.
         prediction: uint8 [H,W] of train ids.
-        positive: float32 [H,W]: probability of class 1.
+        positive: float32 [H,W], probability of class 1 in 0..1.
         confusion: int64 [C,C], rows truth, columns prediction.
     """
 
@@ -33,33 +35,50 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a protocol found.
+class Result:
+    """The result of a protocol.
 
     Attributes:
-        figures: Its figures by name; None where one does not exist.
+        metrics: Its metrics by name; None where one is undefined.
         tables: {title: {row: {column: value}}}.
-        note: What a reader should know.
+        note: A remark for the reader, such as what could not be measured.
     """
 
-    figures: Mapping[str, float | None]
+    metrics: Mapping[str, float | None]
     tables: Mapping[str, Table] = field(default_factory=dict)
     note: str = ""
 
 
 class Protocol(Interface):
-    """Collects image by image; memory does not grow with the number of images.
+    """Counts image by image; memory does not grow with the number of images.
 
     Attributes:
-        sums: All that it keeps of the images so far. Where several workers share a split, theirs are added up.
+        sums: The whole state. Where several workers share a split, theirs are added up.
     """
 
     sums: Sums
 
-    def add(self, image: Scored) -> None:
+    def add(self, image: ScoredImage) -> None:
         """Count an image."""
         ...
 
-    def findings(self) -> Findings:
-        """Give the figures of all images so far."""
+    def result(self) -> Result:
+        """Compute the metrics of all images so far."""
         ...
+
+
+@dataclass(frozen=True)
+class Definition:
+    """Description of a protocol for the pipeline: the DEFINITION of every protocol's file.
+
+    Attributes:
+        metrics: Names of the metrics in its result, so that a recipe's gate is checked before anything runs.
+        default: Whether it is used with a dataset if the recipe names no protocols.
+        build: Makes it ready to count, from the dataset's spec, the records folder and the split that is measured.
+        misfit: Why it cannot be used with a dataset; None if it can.
+    """
+
+    metrics: tuple[str, ...]
+    default: Callable[[DatasetSpec], bool]
+    build: Callable[[DatasetSpec, Path, str], Protocol]
+    misfit: Callable[[DatasetSpec], str | None] = lambda spec: None

@@ -1,1 +1,1 @@
-"""What may be done to a training example, one kind a module; pipeline.input.augmentation puts them together."""
+"""Transforms of a training example, one kind per module; pipeline.input.augmentation composes them."""

@@ -1,7 +1,7 @@
-"""Fixed changes, each of which adds a changed copy of every example: the seven of the Clothing Co-Parsing article.
+"""Fixed transforms, each adding a transformed copy of every example: the seven of the Clothing Co-Parsing article.
 
-No copy is held: which example and which change an index means is arithmetic. Where the article's code and these differ:
-masks take the nearest pixel and are never blended, and what leaves 0..255 is cut off.
+No copy is stored: index // count is the transform, index % count the example. Two differences from the article's code:
+masks are resized by nearest neighbour, never blended, and pixels are clipped to 0..255.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,33 +14,41 @@ from pipeline.input.decoded import KEYS, Example, Examples
 Pair = tuple[tf.Tensor, tf.Tensor]
 
 BRIGHTER = 0.1
-"""Share of 255 that is added."""
+"""Added to pixels in 0..1."""
 
 GAMMA = 0.1
-"""Power of the pixels in 0..1: dark becomes very bright."""
+"""Exponent of pixels in 0..1: dark pixels become very bright."""
 
 HUE = -0.1
-"""Share of the colour circle."""
+"""Rotation of the hue, in full turns."""
 
 CENTRAL = 0.7
-"""Share of the height and the width that is kept, and enlarged to the whole."""
+"""Share of height and width that is kept, and resized to the full size."""
 
 
 def with_copies(examples: Examples, names: Sequence[str]) -> Examples:
-    """Give the examples, then all of them under each of the changes in turn."""
+    """Return the examples followed by a copy of all of them under each transform in turn.
+
+    Args:
+        examples: The decoded split.
+        names: Keys of TRANSFORMS; none: `examples` itself.
+
+    Returns:
+        Examples of count * (1 + len(names)). Key of a copy: that of its original + KEYS * (1 + index of its name).
+    """
     if not names:
         return examples
-    number = examples.number
-    changes: list[Callable[[tf.Tensor, tf.Tensor], Pair]] = [lambda image, label: (image, label)]
-    changes += [CHANGES[name] for name in names]
+    count = examples.count
+    transforms: list[Callable[[tf.Tensor, tf.Tensor], Pair]] = [lambda image, label: (image, label)]
+    transforms += [TRANSFORMS[name] for name in names]
 
     def fetch(index: tf.Tensor) -> Example:
-        example, which = examples.fetch(index % number), index // number
-        branches = [lambda change=change: change(example["image"], example["label"]) for change in changes]
+        example, which = examples.fetch(index % count), index // count
+        branches = [lambda apply=apply: apply(example["image"], example["label"]) for apply in transforms]
         image, label = tf.switch_case(tf.cast(which, tf.int32), branches)
         return {"image": image, "label": label, "key": example["key"] + KEYS * which}
 
-    return replace(examples, number=number * len(changes), fetch=fetch)
+    return replace(examples, count=count * len(transforms), fetch=fetch)
 
 
 def _brightness(image: tf.Tensor, label: tf.Tensor) -> Pair:
@@ -79,7 +87,7 @@ def _rounded(pixels: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(tf.clip_by_value(pixels, 0.0, 255.0)), tf.uint8)
 
 
-CHANGES: dict[str, Callable[[tf.Tensor, tf.Tensor], Pair]] = {
+TRANSFORMS: dict[str, Callable[[tf.Tensor, tf.Tensor], Pair]] = {
     "brightness": _brightness,
     "gamma": _gamma,
     "hue": _hue,
@@ -88,4 +96,4 @@ CHANGES: dict[str, Callable[[tf.Tensor, tf.Tensor], Pair]] = {
     "flip_up_down": _flip_up_down,
     "rot90": _rot90,
 }
-"""By the names that `input.copies` knows them by."""
+"""By their names in `input.copies`: image uint8 [H,W,3], label uint8 [H,W] -> the same."""

@@ -1,7 +1,7 @@
-"""Zoom, crop, mirror, turn and slant: one sampling of image and mask.
+"""Zoom, crop, flip, rotation and shear: one resampling of image and mask.
 
-A window of whole pixels is cut out and resized; where it reaches beyond the image, what is cut out is smaller, and is
-surrounded afterwards. That is twice as quick as sampling at any place, and what is outside need not be coloured.
+Without rotation and shear, a window of whole pixels is cropped and resized. Where it reaches beyond the image, only the
+part inside is resized and padded afterwards: twice as fast as a projective transform, and margins are not recoloured.
 """
 
 import math
@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from datasets.spec import IGNORE
+from models.labels import IGNORE
 from models.segmenter import GREY
-from pipeline.config.recipe import AugmentConfig
+from pipeline.config.input import AugmentConfig
 from pipeline.input.transforms import rare_classes
 from pipeline.input.transforms.random_draws import Kind, between, uniform
 
 OUTSIDE = 256.0
-"""Stands for what is outside the image while a mask is turned: no label has this number."""
+"""Marks pixels outside the image while a mask is rotated; no label has this value."""
 
-Surround = Callable[[tf.Tensor], tf.Tensor]
-"""Puts grey where there is no image: uint8 [h',w',3] -> uint8 [h,w,3]."""
+Pad = Callable[[tf.Tensor], tf.Tensor]
+"""Fills the area outside the image with grey: uint8 [h',w',3] -> uint8 [h,w,3]."""
 
 
 class Window(NamedTuple):
-    """The part of an image that is shown.
+    """The part of an image that is cropped.
 
     Attributes:
-        begin: int32 [2], row and column of its first pixel, below 0 where it reaches beyond the image.
-        length: int32 [2], in pixels of the image.
-        mirrored: bool.
+        begin: int32 [2], row and column of its first pixel, negative where it reaches beyond the image.
+        length: int32 [2], height and width in pixels of the image.
+        mirrored: bool scalar, whether it is flipped left to right.
     """
 
     begin: tf.Tensor
@@ -37,118 +37,119 @@ class Window(NamedTuple):
     mirrored: tf.Tensor
 
 
-def asked(config: AugmentConfig) -> bool:
-    """Whether anything here is on."""
-    return config.flip or config.crop is not None or config.scale != (1.0, 1.0) or _turns(config)
+def enabled(config: AugmentConfig) -> bool:
+    """Whether the config enables a change of geometry."""
+    return config.flip or config.crop is not None or config.scale != (1.0, 1.0) or _rotates(config)
 
 
-def change(
+def apply(
     image: tf.Tensor, label: tf.Tensor, config: AugmentConfig, draws: tf.Tensor, seed: tf.Tensor, rarity: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, Surround]:
-    """Sample an example.
+) -> tuple[tf.Tensor, tf.Tensor, Pad]:
+    """Resample an image and its mask.
 
     Args:
         image: uint8 [H,W,3].
-        label: uint8 [H,W].
-        config: What may be done; the size [h,w] is its crop, or the image's own.
-        draws: Four numbers in 0..1: for zoom, top, left and mirror.
-        seed: Of the example; for all else.
-        rarity: See rare.place.
+        label: uint8 [H,W], 255 = ignored.
+        config: The transforms and their limits; the output size [h,w] is its crop, or [H,W] without one.
+        draws: float32 [4] in 0..1: for zoom, top, left and flip.
+        seed: The example's seed, int64 [2]; for all other draws.
+        rarity: Weight of each label, float32 [256]; see rare_classes.place_window.
 
     Returns:
-        What is shown of the image, float32 [h',w',3], the whole label, uint8 [h,w], and what makes the image whole.
+        The resampled part of the image, float32 [h',w',3] in 0..255; the label, uint8 [h,w]; and the function that
+        pads that part, rounded to uint8, to [h,w,3].
     """
     size = tf.constant(config.crop) if config.crop else tf.shape(label)
     window = _window(label, size, config, draws, seed, rarity)
-    pixels, label, surround = (_turned if _turns(config) else _cut)(image, label, window, size, config, seed)
+    pixels, label, pad = (_rotate if _rotates(config) else _crop)(image, label, window, size, config, seed)
     shape = config.crop or tuple(label.shape)
-    return pixels, tf.ensure_shape(label, shape), lambda shown: tf.ensure_shape(surround(shown), [*shape, 3])
+    return pixels, tf.ensure_shape(label, shape), lambda part: tf.ensure_shape(pad(part), [*shape, 3])
 
 
-def _turns(config: AugmentConfig) -> bool:
+def _rotates(config: AugmentConfig) -> bool:
     return config.rotate > 0 or config.shear > 0
 
 
 def _window(
     label: tf.Tensor, size: tf.Tensor, config: AugmentConfig, draws: tf.Tensor, seed: tf.Tensor, rarity: tf.Tensor
 ) -> Window:
-    """Choose what is shown. A window larger than the image lies around it, one smaller lies inside."""
+    """Draw the window. One larger than the image contains it; a smaller one lies inside it."""
     zoom = tf.exp(between(tf.math.log(config.scale[0]), tf.math.log(config.scale[1]), draws[0]))
     length = tf.maximum(1, tf.cast(tf.round(tf.cast(size, tf.float32) / zoom), tf.int32))
     spare = tf.shape(label) - length
     begin = tf.cast(tf.round(draws[1:3] * tf.cast(spare, tf.float32)), tf.int32)
     if config.rare_crops:
-        found = rare_classes.place(label, config.rare_crops, length, draws[1:3], seed, rarity, begin)
-        begin = tf.clip_by_value(found, tf.minimum(0, spare), tf.maximum(0, spare))
+        begin = rare_classes.place_window(label, config.rare_crops, length, draws[1:3], seed, rarity, begin)
+        begin = tf.clip_by_value(begin, tf.minimum(0, spare), tf.maximum(0, spare))
     return Window(begin, length, draws[3] < 0.5 if config.flip else tf.constant(value=False))
 
 
-def _cut(
+def _crop(
     image: tf.Tensor, label: tf.Tensor, window: Window, size: tf.Tensor, config: AugmentConfig, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, Surround]:
+) -> tuple[tf.Tensor, tf.Tensor, Pad]:
     first, last = tf.maximum(window.begin, 0), tf.minimum(window.begin + window.length, tf.shape(label))
-    before, after = (_scaled(place - window.begin, window.length, size) for place in (first, last))
-    shown = tf.maximum(1, after - before)
-    before = tf.minimum(before, size - shown)
-    seen = image[first[0] : last[0], first[1] : last[1]]
-    pixels = tf.raw_ops.ResizeBilinear(  # twice as quick on float32 as on uint8
-        images=tf.cast(seen, tf.float32)[None], size=shown, half_pixel_centers=True
+    before, after = (_resized_position(bound - window.begin, window.length, size) for bound in (first, last))
+    inner = tf.maximum(1, after - before)
+    before = tf.minimum(before, size - inner)
+    inside = image[first[0] : last[0], first[1] : last[1]]
+    pixels = tf.raw_ops.ResizeBilinear(  # twice as fast on float32 as on uint8
+        images=tf.cast(inside, tf.float32)[None], size=inner, half_pixel_centers=True
     )[0]
     rows, columns = (
-        first[axis] + ((2 * tf.range(shown[axis]) + 1) * (last - first)[axis]) // (2 * shown[axis]) for axis in (0, 1)
+        first[axis] + ((2 * tf.range(inner[axis]) + 1) * (last - first)[axis]) // (2 * inner[axis]) for axis in (0, 1)
     )
-    # Columns are gathered as rows: whole ones are copied, where single pixels would be looked up.
+    # Columns are gathered as rows of the transpose: gather copies whole rows at once, pixels one by one.
     mask = tf.transpose(tf.gather(tf.transpose(tf.gather(label, rows)), columns))
-    margins = tf.stack([before, size - shown - before], axis=1)
+    margins = tf.stack([before, size - inner - before], axis=1)
 
-    def whole(part: tf.Tensor, value: int) -> tf.Tensor:
+    def pad(part: tf.Tensor, value: int) -> tf.Tensor:
         channels = 1 if len(part.shape) == 2 else part.shape[-1]
-        rows = tf.reshape(part, [shown[0], shown[1] * channels])  # whole rows are copied at once
+        rows = tf.reshape(part, [inner[0], inner[1] * channels])  # whole rows are copied at once
         rows = tf.pad(rows, margins * [[1], [channels]], constant_values=tf.constant(value, tf.uint8))
         padded = tf.reshape(rows, tf.concat([size, tf.shape(part)[2:]], axis=0))
         return tf.cond(window.mirrored, lambda: tf.reverse(padded, [1]), lambda: padded) if config.flip else padded
 
-    return pixels, whole(mask, IGNORE), lambda changed: whole(changed, int(GREY))
+    return pixels, pad(mask, IGNORE), lambda part: pad(part, int(GREY))
 
 
-def _scaled(places: tf.Tensor, length: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """Where places of a window of this length come to lie when it is resized: int32 [2], rounded."""
-    return (2 * places * size + length) // (2 * length)
+def _resized_position(position: tf.Tensor, length: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """Map a position in a window of this length to the resized window: int32 [2], rounded."""
+    return (2 * position * size + length) // (2 * length)
 
 
-def _turned(
+def _rotate(
     image: tf.Tensor, label: tf.Tensor, window: Window, size: tf.Tensor, config: AugmentConfig, seed: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, Surround]:
+) -> tuple[tf.Tensor, tf.Tensor, Pad]:
     transform = _transform(window, size, config, seed)
-    mask = _projected(label[..., None], transform, size, "NEAREST", OUTSIDE)[..., 0]
+    mask = _project(label[..., None], transform, size, "NEAREST", OUTSIDE)[..., 0]
     outside = mask == OUTSIDE
     grey = tf.constant(int(GREY), tf.uint8)
-    pixels = _projected(image, transform, size, "BILINEAR", GREY)
+    pixels = _project(image, transform, size, "BILINEAR", GREY)
     label = tf.cast(tf.minimum(mask, float(IGNORE)), tf.uint8)
-    return pixels, label, lambda changed: tf.where(outside[..., None], grey, changed)
+    return pixels, label, lambda part: tf.where(outside[..., None], grey, part)
 
 
 def _transform(window: Window, size: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tf.Tensor:
-    """Where in the image each shown pixel is taken from, as ImageProjectiveTransformV3 wants it: float32 [1,8].
+    """Transform from output to image coordinates, for ImageProjectiveTransformV3: float32 [1,8].
 
-    The window is turned and slanted around its middle. Pixels are counted from 0 at the centre of the first.
+    The window is rotated and sheared around its centre. Coordinates are 0 at the centre of the first pixel.
     """
-    begin, length, shown = (tf.cast(part, tf.float32) for part in (window.begin, window.length, size))
-    turn, slant = tf.unstack(between(-1.0, 1.0, uniform(2, seed, Kind.TURN)))
+    begin, length, output = (tf.cast(part, tf.float32) for part in (window.begin, window.length, size))
+    turn, slant = tf.unstack(between(-1.0, 1.0, uniform(2, seed, Kind.ROTATION)))
     angle = math.radians(config.rotate) * turn
     across = tf.tan(math.radians(config.shear) * slant)
-    pixels = length / shown  # of the image, for one that is shown
+    pixels = length / output  # image pixels per output pixel
     sign = tf.where(window.mirrored, -1.0, 1.0)
     cosine, sine = tf.cos(angle), tf.sin(angle)
     x_x, x_y = sign * cosine * pixels[1], (across * cosine - sine) * pixels[0]
     y_x, y_y = sign * sine * pixels[1], (across * sine + cosine) * pixels[0]
-    middle, shown_middle = begin + (length - 1) / 2, (shown - 1) / 2
-    x_0 = middle[1] - x_x * shown_middle[1] - x_y * shown_middle[0]
-    y_0 = middle[0] - y_x * shown_middle[1] - y_y * shown_middle[0]
+    centre, output_centre = begin + (length - 1) / 2, (output - 1) / 2
+    x_0 = centre[1] - x_x * output_centre[1] - x_y * output_centre[0]
+    y_0 = centre[0] - y_x * output_centre[1] - y_y * output_centre[0]
     return tf.stack([x_x, x_y, x_0, y_x, y_y, y_0, 0.0, 0.0])[None]
 
 
-def _projected(image: tf.Tensor, transform: tf.Tensor, size: tf.Tensor, method: str, fill: float) -> tf.Tensor:
+def _project(image: tf.Tensor, transform: tf.Tensor, size: tf.Tensor, method: str, fill: float) -> tf.Tensor:
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=tf.cast(image, tf.float32)[None],
         transforms=transform,

@@ -1,6 +1,6 @@
-"""Random numbers as functions of a seed. Each kind of change has a seed of its own, so that one does not shift another.
+"""Stateless random numbers. Each kind of transform folds its own number into the seed: none shifts another's draws.
 
-A seed is int64 [2]. Philox gives the same numbers on every device.
+A seed is int64 [2]. Philox generates the same numbers on every device.
 """
 
 from enum import IntEnum
@@ -9,10 +9,10 @@ import tensorflow as tf
 
 
 class Kind(IntEnum):
-    """What numbers are drawn for. The values are part of what a seed means: they are never given anew."""
+    """Purpose of a draw. The values are part of the seed's meaning: never change or reuse one."""
 
     PARTNER = 1
-    TURN = 2
+    ROTATION = 2
     RARE = 3
     GAMMA = 4
     BLUR = 5
@@ -22,19 +22,19 @@ class Kind(IntEnum):
     NOISE_STRENGTH = 9
 
 
-def of_example(seed: int, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    """Give the seed of an example in an epoch; all three are integers."""
+def example_seed(seed: int, epoch: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+    """Seed of an example in an epoch, int64 [2], from the training's seed and int64 scalars `epoch` and `key`."""
     return tf.random.fold_in(tf.stack([tf.constant(seed, tf.int64), epoch]), key)
 
 
 def uniform(count: int, seed: tf.Tensor, kind: Kind | None = None) -> tf.Tensor:
-    """Draw `count` numbers in 0..1, float32; None: those that zoom, crop, mirror and colours share."""
-    return tf.random.stateless_uniform([count], _of(seed, kind), alg="philox")
+    """Draw float32 [count] in [0, 1); kind None: the draws that zoom, crop, flip and colour share."""
+    return tf.random.stateless_uniform([count], _folded(seed, kind), alg="philox")
 
 
 def normal(shape: tf.Tensor, seed: tf.Tensor, kind: Kind) -> tf.Tensor:
-    """Draw from the normal distribution of mean 0 and deviation 1, float32."""
-    return tf.random.stateless_normal(shape, _of(seed, kind), alg="philox")
+    """Draw float32 of this shape from the standard normal distribution."""
+    return tf.random.stateless_normal(shape, _folded(seed, kind), alg="philox")
 
 
 def between(low: float | tf.Tensor, high: float | tf.Tensor, draw: tf.Tensor) -> tf.Tensor:
@@ -42,5 +42,5 @@ def between(low: float | tf.Tensor, high: float | tf.Tensor, draw: tf.Tensor) ->
     return low + (high - low) * draw
 
 
-def _of(seed: tf.Tensor, kind: Kind | None) -> tf.Tensor:
+def _folded(seed: tf.Tensor, kind: Kind | None) -> tf.Tensor:
     return seed if kind is None else tf.random.fold_in(seed, tf.constant(int(kind), tf.int64))

@@ -1,7 +1,7 @@
-"""Crops around what is rare: a class by how rare it is among all images, then one of its pixels in this one.
+"""Crops around rare classes: draw a class by its rarity in the training split, then one of its pixels in the image.
 
-Hoyer, Dai, Van Gool: DAFormer, CVPR 2022, section 3.2, by which class c is drawn with a probability proportional to
-exp((1 - share of c) / temperature). There it chooses images; here every image is shown, and it chooses the place.
+Hoyer, Dai, Van Gool: DAFormer, CVPR 2022, section 3.2: class c is drawn with a probability proportional to
+exp((1 - share of c) / temperature). DAFormer draws images by it; here every image is used, and it places the crop.
 """
 
 from collections.abc import Sequence
@@ -9,38 +9,41 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from datasets.spec import IGNORE
+from models.labels import IGNORE
 from pipeline.input.transforms.random_draws import Kind, uniform
 
 TEMPERATURE = 0.01
 """DAFormer's T for Cityscapes (section 4.1)."""
 
-IDS = 256
-"""How many labels a uint8 mask can hold, IGNORE among them."""
+LABELS = 256
+"""Number of values of a uint8 mask, IGNORE among them."""
 
 STEP = 2
-"""Every so many rows and columns are looked at."""
+"""Pixels are searched in every STEP-th row and column."""
 
 
-def occurring(label: tf.Tensor) -> tf.Tensor:
-    """Say of each label whether a mask int32 [h,w] has a pixel of it: bool [256].
+def present_labels(label: tf.Tensor) -> tf.Tensor:
+    """Mark the labels that occur in a mask int32 [h,w]: bool [256].
 
-    A maximum is the same in any order: bincount would not run on a GPU where every operation must be deterministic.
+    A segment maximum does not depend on the order; tf.math.bincount has no deterministic GPU kernel.
     """
     labels = tf.reshape(label, [-1])
-    return tf.math.unsorted_segment_max(tf.ones_like(labels), labels, IDS) > 0
+    return tf.math.unsorted_segment_max(tf.ones_like(labels), labels, LABELS) > 0
 
 
 def rarity(pixels: Sequence[int]) -> np.ndarray:
-    """Weigh classes by how rare they are.
+    """Compute DAFormer's weight of each label.
 
     Args:
         pixels: Number of pixels of each class in the training split.
 
     Returns:
-        float32 [256]: the weight of each label, the rarest 1; 0 for a class without a pixel, and for what is none.
+        float32 [256]: 1 for the rarest class; 0 for labels without a pixel or without a class.
+
+    >>> rarity([990, 10, 0])[:4].round(3).tolist()
+    [0.0, 1.0, 0.0, 0.0]
     """
-    weights = np.zeros(IDS, np.float32)
+    weights = np.zeros(LABELS, np.float32)
     counts = np.asarray(pixels, np.float64)
     occurs = counts > 0
     if occurs.any():
@@ -49,14 +52,14 @@ def rarity(pixels: Sequence[int]) -> np.ndarray:
     return weights
 
 
-def alike() -> np.ndarray:
-    """Weigh all classes the same: float32 [256], 0 for what is ignored."""
-    weights = np.ones(IDS, np.float32)
+def uniform_weights() -> np.ndarray:
+    """Weigh all classes the same: float32 [256], 1, and 0 for IGNORE."""
+    weights = np.ones(LABELS, np.float32)
     weights[IGNORE] = 0
     return weights
 
 
-def place(
+def place_window(
     label: tf.Tensor,
     share: float,
     length: tf.Tensor,
@@ -65,31 +68,30 @@ def place(
     weights: tf.Tensor,
     begin: tf.Tensor,
 ) -> tf.Tensor:
-    """Lay a window around a pixel of a class, in `share` of all cases.
+    """Place a window around a pixel of a drawn class, with probability `share`.
 
     Args:
-        label: uint8 [H,W].
-        share: How often.
-        length: Of the window, int32 [2].
-        within: Where in the window the pixel lies [2], in 0..1.
-        seed: Of the example.
-        weights: As `rarity` gives them.
-        begin: Where the window begins otherwise, int32 [2].
+        label: uint8 [H,W], 255 = ignored.
+        share: Probability, 0..1.
+        length: Height and width of the window, int32 [2].
+        within: Position of the pixel in the window, float32 [2] in 0..1.
+        seed: The example's seed, int64 [2].
+        weights: Weight of each label, float32 [256]; see `rarity`.
+        begin: First row and column of the window otherwise, int32 [2].
 
     Returns:
-        Where it begins, int32 [2]. It may reach beyond the image.
+        First row and column of the window, int32 [2]; it may reach beyond the image.
     """
-    drawn = uniform(3, seed, Kind.RARE)
-    seen = tf.cast(label[::STEP, ::STEP], tf.int32)
-    there = occurring(seen)
-    reach = tf.cumsum(tf.where(there, weights, 0.0))
+    draws = uniform(3, seed, Kind.RARE)
+    labels = tf.cast(label[::STEP, ::STEP], tf.int32)
+    cumulative = tf.cumsum(tf.where(present_labels(labels), weights, 0.0))
 
-    def around() -> tf.Tensor:
-        chosen = tf.searchsorted(reach, drawn[1:2] * reach[-1], side="right")[0]
-        pixels = tf.where(seen == tf.minimum(chosen, IDS - 1))
-        number = tf.shape(pixels)[0]
-        pixel = pixels[tf.minimum(tf.cast(drawn[2] * tf.cast(number, tf.float32), tf.int32), number - 1)]
-        back = tf.cast(within * tf.cast(length, tf.float32), tf.int32)
-        return tf.cast(pixel * STEP, tf.int32) - tf.minimum(back, length - 1)
+    def around_rare() -> tf.Tensor:
+        chosen = tf.searchsorted(cumulative, draws[1:2] * cumulative[-1], side="right")[0]
+        pixels = tf.where(labels == tf.minimum(chosen, LABELS - 1))
+        count = tf.shape(pixels)[0]
+        pixel = pixels[tf.minimum(tf.cast(draws[2] * tf.cast(count, tf.float32), tf.int32), count - 1)]
+        offset = tf.cast(within * tf.cast(length, tf.float32), tf.int32)
+        return tf.cast(pixel * STEP, tf.int32) - tf.minimum(offset, length - 1)
 
-    return tf.cond((drawn[0] < share) & (reach[-1] > 0), around, lambda: begin)
+    return tf.cond((draws[0] < share) & (cumulative[-1] > 0), around_rare, lambda: begin)

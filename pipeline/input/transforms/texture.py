@@ -1,25 +1,35 @@
-"""Blur, noise, and a rectangle that is hidden."""
+"""Gaussian blur, Gaussian noise and cutout."""
 
 import math
 
 import tensorflow as tf
 
-from datasets.spec import IGNORE
+from models.labels import IGNORE
 from models.segmenter import GREY
-from pipeline.config.recipe import AugmentConfig
+from pipeline.config.input import AugmentConfig
 from pipeline.input.transforms.random_draws import Kind, between, normal, uniform
 
 DEVIATIONS = 3
-"""A Gaussian is cut off at so many standard deviations of the strongest blur; 0.3 % lie beyond."""
+"""The Gaussian is truncated at this many standard deviations of the strongest blur; 0.3 % of it lies beyond."""
 
 
-def asked(config: AugmentConfig) -> bool:
-    """Whether anything here is on."""
+def enabled(config: AugmentConfig) -> bool:
+    """Whether the config enables blur, noise or cutout."""
     return any((config.blur, config.noise, config.cutout))
 
 
-def change(pixels: tf.Tensor, label: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Change float32 [h,w,3], 0..255, and uint8 [h,w]; the mask knows of the hidden rectangle alone."""
+def apply(pixels: tf.Tensor, label: tf.Tensor, config: AugmentConfig, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Blur, add noise, and cut out a rectangle; only the last changes the mask, to IGNORE.
+
+    Args:
+        pixels: float32 [h,w,3], 0..255.
+        label: uint8 [h,w], 255 = ignored.
+        config: The limits: blur in pixels of deviation, noise in shares of 255, cutout in shares of a side.
+        seed: The example's seed, int64 [2].
+
+    Returns:
+        pixels float32 [h,w,3], which noise may bring out of 0..255, and label uint8 [h,w].
+    """
     if config.blur:
         pixels = _blur(pixels, config.blur, config.blur * uniform(1, seed, Kind.BLUR)[0])
     if config.noise:
@@ -33,7 +43,7 @@ def change(pixels: tf.Tensor, label: tf.Tensor, config: AugmentConfig, seed: tf.
 
 
 def _blur(pixels: tf.Tensor, strongest: float, deviation: tf.Tensor) -> tf.Tensor:
-    """Blur along each axis by weighted sums of shifted images: for three channels quicker than a convolution."""
+    """Blur along each axis by weighted sums of shifted images: faster than a convolution for three channels."""
     radius = math.ceil(DEVIATIONS * strongest)
     reach = tf.range(-radius, radius + 1, dtype=tf.float32)
     weights = tf.nn.softmax(-tf.square(reach / tf.maximum(deviation, 1e-3)) / 2)
@@ -49,7 +59,7 @@ def _blur(pixels: tf.Tensor, strongest: float, deviation: tf.Tensor) -> tf.Tenso
 
 
 def _rectangle(size: tf.Tensor, limit: float, seed: tf.Tensor) -> tf.Tensor:
-    """Draw a rectangle of up to `limit` of both sides of `size`: bool [h,w]."""
+    """Draw a rectangle whose sides are up to `limit` of those of `size`: bool [h,w]."""
     draws = uniform(4, seed, Kind.CUTOUT)
     sides = limit * draws[:2]
     begin = between(0.0, 1 - sides, draws[2:])
@@ -57,7 +67,16 @@ def _rectangle(size: tf.Tensor, limit: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def inside(size: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-    """Mark the pixels whose centres lie from `begin` to `end`, shares [2] of the height and the width: bool [h,w]."""
+    """Mark the pixels of a rectangle.
+
+    Args:
+        size: int32 [2], h and w.
+        begin: Top and left, float32 [2], as shares of h and w.
+        end: Bottom and right, likewise.
+
+    Returns:
+        bool [h,w], True for pixels whose centres lie inside.
+    """
     rows, columns = (
         (centres >= begin[axis]) & (centres < end[axis])
         for axis, centres in enumerate(

@@ -1,56 +1,56 @@
-// Sends an image to /segment and lays the classes over it. Needs nothing from elsewhere.
+// Sends an image to /segment and draws the classes over it. Uses no external resources.
 "use strict";
 
-const at = (id) => document.getElementById(id);
-const state = { ids: null, width: 0, height: 0, classes: [], alone: null, turn: 0 };
+const byId = (id) => document.getElementById(id);
+const state = { ids: null, width: 0, height: 0, classes: [], selected: null, request: 0 };
 
-const say = (text, bad = false) => {
-  at("said").textContent = text;
-  at("said").className = bad ? "bad" : "";
+const showMessage = (text, bad = false) => {
+  byId("message").textContent = text;
+  byId("message").className = bad ? "bad" : "";
 };
 
-async function greet() {
+async function showModel() {
   const model = await (await fetch("model")).json();
   const miou = model.metrics.miou;
-  at("title").textContent = `${model.model.name}, trained on ${model.data.name}`;
-  at("about").textContent = `${model.classes.length} classes` + (miou == null ? "" : `, mIoU ${miou.toFixed(3)}`);
-  document.title = at("title").textContent;
+  byId("title").textContent = `${model.model.name}, trained on ${model.data.name}`;
+  byId("about").textContent = `${model.classes.length} classes` + (miou == null ? "" : `, mIoU ${miou.toFixed(3)}`);
+  document.title = byId("title").textContent;
 }
 
 async function segment(file) {
-  const turn = ++state.turn; // an answer that is overtaken by a later image is dropped
-  say(`Looking at ${file.name} …`);
+  const request = ++state.request; // a response that arrives after a later request is dropped
+  showMessage(`Segmenting ${file.name} …`);
   const began = performance.now();
   try {
     const response = await fetch("segment?output=json", { method: "POST", body: file });
-    const answer = await response.json();
-    if (!response.ok) throw new Error(answer.error);
-    const photo = await createImageBitmap(file, { imageOrientation: "none" }); // classes lie on the pixels as stored
-    if (turn !== state.turn) return;
-    await show(photo, toBlob(answer.png_base64), answer);
-    say(`${file.name}: ${answer.width} × ${answer.height} pixels, ${Math.round(performance.now() - began)} ms`);
+    const result = await response.json();
+    if (!response.ok) throw new Error(result.error);
+    const photo = await createImageBitmap(file, { imageOrientation: "none" }); // class ids are for the pixels as stored
+    if (request !== state.request) return;
+    await show(photo, toBlob(result.png_base64), result);
+    showMessage(`${file.name}: ${result.width} × ${result.height} pixels, ${Math.round(performance.now() - began)} ms`);
   } catch (error) {
-    if (turn !== state.turn) return;
-    at("result").hidden = true;
-    say(`${file.name}: ${error.message}`, true);
+    if (request !== state.request) return;
+    byId("result").hidden = true;
+    showMessage(`${file.name}: ${error.message}`, true);
   }
 }
 
-async function show(photo, png, answer) {
-  const { width, height } = answer;
-  for (const canvas of [at("photo"), at("mask")]) Object.assign(canvas, { width, height });
-  at("photo").getContext("2d").drawImage(photo, 0, 0);
+async function show(photo, png, result) {
+  const { width, height } = result;
+  for (const canvas of [byId("photo"), byId("mask")]) Object.assign(canvas, { width, height });
+  byId("photo").getContext("2d").drawImage(photo, 0, 0);
   const scratch = Object.assign(document.createElement("canvas"), { width, height })
     .getContext("2d", { willReadFrequently: true });
   scratch.drawImage(await createImageBitmap(png, { colorSpaceConversion: "none" }), 0, 0);
   const grey = scratch.getImageData(0, 0, width, height).data;
   state.ids = Uint8Array.from({ length: width * height }, (_, pixel) => grey[4 * pixel]);
-  Object.assign(state, { width, height, classes: answer.classes, alone: null });
-  if (at("save").href) URL.revokeObjectURL(at("save").href);
-  at("save").href = URL.createObjectURL(png);
-  list();
+  Object.assign(state, { width, height, classes: result.classes, selected: null });
+  if (byId("save").href) URL.revokeObjectURL(byId("save").href);
+  byId("save").href = URL.createObjectURL(png);
+  listClasses();
   paint();
-  at("result").hidden = false;
+  byId("result").hidden = false;
 }
 
 function toBlob(base64) {
@@ -58,22 +58,22 @@ function toBlob(base64) {
 }
 
 function paint() {
-  const context = at("mask").getContext("2d");
+  const context = byId("mask").getContext("2d");
   const picture = context.createImageData(state.width, state.height);
-  const words = new Uint32Array(256);
-  const view = new DataView(words.buffer);
+  const palette = new Uint32Array(256); // RGBA by class id
+  const view = new DataView(palette.buffer);
   for (const { id, colour } of state.classes) {
-    const seen = state.alone === null || state.alone === id;
-    [...colour, seen ? 255 : 0].forEach((value, index) => view.setUint8(4 * id + index, value));
+    const visible = state.selected === null || state.selected === id;
+    [...colour, visible ? 255 : 0].forEach((value, index) => view.setUint8(4 * id + index, value));
   }
   const target = new Uint32Array(picture.data.buffer);
-  state.ids.forEach((id, pixel) => { target[pixel] = words[id]; });
+  state.ids.forEach((id, pixel) => { target[pixel] = palette[id]; });
   context.putImageData(picture, 0, 0);
-  at("mask").style.opacity = at("alpha").value / 100;
+  byId("mask").style.opacity = byId("alpha").value / 100;
 }
 
-function list() {
-  at("classes").replaceChildren(...state.classes.map(({ id, name, colour, share }) => {
+function listClasses() {
+  byId("classes").replaceChildren(...state.classes.map(({ id, name, colour, share }) => {
     const row = document.createElement("tr");
     const head = Object.assign(document.createElement("th"), { scope: "row" });
     const button = Object.assign(document.createElement("button"), { type: "button" });
@@ -82,9 +82,9 @@ function list() {
     button.append(swatch, name);
     button.setAttribute("aria-pressed", "false");
     button.onclick = () => {
-      state.alone = state.alone === id ? null : id;
-      for (const other of at("classes").querySelectorAll("button"))
-        other.setAttribute("aria-pressed", String(other === button && state.alone !== null));
+      state.selected = state.selected === id ? null : id;
+      for (const other of byId("classes").querySelectorAll("button"))
+        other.setAttribute("aria-pressed", String(other === button && state.selected !== null));
       paint();
     };
     head.append(button);
@@ -93,23 +93,23 @@ function list() {
   }));
 }
 
-at("file").onchange = () => { if (at("file").files[0]) segment(at("file").files[0]); at("file").value = ""; };
-at("alpha").oninput = () => { at("mask").style.opacity = at("alpha").value / 100; };
-at("stage").onpointermove = (event) => {
-  const box = at("mask").getBoundingClientRect();
+byId("file").onchange = () => { if (byId("file").files[0]) segment(byId("file").files[0]); byId("file").value = ""; };
+byId("alpha").oninput = () => { byId("mask").style.opacity = byId("alpha").value / 100; };
+byId("stage").onpointermove = (event) => {
+  const box = byId("mask").getBoundingClientRect();
   const column = Math.floor(((event.clientX - box.left) / box.width) * state.width);
   const row = Math.floor(((event.clientY - box.top) / box.height) * state.height);
-  const found = state.classes.find(({ id }) => id === state.ids[row * state.width + column]);
-  at("under").textContent = found ? found.name : "\u00a0";
+  const hovered = state.classes.find(({ id }) => id === state.ids[row * state.width + column]);
+  byId("hovered").textContent = hovered ? hovered.name : "\u00a0";
 };
-at("stage").onpointerleave = () => { at("under").textContent = "\u00a0"; };
-// The whole page takes a drop: a file that misses the frame must not replace the page.
-addEventListener("dragover", (event) => { event.preventDefault(); at("drop").classList.add("over"); });
-addEventListener("dragleave", (event) => { if (!event.relatedTarget) at("drop").classList.remove("over"); });
+byId("stage").onpointerleave = () => { byId("hovered").textContent = "\u00a0"; };
+// The whole page accepts drops: a browser would open a file that is dropped beside the frame.
+addEventListener("dragover", (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
+addEventListener("dragleave", (event) => { if (!event.relatedTarget) byId("drop").classList.remove("over"); });
 addEventListener("drop", (event) => {
   event.preventDefault();
-  at("drop").classList.remove("over");
+  byId("drop").classList.remove("over");
   const file = event.dataTransfer.files[0];
-  if (file) segment(file); else say("That was no file.", true);
+  if (file) segment(file); else showMessage("Drop an image file.", true);
 });
-greet().catch((error) => say(error.message, true));
+showModel().catch((error) => showMessage(error.message, true));

@@ -1,4 +1,4 @@
-"""Losses are found and checked without importing TensorFlow; every mistake is in one message."""
+"""Losses are listed and checked without importing TensorFlow; every problem is in one message."""
 
 import subprocess
 import sys
@@ -18,12 +18,12 @@ def test_names() -> None:
     assert catalog.parameters("tversky") == {"alpha": 0.3, "beta": 0.7}
 
 
-def test_what_is_right_passes() -> None:
+def test_valid_terms_pass() -> None:
     catalog.check({"cross_entropy": 1, "dice": 0.5, "focal": {"gamma": 3}, "ohem": {"weight": 2, "min_share": 0.5}})
     assert catalog.split({"gamma": 3}) == (1.0, {"gamma": 3}) and catalog.split(0.5) == (0.5, {})
 
 
-def test_every_mistake_is_in_one_message() -> None:
+def test_every_problem_is_in_one_message() -> None:
     terms = {"dise": 1, "dice": 0, "focal": {"gama": 2, "gamma": -1}, "boundary": {"radius": 1.5, "weight": True}}
     with pytest.raises(ModelError) as caught:
         catalog.check(terms)
@@ -38,20 +38,20 @@ def test_every_mistake_is_in_one_message() -> None:
         assert part in str(caught.value)
 
 
-def test_none_at_all_is_refused() -> None:
+def test_no_loss_is_refused() -> None:
     with pytest.raises(ModelError, match="At least one loss"):
         catalog.check({})
 
 
-def test_a_recipe_names_the_key(tiny_recipe) -> None:
-    from pipeline.config import recipe_file
+def test_the_error_of_a_recipe_names_the_key(tiny_recipe) -> None:
+    from pipeline.orchestration.recipe_loader import load_recipe
 
     override = f"data.manual_dir={tiny_recipe.data.manual_dir}"
     tiny = str(Path(__file__).parents[2] / "tiny.yaml")
-    loaded = recipe_file.load(tiny, [override, "train.loss={cross_entropy: 1, focal: {weight: 0.5, gamma: 3}}"])
+    loaded = load_recipe(tiny, [override, "train.loss={cross_entropy: 1, focal: {weight: 0.5, gamma: 3}}"])
     assert loaded.train.loss == {"cross_entropy": 1.0, "focal": {"weight": 0.5, "gamma": 3}}
     with pytest.raises(UserError, match=r"train\.loss: There is no loss 'focl'\. Did you mean 'focal'"):
-        recipe_file.load(tiny, [override, "train.loss={focl: 1}"])
+        load_recipe(tiny, [override, "train.loss={focl: 1}"])
 
 
 def test_checking_imports_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""What holds for every loss: half precision, extreme logits, nothing to learn from, parts that add up."""
+"""Properties of every loss: half precision, extreme logits, all pixels ignored, parts that add up."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.labels import IGNORE
 from models.losses import catalog, pixels, regions, target
 
-CLASSES, IGNORE = 5, 255
+CLASSES = 5
 LOSSES = [
     *(getattr(pixels, name, None) or getattr(regions, name) for name in catalog.names()),
     partial(pixels.focal, gamma=0.5),
@@ -61,7 +62,7 @@ def test_float16_extremes_are_finite(rng: np.random.Generator, loss: Callable) -
 
 
 @each
-def test_ignored_pixels_have_no_gradient_and_no_say(rng: np.random.Generator, loss: Callable) -> None:
+def test_ignored_pixels_have_no_gradient_and_no_effect(rng: np.random.Generator, loss: Callable) -> None:
     logits = rng.normal(0, 2, (2, 6, 6, CLASSES)).astype(np.float32)
     labels = random_labels(rng, 2, 6, 6)
     made = target.make(labels, CLASSES)
@@ -73,7 +74,7 @@ def test_ignored_pixels_have_no_gradient_and_no_say(rng: np.random.Generator, lo
 
 
 @each
-def test_all_ignored_gives_0_and_0_with_gradient_0(loss: Callable) -> None:
+def test_all_ignored_returns_0_and_0_with_gradient_0(loss: Callable) -> None:
     (total, weight), slopes = gradient(
         loss, tf.random.normal([1, 3, 3, CLASSES]), target.make(tf.fill([1, 3, 3], IGNORE), CLASSES)
     )
@@ -87,7 +88,7 @@ def test_a_class_of_weight_0_does_not_count(rng: np.random.Generator, loss: Call
 
 
 @each
-def test_one_class_costs_nothing(loss: Callable) -> None:
+def test_a_single_class_has_loss_0(loss: Callable) -> None:
     total, _ = loss(tf.random.normal([1, 3, 3, 1]), target.make(tf.zeros([1, 3, 3], tf.int32), 1))
     assert total.numpy() == pytest.approx(0, abs=1e-5)
 
@@ -103,10 +104,10 @@ def test_parts_of_a_batch_add_up_to_the_whole(rng: np.random.Generator, loss: Ca
 
 
 @each
-def test_sizes_may_be_open(rng: np.random.Generator, loss: Callable) -> None:
+def test_sizes_may_be_unknown(rng: np.random.Generator, loss: Callable) -> None:
     logits, labels = tf.random.normal([2, 5, 7, CLASSES]), random_labels(rng, 2, 5, 7)
-    open_sizes = [tf.TensorSpec([None, None, None, CLASSES]), tf.TensorSpec([None, None, None], tf.uint8)]
-    traced = tf.function(lambda x, y: loss(x, target.make(y, CLASSES)), input_signature=open_sizes)
+    unknown_sizes = [tf.TensorSpec([None, None, None, CLASSES]), tf.TensorSpec([None, None, None], tf.uint8)]
+    traced = tf.function(lambda x, y: loss(x, target.make(y, CLASSES)), input_signature=unknown_sizes)
     np.testing.assert_allclose(traced(logits, labels), loss(logits, target.make(labels, CLASSES)), rtol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Losses over pixels against plain float64 loops over the pixels, from the formulas of their papers."""
+"""Losses over pixels against simple float64 loops over the pixels, from the formulas of their papers."""
 
 import math
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.labels import IGNORE
 from models.losses import pixels, target
 
-CLASSES, IGNORE = 5, 255
+CLASSES = 5
 
 
 def soft_truth(label: int, smoothing: float) -> np.ndarray:
@@ -25,7 +26,7 @@ def near_boundary(labels: np.ndarray, y: int, x: int, radius: int) -> bool:
 def reference(kind: str, logits, labels, weights, class_weights, smoothing: float, **options) -> tuple[float, float]:
     total = weight_sum = 0.0
     for image in range(len(labels)):
-        found = []
+        entries = []
         for y, x in np.ndindex(labels[image].shape):
             label, scores = int(labels[image, y, x]), logits[image, y, x].astype(np.float64)
             if label == IGNORE or (kind == "boundary" and not near_boundary(labels[image], y, x, options["radius"])):
@@ -33,13 +34,13 @@ def reference(kind: str, logits, labels, weights, class_weights, smoothing: floa
             log_p = scores - scores.max() - math.log(np.exp(scores - scores.max()).sum())
             factor = (1 - np.exp(log_p)) ** options["gamma"] if kind == "focal" else 1
             loss = -(soft_truth(label, smoothing) * factor * log_p).sum()
-            found.append((log_p[label], loss, weights[image, y, x] * class_weights[label]))
+            entries.append((log_p[label], loss, weights[image, y, x] * class_weights[label]))
         if kind == "ohem":
-            found.sort()
-            hard = sum(log_truth <= math.log(options["threshold"]) for log_truth, *_ in found)
-            found = found[: max(hard, math.ceil(options["min_share"] * len(found)))]
-        total += sum(loss * weight for _, loss, weight in found)
-        weight_sum += sum(weight for *_, weight in found)
+            entries.sort()
+            hard = sum(log_truth <= math.log(options["threshold"]) for log_truth, *_ in entries)
+            entries = entries[: max(hard, math.ceil(options["min_share"] * len(entries)))]
+        total += sum(loss * weight for _, loss, weight in entries)
+        weight_sum += sum(weight for *_, weight in entries)
     return total, weight_sum
 
 
@@ -83,7 +84,7 @@ def test_equals_the_reference(rng: np.random.Generator, kind: str, options, smoo
     np.testing.assert_allclose(received, expected, rtol=2e-5)
 
 
-def test_focal_without_gamma_is_cross_entropy_and_cheaper_with_more() -> None:
+def test_focal_with_gamma_0_is_cross_entropy_and_falls_with_gamma() -> None:
     logits, made = tf.random.normal([1, 6, 6, CLASSES]), target.make(tf.zeros([1, 6, 6], tf.int32), CLASSES)
     totals = [pixels.focal(logits, made, gamma=gamma)[0] for gamma in (0.0, 1.0, 2.0)]
     np.testing.assert_allclose(totals[0], pixels.cross_entropy(logits, made)[0], rtol=1e-5)
@@ -91,8 +92,8 @@ def test_focal_without_gamma_is_cross_entropy_and_cheaper_with_more() -> None:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_ohem_leaves_out_what_is_right_already(smoothing: float) -> None:
-    """Smoothed, no pixel's loss falls below the entropy of its target; what is hard is told by its true class."""
+def test_ohem_leaves_out_easy_pixels(smoothing: float) -> None:
+    """A smoothed loss is at least the entropy of its target, so hardness depends on the true class."""
     logits = np.zeros((1, 2, 2, CLASSES), np.float32)
     logits[0, 0, :, 0] = 9
     made = target.make(tf.zeros([1, 2, 2], tf.int32), CLASSES, label_smoothing=smoothing)

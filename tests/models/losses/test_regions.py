@@ -1,12 +1,13 @@
-"""Losses over regions against plain float64 loops over images and classes, from the formulas of their papers."""
+"""Losses over regions against simple float64 loops over images and classes, from the formulas of their papers."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.labels import IGNORE
 from models.losses import regions, target
 
-CLASSES, IGNORE = 4, 255
+CLASSES = 4
 
 
 def dice(p, truth, true, own) -> float:
@@ -24,7 +25,7 @@ def tversky(p, truth, true, own, alpha: float = 0.3, beta: float = 0.7) -> float
 
 
 def lovasz_softmax(p, truth, true, own) -> float:
-    """Errors, largest first, each times what its pixel adds to the Jaccard loss of those wrong so far (eq. 8, 9)."""
+    """Errors, largest first, each times the increase of the Jaccard loss by its pixel (eq. 8, 9)."""
     errors = np.abs(truth - p)
     loss = before = 0.0
     wrong = np.zeros(len(p), bool)
@@ -82,7 +83,7 @@ def test_equals_the_reference(kind: str, options, smoothing: float, weighted: bo
 
 
 @pytest.mark.parametrize("kind", REFERENCES)
-def test_certain_and_right_costs_nothing_and_certain_and_wrong_1(kind: str) -> None:
+def test_the_loss_is_0_if_certain_and_correct_and_1_if_certain_and_wrong(kind: str) -> None:
     labels = np.random.default_rng(0).integers(0, CLASSES, (2, 8, 8))
     truth = tf.one_hot(labels, CLASSES)
     made = target.make(tf.constant(labels), CLASSES)
@@ -91,9 +92,11 @@ def test_certain_and_right_costs_nothing_and_certain_and_wrong_1(kind: str) -> N
         assert float(total / weight) == pytest.approx(expected, abs=1e-6)
 
 
-def test_lovasz_of_a_hard_answer_is_the_loss_of_iou() -> None:
+def test_lovasz_of_a_hard_prediction_is_the_loss_of_iou() -> None:
     rng = np.random.default_rng(0)
-    labels, answers = rng.integers(0, CLASSES, (1, 9, 9)), rng.integers(0, CLASSES, (1, 9, 9))
-    total, weight = regions.lovasz_softmax(60 * tf.one_hot(answers, CLASSES), target.make(labels, CLASSES))
-    ious = [((labels == c) & (answers == c)).sum() / ((labels == c) | (answers == c)).sum() for c in range(CLASSES)]
+    labels, predictions = rng.integers(0, CLASSES, (1, 9, 9)), rng.integers(0, CLASSES, (1, 9, 9))
+    total, weight = regions.lovasz_softmax(60 * tf.one_hot(predictions, CLASSES), target.make(labels, CLASSES))
+    ious = [
+        ((labels == c) & (predictions == c)).sum() / ((labels == c) | (predictions == c)).sum() for c in range(CLASSES)
+    ]
     assert float(total / weight) == pytest.approx(1 - np.mean(ious), rel=1e-5)

@@ -1,4 +1,4 @@
-"""What weights of the classes do to the answers, and how `logit_adjustment` undoes it."""
+"""The effect of class weights on the learned probabilities, and how `logit_adjustment` undoes it."""
 
 import math
 
@@ -9,13 +9,13 @@ import tensorflow as tf
 from models.losses.total import Total, combine
 
 LABELS = np.repeat([0, 0, 0, 0, 0, 0, 0, 1, 1, 2], 10).reshape(1, 10, 10)
-"""Shares 0.7, 0.2 and 0.1."""
+"""Class frequencies 0.7, 0.2 and 0.1."""
 
 WEIGHTS = [0.5, 1.0, 4.0]
 
 
 def learned(total: Total) -> np.ndarray:
-    """Probabilities of one answer for all pixels, found by Newton's method: the loss is convex."""
+    """Learn one vector of probabilities for all pixels by Newton's method: the loss is convex."""
     logits = tf.Variable(tf.zeros([3]))
     for _ in range(60):
         with tf.GradientTape() as outer, tf.GradientTape() as inner:
@@ -24,32 +24,32 @@ def learned(total: Total) -> np.ndarray:
             gradient = inner.gradient(loss, logits)
         curvature = outer.jacobian(gradient, logits)
         logits.assign_sub(tf.linalg.lstsq(curvature + 1e-6 * tf.eye(3), gradient[:, None], fast=False)[:, 0])
-    found: np.ndarray = tf.nn.softmax(logits).numpy()
-    return found
+    probabilities: np.ndarray = tf.nn.softmax(logits).numpy()
+    return probabilities
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_answers_follow_the_weights_as_far_as_the_logits_are_not_adjusted(share: float) -> None:
+def test_probabilities_follow_the_weights_unless_the_logits_are_adjusted(share: float) -> None:
     expected = np.array([0.7, 0.2, 0.1]) * np.array(WEIGHTS) ** (1 - share)
-    found = learned(Total(class_weights=WEIGHTS, logit_adjustment=share))
-    np.testing.assert_allclose(found, expected / expected.sum(), atol=1e-4)
+    received = learned(Total(class_weights=WEIGHTS, logit_adjustment=share))
+    np.testing.assert_allclose(received, expected / expected.sum(), atol=1e-4)
 
 
-def test_it_is_the_loss_of_shifted_logits_in_heads_too_and_a_class_of_no_weight_stays() -> None:
+def test_adjustment_shifts_logits_also_of_heads_but_not_of_a_class_of_weight_0() -> None:
     weights = [0.5, 0.0, 2.0]
     draw = np.random.default_rng(0)
     main, head = (tf.constant(draw.normal(size=(1, 10, 10, 3)), tf.float32) for _ in range(2))
     shift = tf.constant([math.log(0.5), 0.0, math.log(2.0)])
     terms = {"cross_entropy": 1.0, "dice": 0.5}
-    found = Total(terms, class_weights=weights, logit_adjustment=1.0)({"logits": main, "aux": head}, LABELS)
+    parts = Total(terms, class_weights=weights, logit_adjustment=1.0)({"logits": main, "aux": head}, LABELS)
     plain, shifted = (
         Total(terms, class_weights=weights)({"logits": main + by, "aux": head + by}, LABELS) for by in (0.0, shift)
     )
-    assert list(found) == list(plain) and "aux/dice" in found
-    for name in found:  # dice moves no border by its weights: nothing is to be undone
+    assert list(parts) == list(plain) and "aux/dice" in parts
+    for name in parts:  # dice is not adjusted: its weights shift no boundary
         expected = plain if name.endswith("dice") else shifted
         np.testing.assert_allclose(
-            [float(part) for part in found[name][1]], [float(part) for part in expected[name][1]]
+            [float(part) for part in parts[name][1]], [float(part) for part in expected[name][1]]
         )
 
 

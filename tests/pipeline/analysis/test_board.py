@@ -1,4 +1,4 @@
-"""`segline tensorboard`: what it shows, under which names."""
+"""`segline tensorboard`: the trainings that it shows, and their names."""
 
 import json
 import shutil
@@ -11,8 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from pipeline.analysis import board
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.errors import UserError
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
 
@@ -22,13 +23,13 @@ PROJECT = Path(__file__).parents[3]
 def begin(workspace: Workspace, run: str, rate: str) -> None:
     workspace.run(run).mkdir(parents=True)
     settings = ["data.manual_dir=unused", f"train.learning_rate={rate}"]
-    text = recipes.dump(recipes.load(str(PROJECT / "tests/tiny.yaml"), settings))
+    text = recipe_file.dump(load_recipe(str(PROJECT / "tests/tiny.yaml"), settings))
     (workspace.run(run) / "recipe.yaml").write_text(text)
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    """One finished training of run `first`, and one of run `second` that goes on."""
+    """A finished training of run `first`, and a running one of run `second`."""
     made = Workspace(tmp_path)
     begin(made, "first", "1e-3")
     events = tmp_path / "artifacts/train/abc/events"
@@ -46,7 +47,7 @@ def workspace(tmp_path: Path) -> Workspace:
     return made
 
 
-def test_trainings_done_and_going_on_are_found_by_their_run(workspace: Workspace, tmp_path: Path) -> None:
+def test_finished_and_running_trainings_are_shown_by_their_run(workspace: Workspace, tmp_path: Path) -> None:
     view = tmp_path / "view"
     assert set(board.refresh(workspace, view)) == {"first", "second"}
     events = tmp_path / "artifacts/train/abc/events"
@@ -58,7 +59,7 @@ def test_trainings_done_and_going_on_are_found_by_their_run(workspace: Workspace
     board.refresh(workspace, view)
     name = "events.out.tfevents.2"
     assert (view / "second" / name).resolve() == tmp_path / "artifacts/train/def/events" / name
-    assert len(list(view.iterdir())) == 3  # and what HParams shows
+    assert len(list(view.iterdir())) == 3  # the third holds the columns of HParams
 
 
 def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: 
     assert "final/miou" in [info.name.tag for info in experiment.metric_infos]
 
 
-def test_without_a_training_it_says_so(tmp_path: Path) -> None:
+def test_without_a_training_it_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No training has begun"):
         board.serve(Workspace(tmp_path), None)
 
@@ -80,7 +81,7 @@ def test_a_run_whose_folder_was_removed_is_shown_without_its_settings(workspace:
     assert set(board.refresh(workspace, tmp_path / "view")) == {"first", "second"}
 
 
-def test_tensorboard_does_not_outlive_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorboard_ends_after_an_error(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[subprocess.Popen[bytes]] = []
 
     def begin(*_: object, **__: object) -> subprocess.Popen[bytes]:
@@ -89,7 +90,7 @@ def test_tensorboard_does_not_outlive_an_error(workspace: Workspace, monkeypatch
         return children[0]
 
     def fail(*_: object) -> None:
-        raise OSError("the disk has gone")
+        raise OSError("the disk is gone")
 
     popen = subprocess.Popen
     monkeypatch.setattr(board, "REFRESH_SECONDS", 0.01)

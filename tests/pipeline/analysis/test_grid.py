@@ -1,4 +1,4 @@
-"""A sweep: every combination, a failure that stops nobody, a table with the best first."""
+"""A sweep: every combination, a failure that does not stop the others, a table with the best first."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ SET = ["data.manual_dir=unused"]
 
 
 def test_members_are_every_combination() -> None:
-    found = grid.members(TINY, SET, ["train.learning_rate=1e-3,3e-3", "input.size=[64, 64],null"])
-    assert [member.name for member in found] == [
+    members = grid.members(TINY, SET, ["train.learning_rate=1e-3,3e-3", "input.size=[64, 64],null"])
+    assert [member.name for member in members] == [
         "train.learning_rate=1e-3 input.size=[64, 64]",
         "train.learning_rate=1e-3 input.size=null",
         "train.learning_rate=3e-3 input.size=[64, 64]",
         "train.learning_rate=3e-3 input.size=null",
     ]
-    assert found[2].recipe.train.learning_rate == 3e-3 and found[2].recipe.input.size == (64, 64)
+    assert members[2].recipe.train.learning_rate == 3e-3 and members[2].recipe.input.size == (64, 64)
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_members_are_every_combination() -> None:
         (["train.epochs=3,x", "train.seed=1,-1"], "train.epochs"),
     ],
 )
-def test_a_wrong_grid_is_refused_before_anything_runs(grids: list[str], expected: str) -> None:
+def test_an_invalid_grid_is_refused_before_anything_runs(grids: list[str], expected: str) -> None:
     with pytest.raises(UserError, match=expected):
         grid.members(TINY, SET, grids)
 
 
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What was run; a run writes its rate as its mIoU; 0.5 has a group more, 1 fails, 2 raises, 3 is interrupted."""
+    """Calls of a fake run, whose mIoU is its learning rate; 0.5 adds a group, 1 fails, 2 raises, 3 is interrupted."""
     calls: list[dict[str, Any]] = []
 
     def run(workspace: Workspace, recipe: Any, *, until: str, run_id: str | None = None) -> int:
@@ -57,11 +57,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         folder = workspace.run(run_id)
         (folder / "evaluate").mkdir(parents=True)
         (folder / "recipe.yaml").touch()
-        figures: dict[str, Any] = {"miou": recipe.train.learning_rate}
-        figures["calibration"] = {"ece": -recipe.train.learning_rate}
+        metrics: dict[str, Any] = {"miou": recipe.train.learning_rate}
+        metrics["calibration"] = {"ece": -recipe.train.learning_rate}
         if recipe.train.learning_rate == 0.5:
-            figures["slices"] = [{"group": "rare", "miou": 0.5, "pixel_accuracy": None, "iou": {}}]
-        (folder / "evaluate/metrics.json").write_text(json.dumps(figures))
+            metrics["slices"] = [{"group": "rare", "miou": 0.5, "pixel_accuracy": None, "iou": {}}]
+        (folder / "evaluate/metrics.json").write_text(json.dumps(metrics))
         return 0
 
     monkeypatch.setattr(grid, "bring_up_to_date", run)
@@ -72,14 +72,14 @@ def sweep(folder: Path, rates: str, by: str = "miou") -> int:
     return grid.run(Workspace(folder), grid.members(TINY, SET, [f"train.learning_rate={rates}"]), by=by)
 
 
-def test_a_failed_member_stops_nobody_and_is_shown(
+def test_a_failed_member_does_not_stop_the_others_and_is_shown(
     tmp_path: Path, ran: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sweep(tmp_path, "0.1,1,2,0.3") == 1
     assert [call["rate"] for call in ran] == [0.1, 1, 2, 0.3]
     assert {call["until"] for call in ran} == {"evaluate"}  # nothing is exported, so nothing promoted
-    told = json.loads(next(tmp_path.glob("sweeps/*/results.json")).read_text())
-    assert [(one["state"], one["figures"].get("miou")) for one in told] == [
+    results = json.loads(next(tmp_path.glob("sweeps/*/results.json")).read_text())
+    assert [(result["state"], result["figures"].get("miou")) for result in results] == [
         ("done", 0.3),
         ("done", 0.1),
         ("failed", None),
@@ -97,42 +97,42 @@ def test_ctrl_c_ends_the_sweep(tmp_path: Path, ran: list[dict[str, Any]]) -> Non
     assert len(ran) == 1
 
 
-def test_an_unknown_figure_is_refused_with_those_there_are(tmp_path: Path, ran: list[dict[str, Any]]) -> None:
-    with pytest.raises(UserError, match=r"--by: there is no figure 'mious'\. Did you mean 'miou'\?") as error:
+def test_an_unknown_metric_is_refused_with_the_allowed_ones(tmp_path: Path, ran: list[dict[str, Any]]) -> None:
+    with pytest.raises(UserError, match=r"--by: there is no metric 'mious'\. Did you mean 'miou'\?") as error:
         sweep(tmp_path, "0.1", by="mious")
     assert "miou, pixel_accuracy" in str(error.value) and ran == []
 
 
-def test_a_group_that_some_members_lack_is_a_gap_in_the_table(
+def test_a_group_that_some_members_lack_is_a_dash_in_the_table(
     tmp_path: Path, ran: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sweep(tmp_path, "0.1,0.5,0.3", by="slice/rare/miou") == 0
     shown = capsys.readouterr().out
     assert "   0.5000  train.learning_rate=0.5" in shown and "        -  train.learning_rate=0.3" in shown
-    with pytest.raises(UserError, match=r"no member has the figure 'slice/none/miou'.*: miou, ece, slice/rare/miou"):
+    with pytest.raises(UserError, match=r"no member has the metric 'slice/none/miou'.*: miou, ece, slice/rare/miou"):
         sweep(tmp_path, "0.1,0.5,0.3", by="slice/none/miou")  # groups are known when measured
     assert len(ran) == 6 and "results.csv" in capsys.readouterr().out
 
 
-def test_of_errors_the_least_comes_first() -> None:
+def test_for_an_error_metric_the_least_comes_first() -> None:
     results = [{"settings": {"a": str(value)}, "state": "done", "figures": {"ece": value}} for value in (0.2, 0.1)]
-    assert [one["figures"]["ece"] for one in sweep_table.ordered(results, "ece")] == [0.1, 0.2]
+    assert [result["figures"]["ece"] for result in sweep_table.ordered(results, "ece")] == [0.1, 0.2]
 
 
 def test_lines_fit_a_terminal() -> None:
     settings = {f"model.options.some_long_parameter_{index}": "0.123456" for index in range(4)}
     results = [{"settings": settings, "state": "done", "figures": {"miou": 0.5}, "error": None, "run": "a"}]
     results.append({**results[0], "state": "failed", "figures": {}, "error": "word " * 100})
-    found = sweep_table.lines(results, "miou")
-    assert max(map(len, found)) <= 80 and found[1].startswith("   0.5000  model.options")
+    lines = sweep_table.lines(results, "miou")
+    assert max(map(len, lines)) <= 80 and lines[1].startswith("   0.5000  model.options")
 
 
 @pytest.mark.parametrize(("index", "written"), [(0, True), (1, False)])
-def test_of_several_workers_the_chief_alone_writes(
+def test_of_several_workers_only_the_chief_writes(
     index: int, written: bool, tmp_path: Path, ran: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
-    monkeypatch.setenv("TF_CONFIG", json.dumps(told))
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
     assert sweep(tmp_path, "0.1,1,0.3") == 1
     assert [call["rate"] for call in ran] == [0.1, 1, 0.3]
     assert (tmp_path / "sweeps").is_dir() == written

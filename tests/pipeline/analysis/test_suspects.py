@@ -1,4 +1,4 @@
-"""A mask that is wrong on purpose is found, and framed, before anything else."""
+"""A mask with a known error: its region is detected, ranked first and framed."""
 
 import csv
 import json
@@ -17,23 +17,23 @@ from pipeline.evaluation.scoring import Batch
 SPEC = DatasetSpec("toy", ("road", "sky", "car"), ((9, 9, 9), (0, 0, 255), (255, 0, 0)), {}, (), "", "", "")
 
 
-def batch(wrong: tuple[slice, slice], sure: float) -> Batch:
-    """Road below, sky above, both known for sure; the mask calls a box of the road a car."""
+def batch(wrong: tuple[slice, slice], confidence: float) -> Batch:
+    """Road below sky, both predicted with `confidence`; the mask labels a box of the road as car."""
     prediction = np.zeros((1, 120, 160), np.uint8)
     prediction[:, :60] = 1
     truth = prediction.copy()
     truth[0][wrong] = 2
-    of_truth = np.where(truth == prediction, sure, (1 - sure) / 2)
-    answers = np.stack([prediction, np.full(truth.shape, sure), of_truth, of_truth], axis=-1).astype(np.float32)
+    of_truth = np.where(truth == prediction, confidence, (1 - confidence) / 2)
+    answers = np.stack([prediction, np.full(truth.shape, confidence), of_truth, of_truth], axis=-1).astype(np.float32)
     return Batch(["a/b"], ["g"], [0], np.zeros((1, 120, 160, 3), np.uint8), truth, prediction, np.zeros(0), answers)
 
 
-def found(one: Batch) -> list:
-    return list(suspects._of_image(one, 0, "val", SPEC))
+def regions(images: Batch) -> list:
+    return list(suspects._of_image(images, 0, "val", SPEC))
 
 
 def test_a_wrong_box_is_one_region_with_its_weight():
-    ((suspect, picture),) = found(batch(np.s_[70:100, 20:60], 0.9))
+    ((suspect, picture),) = regions(batch(np.s_[70:100, 20:60], 0.9))
     assert (suspect.label, suspect.answer, suspect.split, suspect.id) == ("car", "road", "val", "a/b")
     rows, columns = 30 - 2 * suspects.BORDER, 40 - 2 * suspects.BORDER  # its border does not count
     assert suspect.pixels == rows * columns and suspect.gap == pytest.approx(0.85)
@@ -43,46 +43,46 @@ def test_a_wrong_box_is_one_region_with_its_weight():
 
 
 @pytest.mark.parametrize(
-    ("box", "sure"), [(np.s_[70:100, 20:60], 0.6), (np.s_[70:100, 20:24], 0.9), (np.s_[70:77, 20:27], 0.9)]
+    ("box", "confidence"), [(np.s_[70:100, 20:60], 0.6), (np.s_[70:100, 20:24], 0.9), (np.s_[70:77, 20:27], 0.9)]
 )
-def test_what_the_model_is_not_sure_of_thin_lines_and_specks_are_no_suspects(box, sure):
-    assert found(batch(box, sure)) == []
+def test_low_confidence_thin_lines_and_specks_are_no_suspects(box, confidence):
+    assert regions(batch(box, confidence)) == []
 
 
 def test_an_ignored_box_is_no_suspect():
-    one = batch(np.s_[70:100, 20:60], 0.9)
-    one.labels[one.labels == 2] = 255
-    assert found(one) == []
+    images = batch(np.s_[70:100, 20:60], 0.9)
+    images.labels[images.labels == 2] = 255
+    assert regions(images) == []
 
 
 def test_the_lists_and_the_pictures_name_the_same_regions(tmp_path):
-    entries = found(batch(np.s_[70:100, 20:60], 0.9)) + found(batch(np.s_[70:90, 90:120], 0.9))
+    entries = regions(batch(np.s_[70:100, 20:60], 0.9)) + regions(batch(np.s_[70:90, 90:120], 0.9))
     suspects._write(tmp_path, entries)
-    told = json.loads((tmp_path / "suspects.json").read_text())
+    listed = json.loads((tmp_path / "suspects.json").read_text())
     with (tmp_path / "suspects.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["rank"] for row in rows] == ["1", "2"] and [entry["id"] for entry in told] == ["a/b", "a/b"]
-    for entry in told:
+    assert [row["rank"] for row in rows] == ["1", "2"] and [entry["id"] for entry in listed] == ["a/b", "a/b"]
+    for entry in listed:
         assert Image.open(tmp_path / entry["crop"]).width == 3 * suspects.WIDTH + 8
     assert Image.open(tmp_path / "sheet.png").width > 6 * suspects.WIDTH
     suspects._write(tmp_path, [])
     assert json.loads((tmp_path / "suspects.json").read_text()) == []
 
 
-def test_images_are_looked_at_as_evaluate_does(tiny_recipe, tmp_path, monkeypatch):
-    asked = {}
+def test_predictions_use_the_inference_of_evaluate(tiny_recipe, tmp_path, monkeypatch):
+    received = {}
 
     class Fake:
         def __init__(self, *_, **options):
-            asked.update(options)
+            received.update(options)
 
         def batches(self, *_, **__):
             return iter(())
 
     monkeypatch.setattr(suspects, "Scorer", Fake)
-    monkeypatch.setattr(suspects.trained, "load", lambda *_: None)
+    monkeypatch.setattr(suspects.trained_model, "load", lambda *_: None)
     evaluate = EvaluateConfig(inference="tiles", window=(32, 48), scales=(0.5, 1.0))
     recipe = tiny_recipe.model_copy(update={"evaluate": evaluate})
     run = SimpleNamespace(artifact=lambda _: tmp_path)
     assert list(suspects._all(run, recipe, SPEC, ("val",))) == []
-    assert asked["plan"] == Inference(window=(32, 48), overlap=0.5, average=False, scales=(0.5, 1.0))
+    assert received["plan"] == Inference(window=(32, 48), overlap=0.5, average=False, scales=(0.5, 1.0))

@@ -1,4 +1,4 @@
-"""What the command line promises of itself: every command under a heading, and what a dry run leaves behind."""
+"""The command line: --help, dry runs, and the messages of commands that fail early."""
 
 import argparse
 import os
@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-import pipeline
-from pipeline.__main__ import GROW, _parser, main
+import pipeline.orchestration
+from pipeline.__main__ import GPU_GROWTH, main
 from pipeline.cli.headings import HEADINGS
-from pipeline.config.recipe import DataConfig
+from pipeline.cli.parser import build_parser
+from pipeline.config.data import DataConfig
 from pipeline.storage import raw_files
 
 RECIPE = """
@@ -22,7 +23,7 @@ schedule: {cron: "30 2 * * *"}
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    (action,) = (found for found in _parser()._actions if isinstance(found, argparse._SubParsersAction))
+    (action,) = (action for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction))
     return dict(action.choices)
 
 
@@ -40,12 +41,12 @@ def test_help_lists_every_command_once_under_a_heading(
     assert max(map(len, lines)) <= 80
 
 
-def test_every_command_that_writes_what_stays_has_a_dry_run() -> None:
-    with_one = {name for name, parser in commands().items() if "--dry-run" in parser.format_help()}
-    only_look = {"explain", "status", "runs", "recipes", "show", "check", "diff", "verify", "doctor", "completion"}
-    stay_at_work = {"tensorboard", "serve"}
-    write_only_what_is_asked_for = {"inspect", "compare", "lineage", "browse"}
-    assert with_one == set(commands()) - only_look - stay_at_work - write_only_what_is_asked_for
+def test_every_command_that_changes_something_has_a_dry_run() -> None:
+    with_dry_run = {name for name, parser in commands().items() if "--dry-run" in parser.format_help()}
+    read_only = {"explain", "status", "runs", "recipes", "show", "check", "diff", "verify", "doctor", "completion"}
+    servers = {"tensorboard", "serve"}
+    write_only_their_output = {"inspect", "compare", "lineage", "browse"}
+    assert with_dry_run == set(commands()) - read_only - servers - write_only_their_output
 
 
 @pytest.mark.parametrize(
@@ -79,12 +80,13 @@ def test_a_dry_run_in_an_empty_folder_leaves_it_empty(
     assert [path.name for path in tmp_path.iterdir()] == ["nightly.yaml"]
 
 
-def test_what_check_found_is_one_block_each(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
-    found = ["camvid: 2 bad raw files.\nempty file (2):\n  train/a.png", "train.batch_size: 8 is too many."]
-    monkeypatch.setattr(pipeline, "check", SimpleNamespace(check=lambda *_: found), raising=False)
+def test_check_prints_each_problem_as_one_block(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    problems = ["camvid: 2 bad raw files.\nempty file (2):\n  train/a.png", "train.batch_size: 8 is too many."]
+    preflight = SimpleNamespace(check=lambda *_: problems)
+    monkeypatch.setattr(pipeline.orchestration, "preflight", preflight, raising=False)
     assert main(["check", "demo"]) == 2
     assert capfd.readouterr().err.splitlines() == [
-        "segline: 2 found:",
+        "segline: 2 problems found:",
         "  camvid: 2 bad raw files.",
         "    empty file (2):",
         "      train/a.png",
@@ -98,30 +100,30 @@ def test_the_list_of_recipes_fits_a_terminal(capsys: pytest.CaptureFixture[str])
     assert len(shown) > 10 and max(map(len, shown)) <= 80
 
 
-def test_a_folder_that_is_not_there_is_told_with_what_it_should_hold(tmp_path: Path) -> None:
-    told = raw_files.missing(DataConfig(name="camvid", manual_dir=tmp_path / "nope"))
-    assert "there is no folder" in told and "the raw files of camvid: train, trainannot" in told
+def test_the_message_of_a_missing_folder_says_what_it_should_hold(tmp_path: Path) -> None:
+    message = raw_files.missing_message(DataConfig(name="camvid", manual_dir=tmp_path / "nope"))
+    assert "there is no folder" in message and "the raw files of camvid: train, trainannot" in message
     layout = tmp_path / "segline.yaml"
-    told = raw_files.missing(DataConfig(name="image_folder", manual_dir=tmp_path / "nope", layout=layout))
-    assert told.endswith(f"It should hold the images and masks that {layout} describes.")
+    message = raw_files.missing_message(DataConfig(name="image_folder", manual_dir=tmp_path / "nope", layout=layout))
+    assert message.endswith(f"It should hold the images and masks that {layout} describes.")
 
 
-@pytest.mark.parametrize(("own", "then"), [(None, "true"), ("false", "false")])
-def test_a_gpus_memory_is_taken_as_needed_unless_the_user_says_otherwise(
-    own: str | None, then: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("own", "expected"), [(None, "true"), ("false", "false")])
+def test_gpu_memory_grows_as_needed_unless_the_user_sets_otherwise(
+    own: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(GROW, "")  # so that what the command sets is taken back
-    monkeypatch.delenv(GROW) if own is None else monkeypatch.setenv(GROW, own)
-    assert main(["recipes"]) == 0 and os.environ[GROW] == then
+    monkeypatch.setenv(GPU_GROWTH, "")  # so that monkeypatch undoes what the command sets
+    monkeypatch.delenv(GPU_GROWTH) if own is None else monkeypatch.setenv(GPU_GROWTH, own)
+    assert main(["recipes"]) == 0 and os.environ[GPU_GROWTH] == expected
 
 
 @pytest.mark.parametrize("given", ["inf", "nan", "1e305", "0", "-1"])
-def test_a_limit_of_no_size_is_told(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_max_mb_is_refused(given: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", str(tmp_path), f"--max-mb={given}"]) == 2
     assert "--max-mb must be more than 0, and at most 1,000,000. Received:" in capsys.readouterr().err
 
 
-def test_a_command_that_does_not_exist_is_one_line_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_prints_one_line_with_a_guess(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runn", "demo"]) == 2
     assert capsys.readouterr().err == (
         "segline: there is no command 'runn'. Did you mean 'run'? `segline --help` lists all.\n"

@@ -1,4 +1,4 @@
-"""The completion script, asked as a shell asks it."""
+"""The completion script, called as a shell calls it."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 
-ASK = """
+CALL = """
 source {script}
 COMP_WORDS=(segline {words}); COMP_CWORD={last}; COMP_LINE="segline {words}"; COMP_POINT=${{#COMP_LINE}}
 _shtab_segline; printf '%s\\n' "${{COMPREPLY[@]}}"
@@ -23,12 +23,12 @@ _shtab_segline; printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash_completes(words: str, expected: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("shtab", reason="shtab is not installed (segline[completion])")
     if not shutil.which("bash"):
-        pytest.skip("bash is not here")
+        pytest.skip("bash is not installed")
     assert main(["completion", "bash"]) == 0
     script = tmp_path / "segline.bash"
     script.write_text(capsys.readouterr().out)
-    asked = ASK.format(script=script, words=words, last=len(words.split()))
-    shown = subprocess.run(["bash", "-c", asked], cwd=tmp_path, capture_output=True, text=True, check=True)
+    call = CALL.format(script=script, words=words, last=len(words.split()))
+    shown = subprocess.run(["bash", "-c", call], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert expected <= set(shown.stdout.split())
 
 

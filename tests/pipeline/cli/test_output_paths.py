@@ -1,4 +1,4 @@
-"""What cannot be written is told before the work."""
+"""Output paths that cannot be written are refused before the work."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.errors import UserError
-from pipeline.orchestration.error_advice import explain
+from pipeline.orchestration.error_advice import as_user_error
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def test_a_file_in_the_place_of_the_folder(
 
 
 @pytest.mark.parametrize("kind", [FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError])
-def test_what_is_in_the_way_is_said_by_name(kind: type[OSError], tmp_path: Path) -> None:
-    told = explain(kind(1, "In the way", "there.json"), tmp_path)
-    assert isinstance(told, UserError) and str(told) == "In the way: there.json"
+def test_an_os_error_is_reported_with_the_path(kind: type[OSError], tmp_path: Path) -> None:
+    reported = as_user_error(kind(1, "In the way", "there.json"), tmp_path)
+    assert isinstance(reported, UserError) and str(reported) == "In the way: there.json"
 
 
-@pytest.mark.parametrize("arguments", [("a folder is there already",), (1, "File exists", "{workspace}/artifacts")])
-def test_what_segline_itself_runs_into_is_a_fault(arguments: tuple[Any, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [("the folder exists",), (1, "File exists", "{workspace}/artifacts")])
+def test_an_os_error_inside_the_workspace_stays_an_internal_error(arguments: tuple[Any, ...], tmp_path: Path) -> None:
     error = FileExistsError(*(str(part).format(workspace=tmp_path) for part in arguments))
-    assert explain(error, tmp_path) is error
+    assert as_user_error(error, tmp_path) is error

@@ -1,4 +1,4 @@
-"""Processes on loopback that stand for hosts, and logical devices that stand for GPUs; for scripts that tests start."""
+"""Processes on loopback in place of hosts, and logical devices in place of GPUs, for scripts that tests start."""
 
 import json
 import os
@@ -12,28 +12,28 @@ PROJECT = Path(__file__).parents[3]
 
 
 def together(script: Path, arguments: list[str], workers: int, seconds: float = 900) -> list[str]:
-    """Run a script in `workers` processes that find each other by TF_CONFIG; give what each has printed."""
+    """Run a script in `workers` processes connected by TF_CONFIG; return the output of each."""
     addresses = free_addresses(workers)
     started = []
     for index in range(workers):
-        told = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        variables = {"PYTHONPATH": str(PROJECT)} | ({"TF_CONFIG": json.dumps(told)} if workers > 1 else {})
+        tf_config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        variables = {"PYTHONPATH": str(PROJECT)} | ({"TF_CONFIG": json.dumps(tf_config)} if workers > 1 else {})
         command = [sys.executable, str(script), *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         started.append(subprocess.Popen(command, env={**os.environ, **variables}, **pipes))
     try:
-        shown = [process.communicate(timeout=seconds)[0] for process in started]
+        outputs = [process.communicate(timeout=seconds)[0] for process in started]
     finally:
         for process in started:
             process.kill()
-    assert [process.returncode for process in started] == [0] * workers, "\n".join(shown)
-    return shown
+    assert [process.returncode for process in started] == [0] * workers, "\n".join(outputs)
+    return outputs
 
 
 def replicas(count: int) -> None:
-    """Give this process so many CPU devices, and have strategies of several workers use them all.
+    """Create `count` logical CPU devices, and make strategies of several workers use them all.
 
-    Must come before TensorFlow's first use. For GPUs TensorFlow counts them itself; of CPUs it would take one.
+    Must come before TensorFlow's first use. TensorFlow counts GPUs itself; of CPUs it would use one.
     """
     import tensorflow as tf
     from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended

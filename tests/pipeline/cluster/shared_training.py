@@ -1,7 +1,7 @@
-"""Run by test_shared_training.py in processes of its own: one training, on one device or shared by several.
+"""Run by test_shared_training.py in separate processes: one training, on one device or shared by several.
 
-What is trained has all that depends on the whole batch: ignored pixels, class weights, L2, batch normalisation that is
-synchronised, a clipped gradient, and a validation split that cannot be shared evenly.
+It has everything that depends on the whole batch: ignored pixels, class weights, L2, synchronised batch normalisation,
+a clipped gradient, and a validation split that the devices cannot share evenly.
 """
 
 import json
@@ -17,7 +17,7 @@ import tensorflow as tf
 from models import catalog
 from pipeline.cluster import devices
 from pipeline.cluster.team import Team
-from pipeline.config import recipe_file
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.recipe_job import make_job
 from pipeline.training.trainer import Trainer
@@ -28,7 +28,7 @@ build = catalog.build
 
 
 def penalised(*arguments: Any, **settings: Any) -> keras.Model:
-    """Build a model of the catalogue and punish its kernels."""
+    """Build a model of the catalogue with L2 regularisation of its kernels."""
     model = build(*arguments, **settings)
     for variable in model.trainable_variables:
         if variable.path.endswith("kernel"):
@@ -37,34 +37,34 @@ def penalised(*arguments: Any, **settings: Any) -> keras.Model:
 
 
 def train(strategy: tf.distribute.Strategy, path: str, inputs: dict[str, Path], steps: int, out: Path) -> None:
-    """Train a recipe and write what every worker ended with, and the history."""
+    """Train a recipe; write the final weights of every worker, and the history."""
     out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
     team = Team(strategy)
-    config = recipe_file.load(path, ["data.manual_dir=unused"]).only(("input", "model", "train"))
+    config = load_recipe(path, ["data.manual_dir=unused"]).only(("input", "model", "train"))
     job = make_job(config, inputs, steps, strategy)
     state = Trainer(job, Checkpoints(out / "checkpoints"), out).run()
     weights = {variable.path: variable.numpy() for variable in job.model.variables}
     np.savez(out / f"worker-{team.index}.npz", allow_pickle=False, **weights)
     if team.is_chief:
         (out / "history.json").write_text(json.dumps(state.history))
-    team.wait()
+    team.barrier()
 
 
 def main(path: str, ingest: str, validate: str, steps: str, out: str, count: str) -> None:
-    """Train on `count` devices of this process with the workers of TF_CONFIG; without, on one and on all devices."""
+    """Train on `count` devices of each worker of TF_CONFIG; without TF_CONFIG, on one device and on `count`."""
     catalog.build = penalised
     if int(count) > 1:
         loopback.replicas(int(count))
     tf.config.experimental.enable_op_determinism()
-    config = recipe_file.load(path, ["data.manual_dir=unused"])
+    config = load_recipe(path, ["data.manual_dir=unused"])
     inputs = {"ingest": Path(ingest), "validate": Path(validate)}
     if "TF_CONFIG" in os.environ:
-        chosen = {f"workers-{count}": devices.strategy(config.train)}
+        strategies = {f"workers-{count}": devices.training_strategy(config.train)}
     else:
         several = tf.distribute.MirroredStrategy([f"/cpu:{index}" for index in range(int(count))])
-        chosen = {"one": tf.distribute.OneDeviceStrategy("/cpu:0"), "replicas": several}
-    for name, strategy in chosen.items():
+        strategies = {"one": tf.distribute.OneDeviceStrategy("/cpu:0"), "replicas": several}
+    for name, strategy in strategies.items():
         train(strategy, path, inputs, int(steps), Path(out, name))
 
 

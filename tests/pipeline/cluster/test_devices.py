@@ -1,10 +1,10 @@
-"""The choice of devices, and what cannot be chosen."""
+"""The choice of devices, and the refusal of what this machine does not have."""
 
 import pytest
 import tensorflow as tf
 
 from pipeline.cluster import devices
-from pipeline.config.recipe import TrainConfig
+from pipeline.config.train import TrainConfig
 from pipeline.errors import UserError
 
 
@@ -23,16 +23,16 @@ def config(**settings) -> TrainConfig:
 
 
 @pytest.mark.parametrize("strategy", ["auto", "one_device"])
-def test_without_a_gpu_the_cpu_is_taken(no_gpu: None, strategy: str) -> None:
-    chosen = devices.strategy(config(strategy=strategy))
+def test_without_a_gpu_the_cpu_is_used(no_gpu: None, strategy: str) -> None:
+    chosen = devices.training_strategy(config(strategy=strategy))
     assert chosen.num_replicas_in_sync == 1
     with chosen.scope():
         assert "CPU:0" in tf.Variable(0.0).device.upper()
 
 
-def test_mirrored_without_a_gpu_says_what_there_is_and_what_to_do(no_gpu: None) -> None:
+def test_mirrored_without_a_gpu_names_the_devices_and_the_remedy(no_gpu: None) -> None:
     with pytest.raises(UserError, match=r"no GPU here \(\d+ CPU cores?\).*'auto'.*segline\[gpu\]"):
-        devices.strategy(config(strategy="mirrored"))
+        devices.training_strategy(config(strategy="mirrored"))
 
 
 def test_a_batch_must_be_shared_evenly() -> None:
@@ -43,7 +43,7 @@ def test_a_batch_must_be_shared_evenly() -> None:
         devices.check_batch(2, Replicas(4))
 
 
-def test_each_share_must_be_cut_evenly_too() -> None:
+def test_each_share_must_split_evenly_too() -> None:
     devices.check_batch(8, Replicas(2), parts=4)
     with pytest.raises(UserError, match=r"4, which 2 devices cannot share evenly in 4 parts each \(train.accumulate\)"):
         devices.check_batch(4, Replicas(2), parts=4)

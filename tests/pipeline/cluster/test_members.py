@@ -1,4 +1,4 @@
-"""Which workers there are: as TF_CONFIG, Kubernetes and SLURM say it, and what cannot be understood."""
+"""The workers as TF_CONFIG, Kubernetes and SLURM list them, and the refusal of invalid variables."""
 
 import json
 from pathlib import Path
@@ -18,15 +18,15 @@ def tf_config(cluster: object, task: object) -> dict[str, str]:
     return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})}
 
 
-def test_tf_config_names_them() -> None:
-    found = members.of(tf_config({"worker": TWO}, {"type": "worker", "index": 1}))
-    assert found == Cluster(("a:2222", "b:2222"), 1, "TF_CONFIG") and not found.is_chief
+def test_tf_config_lists_the_workers() -> None:
+    cluster = members.read(tf_config({"worker": TWO}, {"type": "worker", "index": 1}))
+    assert cluster == Cluster(("a:2222", "b:2222"), 1, "TF_CONFIG") and not cluster.is_chief
 
 
 @pytest.mark.parametrize(("task", "index"), [("chief", 0), ("worker", 1)])
 def test_a_chief_of_tf_config_is_the_first_worker(task: str, index: int) -> None:
-    found = members.of(tf_config({"chief": ["c:1"], "worker": ["w:1"]}, {"type": task, "index": 0}))
-    assert found and found.workers == ("c:1", "w:1") and found.index == index
+    cluster = members.read(tf_config({"chief": ["c:1"], "worker": ["w:1"]}, {"type": task, "index": 0}))
+    assert cluster and cluster.workers == ("c:1", "w:1") and cluster.index == index
 
 
 @pytest.mark.parametrize(
@@ -42,28 +42,28 @@ def test_a_chief_of_tf_config_is_the_first_worker(task: str, index: int) -> None
     ],
 )
 def test_one_process_is_no_cluster(environment: dict[str, str]) -> None:
-    assert members.of(environment) is None
-    assert members.joined("auto", environment) is None
+    assert members.read(environment) is None
+    assert members.resolve("auto", environment) is None
 
 
 @pytest.mark.parametrize(
     ("environment", "text"),
     [
-        ({"TF_CONFIG": "{"}, "cannot be understood"),
-        ({"TF_CONFIG": "[]"}, "cannot be understood"),
+        ({"TF_CONFIG": "{"}, "cannot be parsed"),
+        ({"TF_CONFIG": "[]"}, "cannot be parsed"),
         (tf_config({"worker": TWO, "ps": ["c:1"]}, {"type": "ps", "index": 0}), "Received: ps"),
         (tf_config({"worker": TWO}, {"type": "worker", "index": 2}), "number 2 of 2 workers"),
         (
             tf_config({"worker": ["a", "a"]}, {"index": 0}),
-            "'a' is not host:port; 'a' is not host:port; a stands there tw",
+            "'a' is not host:port; 'a' is not host:port; a is listed tw",
         ),
         ({"SEGLINE_WORKERS": "a:1,b:1"}, "JOB_COMPLETION_INDEX must say which"),
         ({"SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, "SLURM_JOB_ID, SLURM_STEP_NODELIST, SLURM_STEP_TASKS"),
     ],
 )
-def test_what_cannot_be_understood_is_said(environment: dict[str, str], text: str) -> None:
+def test_invalid_variables_are_refused(environment: dict[str, str], text: str) -> None:
     with pytest.raises(UserError) as error:
-        members.of(environment)
+        members.read(environment)
     assert text in str(error.value)
 
 
@@ -71,27 +71,27 @@ def test_strategy_and_environment_must_go_together() -> None:
     with pytest.raises(
         UserError, match=r"names no second worker. Looked for: TF_CONFIG.*SEGLINE_WORKERS.*SLURM.*launch"
     ):
-        members.joined("multi_worker", {})
+        members.resolve("multi_worker", {})
     with pytest.raises(UserError, match=r"train.strategy is 'mirrored' and TF_CONFIG names 2 workers"):
-        members.joined("mirrored", tf_config({"worker": TWO}, {"index": 0}))
-    assert members.joined("multi_worker", tf_config({"worker": TWO}, {"index": 0}))
+        members.resolve("mirrored", tf_config({"worker": TWO}, {"index": 0}))
+    assert members.resolve("multi_worker", tf_config({"worker": TWO}, {"index": 0}))
 
 
-def test_the_manifest_for_kubernetes_is_understood() -> None:
+def test_the_kubernetes_manifest_is_read() -> None:
     _, job = yaml.safe_load_all((PROJECT / "docker/kubernetes/training.yaml").read_text())
     container = job["spec"]["template"]["spec"]["containers"][0]
     environment = {entry["name"]: entry["value"] for entry in container["env"]}
-    found = [members.of({**environment, "JOB_COMPLETION_INDEX": str(index)}) for index in range(2)]
-    assert [each.index for each in found if each] == [0, 1]
-    assert found[0] and found[0].workers[1] == "segline-training-1.segline-workers:2222"
+    clusters = [members.read({**environment, "JOB_COMPLETION_INDEX": str(index)}) for index in range(2)]
+    assert [cluster.index for cluster in clusters if cluster] == [0, 1]
+    assert clusters[0] and clusters[0].workers[1] == "segline-training-1.segline-workers:2222"
     assert any("train.strategy=multi_worker" in argument for argument in container["args"])
 
 
-def test_the_workers_of_compose_are_understood() -> None:
+def test_the_compose_file_is_read() -> None:
     services = yaml.safe_load((PROJECT / "docker/compose.yaml").read_text())["services"]
     for index in range(2):
-        found = members.of(services[f"worker-{index}"]["environment"])
-        assert found and found.workers == ("worker-0:2222", "worker-1:2222") and found.index == index
+        cluster = members.read(services[f"worker-{index}"]["environment"])
+        assert cluster and cluster.workers == ("worker-0:2222", "worker-1:2222") and cluster.index == index
 
 
 SLURM = {
@@ -104,7 +104,7 @@ SLURM = {
 
 
 def test_slurm_gives_every_task_an_address() -> None:
-    every = [members.of({**SLURM, "SLURM_PROCID": str(rank)}) for rank in range(5)]
+    every = [members.read({**SLURM, "SLURM_PROCID": str(rank)}) for rank in range(5)]
     assert every[3] and every[3].index == 3
     assert len({each.workers for each in every if each}) == 1
     hosts = [worker.split(":")[0] for worker in every[0].workers] if every[0] else []
@@ -113,9 +113,15 @@ def test_slurm_gives_every_task_an_address() -> None:
     assert ports[1] == ports[0] + 1 and ports[2] == ports[0] and all(12000 <= port < 32000 for port in ports)
 
 
-def test_slurm_may_deal_tasks_out_in_turn() -> None:
-    found = members.of({**SLURM, "SLURM_PROCID": "0", "SLURM_DISTRIBUTION": "cyclic"})
-    assert found and [worker.split(":")[0] for worker in found.workers] == ["gpu01", "gpu02", "big", "gpu01", "gpu02"]
+def test_slurm_tasks_may_be_distributed_cyclically() -> None:
+    cluster = members.read({**SLURM, "SLURM_PROCID": "0", "SLURM_DISTRIBUTION": "cyclic"})
+    assert cluster and [worker.split(":")[0] for worker in cluster.workers] == [
+        "gpu01",
+        "gpu02",
+        "big",
+        "gpu01",
+        "gpu02",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,11 +132,11 @@ def test_slurm_may_deal_tasks_out_in_turn() -> None:
         ("r[1-2]n[08-10]", ["r1n08", "r1n09", "r1n10", "r2n08", "r2n09", "r2n10"]),
     ],
 )
-def test_slurm_shortens_lists_of_nodes(text: str, nodes: list[str]) -> None:
-    assert members.nodes_of(text) == nodes
+def test_slurm_node_lists_are_expanded(text: str, nodes: list[str]) -> None:
+    assert members.expand_nodes(text) == nodes
 
 
-def test_workers_of_one_host_share_its_memory() -> None:
+def test_workers_of_one_host_are_counted() -> None:
     three = {"worker": ["a:1", "a:2", "b:1"]}
-    counts = [members.on_this_host(tf_config(three, {"type": "worker", "index": index})) for index in range(3)]
-    assert counts == [2, 2, 1] and members.on_this_host({}) == 1
+    counts = [members.count_on_this_host(tf_config(three, {"type": "worker", "index": index})) for index in range(3)]
+    assert counts == [2, 2, 1] and members.count_on_this_host({}) == 1

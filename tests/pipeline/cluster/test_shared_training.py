@@ -1,10 +1,10 @@
 """A training on one device, two devices, two workers, and two workers of two devices: the same weights and metrics.
 
-Float32 sums differ in their last bits by the order of their terms, and a network with ReLUs does not forgive that for
-ever: where an activation comes to lie within 1e-7 of 0, one run takes the other side of the bend, and they part. At a
-rate of 0.1 it happened to this network at step 16, by 4e-5 in stage16_2_a_conv/kernel, between one device and two, and
-by the very same amount between two runs on one device whose first weights differed by 1e-7 of themselves. So it is no
-fault of the sharing; at a rate where one such bend is worth less than the tolerance, all come out alike.
+Float32 sums differ in their last bits by the order of their terms, and a network with ReLUs amplifies that: once an
+activation lies within 1e-7 of 0, one run takes the other branch and the runs diverge. At a learning rate of 0.1 this
+happened at step 16, by 4e-5 in stage16_2_a_conv/kernel, between one device and two, and by the same amount between two
+runs on one device whose initial weights differed by a relative 1e-7. So sharing is not the cause; at a learning rate
+where one such branch changes less than the tolerance, all runs agree.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from datasets.camvid import sample
-from pipeline.config import recipe_file
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import ingest, validate
 from tests.pipeline.cluster import loopback
 
@@ -29,23 +29,23 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with a folder for each way to share the training; 12 images of train, 5 of val."""
+    """Folder with one folder per way to share the training; 12 images of train, 5 of val."""
     folder = tmp_path_factory.mktemp("shared")
     sample.write(folder / "raw", count=20, seed=3, size=(72, 96))
-    config = recipe_file.load(str(RECIPE), [f"data.manual_dir={folder / 'raw'}"])
+    config = load_recipe(str(RECIPE), [f"data.manual_dir={folder / 'raw'}"])
     for name, step, sections in (("ingest", ingest, ("data", "ingest")), ("validate", validate, ("validate",))):
         (folder / name).mkdir()
         step.run(config.only(sections), {"raw": folder / "raw", "ingest": folder / "ingest"}, folder / name)
-    given = [str(RECIPE), str(folder / "ingest"), str(folder / "validate"), str(STEPS), str(folder)]
-    loopback.together(SCRIPT, [*given, "2"], workers=1)
-    loopback.together(SCRIPT, [*given, "1"], workers=2)
-    loopback.together(SCRIPT, [*given, "2"], workers=2)
+    arguments = [str(RECIPE), str(folder / "ingest"), str(folder / "validate"), str(STEPS), str(folder)]
+    loopback.together(SCRIPT, [*arguments, "2"], workers=1)
+    loopback.together(SCRIPT, [*arguments, "1"], workers=2)
+    loopback.together(SCRIPT, [*arguments, "2"], workers=2)
     return folder
 
 
 def weights(folder: Path, name: str, worker: int = 0) -> dict[str, np.ndarray]:
-    with np.load(folder / name / f"worker-{worker}.npz") as found:
-        return dict(found)
+    with np.load(folder / name / f"worker-{worker}.npz") as file:
+        return dict(file)
 
 
 def history(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -61,7 +61,7 @@ def test_the_weights_are_those_of_one_device(trained: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TRAININGS[2:])
-def test_workers_are_alike_bit_by_bit(trained: Path, name: str) -> None:
+def test_workers_agree_bit_by_bit(trained: Path, name: str) -> None:
     chief, other = weights(trained, name), weights(trained, name, worker=1)
     assert all(np.array_equal(other[path], array) for path, array in chief.items())
 
@@ -72,11 +72,11 @@ def test_losses_and_metrics_are_those_of_one_device(trained: Path, name: str) ->
     for ours, theirs in zip(history(trained, name), history(trained, "one"), strict=True):
         for figure in ("loss", "val_loss"):
             assert ours[figure] == pytest.approx(theirs[figure], rel=1e-5), figure
-        # A pixel on the border between two classes may fall either way.
+        # A pixel on the border between two classes may be predicted as either.
         for figure in ("miou", "pixel_accuracy"):
             assert ours[figure] == pytest.approx(theirs[figure], abs=2e-4), figure
 
 
-def test_the_training_went_somewhere(trained: Path) -> None:
+def test_the_training_lowers_the_loss(trained: Path) -> None:
     first, *_, last = history(trained, "one")
     assert last["val_loss"] < first["val_loss"] - 0.05

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe, described, settings
 from pipeline.errors import UserError
+from pipeline.orchestration.recipe_loader import load_recipe
 
 GOOD = """
 data: {name: camvid, manual_dir: somewhere}
@@ -23,30 +24,30 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", recipes.names())
+@pytest.mark.parametrize("name", recipe_file.names())
 def test_every_recipe_loads_and_survives_a_round_trip(name: str, tmp_path: Path) -> None:
-    loaded = recipes.load(name)
-    (tmp_path / "again.yaml").write_text(recipes.dump(loaded))
-    assert recipes.load(str(tmp_path / "again.yaml")) == loaded
-    assert recipes.headline(name)
+    loaded = load_recipe(name)
+    (tmp_path / "again.yaml").write_text(recipe_file.dump(loaded))
+    assert load_recipe(str(tmp_path / "again.yaml")) == loaded
+    assert recipe_file.headline(name)
 
 
 def test_the_name_is_the_files(file: Path) -> None:
-    assert recipes.load(str(file)).name == "mine"
+    assert load_recipe(str(file)).name == "mine"
 
 
 @pytest.mark.parametrize("text", ["0016E5", "0006e0"])
 def test_the_name_of_a_sequence_is_no_number(file: Path, text: str) -> None:
-    assert recipes.load(str(file), [f"data.holdout_groups=[{text}]"]).data.holdout_groups == (text,)
+    assert load_recipe(str(file), [f"data.holdout_groups=[{text}]"]).data.holdout_groups == (text,)
 
 
 def test_a_number_without_a_dot_is_a_number(file: Path) -> None:
-    assert recipes.load(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
-    assert recipes.load(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
+    assert load_recipe(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
+    assert load_recipe(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
 
 
 def test_overrides_reach_every_depth(file: Path) -> None:
-    loaded = recipes.load(str(file), ["input.augment.crop=[64, 96]", "validate.all_void_mask=error", "name=x"])
+    loaded = load_recipe(str(file), ["input.augment.crop=[64, 96]", "validate.all_void_mask=error", "name=x"])
     assert loaded.input.augment.crop == (64, 96)
     assert loaded.validate_.all_void_mask == "error"
     assert loaded.name == "x"
@@ -54,7 +55,7 @@ def test_overrides_reach_every_depth(file: Path) -> None:
 
 def test_all_mistakes_are_named_at_once(file: Path) -> None:
     with pytest.raises(UserError) as caught:
-        recipes.load(
+        load_recipe(
             str(file),
             ["train.epoch=5", "train.batch_size=many", "input.augment.scale=[2, 1]", "data.name=camvit", "colour=red"],
         )
@@ -94,14 +95,14 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
 )
 def test_a_wrong_override_says_what_is_allowed(file: Path, override: str, expected: str) -> None:
     with pytest.raises(UserError) as caught:
-        recipes.load(str(file), [override])
+        load_recipe(str(file), [override])
     assert expected in str(caught.value)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("model: {name: fast}\n")
     with pytest.raises(UserError) as caught:
-        recipes.load(str(tmp_path / "empty.yaml"))
+        load_recipe(str(tmp_path / "empty.yaml"))
     assert "data: is required" in str(caught.value) and "train: is required" in str(caught.value)
 
 
@@ -117,68 +118,68 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 def test_a_broken_file_says_so(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(UserError, match=expected):
-        recipes.load(str(tmp_path / "broken.yaml"))
+        load_recipe(str(tmp_path / "broken.yaml"))
 
 
 def test_on_the_command_line_what_is_no_yaml_is_text(file: Path) -> None:
-    assert recipes.load(str(file), ["data.manual_dir=2026-02-30"]).data.manual_dir == Path("2026-02-30")
+    assert load_recipe(str(file), ["data.manual_dir=2026-02-30"]).data.manual_dir == Path("2026-02-30")
     with pytest.raises(UserError, match=r"evaluate\.gate: .*Received: '\{\[a\]: 1\}'"):
-        recipes.load(str(file), ["evaluate.gate={[a]: 1}"])
+        load_recipe(str(file), ["evaluate.gate={[a]: 1}"])
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:
     with pytest.raises(UserError, match=r"Did you mean 'camvid_fast'\?.*demo"):
-        recipes.load("camvid_fats")
+        load_recipe("camvid_fats")
     with pytest.raises(UserError, match=r"no recipe file 'not/here\.yaml'"):
-        recipes.load("not/here.yaml")
+        load_recipe("not/here.yaml")
 
 
 def test_a_recipe_cannot_be_changed(file: Path) -> None:
     with pytest.raises(ValidationError):
-        recipes.load(str(file)).train.epochs = 9  # type: ignore[misc]
+        load_recipe(str(file)).train.epochs = 9  # type: ignore[misc]
 
 
 def test_a_step_sees_its_own_sections_alone(file: Path) -> None:
-    seen: Recipe = recipes.load(str(file)).only(("data", "validate"))
+    seen: Recipe = load_recipe(str(file)).only(("data", "validate"))
     assert seen.data.name == "camvid" and seen.validate_.split_missing == "warning"
     with pytest.raises(AttributeError):
         _ = seen.train
 
 
 def test_where_the_data_lies_is_no_setting(file: Path) -> None:
-    assert "input.cache" not in settings(recipes.load(str(file)), ("input",))
-    here = settings(recipes.load(str(file)), ("data",))
-    there = settings(recipes.load(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
+    assert "input.cache" not in settings(load_recipe(str(file)), ("input",))
+    here = settings(load_recipe(str(file)), ("data",))
+    there = settings(load_recipe(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
     assert here == there
     assert here["data.name"] == "camvid"
 
 
 def test_a_file_of_weights_counts_by_its_contents(file: Path, tmp_path: Path) -> None:
     (tmp_path / "vgg.h5").write_text("weights")
-    section = recipes.load(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
+    section = load_recipe(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
     assert section.files() == {"model.options.weights": tmp_path / "vgg.h5"}
-    assert recipes.load(str(file)).model.files() == {}
+    assert load_recipe(str(file)).model.files() == {}
 
 
 def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key(file: Path) -> None:
     wrong = ["model.name=segnet", "model.options={}", "input.size=[20, 64]", "input.augment.crop=[64, 16]"]
     with pytest.raises(UserError, match=r"`input\.size`: Images of 20x64 are smaller than the stride 32") as caught:
-        recipes.load(str(file), wrong)
+        load_recipe(str(file), wrong)
     assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
 
 
 def test_a_file_of_weights_may_lie_at_home(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "vgg.h5").write_text("weights")
-    section = recipes.load(str(file), ["model.name=fcn", "model.options.weights=~/vgg.h5"]).model
+    section = load_recipe(str(file), ["model.name=fcn", "model.options.weights=~/vgg.h5"]).model
     assert section.options["weights"] == str(tmp_path / "vgg.h5")
 
 
 def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> None:
     wrong = ["model.name=fcn", "model.options.weights=gone.h5"]
     with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
-        recipes.load(str(file), wrong)
-    assert recipes.read(file, wrong).model.options == {"weights": "gone.h5"}
+        load_recipe(str(file), wrong)
+    assert recipe_file.read(file, wrong).model.options == {"weights": "gone.h5"}
 
 
 def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
@@ -186,44 +187,44 @@ def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine.h5").write_text("weights")
-    begun = recipes.load(str(file), ["train.begin_with=~/mine.h5"])
+    begun = load_recipe(str(file), ["train.begin_with=~/mine.h5"])
     assert begun.train.files() == {"train.begin_with": tmp_path / "mine.h5"}
-    assert settings(begun, ("train",)) == settings(recipes.load(str(file)), ("train",))
+    assert settings(begun, ("train",)) == settings(load_recipe(str(file)), ("train",))
     assert described(begun, ("train",))["train.begin_with"] == str(tmp_path / "mine.h5")
     for wrong in ("gone.h5", str(tmp_path)):
         with pytest.raises(UserError, match=rf"train\.begin_with: there is no file '{wrong}'\. Name the weights\.h5"):
-            recipes.load(str(file), [f"train.begin_with={wrong}"])
-    after = recipes.read(file, ["train.begin_with=gone.h5"])
+            load_recipe(str(file), [f"train.begin_with={wrong}"])
+    after = recipe_file.read(file, ["train.begin_with=gone.h5"])
     with pytest.raises(UserError, match=r"train\.begin_with: there is no file"):
         after.train.files()
 
 
 def test_a_backbone_that_the_network_has_not_is_told_with_the_recipe(file: Path) -> None:
     with pytest.raises(UserError, match=r"`train\.backbone` is set, and model 'fast' has no backbone"):
-        recipes.load(str(file), ["train.backbone.frozen_epochs=1"])
-    recipes.load(str(file), ["model.name=segnet", "train.backbone.frozen_epochs=1"])
+        load_recipe(str(file), ["train.backbone.frozen_epochs=1"])
+    load_recipe(str(file), ["model.name=segnet", "train.backbone.frozen_epochs=1"])
 
 
 def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: Path) -> None:
     gate = "evaluate.gate={iou/Caar: 0.4, boundary/mean_f1: 0.1, slice/0001TP/iou/Car: 0.1}"
     with pytest.raises(UserError) as error:
-        recipes.load(str(file), [gate, "evaluate.protocols=[boundary, kitti_road]"])
+        load_recipe(str(file), [gate, "evaluate.protocols=[boundary, kitti_road]"])
     lines = str(error.value).splitlines()
     assert "`evaluate` does not fit the data" in lines[0] and "kitti_road: needs 2 classes" in lines[1]
-    assert lines[2].endswith("no figure 'iou/Caar'. Did you mean 'iou/Car'?") and "'boundary/mean_f1'" in lines[3]
-    assert lines[4].startswith("  Figures: miou, ") and len(lines) == 5
+    assert lines[2].endswith("no metric 'iou/Caar'. Did you mean 'iou/Car'?") and "'boundary/mean_f1'" in lines[3]
+    assert lines[4].startswith("  Metrics: miou, ") and len(lines) == 5
 
 
 def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
     with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
-        recipes.load(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
+        load_recipe(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
     with pytest.raises(UserError, match=r"\n  `train.validate_window` looks at windows"):
-        recipes.load(str(file), ["input.size=[64, 64]", "train.validate_window=[64, 64]"])
+        load_recipe(str(file), ["input.size=[64, 64]", "train.validate_window=[64, 64]"])
 
 
 def test_a_network_that_pools_to_a_pixel_needs_two_images_at_once(file: Path) -> None:
     alone = ["model.name=ddrnet", "model.options={}", "train.batch_size=4", "train.accumulate=4"]
     with pytest.raises(UserError, match=r"needs at least 2 images at once .* Received: 4 / 4"):
-        recipes.load(str(file), alone)
-    assert recipes.load(str(file), [*alone[:3], "train.accumulate=2"]).train.accumulate == 2
-    assert recipes.load(str(file), ["model.options={}", "train.batch_size=1"]).train.batch_size == 1
+        load_recipe(str(file), alone)
+    assert load_recipe(str(file), [*alone[:3], "train.accumulate=2"]).train.accumulate == 2
+    assert load_recipe(str(file), ["model.options={}", "train.batch_size=1"]).train.batch_size == 1

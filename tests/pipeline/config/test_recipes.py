@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from datasets import catalog as datasets_catalog
 from models import catalog
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.training import optimisation
 from pipeline.training.train_step import make_update
 
@@ -38,14 +39,14 @@ def classes(recipe: Recipe) -> int:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipes.names()]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipe_file.names()]
 )
 @pytest.mark.usefixtures("eager")
 def test_a_step_of_it_trains(name: str) -> None:
     keras.utils.set_random_seed(0)
-    recipe = recipes.load(name)
+    recipe = load_recipe(name)
     train, count = recipe.train, classes(recipe)
-    options = catalog.untrained(recipe.model.name, recipe.model.options)
+    options = catalog.with_random_weights(recipe.model.name, recipe.model.options)
     if recipe.model.name == "fcn" and name != FULL_HEAD:
         options["head_width"] = 64
     model = catalog.build(recipe.model.name, count, options)
@@ -64,11 +65,11 @@ def test_a_step_of_it_trains(name: str) -> None:
 
 
 def test_each_document_has_its_recipe_and_a_modern_one_that_says_what_it_changes() -> None:
-    names = set(recipes.names())
+    names = set(recipe_file.names())
     for name in ("camvid_fcn8s", "cityscapes_pairs_fcn8s", "ccp_unet_densenet121", "kitti_road_fcn8s", "salt_unet"):
         assert {name, f"{name}_modern"} <= names
-        text = (recipes.RECIPES / f"{name}_modern.yaml").read_text()
+        text = (recipe_file.RECIPES / f"{name}_modern.yaml").read_text()
         assert f"What it changes against {name}," in text.replace("\n# ", " ")
     for name in names:
-        head = (recipes.RECIPES / f"{name}.yaml").read_text().split("\ndata:")[0]
+        head = (recipe_file.RECIPES / f"{name}.yaml").read_text().split("\ndata:")[0]
         assert all(f"# {key}" in head for key in ("command", "hardware", "time", "mIoU")), name

@@ -49,7 +49,7 @@ def test_tables_of_long_names_fit() -> None:
     found = {f"iou/{name}": Difference(0.5, 0.25, 0.1234, 0.4321, 0.01) for name in names}
     lines = comparison.table(Comparison(9, 1, 0, found, 0.95), "a" * 20, "b")
     assert max(map(len, lines)) <= WIDTH
-    assert "By chance alone, about 2 of 30 figures would seem better or worse." in lines
+    assert "Just by chance, about 2 of 30 metrics would seem better or worse." in lines
     rows = [{"name": name, "iou": 1.0, "precision": 1.0, "accuracy": 1.0, "pixels": 7} for name in names]
     metrics = {"split": "val", "dataset": "toy", "images": 3, "per_class": rows, "absent": names[:3], "miou": 1.0}
     metrics |= {"majority_class": names[0], "majority_baseline_miou": 0.1, "pixel_accuracy": 1.0}

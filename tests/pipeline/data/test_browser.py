@@ -1,4 +1,4 @@
-"""Contact sheets show what the records hold; what cannot be shown is told."""
+"""`segline browse`: contact sheets and statistics of the records, and errors for what cannot be shown."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ from PIL import Image
 
 from datasets.spec import DatasetSpec
 from pipeline.__main__ import main
-from pipeline.config.recipe_file import load
 from pipeline.data import browser, statistics, statistics_table
 from pipeline.drawing import contact_sheet
 from pipeline.errors import UserError
 from pipeline.input import batches, record_reader, records
+from pipeline.orchestration.recipe_loader import load_recipe
 
 
 def test_sheets_statistics_and_a_line_for_each_class(ingested: Path, tmp_path: Path) -> None:
-    (tmp_path / "sheet-9.png").write_bytes(b"of an earlier call")
+    (tmp_path / "sheet-9.png").write_bytes(b"an earlier sheet")
     lines = browser.browse(ingested, tmp_path, count=100)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sheet-1.png", "statistics.png", "statistics.txt"]
     spec = DatasetSpec.read(ingested / "spec.json")
@@ -44,32 +44,32 @@ def test_many_examples_make_several_sheets(ingested: Path) -> None:
     assert len(list(contact_sheet.sheets(strips, spec))) == 3
 
 
-def test_a_class_comes_with_most_of_it_first(ingested: Path) -> None:
+def test_images_with_the_largest_share_of_a_class_come_first(ingested: Path) -> None:
     chosen = browser._most(ingested / "records", "train", 3, 3)
-    shares = [float(choice.told.split()[1].rstrip("%")) for choice in chosen]
+    shares = [float(choice.remark.split()[1].rstrip("%")) for choice in chosen]
     assert len(chosen) == 3 and shares == sorted(shares, reverse=True) and shares[0] > 0
     every = [record.id for path in records.shards(ingested / "records", "train") for record in record_reader.read(path)]
-    assert all(every[choice.place] == choice.id for choice in chosen)
+    assert all(every[choice.index] == choice.id for choice in chosen)
 
 
-def test_what_is_not_there_is_told(ingested: Path, tmp_path: Path) -> None:
+def test_an_unknown_class_or_split_is_refused(ingested: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"camvid has no class 'Dog'. Allowed: Sky, "):
         browser.browse(ingested, tmp_path, class_name="Dog")
     with pytest.raises(UserError, match=r"no image in 'dev'. Splits with images: train \(8 images\)"):
         browser.browse(ingested, tmp_path, split="dev")
 
 
-def test_the_table_counts_what_the_masks_hold(ingested: Path) -> None:
+def test_shares_in_the_table_add_up_to_100_percent(ingested: Path) -> None:
     spec = DatasetSpec.read(ingested / "spec.json")
-    found = statistics.measure(ingested / "records", spec.num_classes)["val"]
-    lines = statistics_table.table("val", found, spec)
+    measured = statistics.measure(ingested / "records", spec.num_classes)["val"]
+    lines = statistics_table.table("val", measured, spec)
     shares = [float(line.split()[1].rstrip("%")) for line in lines[3 : 3 + spec.num_classes]]
     assert sum(shares) == pytest.approx(100, abs=0.1)
-    assert statistics_table.plot(found, spec).shape[1] == statistics_table.WIDTH
+    assert statistics_table.plot(measured, spec).shape[1] == statistics_table.WIDTH
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # of the letters of a caption
-def test_an_image_that_ingest_permits_may_be_larger_than_pillow_does(
+def test_images_may_be_larger_than_pillows_limit(
     ingested: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = []
@@ -79,18 +79,18 @@ def test_an_image_that_ingest_permits_may_be_larger_than_pillow_does(
     )
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # above twice as many it raises an error; these have 6912
     browser.browse(ingested, tmp_path, split="val", class_name="Sky", count=2)
-    assert len(measured) == 4 and Image.MAX_IMAGE_PIXELS == 3000  # those of val alone
+    assert len(measured) == 4 and Image.MAX_IMAGE_PIXELS == 3000  # only those of val
 
 
-def test_augmented_is_what_the_training_shows(ingested: Path, camvid_raw: Path) -> None:
-    """The first batch of an epoch holds just what is drawn for its examples."""
+def test_augmented_draws_exactly_the_training_images(ingested: Path, camvid_raw: Path) -> None:
+    """The first batch of an epoch equals what is drawn for its example."""
     from pipeline.data.augmentation_preview import drawing
 
-    recipe = load(str(Path(__file__).parents[2] / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
+    recipe = load_recipe(str(Path(__file__).parents[2] / "tiny.yaml"), [f"data.manual_dir={camvid_raw}"])
     spec = DatasetSpec.read(ingested / "spec.json")
-    found = statistics.measure(ingested / "records", spec.num_classes)["train"]
-    draw = drawing(ingested, recipe.input, recipe.train.seed, "train", found)
-    rows = [draw("name", place) for place in range(found.images)]
+    measured = statistics.measure(ingested / "records", spec.num_classes)["train"]
+    draw = drawing(ingested, recipe.input, recipe.train.seed, "train", measured)
+    rows = [draw("name", index) for index in range(measured.images)]
     dataset = batches.train_dataset(
         ingested / "records", recipe.input, batch_size=1, seed=recipe.train.seed, epoch=1, first_step=0
     )
@@ -113,7 +113,7 @@ def test_the_command_takes_a_dataset(camvid_raw: Path, tmp_path: Path, capsys: p
         "2",
     ]
     assert main(command) == 2
-    assert "Say where its raw files lie: --set data.manual_dir=DIR" in " ".join(capsys.readouterr().err.split())
+    assert "Name its folder of raw files: --set data.manual_dir=DIR" in " ".join(capsys.readouterr().err.split())
     assert main([*command, "--augmented"]) == 2
     assert "Give a recipe" in " ".join(capsys.readouterr().err.split())
     given = ["--set", f"data.manual_dir={camvid_raw}", "--set", "data.allow_partial=true"]

@@ -1,14 +1,17 @@
-"""Data over time: each figure that may drift, the severities, and what a run does with them."""
+"""Data drift: every statistic that is compared, the severities, and what a run does about them."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline.config.drift import DriftConfig
+from pipeline.config.validate import DriftConfig
 from pipeline.data import drift
 from pipeline.errors import UserError
+from pipeline.orchestration.follow_up import check_drift
+from pipeline.orchestration.plan import Context
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
@@ -29,14 +32,14 @@ def statistics(**changes: Any) -> dict[str, Any]:
 
 
 def far(before: dict[str, Any], now: dict[str, Any], **config: Any) -> list[tuple[str, str]]:
-    found = drift.compare(before, now, DriftConfig(**config))
-    return [(one.what, one.severity) for one in found if one.severity != "ok"]
+    findings = drift.compare(before, now, DriftConfig(**config))
+    return [(one.what, one.severity) for one in findings if one.severity != "ok"]
 
 
-def test_equal_data_has_not_drifted_and_every_figure_is_told() -> None:
-    found = drift.compare(statistics(), statistics(), DriftConfig())
-    assert {one.severity for one in found} == {"ok"}
-    assert [one.what for one in found] == [
+def test_equal_data_has_not_drifted_and_every_statistic_is_listed() -> None:
+    findings = drift.compare(statistics(), statistics(), DriftConfig())
+    assert {one.severity for one in findings} == {"ok"}
+    assert [one.what for one in findings] == [
         *("images", "brightness", "contrast", "ignored pixels", "images of new sizes"),
         *("share of Road", "share of Car", "share of Dog"),
     ]
@@ -75,7 +78,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_figure_beyond_its_limit_is_found(case: str) -> None:
+def test_a_statistic_beyond_its_limit_is_reported(case: str) -> None:
     what, beyond, within, off = CASES[case]
     assert (what, "warning") in far(statistics(), statistics(**beyond))
     assert far(statistics(), statistics(**beyond), severity="error")[0][1] == "error"
@@ -84,18 +87,18 @@ def test_a_figure_beyond_its_limit_is_found(case: str) -> None:
     assert (what, "warning") not in far(statistics(), statistics(**beyond), **off)
 
 
-def test_what_is_rare_before_and_now_says_nothing_by_its_factor() -> None:
+def test_the_factor_of_a_class_that_stays_rare_is_not_compared() -> None:
     few, fewer = statistics(pixels=[800_000, 199_500, 500]), statistics(pixels=[800_000, 199_900, 100])
     assert far(few, fewer) == []
     assert far(few, fewer, rare=0) == [("share of Dog", "warning")]
 
 
-def test_groups_that_come_and_go_have_a_severity_of_their_own() -> None:
+def test_new_and_vanished_groups_have_their_own_severity() -> None:
     now = statistics(groups={"north": 60, "east": 20, "west": 20})
     assert far(statistics(), now) == [("vanished groups", "warning"), ("new groups", "warning")]
     assert far(statistics(), now, groups="ignore", severity="error") == []
-    found = drift.compare(statistics(), now, DriftConfig(groups="error"))
-    assert (found[0].severity, found[0].now, found[1].now) == ("error", "south", "east, west")
+    findings = drift.compare(statistics(), now, DriftConfig(groups="error"))
+    assert (findings[0].severity, findings[0].now, findings[1].now) == ("error", "south", "east, west")
 
 
 def test_other_classes_cannot_be_compared() -> None:
@@ -104,7 +107,7 @@ def test_other_classes_cannot_be_compared() -> None:
 
 
 class Bench:
-    """A served model that learned from `statistics()`, and a run that has validated other data."""
+    """A served model trained on data of `statistics()`, and a run that has validated other data."""
 
     def __init__(self, root: Path) -> None:
         self.workspace = Workspace(root)
@@ -122,7 +125,9 @@ class Bench:
 
     def check(self, now: dict[str, Any], name: str = "net", **config: Any) -> None:
         self.file.write_text(json.dumps(now))
-        drift.check(self.workspace, self.run, self.store, name=name, config=DriftConfig(**config))
+        section = SimpleNamespace(drift=DriftConfig(**config))
+        recipe: Any = SimpleNamespace(serving_name=name, validate_=section)
+        check_drift(Context(self.workspace, recipe, self.run, self.store))
 
 
 @pytest.fixture
@@ -132,9 +137,9 @@ def bench(tmp_path: Path) -> Bench:
 
 def test_a_run_warns(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.check(statistics(mean=[10.0] * 3))
-    told = capsys.readouterr().out.splitlines()
-    assert told == [
-        "drift     1 figure is not like in the data of serving/net/1",
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        "drift     1 statistic differs from the data of serving/net/1",
         "  train brightness: 110.0 -> 10.0 (limit 12)",
     ]
     written = json.loads((bench.run.path / drift.FILE).read_text())
@@ -155,6 +160,6 @@ def test_the_same_data_and_a_first_model_are_not_compared(bench: Bench) -> None:
     assert bench.store.executions("second") == [] and not (bench.run.path / drift.FILE).exists()
 
 
-def test_data_that_is_like_it_is_said(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_data_is_reported(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     bench.check(statistics(images=101), severity="error")
     assert capsys.readouterr().out == "drift     the data is like that of serving/net/1\n"

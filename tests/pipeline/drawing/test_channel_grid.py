@@ -1,4 +1,4 @@
-"""Grids of a layer's filters and answers: every picture is there, scaled and numbered."""
+"""Grids of a layer's filters and activations."""
 
 import numpy as np
 
@@ -17,8 +17,10 @@ def test_a_grid_holds_every_picture_scaled_and_numbered() -> None:
 
 def test_pictures_for_tensorboard() -> None:
     model = catalog.build("fast", 3, {"width": 8})
-    found = channel_grid.training_pictures(model, ["stem_a_conv", "stem_a_relu"], None, np.zeros((32, 48, 3), np.uint8))
-    assert list(found) == [
+    pictures = channel_grid.training_pictures(
+        model, ["stem_a_conv", "stem_a_relu"], None, np.zeros((32, 48, 3), np.uint8)
+    )
+    assert list(pictures) == [
         "inspect/stem_a_conv/activations", "inspect/stem_a_conv/filters", "inspect/stem_a_relu/activations"
     ]  # fmt: skip
-    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in found.values())
+    assert all(picture.dtype == np.uint8 and picture.shape[2] == 3 for picture in pictures.values())

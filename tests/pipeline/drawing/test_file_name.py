@@ -1,4 +1,4 @@
-"""File names made of an image's id, however long that is."""
+"""File names made of ids of any length."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from pipeline.drawing.overlays import Choice
 
 
 @pytest.mark.parametrize(("letter", "count"), [("a", 200), ("ä", 100), ("街", 66)])
-def test_names_are_cut_by_bytes_between_characters(letter, count):
-    assert file_name.shortened(letter * 300) == letter * count
-    assert file_name.shortened(letter * 9) == letter * 9
+def test_names_are_truncated_between_characters(letter, count):
+    assert file_name.truncate(letter * 300) == letter * count
+    assert file_name.truncate(letter * 9) == letter * 9
 
 
-def test_every_picture_of_a_long_id_can_be_written(tmp_path):
+def test_pictures_of_long_ids_get_distinct_names(tmp_path):
     worst, second = (Choice("worst", rank, "frankfurt/" + "街" * 300, 0.1) for rank in (1, 2))
     assert worst.file != second.file
     for choice in (worst, second):
         (tmp_path / f"{choice.file.removesuffix('.png')}-prediction.png").touch()
     assert len(list(tmp_path.iterdir())) == 2
-    assert file_name.plain("a class, of many words " * 20).startswith("a_class__of_many_words_a")
+    assert file_name.sanitize("a class, of many words " * 20).startswith("a_class__of_many_words_a")

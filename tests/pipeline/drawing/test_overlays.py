@@ -1,4 +1,4 @@
-"""Which images are shown, and that what is shown is what was predicted."""
+"""The choice of images, and their four pictures."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ SPEC = DatasetSpec("toy", ("road", "sky"), ((128, 64, 128), (0, 0, 255)), {}, ()
 
 
 def test_best_median_and_worst():
-    chosen = overlays.choose({f"i{n}": n / 10 for n in range(9)}, 2)
-    assert [(choice.kind, choice.rank, choice.id) for choice in chosen] == [
+    choices = overlays.choose({f"i{n}": n / 10 for n in range(9)}, 2)
+    assert [(choice.kind, choice.rank, choice.id) for choice in choices] == [
         ("best", 1, "i8"),
         ("best", 2, "i7"),
         ("median", 1, "i5"),
@@ -22,16 +22,16 @@ def test_best_median_and_worst():
 
 
 @pytest.mark.parametrize("images", range(6))
-def test_few_images_are_shown_once_each_and_the_worst_is_among_them(images):
-    chosen = overlays.choose({f"i{n}": n / 10 for n in range(images)}, 3)
-    ids = [choice.id for choice in chosen]
+def test_few_images_are_shown_once_each_including_the_worst(images):
+    choices = overlays.choose({f"i{n}": n / 10 for n in range(images)}, 3)
+    ids = [choice.id for choice in choices]
     assert len(ids) == len(set(ids)) <= images
     assert images == 0 or "i0" in ids
 
 
-def test_images_without_a_score_are_left_out_and_ties_go_by_name():
-    chosen = overlays.choose({"void": None, "b": 0.5, "a": 0.5, "c": 0.5}, 1)
-    assert {choice.kind: choice.id for choice in chosen} == {"best": "a", "median": "b", "worst": "c"}
+def test_images_without_a_score_are_left_out_and_ties_are_broken_by_id():
+    choices = overlays.choose({"void": None, "b": 0.5, "a": 0.5, "c": 0.5}, 1)
+    assert {choice.kind: choice.id for choice in choices} == {"best": "a", "median": "b", "worst": "c"}
 
 
 def test_file_names_are_safe():

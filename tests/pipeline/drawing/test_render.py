@@ -1,4 +1,4 @@
-"""Pictures show the right colour at the right pixel."""
+"""Masks, overlays and error maps have the expected colour at each pixel."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def test_colour_paints_classes_and_leaves_ignored_pixels_black():
     assert picture.tolist() == [[[128, 64, 128], [0, 0, 255]], [[0, 0, 0], [128, 64, 128]]]
 
 
-def test_colour_names_ids_that_are_no_class():
+def test_colour_refuses_unknown_ids():
     with pytest.raises(ValueError, match=r"Received: \[2, 9\]"):
         render.colour(np.array([[0, 2, 9]], np.uint8), COLOURS)
 
@@ -31,14 +31,14 @@ def test_overlay_shows_the_image_where_the_mask_is_ignored():
     assert render.overlay(image, MASK, COLOURS, 1.0)[1, 0].tolist() == [100, 100, 100]
 
 
-def test_error_map_tells_right_wrong_and_ignored():
+def test_error_map_distinguishes_right_wrong_and_ignored():
     picture = render.error_map(MASK, np.array([[0, 0], [0, 0]], np.uint8))
     assert picture[0, 0].tolist() == list(render.RIGHT)
     assert picture[0, 1].tolist() == list(render.WRONG)
     assert picture[1, 0].tolist() == [0, 0, 0]
 
 
-def test_side_by_side_and_stack_keep_the_pixels_apart():
+def test_side_by_side_and_stack_leave_a_gap():
     left, right = np.zeros((2, 3, 3), np.uint8), np.ones((4, 5, 3), np.uint8)
     row = render.side_by_side([left, right], gap=2)
     assert row.shape == (4, 10, 3)
@@ -46,7 +46,7 @@ def test_side_by_side_and_stack_keep_the_pixels_apart():
     assert render.stack([left, right], gap=1).shape == (7, 5, 3)
 
 
-def test_caption_adds_ink_above_and_leaves_the_image_alone():
+def test_caption_writes_above_and_keeps_the_image():
     image = np.full((10, 60, 3), 7, np.uint8)
     picture = render.caption(image, "input")
     above = picture.shape[0] - 10
@@ -58,8 +58,8 @@ def test_caption_adds_ink_above_and_leaves_the_image_alone():
 def test_legend_shows_every_colour_at_any_width(width):
     picture = render.legend(["road", "sky"], COLOURS, width)
     assert picture.shape[1] == width
-    shown = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
-    assert {*COLOURS, (0, 0, 0)} <= shown
+    drawn = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
+    assert {*COLOURS, (0, 0, 0)} <= drawn
 
 
 def test_fit_shrinks_to_the_width_and_grows_by_whole_factors():

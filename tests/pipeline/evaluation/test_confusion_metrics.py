@@ -1,4 +1,4 @@
-"""From a confusion matrix to figures and to the table of the terminal."""
+"""Metrics of a confusion matrix, and the table of the terminal."""
 
 import json
 
@@ -13,9 +13,9 @@ CLASSES = ["road", "sky", "car"]
 CONFUSION = np.array([[6, 2, 0], [1, 3, 0], [0, 0, 0]])
 
 
-def test_figures_by_hand():
-    found = confusion_metrics.summarise(CONFUSION, CLASSES)
-    assert found["per_class"][0] == {
+def test_metrics_equal_those_computed_by_hand():
+    result = confusion_metrics.summarise(CONFUSION, CLASSES)
+    assert result["per_class"][0] == {
         "name": "road",
         "iou": pytest.approx(6 / 9),
         "accuracy": 0.75,
@@ -23,34 +23,34 @@ def test_figures_by_hand():
         "f1": pytest.approx(12 / 15),
         "pixels": 8,
     }
-    assert found["per_class"][2] == {
+    assert result["per_class"][2] == {
         "name": "car",
         **dict.fromkeys(("iou", "accuracy", "precision", "f1")),
         "pixels": 0,
     }
-    assert found["miou"] == pytest.approx((6 / 9 + 3 / 6) / 2)
-    assert found["pixel_accuracy"] == pytest.approx(9 / 12)
-    assert found["mean_class_accuracy"] == pytest.approx(0.75)
-    assert found["frequency_weighted_iou"] == pytest.approx((8 * 6 / 9 + 4 * 3 / 6) / 12)
-    assert found["absent"] == ["car"]
-    assert found["confusion"] == CONFUSION.tolist()
+    assert result["miou"] == pytest.approx((6 / 9 + 3 / 6) / 2)
+    assert result["pixel_accuracy"] == pytest.approx(9 / 12)
+    assert result["mean_class_accuracy"] == pytest.approx(0.75)
+    assert result["frequency_weighted_iou"] == pytest.approx((8 * 6 / 9 + 4 * 3 / 6) / 12)
+    assert result["absent"] == ["car"]
+    assert result["confusion"] == CONFUSION.tolist()
 
 
-def test_the_baseline_is_the_miou_of_always_answering_the_most_frequent_class():
-    found = confusion_metrics.summarise(CONFUSION, CLASSES)
+def test_baseline_is_the_miou_of_always_predicting_the_most_frequent_class():
+    result = confusion_metrics.summarise(CONFUSION, CLASSES)
     always = np.zeros((3, 3), int)
     always[:, 0] = CONFUSION.sum(axis=1)
-    assert found["majority_class"] == "road"
-    assert found["majority_baseline_miou"] == pytest.approx(confusion_metrics.summarise(always, CLASSES)["miou"])
+    assert result["majority_class"] == "road"
+    assert result["majority_baseline_miou"] == pytest.approx(confusion_metrics.summarise(always, CLASSES)["miou"])
 
 
-def test_a_split_without_a_labelled_pixel_has_no_figures_but_valid_json():
-    found = confusion_metrics.summarise(np.zeros((3, 3), int), CLASSES)
-    assert found["miou"] is None and found["majority_class"] is None
-    json.dumps(found, allow_nan=False)
+def test_a_split_without_labelled_pixels_has_no_metrics_but_valid_json():
+    result = confusion_metrics.summarise(np.zeros((3, 3), int), CLASSES)
+    assert result["miou"] is None and result["majority_class"] is None
+    json.dumps(result, allow_nan=False)
 
 
-def test_slices_add_up_and_the_weakest_comes_first():
+def test_slices_add_up_and_the_lowest_miou_comes_first():
     hits = np.array([[4, 0], [1, 1], [0, 2]])
     truth = np.array([[4, 2], [4, 1], [0, 2]])
     counts = ImageCounts(("a", "b", "c"), ("day", "night", "day"), hits, truth, np.array([[6, 0], [2, 3], [0, 2]]))
@@ -65,21 +65,21 @@ def test_a_group_of_few_images_has_no_interval():
     days, nights = bootstrap.FEWEST, bootstrap.FEWEST - 1
     truth = rng.integers(10, 20, (days + nights, 2))
     hits, groups = truth - rng.integers(0, 9, truth.shape), ("day",) * days + ("night",) * nights
-    predicted = hits + (truth - hits)[:, ::-1]  # what one class loses, the other is given
+    predicted = hits + (truth - hits)[:, ::-1]  # the wrong pixels of one class are predicted as the other
     counts = ImageCounts(tuple(map(str, range(len(groups)))), groups, hits, truth, predicted)
-    ranges = bootstrap.of_slices(counts, CLASSES[:2], replicates=200, confidence=0.9)
+    ranges = bootstrap.slice_intervals(counts, CLASSES[:2], replicates=200, confidence=0.9)
     day = next(slice_ for slice_ in confusion_metrics.slices(counts, CLASSES[:2]) if slice_["group"] == "day")
     assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]
 
 
-def test_the_pairs_that_cost_most_pixels():
+def test_most_confused_pairs():
     assert confusion_metrics.confused(CONFUSION, CLASSES, 5) == [
         {"truth": "road", "prediction": "sky", "pixels": 2, "share": 0.25},
         {"truth": "sky", "prediction": "road", "pixels": 1, "share": 0.25},
     ]
 
 
-def test_table_fits_the_terminal_and_says_what_is_absent():
+def test_table_fits_the_terminal_and_names_absent_classes():
     names = ["road", "a class of quite an extraordinarily long name", "car"]
     metrics = {
         "dataset": "camvid",

@@ -1,4 +1,4 @@
-"""Sums that no order of their terms changes."""
+"""Sums that do not depend on the order of their terms."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.evaluation import exact_sums
 
 
-def test_the_sum_of_floats_is_the_true_one_in_any_order() -> None:
+def test_sum_of_floats_is_exact_in_any_order() -> None:
     rng = np.random.default_rng(0)
     values = rng.standard_normal(500) * 10.0 ** rng.integers(-300, 15, 500)
     values[:3] = 1e17, 5e-324, -1e17  # the middle one is float64's smallest
@@ -16,13 +16,13 @@ def test_the_sum_of_floats_is_the_true_one_in_any_order() -> None:
         assert float(exact_sums.value(total)) == math.fsum(values)
 
 
-def test_shapes_are_kept_and_sums_go_through_text() -> None:
-    found: exact_sums.Sums = {
+def test_sums_survive_json_with_their_shapes() -> None:
+    sums: exact_sums.Sums = {
         "counts": np.arange(6).reshape(2, 3),
         "shares": exact_sums.exact(np.array([[0.1, 1 / 3]])),
     }
-    read = exact_sums.from_json(exact_sums.to_json(found))
-    assert all(np.array_equal(read[name], array) and read[name].dtype == array.dtype for name, array in found.items())
+    read = exact_sums.from_json(exact_sums.to_json(sums))
+    assert all(np.array_equal(read[name], array) and read[name].dtype == array.dtype for name, array in sums.items())
     exact_sums.add(read, {"counts": np.ones((2, 3), np.int64), "new": np.ones(1, np.int64)})
     assert read["counts"].sum() == 21 and read["new"][0] == 1
     assert exact_sums.value(read["shares"]).tolist() == [[0.1, 1 / 3]]

@@ -99,21 +99,21 @@ WIDE = {
         ("ece", 0.07, False),
     ],
 )
-def test_any_figure_can_be_demanded_and_one_that_is_missing_fails(name, bound, passed):
+def test_every_metric_can_be_demanded_and_a_missing_one_fails(name, bound, passed):
     verdict = gate.judge(WIDE, demands={name: bound}, max_miou_drop=None, served=None)
     assert verdict["passed"] is passed
     if not passed and name == "ece":
         assert "required at most 0.0700" in gate.failures(verdict)[0]
 
 
-def test_names_that_can_be_no_figure_are_told_before_anything_runs():
-    used = {"camvid": registry.FIGURES["camvid"]}
+def test_unknown_metric_names_are_reported_before_anything_runs():
+    used = {"camvid": registry.definition("camvid").metrics}
     good = ["miou", "iou/road", "f1/sky", "slice/a/b/miou", "slice/a b/iou/sky", "camvid/miou", "ece", "camvid/T/a/IoU"]
     assert metric_names.problems(good, ["road", "sky"], used) == []
     bad = ["iou/raod", "slice/a/iuo", "slice/a/sky", "slice/a/ece", "slice/miou", "kitti_road/MaxF", "camvid/miuo"]
-    *told, there_are = metric_names.problems(bad, ["road", "sky"], used)
-    assert len(told) == len(bad) and "Did you mean 'iou/road'?" in told[0] and "'camvid/miou'" in told[-1]
-    assert "slice/<group>/iou/<class>, camvid/global_accuracy" in there_are
+    *lines, known = metric_names.problems(bad, ["road", "sky"], used)
+    assert len(lines) == len(bad) and "Did you mean 'iou/road'?" in lines[0] and "'camvid/miou'" in lines[-1]
+    assert "slice/<group>/iou/<class>, camvid/global_accuracy" in known
 
 
 @pytest.mark.parametrize("bound", [1.5, -0.1])

@@ -1,4 +1,4 @@
-"""What several workers counted is joined to what one would have counted, to the last digit, by every protocol."""
+"""Joined measurements of several workers equal that of a single one, to the last digit, in every protocol."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,13 +28,13 @@ def measurement(classes: tuple[str, ...], records: Path) -> Measurement:
 
 
 def batch(place: int, classes: int, folder: Path) -> Batch:
-    """One image of a size of its own, and its instances; floats whose sums depend on the order they are added in."""
+    """One image of its own size, and its instances; float sums would depend on the order of the images."""
     rng = np.random.default_rng(place)
     shape = (40 + place, 57)
     truth = rng.choice([*range(classes), 255], shape).astype(np.uint8)
     truth[5:25, 3:30] = min(13, classes - 1)
     prediction = np.where(rng.random(shape) < 0.4, rng.integers(0, classes, shape), truth % classes).astype(np.uint8)
-    sure = rng.random((3, *shape)).astype(np.float32)
+    probabilities = rng.random((3, *shape)).astype(np.float32)
     instances = np.zeros(shape, np.uint16)
     instances[5:25, 3:20], instances[5:25, 20:30] = 26000, 26001
     Image.fromarray(instances).save(folder / f"{place}.png")
@@ -46,7 +46,7 @@ def batch(place: int, classes: int, folder: Path) -> Batch:
         labels=truth[None],
         predictions=prediction[None],
         confusion=metrics.confusion_matrix(truth, prediction, classes)[None],
-        answers=np.stack([prediction, *sure], axis=-1)[None].astype(np.float32),
+        answers=np.stack([prediction, *probabilities], axis=-1)[None].astype(np.float32),
     )
 
 
@@ -58,7 +58,7 @@ def records(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("classes", [MANY, TWO], ids=["many classes", "two classes"])
 @pytest.mark.parametrize("parts", [([3, 6, 0], [5, 1], [2, 4]), ([1], [], [6, 5, 4, 3, 2, 0])])
-def test_parts_are_joined_to_the_whole(records: Path, classes: tuple[str, ...], parts: Sequence[list[int]]) -> None:
+def test_joined_parts_equal_the_whole(records: Path, classes: tuple[str, ...], parts: Sequence[list[int]]) -> None:
     batches = [batch(place, len(classes), records / "instances/val") for place in range(IMAGES)]
 
     def of(places: Sequence[int]) -> Measurement:
@@ -67,22 +67,22 @@ def test_parts_are_joined_to_the_whole(records: Path, classes: tuple[str, ...], 
             made.add(batches[place])
         return made
 
-    def figures(made: Measurement) -> dict[str, Any]:
+    def metrics_of(made: Measurement) -> dict[str, Any]:
         return made.metrics(resamples=20, confidence=0.9, pairs=50)
 
     whole, (first, *others) = of(range(IMAGES)), [of(part) for part in parts]
     first.join([each.to_bytes() for each in others])
-    assert figures(first) == figures(whole)
-    ours, theirs = first.counts(), whole.counts()
-    assert ours.ids == theirs.ids == tuple(map(str, range(IMAGES))) and ours.groups == theirs.groups
+    assert metrics_of(first) == metrics_of(whole)
+    joined, expected = first.counts(), whole.counts()
+    assert joined.ids == expected.ids == tuple(map(str, range(IMAGES))) and joined.groups == expected.groups
     for name in ("hits", "truth", "predicted"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name))
-    assert isinstance(ours, ImageCounts) and ours.hits.dtype == np.int64
+        np.testing.assert_array_equal(getattr(joined, name), getattr(expected, name))
+    assert isinstance(joined, ImageCounts) and joined.hits.dtype == np.int64
 
 
-def test_of_images_that_are_equally_confused_the_first_of_the_split_is_shown(records: Path) -> None:
-    found = [batch(0, 2, records / "instances/val")] * 3
-    places = [Batch(**{**vars(each), "places": [place], "ids": [str(place)]}) for place, each in enumerate(found)]
+def test_the_first_of_equally_confused_images_is_named(records: Path) -> None:
+    same = [batch(0, 2, records / "instances/val")] * 3
+    places = [Batch(**{**vars(each), "places": [place], "ids": [str(place)]}) for place, each in enumerate(same)]
     made = measurement(TWO, records)
     for place in (2, 0, 1):
         made.add(places[place])

@@ -1,4 +1,4 @@
-"""The confusion matrix of a whole split, at original size, whatever the batches."""
+"""The confusion matrix of a whole split at original size, for every batch size."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def test_the_batch_size_does_not_matter(ingested: Path, model: keras.Model) -> N
     assert np.abs(one - many).sum() <= 2
 
 
-def test_the_network_sees_another_size_and_the_count_stays_at_the_original(ingested: Path, model: keras.Model) -> None:
+def test_pixels_are_counted_at_the_original_size_when_the_input_is_resized(ingested: Path, model: keras.Model) -> None:
     own, small = (
         scoring.score(model, ingested / "records", "val", CLASSES, fit, batch_size=4) for fit in (None, Fit((36, 48)))
     )
@@ -56,7 +56,7 @@ def test_the_network_sees_another_size_and_the_count_stays_at_the_original(inges
     assert (own != small).any()
 
 
-def test_a_scorer_sees_new_weights_without_compiling_again(ingested: Path, model: keras.Model) -> None:
+def test_a_scorer_uses_new_weights_without_compiling_again(ingested: Path, model: keras.Model) -> None:
     scorer = scoring.Scorer(model, CLASSES, None)
     before = scorer(ingested / "records", "val", batch_size=4)
     kernel = model.weights[0]

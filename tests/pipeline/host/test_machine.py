@@ -1,4 +1,4 @@
-"""What memory there is: the machine's, and that of every control group around us."""
+"""Available memory, of the machine and of every enclosing control group; peak memory."""
 
 from pathlib import Path
 
@@ -24,12 +24,12 @@ def group(folder: Path, files: dict[str, object]) -> None:
         (folder / name).write_text(f"{content}\n")
 
 
-def test_without_groups_it_is_the_machine_s(proc: Path, tmp_path: Path) -> None:
+def test_without_groups_the_machine_s_memory_is_available(proc: Path, tmp_path: Path) -> None:
     assert machine.memory_available(proc, tmp_path / "none") == 8192000 * 1024
     assert machine.memory_available(tmp_path / "elsewhere") is None
 
 
-def test_the_narrowest_group_counts_without_files_that_can_be_dropped(proc: Path, tmp_path: Path) -> None:
+def test_the_smallest_limit_counts_without_cached_files(proc: Path, tmp_path: Path) -> None:
     (proc / "self" / "cgroup").write_text("0::/machine/job\n")
     outer = {"memory.max": 900 * MIB, "memory.current": 700 * MIB, "memory.stat": f"anon 1\ninactive_file {100 * MIB}"}
     group(tmp_path / "machine", outer)
@@ -37,14 +37,14 @@ def test_the_narrowest_group_counts_without_files_that_can_be_dropped(proc: Path
     assert machine.memory_available(proc, tmp_path) == 300 * MIB
 
 
-def test_groups_of_version_1_count_too(proc: Path, tmp_path: Path) -> None:
+def test_control_groups_of_version_1(proc: Path, tmp_path: Path) -> None:
     (proc / "self" / "cgroup").write_text("4:memory:/job\n3:cpu,cpuacct:/job\n")
     files = {"memory.limit_in_bytes": 400 * MIB, "memory.usage_in_bytes": 150 * MIB}
     group(tmp_path / "memory" / "job", {**files, "memory.stat": f"total_inactive_file {50 * MIB}"})
     assert machine.memory_available(proc, tmp_path) == 300 * MIB
 
 
-def test_the_peak_begins_anew() -> None:
+def test_the_peak_can_be_reset() -> None:
     held = np.ones(200 * MIB, np.uint8)
     high = machine.peak_memory()
     assert high > held.nbytes

@@ -1,15 +1,15 @@
-"""Random changes: image and mask together, masks never blended, the same seed the same change."""
+"""Augmentation: image and mask change together, masks are never blended, and the seed determines the result."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from pipeline.config.recipe import AugmentConfig
+from models.labels import IGNORE
+from pipeline.config.input import AugmentConfig
 from pipeline.input.augmentation import augment
 from pipeline.input.transforms import mixing, random_draws, rare_classes
 
-IGNORE = 255
 COLOURS = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 0.1}
 
 
@@ -22,7 +22,7 @@ def label() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def image(label: np.ndarray) -> np.ndarray:
-    """Shows the class of each pixel as grey, 20 levels apart."""
+    """The class of each pixel as a grey level, 20 levels apart."""
     return (label * 20)[..., None].repeat(3, axis=-1)
 
 
@@ -32,13 +32,13 @@ def change(image: np.ndarray, label: np.ndarray, seed: int = 0, **settings) -> t
     return changed[0].numpy(), changed[1].numpy()
 
 
-def test_nothing_asked_nothing_changed(image: np.ndarray, label: np.ndarray) -> None:
+def test_without_transforms_nothing_changes(image: np.ndarray, label: np.ndarray) -> None:
     changed = change(image, label)
     np.testing.assert_array_equal(changed[0], image)
     np.testing.assert_array_equal(changed[1], label)
 
 
-def test_the_seed_decides(image: np.ndarray, label: np.ndarray) -> None:
+def test_the_seed_determines_the_result(image: np.ndarray, label: np.ndarray) -> None:
     settings = {"flip": True, "scale": (0.5, 2.0), "crop": (40, 56), **COLOURS}
     first, second, other = (change(image, label, seed, **settings) for seed in (1, 1, 2))
     assert first[0].shape == (40, 56, 3) and first[1].shape == (40, 56)
@@ -48,12 +48,12 @@ def test_the_seed_decides(image: np.ndarray, label: np.ndarray) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_image_and_mask_move_together(seed: int) -> None:
-    """On a slope of one class a pixel, a blend of neighbours and the nearest of them differ by two at most."""
+    """On a ramp of one class per pixel, bilinear and nearest resampling differ by two at most."""
     slope = np.add.outer(np.arange(72), np.arange(96)).astype(np.uint8)
     pixels, mask = change(slope[..., None].repeat(3, -1), slope, seed, flip=True, scale=(0.6, 2.0), crop=(64, 80))
-    seen = mask != IGNORE
-    assert seen.mean() > 0.3
-    assert np.abs(pixels[..., 0].astype(int) - mask)[seen].max() <= 2
+    inside = mask != IGNORE
+    assert inside.mean() > 0.3
+    assert np.abs(pixels[..., 0].astype(int) - mask)[inside].max() <= 2
 
 
 def test_masks_are_never_blended(image: np.ndarray, label: np.ndarray) -> None:
@@ -68,20 +68,20 @@ def test_outside_is_ignored_and_grey(image: np.ndarray, label: np.ndarray) -> No
     assert set(np.unique(pixels[mask == IGNORE])) <= {114}
 
 
-def test_zoomed_in_nothing_outside_is_seen(image: np.ndarray, label: np.ndarray) -> None:
+def test_zooming_in_shows_nothing_outside_the_image(image: np.ndarray, label: np.ndarray) -> None:
     for seed in range(20):
         assert IGNORE not in change(image, label, seed, scale=(1.0, 2.0))[1]
 
 
 @pytest.mark.parametrize("size", [(72, 96), (71, 95), (33, 50)])
-def test_a_crop_of_the_whole_is_the_whole(image: np.ndarray, label: np.ndarray, size: tuple[int, int]) -> None:
+def test_a_crop_of_the_full_size_is_the_identity(image: np.ndarray, label: np.ndarray, size: tuple[int, int]) -> None:
     image, label = image[: size[0], : size[1]], label[: size[0], : size[1]]
     changed = change(image, label, crop=size)
     np.testing.assert_array_equal(changed[0], image)
     np.testing.assert_array_equal(changed[1], label)
 
 
-def test_a_flip_is_exact_and_comes_every_second_time(image: np.ndarray, label: np.ndarray) -> None:
+def test_a_flip_is_exact_and_has_probability_one_half(image: np.ndarray, label: np.ndarray) -> None:
     flipped = 0
     for seed in range(40):
         pixels, mask = change(image, label, seed, flip=True)
@@ -92,8 +92,8 @@ def test_a_flip_is_exact_and_comes_every_second_time(image: np.ndarray, label: n
     assert 10 < flipped < 30
 
 
-def test_zoom_is_drawn_evenly_on_a_logarithmic_scale(label: np.ndarray) -> None:
-    """Half of the draws from 0.5..2 enlarge; the image fills the mask then."""
+def test_zoom_is_log_uniform(label: np.ndarray) -> None:
+    """Half of the draws from 0.5..2 enlarge, and then the image fills the mask."""
     enlarged = [
         IGNORE not in change(label[..., None].repeat(3, -1), label, seed, scale=(0.5, 2.0))[1] for seed in range(60)
     ]
@@ -126,30 +126,30 @@ def test_contrast_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_turned_and_slanted_image_and_mask_move_together(seed: int) -> None:
+def test_rotated_and_sheared_image_and_mask_move_together(seed: int) -> None:
     slope = np.add.outer(np.arange(72), np.arange(96)).astype(np.uint8)
     moves = {"flip": True, "scale": (0.8, 1.5), "rotate": 40.0, "shear": 20.0, "crop": (64, 80)}
     pixels, mask = change(slope[..., None].repeat(3, -1), slope, seed, **moves)
-    seen = (mask != IGNORE) & (pixels[..., 0] < 110)  # at the border of the image, grey is mixed in
-    assert seen.mean() > 0.2
-    assert np.mean(np.abs(pixels[..., 0].astype(int) - mask)[seen] <= 2) > 0.97
+    inside = (mask != IGNORE) & (pixels[..., 0] < 110)  # at the image's border, bilinear sampling mixes in grey
+    assert inside.mean() > 0.2
+    assert np.mean(np.abs(pixels[..., 0].astype(int) - mask)[inside] <= 2) > 0.97
 
 
-def test_a_turn_of_nothing_is_what_zoom_and_crop_alone_give(image: np.ndarray, label: np.ndarray) -> None:
-    """The two ways of sampling agree: a turn of at most 0.001 degrees moves nothing that shows."""
+def test_a_rotation_by_almost_nothing_equals_zoom_and_crop(image: np.ndarray, label: np.ndarray) -> None:
+    """The two resampling paths agree: a rotation of at most 0.001 degrees moves no pixel visibly."""
     for seed in range(6):
         moves = {"flip": True, "scale": (0.7, 1.6), "crop": (48, 64)}
-        plain, turned = change(image, label, seed, **moves), change(image, label, seed, rotate=1e-3, **moves)
-        assert np.mean(plain[1] == turned[1]) > 0.98
-        inside = (plain[1] != IGNORE) & (turned[1] != IGNORE)
-        assert np.mean(np.abs(plain[0].astype(int) - turned[0])[inside] <= 2) > 0.98
+        plain, rotated = change(image, label, seed, **moves), change(image, label, seed, rotate=1e-3, **moves)
+        assert np.mean(plain[1] == rotated[1]) > 0.98
+        inside = (plain[1] != IGNORE) & (rotated[1] != IGNORE)
+        assert np.mean(np.abs(plain[0].astype(int) - rotated[0])[inside] <= 2) > 0.98
 
 
-def test_half_a_turn_puts_the_top_below(label: np.ndarray) -> None:
+def test_rotation_by_up_to_180_degrees_can_put_the_top_below(label: np.ndarray) -> None:
     marked = np.zeros_like(label)
     marked[:20] = 7
-    found = [change(label[..., None].repeat(3, -1), marked, seed, rotate=180.0)[1] for seed in range(30)]
-    below = [(mask[-10:] == 7).mean() > (mask[:10] == 7).mean() for mask in found]
+    masks = [change(label[..., None].repeat(3, -1), marked, seed, rotate=180.0)[1] for seed in range(30)]
+    below = [(mask[-10:] == 7).mean() > (mask[:10] == 7).mean() for mask in masks]
     assert 5 < sum(below) < 25
 
 
@@ -157,23 +157,23 @@ def test_rare_crops_show_the_rare_class(image: np.ndarray) -> None:
     label = np.zeros((72, 96), np.uint8)
     label[60:64, 80:84] = 3
     weights = rare_classes.rarity([72 * 96 - 16, 0, 0, 16])
-    assert weights[3] == 1 and weights[0] < 1e-3 and weights[1] == 0 and weights[255] == 0
+    assert weights[3] == 1 and weights[0] < 1e-3 and weights[1] == 0 and weights[IGNORE] == 0
 
-    def shown(share: float) -> int:
+    def hits(share: float) -> int:
         config = AugmentConfig(crop=(16, 16), rare_crops=share)
         seeds = (tf.constant([seed, 1]) for seed in range(20))
         masks = (augment(tf.constant(image), tf.constant(label), config, seed, weights)[1] for seed in seeds)
         return sum(3 in mask.numpy() for mask in masks)
 
-    assert shown(1.0) == 20 and shown(0.0) < 8
+    assert hits(1.0) == 20 and hits(0.0) < 8
 
 
-def test_the_labels_that_occur_are_found() -> None:
+def test_present_labels() -> None:
     label = np.random.default_rng(0).choice([0, 3, 200, IGNORE], (7, 9)).astype(np.int32)
-    assert np.flatnonzero(rare_classes.occurring(tf.constant(label))).tolist() == sorted(set(label.ravel()))
+    assert np.flatnonzero(rare_classes.present_labels(tf.constant(label))).tolist() == sorted(set(label.ravel()))
 
 
-def test_where_no_class_is_rare_the_crop_is_as_ever(image: np.ndarray) -> None:
+def test_without_a_weighted_class_the_crop_is_uniform(image: np.ndarray) -> None:
     void = np.full((72, 96), IGNORE, np.uint8)
     for weights in (rare_classes.rarity([100, 1]), None):
         config = AugmentConfig(crop=(16, 16), rare_crops=1.0)
@@ -181,7 +181,7 @@ def test_where_no_class_is_rare_the_crop_is_as_ever(image: np.ndarray) -> None:
         np.testing.assert_array_equal(pixels, change(image, void, 4, crop=(16, 16))[0])
 
 
-def test_gamma_keeps_black_and_white_and_the_order_between(label: np.ndarray) -> None:
+def test_gamma_is_monotonic_and_keeps_black_and_white(label: np.ndarray) -> None:
     ramp = np.linspace(0, 255, 96).astype(np.uint8)[None, :, None].repeat(72, 0).repeat(3, -1)
     middles = []
     for seed in range(8):
@@ -193,7 +193,7 @@ def test_gamma_keeps_black_and_white_and_the_order_between(label: np.ndarray) ->
 
 
 def test_blur_is_a_gaussian(label: np.ndarray) -> None:
-    """Against SciPy, at the deviation that was drawn."""
+    """Equal to SciPy's filter at the drawn deviation."""
     noise = np.random.default_rng(0).integers(0, 256, (72, 96, 3), np.uint8)
     for seed in range(3):
         pixels, mask = change(noise, label, seed, blur=3.0)
@@ -203,7 +203,7 @@ def test_blur_is_a_gaussian(label: np.ndarray) -> None:
         np.testing.assert_array_equal(mask, label)
 
 
-def test_noise_has_the_deviation_that_was_drawn(label: np.ndarray) -> None:
+def test_noise_has_the_drawn_deviation(label: np.ndarray) -> None:
     flat = np.full((72, 96, 3), 128, np.uint8)
     pixels, _ = change(flat, label, 2, noise=0.1)
     drawn = 25.5 * float(random_draws.uniform(1, tf.constant([2, 1]), random_draws.Kind.NOISE_STRENGTH)[0])
@@ -223,11 +223,11 @@ def test_cutout_hides_a_rectangle_and_ignores_it(image: np.ndarray, label: np.nd
 
 
 @pytest.mark.parametrize("kind", [mixing.CUTMIX, mixing.CLASSMIX])
-def test_a_mixture_is_of_both_and_its_mask_fits(label: np.ndarray, kind: int) -> None:
-    """Each image shows its own mask, so that what was taken from where can be told of both."""
+def test_a_mixed_image_and_its_mask_come_from_the_same_source(label: np.ndarray, kind: int) -> None:
+    """Each image encodes its own mask, so that the source of every pixel is known."""
     other = (label[::-1, ::-1] + 40).astype(np.uint8)
     pair = [tf.constant(mask[..., None].repeat(3, -1)) for mask in (label, other)]
-    taken = []
+    shares = []
     for seed in range(10):
         mixed, mask = mixing.mix(
             pair[0], tf.constant(label), (pair[1], tf.constant(other)), tf.constant(kind), tf.constant([seed, 0])
@@ -235,16 +235,16 @@ def test_a_mixture_is_of_both_and_its_mask_fits(label: np.ndarray, kind: int) ->
         np.testing.assert_array_equal(mixed[..., 1], mask)
         over = mask.numpy() >= 40
         np.testing.assert_array_equal(mask, np.where(over, other, label))
-        taken.append(over.mean())
+        shares.append(over.mean())
         if kind == mixing.CLASSMIX:
             assert len(np.unique(mask[over])) == len(np.unique(other)) // 2
             assert not set(np.unique(other[~over])) & set(np.unique(mask[over]))
         else:
             assert over.sum() == over.any(1).sum() * over.any(0).sum()
-    assert 0.1 < np.mean(taken) < 0.8
+    assert 0.1 < np.mean(shares) < 0.8
 
 
-def test_classmix_takes_nothing_that_is_ignored() -> None:
+def test_classmix_pastes_no_ignored_pixels() -> None:
     label, other = np.zeros((8, 8), np.uint8), np.full((8, 8), IGNORE, np.uint8)
     other[:4, :4], other[4:, 4:] = 1, 2
     for seed in range(5):

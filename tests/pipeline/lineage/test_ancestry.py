@@ -1,4 +1,4 @@
-"""runs, diff, reproduce and the OpenLineage export, on runs of steps that only write a file."""
+"""runs, lineage, diff, reproduce and the OpenLineage export, with steps that only write a file."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.lineage import ancestry, diff, history, openlineage, reproduction
-from pipeline.orchestration import run_command
+from pipeline.orchestration import follow_up, run_command
 from pipeline.orchestration.graph import RAW, Step
 from pipeline.orchestration.runner import Runner
 from pipeline.workspace import digest
@@ -27,7 +27,7 @@ from pipeline.workspace.store import Store
 
 
 class Copy(Step):
-    """Stands for ingest: copies the raw files, and adds `noise`, which a test may change."""
+    """In place of ingest: copies the raw files, and writes `noise`, which a test may change."""
 
     noise = ""
 
@@ -45,7 +45,7 @@ class Copy(Step):
 
 
 class Measure(Copy):
-    """Stands for evaluate: an mIoU made of the records, and of `noise`."""
+    """In place of evaluate: an mIoU that depends on the records' size and on `noise`."""
 
     @property
     def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
@@ -90,12 +90,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         folder, store = RunFolder.create(workspace, recipe, ["segline", "run"], run_id), Store(workspace.store)
         store.begin_run(run_id, recipe.name, "segline run", "git 0", "running")
         runner = Runner(workspace, recipe, folder, store, wait=True)
-        monkeypatch.setattr(runner, "_report", lambda step: None)
         for step in STEPS:
             runner.execute(step, again=False)
         store.end_run(run_id, "done")
         return 0
 
+    monkeypatch.setattr(follow_up, "AROUND", {})  # no report, no checks
     monkeypatch.setattr(run_command, "bring_up_to_date", bring_up_to_date)
     monkeypatch.setattr(reproduction, "STEPS", STEPS)
     made = Bench(tmp_path)
@@ -103,7 +103,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return made
 
 
-def test_runs_say_what_came_of_them(bench: Bench) -> None:
+def test_runs_are_listed_with_their_metrics(bench: Bench) -> None:
     run_command.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
     two, one = history.runs(bench.workspace)
     assert (one.id, two.id, two.state, two.recipe) == ("one", "two", "done", "fake")
@@ -114,75 +114,75 @@ def test_runs_say_what_came_of_them(bench: Bench) -> None:
     assert all(len(line) <= 80 for line in history.lines([long, one]))
     assert history.lines([long])[0].endswith("  serving/tiny/12")
     assert json.loads(history.to_json([one]))[0]["started"].endswith("+00:00")
-    assert history.find(bench.workspace, "tw").id == "two"
+    assert history.find_run(bench.workspace, "tw").id == "two"
     for name, text in (("three", "The newest: two, one"), ("", "2 runs begin with")):
         with pytest.raises(UserError, match=text):
-            history.find(bench.workspace, name)
+            history.find_run(bench.workspace, name)
 
 
-def test_an_empty_workspace_is_said_and_not_made(tmp_path: Path) -> None:
+def test_a_workspace_without_a_store_is_refused_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"holds no store\.sqlite"):
         history.runs(Workspace(tmp_path / "nothing"))
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_lost_store_is_told_from_an_empty_workspace(bench: Bench) -> None:
+def test_a_lost_store_has_another_message_than_an_empty_workspace(bench: Bench) -> None:
     for path in bench.workspace.root.glob("store.sqlite*"):
         path.unlink()
-    for ask in (lambda: history.runs(bench.workspace), lambda: ancestry.lines(bench.workspace, bench.raw)):
+    for query in (lambda: history.runs(bench.workspace), lambda: ancestry.lines(bench.workspace, bench.raw)):
         with pytest.raises(UserError, match=r"holds results, but its store\.sqlite is gone"):
-            ask()
+            query()
 
 
-def test_diff_names_what_differs_and_only_that(bench: Bench) -> None:
+def test_diff_lists_changes_and_nothing_else(bench: Bench) -> None:
     (bench.raw / "train/b").write_text("beta" * 1000)
     run_command.bring_up_to_date(bench.workspace, bench.recipe(overlays=7), run_id="two")
     lock = bench.workspace.run("two") / "lock.txt"
     lock.write_text(lock.read_text().replace("numpy==", "numpy==9."))
-    found = diff.diff(bench.workspace, "one", "two")
-    assert [change[0] for change in found.recipe] == ["evaluate.overlays"]
-    assert [change[0] for change in found.data] == ["contents of raw"]
-    assert [change[0] for change in found.libraries] == ["numpy"]
-    assert found.code == []
-    told = diff.lines(found)
-    assert any(line.startswith("metrics    miou ") and line.endswith("+0.0400") for line in told)
-    assert any(line.startswith("metrics    IoU Sky ") for line in told)
-    assert "code       the same" in told
+    difference = diff.diff(bench.workspace, "one", "two")
+    assert [change[0] for change in difference.recipe] == ["evaluate.overlays"]
+    assert [change[0] for change in difference.data] == ["contents of raw"]
+    assert [change[0] for change in difference.libraries] == ["numpy"]
+    assert difference.code == []
+    lines = diff.lines(difference)
+    assert any(line.startswith("metrics    miou ") and line.endswith("+0.0400") for line in lines)
+    assert any(line.startswith("metrics    IoU Sky ") for line in lines)
+    assert "code       the same" in lines
     shutil.rmtree(bench.workspace.run("one"))
     assert diff.diff(bench.workspace, "one", "two").unknown == [
         "one: its folder was removed; recipe and libraries are not known"
     ]
 
 
-def test_a_file_that_the_recipe_names_is_told_by_its_contents(
+def test_a_file_that_the_recipe_names_is_listed_with_its_digest(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mine.h5").write_text("weights")
     monkeypatch.setattr(EvaluateConfig, "files", lambda section: {"train.begin_with": tmp_path / "mine.h5"})
     run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
-    told = [line.strip() for line in ancestry.lines(bench.workspace, bench.workspace.run("two") / "evaluate")]
-    assert told[told.index("train.begin_with") + 1] == f"sha256 {digest.file_digest(tmp_path / 'mine.h5')}"
-    assert [what for what, _, _ in diff.diff(bench.workspace, "one", "two").data] == ["contents of train.begin_with"]
+    lines = [line.strip() for line in ancestry.lines(bench.workspace, bench.workspace.run("two") / "evaluate")]
+    assert lines[lines.index("train.begin_with") + 1] == f"sha256 {digest.file_digest(tmp_path / 'mine.h5')}"
+    assert [name for name, _, _ in diff.diff(bench.workspace, "one", "two").data] == ["contents of train.begin_with"]
 
 
-def test_diff_names_a_module_that_differed_in_one_step_alone() -> None:
-    """As where the code is changed while the first run is at work."""
+def test_diff_lists_a_module_that_differs_in_only_one_step() -> None:
+    """As when the code is changed during the first run."""
     one = {"train": {"models.fast": "1"}, "export": {"models.fast": "2"}}
     two = {"train": {"models.fast": "2"}, "export": {"models.fast": "2"}, "ingest": {"datasets.spec": "3"}}
     assert diff._modules(one, two) == [("module models.fast", "1", "2")]
 
 
-def test_a_run_is_made_anew_and_compared(bench: Bench) -> None:
+def test_a_run_is_repeated_and_compared(bench: Bench) -> None:
     attempt = reproduction.prepare(bench.workspace, "one")
     assert attempt.until == "evaluate" and not attempt.workspace.root.exists()
-    same, figures = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
+    same, metrics = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
     assert same == {"ingest/records": True, "ingest/spec.json": True, "evaluate/metrics.json": True}
-    reproduction.require_close(figures, 0)
+    reproduction.require_close(metrics, 0)
     again = reproduction.prepare(bench.workspace, "one")
-    assert again.workspace.root.name == "one+2"  # a finished one is not taken for a new one
+    assert again.workspace.root.name == "one+2"  # a finished reproduction is not resumed
 
 
-def test_a_batch_size_that_was_found_is_made_anew_with_its_number(bench: Bench) -> None:
+def test_a_batch_size_chosen_by_auto_is_repeated_as_its_number(bench: Bench) -> None:
     store = Store(bench.workspace.store)
     for run, properties in (("one", {}), ("two", {"batch_size": 64, "devices": 2})):
         if run == "two":
@@ -194,17 +194,17 @@ def test_a_batch_size_that_was_found_is_made_anew_with_its_number(bench: Bench) 
     assert reproduction.prepare(bench.workspace, "two").recipe.train.batch_size == 64
 
 
-def test_what_does_not_come_out_again_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_differ_are_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Measure, "noise", "x")
     attempt = reproduction.prepare(bench.workspace, "one")
-    same, figures = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
+    same, metrics = reproduction.compare(bench.workspace, attempt, reproduction.make(attempt))
     assert same["ingest/records"] is True and same["evaluate/metrics.json"] is False
-    reproduction.require_close(figures, 0.2)
+    reproduction.require_close(metrics, 0.2)
     with pytest.raises(UserError, match=r"more than --tolerance 0\.005 apart:\n  miou"):
-        reproduction.require_close(figures, 0.005)
+        reproduction.require_close(metrics, 0.005)
 
 
-def test_reproduce_says_what_has_changed_since(bench: Bench) -> None:
+def test_reproduce_lists_what_has_changed_since(bench: Bench) -> None:
     folder = bench.workspace.run("one")
     (folder / "lock.txt").write_text("gone==1.0\n" + (folder / "lock.txt").read_text().replace("numpy==", "numpy==9."))
     changed = reproduction.prepare(bench.workspace, "one").changed
@@ -212,7 +212,7 @@ def test_reproduce_says_what_has_changed_since(bench: Bench) -> None:
     assert any(line.startswith("numpy 9.") for line in changed)
 
 
-def test_raw_files_given_by_a_relative_path_are_found_again(
+def test_raw_files_with_a_relative_path_are_located_again(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -222,17 +222,17 @@ def test_raw_files_given_by_a_relative_path_are_found_again(
     assert reproduction.prepare(bench.workspace, "relative").recipe.data.manual_dir == tmp_path / "raw"
 
 
-def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path) -> None:
+def test_openlineage_events_cover_every_execution(bench: Bench, tmp_path: Path) -> None:
     """Required keys and formats as in the specification, 2-0-2."""
     run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id="two")
     file = tmp_path / "new/folder/events.json"
     number = openlineage.export(bench.workspace, file)
     events = [json.loads(line) for line in file.read_text().splitlines()]
-    assert number == len(events) == 8  # two runs of two steps, each begins and ends
+    assert number == len(events) == 8  # two runs of two steps, each with a start and an end
     for event in events:
         assert set(event) == {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
         uuid.UUID(event["run"]["runId"])
-        facets = [event["run"]["facets"], event["job"]["facets"], *(found["facets"] for found in event["inputs"])]
+        facets = [event["run"]["facets"], event["job"]["facets"], *(dataset["facets"] for dataset in event["inputs"])]
         assert all({"_producer", "_schemaURL"} <= set(facet) for group in facets for facet in group.values())
     ends = [event for event in events if event["eventType"] == "COMPLETE"]
     assert [event["job"]["name"] for event in ends] == ["fake.ingest", "fake.evaluate"] * 2
@@ -241,22 +241,22 @@ def test_openlineage_events_tell_of_every_execution(bench: Bench, tmp_path: Path
     assert ends[2]["inputs"] == ends[0]["inputs"]
     for facet in [event["run"]["facets"]["parent"], event["job"]["facets"]["jobType"]]:
         name = facet["_schemaURL"].rpartition("/")[2]
-        assert facet["_schemaURL"].endswith(f"/{name}.json#/$defs/{name}")  # a pointer, as BaseFacet asks
+        assert facet["_schemaURL"].endswith(f"/{name}.json#/$defs/{name}")  # a JSON pointer, as BaseFacet requires
     before = file.read_bytes()
     openlineage.export(bench.workspace, file)
     assert file.read_bytes() == before
 
 
 def test_openlineage_events_fit_the_published_classes(bench: Bench, tmp_path: Path) -> None:
-    """OpenLineage generates these classes from its JSON schemas; a strange or missing key or a bad value is refused."""
+    """OpenLineage generates these classes from its JSON schemas; they refuse unknown or missing keys and bad values."""
     generated = pytest.importorskip("openlineage.client.generated", reason="openlineage-python is not installed")
     from openlineage.client.generated import base
 
     facets = {
-        name: found
+        name: value
         for module in pkgutil.iter_modules(generated.__path__)
-        for name, found in vars(importlib.import_module(f"{generated.__name__}.{module.name}")).items()
-        if isinstance(found, type) and issubclass(found, base.BaseFacet)
+        for name, value in vars(importlib.import_module(f"{generated.__name__}.{module.name}")).items()
+        if isinstance(value, type) and issubclass(value, base.BaseFacet)
     }
     seen = set()
 
@@ -284,14 +284,14 @@ def test_openlineage_events_fit_the_published_classes(bench: Bench, tmp_path: Pa
             eventType=base.EventType(event["eventType"]),
             run=build(base.Run, event["run"]),
             job=build(base.Job, event["job"]),
-            inputs=[build(base.InputDataset, found) for found in event["inputs"]],
-            outputs=[build(base.OutputDataset, found) for found in event["outputs"]],
+            inputs=[build(base.InputDataset, dataset) for dataset in event["inputs"]],
+            outputs=[build(base.OutputDataset, dataset) for dataset in event["outputs"]],
         )
     assert len(seen) == 5 and "ErrorMessageRunFacet" in seen
 
 
 def test_openlineage_events_fit_the_published_schemas(bench: Bench, tmp_path: Path) -> None:
-    """The JSON schemas themselves, of which OpenLineage's repository has a folder: spec/."""
+    """The JSON schemas themselves: the folder spec/ of OpenLineage's repository."""
     if not (spec := os.environ.get("SEGLINE_TEST_OPENLINEAGE")):
         pytest.skip("SEGLINE_TEST_OPENLINEAGE names no folder `spec` of OpenLineage")
     jsonschema = pytest.importorskip("jsonschema", reason="jsonschema is not installed (segline[deploy])")
@@ -301,7 +301,7 @@ def test_openlineage_events_fit_the_published_schemas(bench: Bench, tmp_path: Pa
         return json.loads((Path(spec) / name).read_text(encoding="utf-8"))
 
     core = schema("OpenLineage.json")
-    registry = Registry(retrieve=lambda _: Resource.from_contents(core))  # facets name older versions of it
+    registry = Registry(retrieve=lambda _: Resource.from_contents(core))  # facets refer to older versions of it
 
     def validate(value: Any, by: Any) -> None:
         formats = jsonschema.FormatChecker()

@@ -1,4 +1,4 @@
-"""What gc removes and what it must not, what it says, and what a kill leaves."""
+"""What gc removes, keeps and prints, and what a kill leaves; what verify reports."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.export import facts
@@ -29,7 +29,7 @@ class Bench:
         self.store = Store(self.workspace.store)
 
     def run(self, name: str, *, promote: bool = False, **shared: str) -> RunFolder:
-        """A run whose steps made an artifact each, or used the one that the run `shared[step]` made."""
+        """Record a run whose steps made an artifact each, or used that of the run `shared[step]`."""
         run = RunFolder(self.workspace.run(name))
         run.path.mkdir(parents=True)
         (run.path / "recipe.yaml").write_text("name: x\n")
@@ -63,13 +63,13 @@ class Bench:
         seal = {
             "run": run.id,
             "digest": digest.digest(files),
-            "files": {name: found[2] for name, found in files.items()},
+            "files": {name: content for name, (_, _, content) in files.items()},
         }
         digest.write_atomically(folder / SEAL, json.dumps(seal))
         self.store.finish(execution, step, self.uri(folder), seal["digest"])
 
     def move(self, folder: str, to: Path) -> None:
-        """Put a folder of the workspace on another disk, and a link in its place."""
+        """Move a folder of the workspace to another disk, and leave a link in its place."""
         shutil.move(self.workspace.root / folder, to)
         (self.workspace.root / folder).symlink_to(to)
 
@@ -82,7 +82,7 @@ class Bench:
             **{"keep_last": keep_last, "keep_promoted": False, "dry_run": False, "wait": False} | options,
         )  # type: ignore[arg-type]
 
-    def there(self) -> set[str]:
+    def artifacts(self) -> set[str]:
         return {self.uri(path) for path in self.workspace.root.glob("artifacts/*/*")}
 
     def runs(self) -> list[str]:
@@ -97,17 +97,17 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "work")
 
 
-def test_old_runs_go_and_what_a_kept_one_shares_with_them_stays(bench: Bench) -> None:
+def test_old_runs_are_removed_without_what_a_kept_one_shares_with_them(bench: Bench) -> None:
     bench.run("a")
     bench.run("b", ingest="a")
     bench.require_sound()
     waste = bench.gc()
-    assert bench.there() == {"artifacts/ingest/a", "artifacts/train/b", "artifacts/export/b"}
-    assert bench.runs() == ["a", "b"]  # a made the records that b learned from, and its recipe says how
+    assert bench.artifacts() == {"artifacts/ingest/a", "artifacts/train/b", "artifacts/export/b"}
+    assert bench.runs() == ["a", "b"]  # a made the records that b trained on, and its recipe records how
     assert {path.name for path in waste.links} == {"train", "export"}
     bench.require_sound()
-    told = {run.id: run for run in history.runs(bench.workspace)}
-    assert told["a"].artifacts["train"] == "artifacts/train/a"  # the store remembers
+    listed = {run.id: run for run in history.runs(bench.workspace)}
+    assert listed["a"].artifacts["train"] == "artifacts/train/a"  # the store still lists it
 
 
 @pytest.mark.parametrize("keep", [False, True])
@@ -117,7 +117,7 @@ def test_what_a_served_model_needs_is_never_removed(keep: bool, bench: Bench) ->
     for name in "cd":
         bench.run(name)
     bench.gc(keep_promoted=keep)
-    assert bench.there() == {f"artifacts/{step}/{name}" for step in CHAIN for name in "bd"}
+    assert bench.artifacts() == {f"artifacts/{step}/{name}" for step in CHAIN for name in "bd"}
     assert bench.runs() == ["b", "d"]
     served = bench.workspace.serving / "net/1"
     assert (served / "saved_model.pb").is_file()
@@ -126,12 +126,12 @@ def test_what_a_served_model_needs_is_never_removed(keep: bool, bench: Bench) ->
     bench.require_sound()
 
 
-def test_dry_run_says_the_same_and_removes_nothing(bench: Bench) -> None:
+def test_a_dry_run_returns_the_same_and_removes_nothing(bench: Bench) -> None:
     bench.run("a")
     bench.run("b")
-    before = bench.there()
+    before = bench.artifacts()
     planned = bench.gc(dry_run=True)
-    assert bench.there() == before and bench.runs() == ["a", "b"]
+    assert bench.artifacts() == before and bench.runs() == ["a", "b"]
     lines = gc.lines(bench.workspace, planned, dry_run=True)
     assert "artifact   artifacts/train/a" in lines and "run        runs/a" in lines
     done = bench.gc()
@@ -147,16 +147,16 @@ def test_a_file_that_serving_shares_frees_nothing(bench: Bench) -> None:
     assert (export / "saved_model/saved_model.pb").stat().st_nlink == 2
 
 
-def test_cached_shards_of_removed_records_go_with_them_and_no_others(bench: Bench) -> None:
+def test_cached_shards_of_removed_records_are_removed_and_no_others(bench: Bench) -> None:
     cache = bench.workspace.cache("ingest", "code")
     cache.mkdir(parents=True)
     for name in "ab":
         bench.run(name)
         (cache / name).hardlink_to(bench.workspace.root / f"artifacts/ingest/{name}/saved_model/saved_model.pb")
-    (cache / "of an interrupted ingest").write_text("may be gone on with")
+    (cache / "of an interrupted ingest").write_text("may be resumed")
     planned = bench.gc(dry_run=True)
     assert planned.cached == (cache / "a",) and (cache / "a").exists()
-    assert "cache      1 files that are theirs too" in gc.lines(bench.workspace, planned, dry_run=True)
+    assert "cache      1 files that they share" in gc.lines(bench.workspace, planned, dry_run=True)
     before = _used(bench.workspace.root / "artifacts", cache)
     bench.gc()
     assert sorted(path.name for path in cache.iterdir()) == ["b", "of an interrupted ingest"]
@@ -169,7 +169,7 @@ def _used(*folders: Path) -> int:
     return sum({status.st_ino: status.st_size for status in files}.values())
 
 
-def test_abandoned_parts_go_and_living_and_resumable_ones_stay(bench: Bench) -> None:
+def test_abandoned_partial_folders_are_removed_and_held_and_resumable_ones_stay(bench: Bench) -> None:
     run = bench.run("a")
     bench.store.begin(run.id, "train", "", "mine", "{}")
     parts = {name: bench.workspace.partial("train", name) for name in ("dead", "living", "mine")}
@@ -180,7 +180,7 @@ def test_abandoned_parts_go_and_living_and_resumable_ones_stay(bench: Bench) -> 
     assert {name for name, folder in parts.items() if folder.exists()} == {"living", "mine"}
 
 
-def test_a_run_at_work_is_waited_for_or_said(bench: Bench) -> None:
+def test_gc_refuses_during_a_run(bench: Bench) -> None:
     bench.run("a")
     with lock.share(bench.workspace.in_use), pytest.raises(lock.LockHeldError, match="at work"):
         bench.gc()
@@ -189,10 +189,10 @@ def test_a_run_at_work_is_waited_for_or_said(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "step ingest --run new"])
-def test_a_run_that_begins_is_at_work_before_it_has_a_folder(
+def test_a_run_holds_the_workspace_before_it_has_a_folder(
     command: str, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A folder that no store knows is the first that gc removes."""
+    """A folder without a row in the store is the first that gc removes."""
     bench.run("a")
     monkeypatch.setattr(RunFolder, "create", lambda *_: bench.gc())
     name, *options = command.split()
@@ -202,12 +202,12 @@ def test_a_run_that_begins_is_at_work_before_it_has_a_folder(
 
 
 @pytest.mark.parametrize("command", ["promote artifacts/export/a --name net", "rollback net"])
-def test_what_is_about_to_be_served_is_not_removed(
+def test_a_model_that_is_being_promoted_is_not_removed(
     command: str, bench: Bench, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in "abc":
         run = bench.run(name, promote=name != "a")
-        digest.write_atomically(run.path / "recipe.yaml", recipes.dump(tiny_recipe))
+        digest.write_atomically(run.path / "recipe.yaml", recipe_file.dump(tiny_recipe))
     seal = bench.workspace.root / "artifacts/export/a" / SEAL
     seal.write_text(json.dumps({**json.loads(seal.read_text()), "step": "export"}))
     monkeypatch.setattr(promotion, "record", lambda *_: bench.gc())
@@ -215,7 +215,7 @@ def test_what_is_about_to_be_served_is_not_removed(
     assert "A run is at work in this workspace" in capsys.readouterr().err
 
 
-def test_a_kill_while_removing_leaves_nothing_that_looks_complete(
+def test_a_kill_during_removal_leaves_nothing_that_looks_complete(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(folder: Path) -> None:
@@ -255,13 +255,13 @@ def test_damage_is_named(bench: Bench) -> None:
         "serving/net/1: strange was added",
         f"artifacts/export/a: {SEAL} is damaged",
         "artifacts/ingest/a: is not there",
-        "runs/a/ingest: points to what is not there",
+        "runs/a/ingest: is a broken link",
     ):
         assert line in str(error.value)
 
 
 @pytest.mark.parametrize("folder", ["artifacts", "artifacts/train", "serving"])
-def test_a_folder_on_another_disk_is_the_workspaces_own(bench: Bench, tmp_path: Path, folder: str) -> None:
+def test_a_folder_on_another_disk_counts_as_the_workspaces(bench: Bench, tmp_path: Path, folder: str) -> None:
     bench.run("a", promote=True)
     bench.move(folder, tmp_path / "big")
     bench.run("b")
@@ -271,4 +271,4 @@ def test_a_folder_on_another_disk_is_the_workspaces_own(bench: Bench, tmp_path: 
     assert {
         path.relative_to(bench.workspace.root).as_posix() for path in bench.workspace.root.glob("artifacts/*/*")
     } == kept
-    assert bench.there() == kept and not any(finding.problems for finding in verification.verify(bench.workspace))
+    assert bench.artifacts() == kept and not any(finding.problems for finding in verification.verify(bench.workspace))

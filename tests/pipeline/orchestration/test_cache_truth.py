@@ -4,6 +4,7 @@ The real steps and the real recipe; their results are made up, since only what t
 """
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -11,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import recipe_file as recipes
 from pipeline.lineage import status
-from pipeline.orchestration import forecast
+from pipeline.orchestration import forecast, publication
 from pipeline.orchestration.graph import STEPS
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.orchestration.runner import Runner
 from pipeline.workspace import fingerprint
 from pipeline.workspace.layout import Workspace
@@ -23,7 +24,7 @@ from pipeline.workspace.store import Store
 
 PROJECT = Path(__file__).parents[3]
 ALL = tuple(step.name for step in STEPS)
-LEARNING = ("train", "evaluate", "export")
+LEARNING = ("train", "evaluate", "gate", "export")
 
 
 class Bench:
@@ -44,7 +45,7 @@ class Bench:
 
     def settle(self) -> None:
         """Bring every step up to date, with a made-up result."""
-        store, recipe = Store(self.workspace.store), recipes.load(str(self.recipe))
+        store, recipe = Store(self.workspace.store), load_recipe(str(self.recipe))
         run = RunFolder.create(self.workspace, recipe, ["test"], "first")
         store.begin_run(run.id, recipe.name, "test", "no git", "stepwise")
         runner = Runner(self.workspace, recipe, run, store, wait=False)
@@ -53,17 +54,17 @@ class Bench:
             partial = self.workspace.partial(step.name, plan.fingerprint.key)
             partial.mkdir(parents=True)
             (partial / "result").write_text(plan.fingerprint.key)
-            key, settled = plan.fingerprint.key, plan.fingerprint.to_json()
-            runner._publish(plan, partial, store.begin(run.id, step.name, "", key, settled))
+            execution = publication.begin(runner.context, plan, "")
+            publication.publish(runner.context, plan, partial, execution, runner._seal(plan, partial))
         store.close()
 
-    def anew(self, *overrides: str) -> dict[str, str]:
+    def stale(self, *overrides: str) -> dict[str, str]:
         """Steps that would not simply be reused, and why."""
-        found = forecast.forecast(self.workspace, recipes.load(str(self.recipe), overrides))
-        return {one.step: one.reason for one in found if one.action != "reuse"}
+        outlooks = forecast.forecast(self.workspace, load_recipe(str(self.recipe), overrides))
+        return {outlook.step: outlook.reason for outlook in outlooks if outlook.action != "reuse"}
 
     def own_code(self, patch: pytest.MonkeyPatch, name: str) -> None:
-        """Work with a copy of the code, `name` in the bench's folder; to read it anew takes half a second."""
+        """Work with a copy of the code, `name` in the bench's folder; reading it again takes half a second."""
         self.code = shutil.copytree(self.code, self.root / name)
         patch.setattr(fingerprint, "PROJECT", self.code)
 
@@ -91,7 +92,7 @@ def bench(settled: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Be
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(fingerprint, "PROJECT", copy.code)
     monkeypatch.chdir(tmp_path)
-    assert copy.anew() == {}
+    assert copy.stale() == {}
     return copy
 
 
@@ -103,15 +104,19 @@ SETTINGS = {
     "model.options.width=16": ("model.options.width 8 -> 16", LEARNING),
     "train.epochs=3": ("train.epochs 2 -> 3", LEARNING),
     "evaluate.overlays=2": ("evaluate.overlays 1 -> 2", LEARNING[1:]),
-    "export.parity_images=3": ("export.parity_images 2 -> 3", LEARNING[2:]),
+    "evaluate.min_miou=0.4": ("evaluate.min_miou null -> 0.4", ("gate",)),
+    "evaluate.max_miou_drop=0.5": ("evaluate.max_miou_drop null -> 0.5", ("gate",)),
+    "evaluate.refuse_significant_drop=true": ("evaluate.refuse_significant_drop false -> true", ("gate",)),
+    "evaluate.gate={pixel_accuracy: 0.1}": ("evaluate.gate {} -> absent (and 1 more)", ("gate",)),
+    "export.parity_images=3": ("export.parity_images 2 -> 3", ("export",)),
 }
 
 
 @pytest.mark.parametrize("override", SETTINGS)
 def test_a_setting_runs_the_steps_that_see_it(override: str, bench: Bench) -> None:
     reason, steps = SETTINGS[override]
-    found = bench.anew(override)
-    assert (tuple(found), found[steps[0]]) == (steps, reason)
+    stale = bench.stale(override)
+    assert (tuple(stale), stale[steps[0]]) == (steps, reason)
 
 
 def change_raw(bench: Bench) -> None:
@@ -130,9 +135,9 @@ def remove_raw(bench: Bench) -> None:
 @pytest.mark.parametrize("change", [change_raw, add_raw, remove_raw])
 def test_raw_files_run_everything(change: Callable[[Bench], None], bench: Bench) -> None:
     change(bench)
-    found = bench.anew()
-    assert tuple(found) == ALL and found["ingest"] == "raw has other contents"
-    assert found["validate"] == "only if ingest gives something new"
+    stale = bench.stale()
+    assert tuple(stale) == ALL and stale["ingest"] == "raw has other contents"
+    assert stale["validate"] == "only if ingest gives something new"
 
 
 MODULES = {
@@ -141,8 +146,9 @@ MODULES = {
     "pipeline/data/class_weights.py": ("validate", ALL[1:]),
     "models/blocks.py": ("train", LEARNING),
     "models/metrics.py": ("train", LEARNING),
-    "pipeline/evaluation/gate.py": ("evaluate", LEARNING[1:]),
-    "pipeline/export/parity.py": ("export", LEARNING[2:]),
+    "pipeline/evaluation/measurement.py": ("evaluate", LEARNING[1:]),
+    "pipeline/evaluation/gate.py": ("gate", ("gate",)),
+    "pipeline/export/parity.py": ("export", ("export",)),
 }
 
 
@@ -154,11 +160,59 @@ def test_a_module_runs_what_imports_it_however_far_away(
     bench.own_code(monkeypatch, "code")
     with (bench.code / file).open("a") as source:
         source.write("\n# a comment\n")
-    assert bench.anew() == {}
+    assert bench.stale() == {}
     with (bench.code / file).open("a") as source:
         source.write("\nCHANGED = True\n")
-    found = bench.anew()
-    assert (tuple(found), found[first]) == (steps, f"code of {file[:-3].replace('/', '.')}")
+    stale = bench.stale()
+    assert (tuple(stale), stale[first]) == (steps, f"code of {file[:-3].replace('/', '.')}")
+
+
+def test_another_served_model_gives_a_new_verdict_and_measures_nothing(bench: Bench) -> None:
+    served = bench.workspace.serving / "mine/1/assets.extra"
+    served.mkdir(parents=True)
+    (served / "segline.json").write_text("{}")
+    (served / "origin.json").write_text('{"train": "artifacts/train/another", "export": "artifacts/export/another"}')
+    assert bench.stale() == {"gate": "served has other contents"}
+
+
+PRINTING = sorted(
+    path.relative_to(PROJECT).as_posix()
+    for name in fingerprint.UNCOUNTED
+    if name not in ("pipeline.config", "pipeline.errors")
+    for path in (
+        PROJECT.joinpath(*name.split(".")).with_suffix(".py"),
+        *PROJECT.joinpath(*name.split(".")).glob("*.py"),
+    )
+    if path.is_file()
+)
+
+
+@pytest.mark.parametrize("file", PRINTING)
+def test_a_module_that_only_prints_or_draws_runs_nothing(
+    file: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.own_code(monkeypatch, "code")
+    with (bench.code / file).open("a") as source:
+        source.write("\nCHANGED = True\n")
+    assert bench.stale() == {}
+
+
+def test_every_module_that_is_left_out_exists() -> None:
+    assert len(PRINTING) >= 6
+    for name in fingerprint.UNCOUNTED:
+        base = PROJECT.joinpath(*name.split("."))
+        assert base.with_suffix(".py").is_file() or (base / "__init__.py").is_file(), name
+
+
+def test_a_reworded_docstring_runs_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.own_code(monkeypatch, "code")
+    for file in ("models/blocks.py", "pipeline/training/trainer.py", "datasets/tfrecord.py"):
+        source = bench.code / file
+        text = source.read_text()
+        reworded = re.sub(r'^( *)"""(?=\w)', r'\1"""In other words: ', text, flags=re.MULTILINE)
+        assert reworded.count("In other words") > 1
+        source.write_text(reworded + '\n"""A string by itself."""\n')
+    assert bench.stale() == {}
 
 
 @pytest.mark.parametrize(
@@ -169,13 +223,13 @@ def test_the_version_of_a_library_runs_what_uses_it(
 ) -> None:
     version = fingerprint._version
     monkeypatch.setattr(fingerprint, "_version", lambda name: "99" if name == library else version(name))
-    found = bench.anew()
-    assert tuple(found) == steps and found[steps[0]] == f"{library} {version(library)} -> 99"
+    stale = bench.stale()
+    assert tuple(stale) == steps and stale[steps[0]] == f"{library} {version(library)} -> 99"
 
 
 def test_the_version_of_python_runs_everything(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint.platform, "python_version", lambda: "3.99.0")
-    assert tuple(bench.anew()) == ALL
+    assert tuple(bench.stale()) == ALL
 
 
 @pytest.mark.parametrize("variable", ["TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"])
@@ -183,35 +237,35 @@ def test_a_variable_that_changes_what_is_computed_runs_what_computes(
     variable: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "0")
-    found = bench.anew()
-    assert tuple(found) == LEARNING and found["train"] == f"the variable {variable} absent -> 0"
+    stale = bench.stale()
+    assert tuple(stale) == LEARNING and stale["train"] == f"the variable {variable} absent -> 0"
 
 
 def test_what_a_training_begins_with_counts_by_its_contents(bench: Bench) -> None:
     def key(path: str) -> str:
-        config = recipes.load(str(bench.recipe), [f"train.begin_with={path}"])
+        config = load_recipe(str(bench.recipe), [f"train.begin_with={path}"])
         runner = Runner(bench.workspace, config, RunFolder(bench.root), Store(bench.workspace.store), wait=False)
         return runner.fingerprint(STEPS[2], {}).key
 
     for name, text in {"a.h5": "one", "b.h5": "one", "c.h5": "two"}.items():
         (bench.root / name).write_text(text)
     assert key(f"{bench.root}/a.h5") == key(f"{bench.root}/../bench/b.h5") != key(f"{bench.root}/c.h5")
-    found = bench.anew(f"train.begin_with={bench.root / 'a.h5'}")
-    assert tuple(found) == LEARNING and found["train"] == "train.begin_with has other contents"
+    stale = bench.stale(f"train.begin_with={bench.root / 'a.h5'}")
+    assert tuple(stale) == LEARNING and stale["train"] == "train.begin_with has other contents"
 
 
 def test_a_layout_of_labels_runs_everything(tmp_path: Path) -> None:
     made = Bench(tmp_path, "image_folder")
     made.settle()
-    assert made.anew() == {}
+    assert made.stale() == {}
     layout = made.raw / "segline.yaml"
     layout.write_text(layout.read_text() + "\n# more\n")
-    found = made.anew()
-    assert tuple(found) == ALL and found["ingest"].startswith("data.layout has other contents")
+    stale = made.stale()
+    assert tuple(stale) == ALL and stale["ingest"].startswith("data.layout has other contents")
 
 
 def comment(bench: Bench, patch: pytest.MonkeyPatch) -> None:
-    bench.recipe.write_text("# said anew\n\n" + bench.recipe.read_text().replace("\n", "  # so\n", 1))
+    bench.recipe.write_text("# reworded\n\n" + bench.recipe.read_text().replace("\n", "  # so\n", 1))
 
 
 def order(bench: Bench, patch: pytest.MonkeyPatch) -> None:
@@ -223,6 +277,12 @@ def order(bench: Bench, patch: pytest.MonkeyPatch) -> None:
 def pace(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     with bench.recipe.open("a") as recipe:
         recipe.write("ingest: {runner: multi_processing, workers: 2}\nschedule: {cron: '30 2 * * *'}\n")
+
+
+def display(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+    text = bench.recipe.read_text()
+    assert "samples: 2" in text
+    bench.recipe.write_text(text.replace("samples: 2", "samples: 1, tensorboard: {histograms: true, graph: true}"))
 
 
 def default(bench: Bench, patch: pytest.MonkeyPatch) -> None:
@@ -265,42 +325,42 @@ def stranger(bench: Bench, patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [comment, order, pace, default, verbosity, other_host, moved, moved_raw, moved_code, touched, stranger],
+    [comment, order, pace, display, default, verbosity, other_host, moved, moved_raw, moved_code, touched, stranger],
 )
 def test_what_changes_no_result_runs_nothing(
     change: Callable[[Bench, pytest.MonkeyPatch], None], bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(bench, monkeypatch)
-    assert bench.anew() == {}
+    assert bench.stale() == {}
 
 
 def test_a_forecast_makes_no_workspace(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    found = forecast.forecast(Workspace(bench.root / "new"), recipes.load(str(bench.recipe)), until="train")
-    assert [(one.step, one.action, one.reason) for one in found] == [
+    stale = forecast.forecast(Workspace(bench.root / "new"), load_recipe(str(bench.recipe)), until="train")
+    assert [(one.step, one.action, one.reason) for one in stale] == [
         (name, "run", "for the first time") for name in ALL[:3]
     ]
     assert not (bench.root / "new").exists()
 
 
 def test_trial_steps_are_foreseen(bench: Bench) -> None:
-    auto = recipes.load(str(bench.recipe), ["train.batch_size=auto"])
-    found = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
-    assert found["train"].action == "run" and found["train"].reason.endswith("(train.batch_size auto)")
-    assert not any("auto" in found[name].reason for name in found if name != "train")
+    auto = load_recipe(str(bench.recipe), ["train.batch_size=auto"])
+    stale = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
+    assert stale["train"].action == "run" and stale["train"].reason.endswith("(train.batch_size auto)")
+    assert not any("auto" in stale[name].reason for name in stale if name != "train")
 
 
 def test_a_lost_store_is_foreseen_to_cost_nothing(bench: Bench) -> None:
     for path in bench.workspace.root.glob("store.sqlite*"):
         path.unlink()
-    found = forecast.forecast(bench.workspace, recipes.load(str(bench.recipe)))
-    assert [one.action for one in found] == ["reuse"] * 5
+    stale = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)))
+    assert [one.action for one in stale] == ["reuse"] * 6
     assert not bench.workspace.store.exists()
     assert "is gone" in status.lines(bench.workspace, 5)[0]
 
 
 def test_rerun_is_foreseen(bench: Bench) -> None:
-    found = forecast.forecast(bench.workspace, recipes.load(str(bench.recipe)), rerun=frozenset({"train"}))
-    assert [one.action for one in found] == ["reuse", "reuse", "run", "depends", "depends"]
-    assert forecast.lines(found)[2] == "train     run      --rerun asks for it"
+    stale = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)), rerun=frozenset({"train"}))
+    assert [one.action for one in stale] == ["reuse", "reuse", "run", "depends", "depends", "depends"]
+    assert forecast.lines(stale)[2] == "train     run      --rerun asks for it"
     long = forecast.Forecast("train", "run", "code of pipeline.augment, " * 9)
     assert max(map(len, forecast.lines([long]))) <= 80 and len(forecast.lines([long])) > 2

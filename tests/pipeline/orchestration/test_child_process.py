@@ -1,13 +1,20 @@
-"""A process of our own that is asked to stop: whatever it makes of that, nothing is begun after it."""
+"""Child processes: how they start, that none outlives its parent, and that nothing starts after one asked to stop."""
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.orchestration import bound_program
 from pipeline.orchestration.child_process import ChildError, run_module
+
+PROJECT = Path(__file__).parents[3]
 
 LISTENS = """
 import signal, sys, time
@@ -40,3 +47,52 @@ def test_a_stop_is_not_forgotten(listens: str, code: int, tmp_path: Path, monkey
     with pytest.raises(ChildError) as ended:
         run_module("asked_to_stop", str(begun), environment={})
     assert ended.value.exit_code == code and signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_child_is_started_without_the_handlers_of_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GRPC's handlers fail where its threads run, and then the child hangs or aborts."""
+    (tmp_path / "quick.py").write_text("import sys\nassert sys.argv[1:] == ['a', '-b'] and __name__ == '__main__'")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    forks: list[str] = []
+    os.register_at_fork(before=lambda: forks.append("fork"))
+    assert run_module("quick", "a", "-b", environment={}) is None
+    assert not forks
+
+
+def test_no_source_has_code_run_between_fork_and_exec() -> None:
+    sources = [path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py")]
+    assert sources and not [str(path) for path in sources if "preexec_fn=" in path.read_text()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a signal")
+def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+    (tmp_path / "sleeps.py").write_text(f"import os\n{SLEEPS}".replace(".touch()", ".write_text(str(os.getpid()))"))
+    child = tmp_path / "child"
+    code = "import sys\nfrom pipeline.orchestration.child_process import run_module\n"
+    code += "run_module('sleeps', sys.argv[1], environment={})"
+    path = os.pathsep.join([str(PROJECT), str(tmp_path)])
+    parent = subprocess.Popen([sys.executable, "-c", code, str(child)], env={**os.environ, "PYTHONPATH": path})
+    try:
+        wait_until(lambda: child.exists() and child.read_text() != "")
+    finally:
+        parent.kill()
+        parent.wait()
+    status = Path("/proc", child.read_text(), "status")
+    wait_until(lambda: not status.exists() or "(zombie)" in status.read_text())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a signal")
+def test_a_child_whose_parent_ended_before_it_could_ask_ends_at_once(tmp_path: Path) -> None:
+    (tmp_path / "begun.py").write_text(SLEEPS)
+    command = bound_program.command("begun", str(tmp_path / "begun"))
+    command[command.index(str(os.getpid()))] = str(os.getppid())
+    path = os.pathsep.join([str(PROJECT), str(tmp_path)])
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False, timeout=60)
+    assert done.returncode == -signal.SIGTERM and not (tmp_path / "begun").exists()
+
+
+def wait_until(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

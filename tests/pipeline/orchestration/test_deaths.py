@@ -177,7 +177,7 @@ def test_killed_workers_and_chiefs_cost_nothing(launch: Launch, whole: dict[str,
     launch.until(launch.writes, process)
     os.kill(chief, signal.SIGKILL)
     assert launch.ended(process) == 0
-    assert launch.shown.count("goes on after epoch") == 2 and "restart 2 of 2" in launch.shown
+    assert launch.shown.count("resumes after epoch") == 2 and "restart 2 of 2" in launch.shown
     assert same(launch.weights(), whole)
 
 
@@ -190,7 +190,7 @@ def test_a_host_that_goes_ends_the_job_and_the_same_command_goes_on(
     os.killpg(launch.process("run", index), signal.SIGKILL)
     assert launch.ended(process, SLOW) in (1, 137)
     assert launch.ended(launch.start()) == 0
-    assert "goes on after epoch" in launch.shown and same(launch.weights(), whole)
+    assert "resumes after epoch" in launch.shown and same(launch.weights(), whole)
 
 
 @pytest.mark.parametrize("kind", ["step", "run and step"])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import STEP_NAMES
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import STEP_NAMES
 from pipeline.orchestration.graph import RAW, SERVED, STEPS, Step
 
 

@@ -1,6 +1,8 @@
 """Several workers on one host: who gets which GPU, whose end is whose, and what is started again."""
 
+import os
 import socket
+import sys
 import time
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def start(
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\nN=$(echo "$TF_CONFIG" | sed \'s/.*index": //; s/}}.*//\')\n{script}\n')
     program.chmod(0o755)
-    monkeypatch.setattr(launch.sys, "executable", str(program))
+    monkeypatch.setattr(sys, "executable", str(program))
     monkeypatch.setattr(launch, "visible_gpus", lambda environment: [])
     monkeypatch.setattr(launch, "GRACE_SECONDS", 1.0)
     monkeypatch.setattr(launch, "KILL_SECONDS", 1.0)
@@ -100,7 +102,8 @@ def test_what_is_to_run_again_does_so_once_and_not_at_each_restart(
     rerun = launch.Rerun("mine", ("ingest", "train"))
     assert rerun.left(Workspace(tmp_path), time.time() + 2000) == ["--rerun", "ingest", "--rerun", "train"]
     _, lines = start(monkeypatch, tmp_path, 'echo "$@"; exit 1', capfd, restarts=1, rerun=rerun)
-    assert {line[4:] for line in lines if line.startswith("[")} == {"-P -m pipeline run recipe --rerun train"}
+    bound = f"-P -m pipeline.orchestration.bound_program {os.getpid()}"
+    assert {line[4:] for line in lines if line.startswith("[")} == {f"{bound} pipeline run recipe --rerun train"}
 
 
 def test_launch_takes_what_run_takes(

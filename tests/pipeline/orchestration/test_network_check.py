@@ -10,10 +10,10 @@ import pytest
 from datasets.camvid import sample
 from models import catalog, weights
 from pipeline.__main__ import main
-from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.console import json_lines
 from pipeline.orchestration import network_check
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 
@@ -22,7 +22,7 @@ OVER_MOBILENET = ["model.name=deeplabv3plus", "model.options={backbone: mobilene
 
 
 def load(*overrides: str) -> Recipe:
-    return recipe_file.load(TINY, ["data.manual_dir=unused", *overrides])
+    return load_recipe(TINY, ["data.manual_dir=unused", *overrides])
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import recipe_file as recipes
+from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.export import facts
@@ -40,13 +40,13 @@ class Exports:
         run = RunFolder(self.workspace.run(name))
         run.path.mkdir(parents=True, exist_ok=True)
         run.link("train", train)
-        run.link("evaluate", self.evaluate(name, train))
+        run.link("gate", self.judge(name, train))
         self.store.begin_run(name, "recipe", "", "", "stepwise")
         return promotion.promote(self.workspace, "net", export, run, self.store)
 
-    def evaluate(self, name: str, train: Path) -> Path:
-        """The evaluation, made once: it compares with what is served at that time."""
-        folder = self.workspace.root / "artifacts/evaluate" / name
+    def judge(self, name: str, train: Path) -> Path:
+        """The verdict, made once: it compares with what is served at that time."""
+        folder = self.workspace.root / "artifacts/gate" / name
         if not folder.exists():
             folder.mkdir(parents=True)
             served = promotion.before(self.workspace, "net", train)
@@ -82,7 +82,7 @@ def test_a_model_that_was_not_compared_with_the_served_one_is_refused(exports: E
     exports.promote("b")
     with pytest.raises(UserError, match="Another model was promoted"):
         exports.promote("a")
-    shutil.rmtree(exports.workspace.root / "artifacts/evaluate/a")  # evaluated anew, it is compared with b
+    shutil.rmtree(exports.workspace.root / "artifacts/gate/a")  # judged again, it is compared with b
     assert exports.promote("a").name == "3"
 
 
@@ -129,7 +129,7 @@ def test_a_person_may_serve_the_withdrawn_model_again(exports: Exports, tiny_rec
         exports.promote(name)
     promotion.rollback(exports.workspace, "net", exports.store)
     export = exports.workspace.root / "artifacts/export/b"
-    digest.write_atomically(exports.workspace.run("b") / "recipe.yaml", recipes.dump(tiny_recipe))
+    digest.write_atomically(exports.workspace.run("b") / "recipe.yaml", recipe_file.dump(tiny_recipe))
     for expected in ("4", "4"):
         foreseen = promotion.promote_by_hand(exports.workspace, export, exports.store, "net", dry_run=True)
         assert foreseen.exists() == (exports.workspace.serving / "net/4").exists()
@@ -144,7 +144,7 @@ def test_no_two_versions_say_the_same_of_themselves(exports: Exports, tiny_recip
     """By its origin a version is known where it is uploaded to, whatever its number is there."""
     for name in ("a", "b"):
         exports.promote(name)
-        digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipes.dump(tiny_recipe))
+        digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipe_file.dump(tiny_recipe))
     for name in ("a", "b", "a", "b"):
         export = exports.workspace.root / "artifacts/export" / name
         served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")

@@ -16,7 +16,7 @@ from pipeline.errors import WorkerLost
 from pipeline.orchestration import attendance, rendezvous
 from pipeline.orchestration.attendance import attend
 from pipeline.orchestration.child_process import ChildError
-from pipeline.orchestration.rendezvous import Look, Notice
+from pipeline.orchestration.rendezvous import StatusFile, StatusView
 from pipeline.workspace import lock
 from pipeline.workspace.digest import text_digest
 from pipeline.workspace.layout import SEAL, Workspace
@@ -133,8 +133,8 @@ def test_a_chief_that_fails_tells_so(workspace: Workspace, helped: list[str]) ->
 
 
 def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
-    with Notice(tmp_path / "a.json", job="x") as notice:
-        look = Look(tmp_path / "a.json")
+    with StatusFile(tmp_path / "a.json", job="x") as notice:
+        look = StatusView(tmp_path / "a.json")
         assert look()["job"] == "x"
         notice.post(job="y")
         (tmp_path / "a.json").write_text('{"name": "')
@@ -150,8 +150,8 @@ def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_lo
 
     faults: list[threading.Thread] = []
     monkeypatch.setattr(rendezvous, "BEAT_SECONDS", 0.02)
-    with Notice(tmp_path / "a.json", job="x") as notice:
-        look = Look(tmp_path / "a.json")
+    with StatusFile(tmp_path / "a.json", job="x") as notice:
+        look = StatusView(tmp_path / "a.json")
         assert look()["job"] == "x"
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", stale)
@@ -163,7 +163,7 @@ def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_lo
         while look()["job"] != "y":
             assert time.monotonic() - began < 20, "the beat has stopped"
             time.sleep(0.01)
-    with pytest.raises(IsADirectoryError), Notice(tmp_path):
+    with pytest.raises(IsADirectoryError), StatusFile(tmp_path):
         pytest.fail("what can never be written is told at once")
 
 
@@ -175,7 +175,7 @@ def test_facts_that_may_not_be_read_are_told_at_once(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Path, "read_text", forbidden)
     with pytest.raises(PermissionError):
-        Look(tmp_path / "a.json")()
+        StatusView(tmp_path / "a.json")()
 
 
 def test_a_child_that_beats_no_more_is_ended() -> None:
@@ -188,7 +188,7 @@ def test_a_child_that_beats_no_more_is_ended() -> None:
     os.write(watch.pipe, b"..")
     assert watch.reason() is None
     time.sleep(0.1)
-    assert "no step was done for 0.05 s (train.timeout_s)" in (watch.reason() or "")
+    assert "no step completed for 0.05 s (train.timeout_s)" in (watch.reason() or "")
     os.write(watch.pipe, b".!")
     assert watch.reason() is None
     time.sleep(0.1)
@@ -219,7 +219,7 @@ class Chiefs:
     def plan(self, step: Any, *, again: bool) -> Any:
         return SimpleNamespace(fingerprint=SimpleNamespace(key="k"), inputs={})
 
-    def aids(self, plan: Any, *, again: bool) -> dict[str, Path]:
+    def paths(self, plan: Any, *, again: bool) -> dict[str, Path]:
         return {}
 
 

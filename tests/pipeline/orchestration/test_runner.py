@@ -17,8 +17,8 @@ from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.evaluation import evaluation_check
 from pipeline.lineage import ancestry, status
-from pipeline.orchestration import leftovers, recovery
-from pipeline.orchestration.error_advice import explain
+from pipeline.orchestration import recovery
+from pipeline.orchestration.error_advice import as_user_error
 from pipeline.orchestration.graph import RAW, Step
 from pipeline.orchestration.runner import Runner
 from pipeline.workspace import lock
@@ -161,7 +161,7 @@ def test_rerun_takes_nothing_from_a_cache_that_others_use_and_removes_nothing(be
     kept.parent.mkdir(parents=True)
     kept.touch()
     second = bench.run(ingest, again=True)
-    assert given[1]["cache_anew"] == given[0]["cache"] and "cache" not in given[1] and kept.exists()
+    assert given[1]["fresh_cache"] == given[0]["cache"] and "cache" not in given[1] and kept.exists()
     assert [inputs["refusal"] for inputs in given] == [first.path / "audit.json", second.path / "audit.json"]
 
 
@@ -186,7 +186,7 @@ def test_leftovers_of_a_killed_step_are_removed_and_a_living_ones_kept(bench: Be
     for folder in (dead, living, resumable):
         folder.mkdir(parents=True)
     with lock.hold(bench.workspace.lock("validate", "living"), "run", wait=False, on_wait=print):
-        leftovers.remove(bench.workspace)
+        recovery.remove_partial(bench.workspace)
     assert (dead.exists(), living.exists(), resumable.exists()) == (False, True, True)
 
 
@@ -213,10 +213,10 @@ def test_a_full_disk_is_said_in_one_sentence(bench: Bench) -> None:
 
     with pytest.raises(OSError) as caught:
         bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",), work=full))
-    told = explain(caught.value, bench.root)
+    told = as_user_error(caught.value, bench.root)
     assert isinstance(told, UserError) and "is full" in str(told) and "MB free" in str(told)
     assert any("is full" in line for line in status.lines(bench.workspace, 1))
-    assert explain(ValueError("other"), bench.root).args == ("other",)
+    assert as_user_error(ValueError("other"), bench.root).args == ("other",)
 
 
 def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:
@@ -293,8 +293,8 @@ sys.path[:0] = [{project!r}, {tests!r}]
 from test_runner import Bench, FakeStep, RAW
 bench = Bench.__new__(Bench)
 bench.__dict__.update({{}})
-from pipeline.workspace import Workspace
-from pipeline.lineage.store import Store
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store import Store
 root = Path({root!r})
 bench.root, bench.raw, bench.runs = root, root / "raw", 7
 bench.workspace = Workspace(root / "work")
@@ -330,5 +330,5 @@ def test_lineage_goes_back_to_the_raw_files(bench: Bench) -> None:
     assert told.startswith("validate  artifacts/validate/")
     assert f"raw  {bench.raw}" in told
     assert seal["digest"] in told and seal["fingerprint"]["inputs"]["raw"] in told
-    with pytest.raises(UserError, match="does not know"):
+    with pytest.raises(UserError, match="does not list"):
         ancestry.lines(bench.workspace, bench.root / "nowhere")

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.config import recipe_file as recipes
 from pipeline.config.recipe import Recipe
 from pipeline.errors import Unreachable, UserError
 from pipeline.evaluation import evaluation_check
 from pipeline.lineage import ancestry, reproduction, verification
 from pipeline.orchestration import forecast, run_command, runner, shared_results
 from pipeline.orchestration.graph import RAW, Step
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.schedule import scheduled_run
-from pipeline.schedule.tick import can_pass
+from pipeline.schedule.tick import is_transient
 from pipeline.storage import connection
 from pipeline.workspace.layout import SEAL, SHARED, Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
@@ -32,7 +32,7 @@ URL = "s3://bucket/results"
 class FakeStep(Step):
     """A step whose code is `work`; it is fingerprinted as an empty module."""
 
-    scheduled_run: Callable[[Recipe, dict[str, Path], Path], None] = field(default=lambda config, inputs, out: None)
+    work: Callable[[Recipe, dict[str, Path], Path], None] = field(default=lambda config, inputs, out: None)
 
     @property
     def module(self) -> str:
@@ -164,7 +164,7 @@ def test_a_network_that_goes_away_in_a_step_costs_nothing_but_a_retry(
     first, second = host("a"), host("b")
     with pytest.raises(Unreachable, match="cannot be reached") as error:
         first.run(replace(INGEST, work=cut), VALIDATE)
-    assert can_pass(error.value.exit_code) and "secret" not in str(error.value)
+    assert is_transient(error.value.exit_code) and "secret" not in str(error.value)
     assert first.did() == [("done", "for"), ("done", "for")]  # it went on without the storage
     with pytest.raises(Unreachable):  # nobody knows whether it has to run: that is not guessed
         second.run(replace(INGEST, work=never))
@@ -185,7 +185,7 @@ def test_uploads_that_fail_wait_until_the_run_ends(
             raise ConnectionResetError("the network went away")
         upload(system, path, target)
 
-    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
     monkeypatch.setattr(connection, "upload", cut)
     host("a").run(INGEST, VALIDATE)
     told = capfd.readouterr().out
@@ -230,7 +230,7 @@ def test_a_cut_fetch_publishes_nothing_and_goes_on(
 
     first, second = host("a"), host("b")
     first.run(INGEST)
-    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
     monkeypatch.setattr(connection, "download", cut)
     with pytest.raises(Unreachable):
         second.run(replace(INGEST, work=never))
@@ -298,7 +298,7 @@ def test_records_are_made_once_for_all_hosts(
     file, setting = str(PROJECT / "tests/tiny.yaml"), f"data.manual_dir={camvid_raw}"
     a, b = tmp_path / "a", tmp_path / "b"
     assert main(["step", "ingest", file, "--set", setting, "--run", "a", "--workspace", str(a)]) == 0
-    recipe, workspace = recipes.load(file, [setting]), run_command.open_workspace(b)
+    recipe, workspace = load_recipe(file, [setting]), run_command.open_workspace(b)
     assert run_command.bring_up_to_date(workspace, recipe, until="ingest", run_id="b") == 0
     one, two = (RunFolder.open(Workspace(root), root.name).artifact("ingest") for root in (a, b))
     assert one.name == two.name and read_seal(one)["digest"] == read_seal(two)["digest"]

@@ -1,4 +1,4 @@
-"""The report is whole, self-contained, well-formed and safe against names that look like HTML."""
+"""The report is complete, self-contained, well-formed and safe against names that look like HTML."""
 
 import re
 import shutil
@@ -15,6 +15,7 @@ from pipeline.drawing.overlays import Choice
 from pipeline.evaluation import gate
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.measurement import Measurement
+from pipeline.evaluation.metric_text import number
 from pipeline.evaluation.protocols.boundary import BoundaryF1
 from pipeline.evaluation.scoring import Batch
 from pipeline.input.examples import Example
@@ -71,8 +72,8 @@ def material(tmp_path_factory) -> Material:
     measurement = Measurement(SPEC, {"boundary": BoundaryF1(CLASSES)})
     batches = {'a"<b>': batch('a"<b>', "day|<i>", 0), "c": batch("c", "night", 1)}
     more = [batch(name, "night", place) for place, name in enumerate("def", start=2)]
-    for found in [*batches.values(), *more]:
-        measurement.add(found)
+    for scored in [*batches.values(), *more]:
+        measurement.add(scored)
     metrics = {
         "dataset": "toy",
         "split": "val",
@@ -81,9 +82,9 @@ def material(tmp_path_factory) -> Material:
         "inference": {},
         **measurement.metrics(resamples=50, confidence=0.95, pairs=2),
     }
-    batches |= {found.ids[0]: found for found in more}
-    predicted = {found.images[0].tobytes(): found.predictions[0] for found in batches.values()}
-    shown = [Example(name, b"", found.images[0], found.labels[0]) for name, found in batches.items()]
+    batches |= {scored.ids[0]: scored for scored in more}
+    predicted = {scored.images[0].tobytes(): scored.predictions[0] for scored in batches.values()}
+    shown = [Example(name, b"", scored.images[0], scored.labels[0]) for name, scored in batches.items()]
     choices = [Choice("worst", 1, 'a"<b>', 0.5), Choice("best", 1, "c", 0.6)]
     pictures.write(folder, shown, lambda image: predicted[image.tobytes()], choices, metrics["confused"], SPEC)
     import json
@@ -148,15 +149,19 @@ def test_every_image_has_a_text_and_every_table_a_caption(read):
     assert [attributes.get("lang") for attributes in read.all("html")] == ["en"]
 
 
-def test_where_it_fails_stands_at_the_head(html):
+def test_failures_are_at_the_top(html):
     head = html.split('<section id="classes"')[0]
-    assert "Weakest classes</a>, by IoU: " in head and "Costliest mistake</a>: " in head and "% of its pixels" in head
+    assert (
+        "Weakest classes</a>, by IoU: " in head
+        and "Most frequent confusion</a>: " in head
+        and "% of its pixels" in head
+    )
     assert "Weakest group</a>: " in head and "Worst image</a>: " in head
     assert head.index("Where it fails") < head.index("The gate")
 
 
-def test_figures_verdict_and_absent_classes_are_shown(material, html):
-    assert gate.number(material.metrics["miou"]) in html
+def test_metrics_verdict_and_absent_classes_are_shown(material, html):
+    assert number(material.metrics["miou"]) in html
     assert "no model is served yet" in html and "does not apply" in html and "failed" in html
     assert "out of the means: car" in html
     assert html.count('<b style="left:') == 2  # the intervals of two classes; a group of four images has none
@@ -168,7 +173,7 @@ def test_figures_verdict_and_absent_classes_are_shown(material, html):
     )
 
 
-def test_so_few_images_that_there_is_no_interval_are_said(material):
+def test_a_note_says_that_few_images_have_no_intervals(material):
     from dataclasses import replace
 
     metrics = {**material.metrics, "intervals": {**material.metrics["intervals"], "figures": {}}}
@@ -184,7 +189,7 @@ def test_data_without_a_homepage_and_a_citation_have_no_empty_ones(material, htm
     assert "Homepage" not in bare and 'href=""' not in bare and "How to cite" not in bare and "not stated" in bare
 
 
-def test_markdown_holds_the_figures_and_names_cannot_break_it(material):
+def test_markdown_holds_the_metrics_and_escapes_names(material):
     text = markdown.markdown(material)
     assert f"| miou | {material.metrics['miou']:.4f} |" in text
     assert "day\\|&lt;i>" in text and "<script>" not in text
@@ -192,7 +197,7 @@ def test_markdown_holds_the_figures_and_names_cannot_break_it(material):
     assert all(line.endswith("|") for line in tables)
 
 
-def test_no_picture_is_said(material):
+def test_a_note_says_that_there_are_no_pictures(material):
     from dataclasses import replace
 
     none = {"examples": [], "confused": []}
@@ -201,16 +206,16 @@ def test_no_picture_is_said(material):
 
 @pytest.mark.parametrize(("low", "high"), [(0, 0.63), (0, 3e-3), (1, 40), (5, 5), (0, 0)])
 def test_ticks_are_round_and_cover_the_values(low, high):
-    found = charts.ticks(low, high, 5)
-    assert found[0] <= low and found[-1] >= high and 2 <= len(found) <= 8
+    ticks = charts.ticks(low, high, 5)
+    assert ticks[0] <= low and ticks[-1] >= high and 2 <= len(ticks) <= 8
 
 
-def test_a_chart_of_nothing_says_so_and_one_point_is_drawn():
+def test_empty_charts_say_so_and_a_single_point_is_drawn():
     assert "nothing was recorded" in charts.line_chart([(1, float("nan"))], label="loss", x_label="epoch")
     assert charts.line_chart([(1, 0.5)], label="loss", x_label="epoch").count("<circle") == 1
 
 
-def test_the_densest_crop_holds_the_patch():
+def test_the_densest_crop_contains_the_patch():
     mask = np.zeros((200, 300), bool)
     mask[150:170, 250:280] = True
     mask[10, 10] = True
@@ -224,7 +229,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @pytest.fixture(scope="module")
 def dom(html, tmp_path_factory) -> str:
-    """What a real browser makes of the report, with figures of its layout, which a script that we add here writes."""
+    """The report in a real browser, with measurements of its layout by a script added here."""
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome is installed here (apt-get install chromium)")
     script = (
@@ -247,7 +252,7 @@ def dom(html, tmp_path_factory) -> str:
     return shown.stdout
 
 
-def test_a_browser_shows_it_whole_and_a_narrow_window_does_not_scroll_sideways(dom):
+def test_a_browser_shows_all_images_and_a_narrow_window_does_not_scroll_sideways(dom):
     import json
     from html import unescape
 
@@ -261,9 +266,9 @@ def test_counts_survive_their_file(tmp_path):
     counts = ImageCounts(("a", "ü"), ("g", "h"), *(np.arange(4).reshape(2, 2) + k for k in range(3)))
     counts.write(tmp_path / "one.npz")
     counts.write(tmp_path / "two.npz")
-    found = ImageCounts.read(tmp_path / "one.npz")
-    assert found.ids == counts.ids and found.groups == counts.groups
-    np.testing.assert_array_equal(found.predicted, counts.predicted)
+    read = ImageCounts.read(tmp_path / "one.npz")
+    assert read.ids == counts.ids and read.groups == counts.groups
+    np.testing.assert_array_equal(read.predicted, counts.predicted)
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
 
 

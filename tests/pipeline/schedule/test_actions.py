@@ -1,4 +1,4 @@
-"""run-due, schedule and backfill as they are called; who is told of a failure, and that no secret is written."""
+"""The commands run-due, schedule and backfill; notifications of a failure, and that no secret is written."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from pipeline.errors import UserError
 from pipeline.schedule import actions, scheduled_run, systemd
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.ledger import Ledger
-from pipeline.schedule.tick import Turn
+from pipeline.schedule.tick import Tick
 from pipeline.workspace import lock
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
@@ -28,23 +28,23 @@ ALWAYS = {"cron": "* * * * *", "retries": 0}
 
 
 class Hook(BaseHTTPRequestHandler):
-    """Keeps what is posted; answers as the path says."""
+    """Keeps what is posted; answers with the status in the path."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.seen.append((self.headers["Authorization"], json.loads(body)))  # type: ignore[attr-defined]
+        self.server.posted.append((self.headers["Authorization"], json.loads(body)))  # type: ignore[attr-defined]
         self.send_response(int(self.path.split("/")[1]))
         self.send_header("Location", "/200")
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def hook() -> Iterator[HTTPServer]:
     server = HTTPServer(("127.0.0.1", 0), Hook)
-    server.seen = []  # type: ignore[attr-defined]
+    server.posted = []  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()
@@ -71,10 +71,10 @@ def run_due(recipe: Path, workspace: Path) -> int:
     return main(["run-due", str(recipe), "--workspace", str(workspace)])
 
 
-@pytest.mark.parametrize(("answer", "says"), [(200, ""), (302, "answered 302"), (500, "answered 500")])
-def test_a_failure_is_told_to_webhook_and_command_and_no_secret_is_written(
+@pytest.mark.parametrize(("answer", "message"), [(200, ""), (302, "answered 302"), (500, "answered 500")])
+def test_a_failure_reaches_webhook_and_command_and_no_secret_is_written(
     answer: int,
-    says: str,
+    message: str,
     recipe: Callable[..., Path],
     hook: HTTPServer,
     tmp_path: Path,
@@ -83,37 +83,40 @@ def test_a_failure_is_told_to_webhook_and_command_and_no_secret_is_written(
 ) -> None:
     monkeypatch.setenv("HOOK", f"http://127.0.0.1:{hook.server_port}/{answer}/{TOKEN}")
     monkeypatch.setenv("HOOK_TOKEN", TOKEN)
-    told = tmp_path / "told.json"
-    command = [sys.executable, "-c", f"import sys; open({str(told)!r}, 'w').write(sys.stdin.read())"]
+    received = tmp_path / "received.json"
+    command = [sys.executable, "-c", f"import sys; open({str(received)!r}, 'w').write(sys.stdin.read())"]
     failure = {"webhook_env": "HOOK", "token_env": "HOOK_TOKEN", "command": command}
     workspace = tmp_path / "work"
     assert run_due(recipe(**ALWAYS, on_failure=failure), workspace) == 2
-    ((authorisation, summary),) = hook.seen  # type: ignore[attr-defined]
+    ((authorisation, summary),) = hook.posted  # type: ignore[attr-defined]
     assert authorisation == f"Bearer {TOKEN}"
-    assert summary == json.loads(told.read_text())
+    assert summary == json.loads(received.read_text())
     assert summary["state"] == "failed" and summary["code"] == 2 and "nowhere" in summary["reason"]
     assert summary["text"].startswith("segline: nightly, slot ")
     shown = capfd.readouterr()
-    assert says in shown.out and TOKEN not in shown.out + shown.err
+    assert message in shown.out and TOKEN not in shown.out + shown.err
     written = [path for path in workspace.rglob("*") if path.is_file()]
     assert len(written) > 3 and not [path for path in written if TOKEN.encode() in path.read_bytes()]
 
 
-def test_a_notice_that_cannot_be_sent_is_told_without_its_address(
+def test_a_failed_notification_is_reported_without_its_address(
     recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failure = {"webhook_env": "HOOK", "token_env": "HOOK_TOKEN", "command": ["/no/such/program"]}
     path = recipe(**ALWAYS, on_failure=failure)
     assert run_due(path, tmp_path / "first") == 2
-    assert "does not set HOOK, HOOK_TOKEN" in (said := capsys.readouterr().out) and "/no/such/program" in said
-    for url, says in {f"file:///{TOKEN}": "must hold a URL", f"http://127.0.0.1:1/{TOKEN}\n": "could not be"}.items():
+    assert "does not set HOOK, HOOK_TOKEN" in (printed := capsys.readouterr().out) and "/no/such/program" in printed
+    for url, message in {
+        f"file:///{TOKEN}": "must hold a URL",
+        f"http://127.0.0.1:1/{TOKEN}\n": "could not be",
+    }.items():
         monkeypatch.setenv("HOOK", url)
         monkeypatch.setenv("HOOK_TOKEN", TOKEN)
-        assert run_due(path, tmp_path / says[:4]) == 2
-        assert says in (said := capsys.readouterr().out) and TOKEN not in said
+        assert run_due(path, tmp_path / message[:4]) == 2
+        assert message in (printed := capsys.readouterr().out) and TOKEN not in printed
 
 
-def test_what_the_command_prints_is_dropped_whatever_it_is(
+def test_the_output_of_the_command_is_dropped_even_if_it_is_no_text(
     recipe: Callable[..., Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = [sys.executable, "-c", r"import os; os.write(1, b'loud \xff'); os.write(2, b'loud \xff')"]
@@ -125,25 +128,27 @@ def test_what_the_command_prints_is_dropped_whatever_it_is(
     assert "notice failed" not in capfd.readouterr().out
 
 
-def test_a_recipe_without_a_schedule_is_told_what_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_recipe_without_a_schedule_is_refused_with_an_example(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run-due", "demo", "--workspace", str(tmp_path)]) == 2
     assert 'schedule: {cron: "30 2 * * *"' in capsys.readouterr().err
 
 
-def test_mistakes_in_the_schedule_are_all_told(
+def test_all_mistakes_in_the_schedule_are_reported(
     recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = recipe(cron="61 2 * * *", on_failure={"token_env": "A"}, retries=-1)
     assert run_due(path, tmp_path) == 2
-    said = capsys.readouterr().err
-    assert "schedule.on_failure: `token_env` goes with" in said and "schedule.retries" in said
+    printed = capsys.readouterr().err
+    assert "schedule.on_failure: `token_env` goes with" in printed and "schedule.retries" in printed
     assert run_due(recipe(cron="61 2 * * *"), tmp_path) == 2
     assert "schedule: `cron` must hold five fields" in capsys.readouterr().err
 
 
 def test_a_slot_puts_its_time_into_the_settings(recipe: Callable[..., Path]) -> None:
     path = recipe(cron="30 23 * * *", timezone="Asia/Tokyo", set={"data.manual_dir": "/data/%Y-%m-%d", "name": "%Y"})
-    loaded = scheduled_run.for_slot(str(path), ["train.epochs=7"], 1783262400.0)  # 2026-07-05 14:40 UTC
+    loaded = scheduled_run.recipe_for_slot(str(path), ["train.epochs=7"], 1783262400.0)  # 2026-07-05 14:40 UTC
     assert (str(loaded.data.manual_dir), loaded.name, loaded.train.epochs) == ("/data/2026-07-05", "2026", 7)
 
 
@@ -157,14 +162,14 @@ def test_backfill_lists_then_runs_oldest_first(
     days = ["2026-03-28 02:30 CET", "2026-03-29 03:00 CEST", "2026-03-30 02:30 CEST"]
     assert capsys.readouterr().out.splitlines() == ["3 slots", *days]
     assert main(call) == 2
-    said = capsys.readouterr().out
-    assert [line[10:] for line in said.splitlines() if line.startswith("slot ")] == days
-    assert all(f"{tmp_path}/{day}" in said for day in (28, 29, 30))
+    printed = capsys.readouterr().out
+    assert [line[10:] for line in printed.splitlines() if line.startswith("slot ")] == days
+    assert all(f"{tmp_path}/{day}" in printed for day in (28, 29, 30))
     assert main(["schedule", str(path), "--workspace", str(tmp_path / "w")]) == 0
     assert "failed        2026-03-30 02:30 CEST" in capsys.readouterr().out
     workspace = Workspace(tmp_path / "w")
     ledger = Ledger(Store(workspace.store), "nightly")
-    ledger.name_run(ledger.begin(0, 0), "run1")  # and not a word more
+    ledger.name_run(ledger.begin(0, 0), "run1")  # and no end
     for held, state in ((True, "running"), (False, "killed")):
         with lock.hold(workspace.lock("schedule", "nightly" if held else "x"), "other", wait=False, on_wait=print):
             assert main(["schedule", str(path), "--workspace", str(tmp_path / "w")]) == 0
@@ -173,7 +178,7 @@ def test_backfill_lists_then_runs_oldest_first(
 
 
 @pytest.mark.parametrize(("first", "count"), [("2026-07-05", 15), ("2026-07-06", 0)])
-def test_backfill_leaves_out_what_has_not_come_yet(
+def test_backfill_leaves_out_slots_in_the_future(
     first: str,
     count: int,
     recipe: Callable[..., Path],
@@ -184,18 +189,18 @@ def test_backfill_leaves_out_what_has_not_come_yet(
     monkeypatch.setattr(actions, "Clock", lambda: Clock(lambda: 1783262400.0))  # 2026-07-05 14:40 UTC
     call = ["backfill", str(recipe(cron="0 * * * *")), "--workspace", str(tmp_path / "w"), "--dry-run"]
     assert main([*call, "--from", first, "--to", "2026-07-06"]) == 0
-    early, *said = capsys.readouterr().out.splitlines()
+    early, *printed = capsys.readouterr().out.splitlines()
     assert early == "Slots after 2026-07-05 14:40 UTC have not come yet: `run-due` runs them."
-    assert f"{count} slots" in said and len(said) == count + 1 + (count > 1)
-    assert count == 0 or said[-1] == "2026-07-05 14:00 UTC"
+    assert f"{count} slots" in printed and len(printed) == count + 1 + (count > 1)
+    assert count == 0 or printed[-1] == "2026-07-05 14:00 UTC"
 
 
-def test_watch_outlives_a_recipe_that_is_wrong_for_a_while(
+def test_watch_survives_a_recipe_that_is_invalid_for_a_while(
     recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, naps = recipe(**ALWAYS), []
 
-    def nap(seconds: float) -> None:
+    def sleep(seconds: float) -> None:
         naps.append(seconds)
         if len(naps) == 3:
             recipe(cron="nonsense")
@@ -203,33 +208,33 @@ def test_watch_outlives_a_recipe_that_is_wrong_for_a_while(
             raise KeyboardInterrupt
 
     now = [1783262400.0]
-    clock = Clock(lambda: now[0] + sum(naps), nap)
+    clock = Clock(lambda: now[0] + sum(naps), sleep)
     with pytest.raises(KeyboardInterrupt):
         actions.watch(str(path), [], Workspace(tmp_path / "w"), clock)
     shown = capsys.readouterr().out
     assert shown.count("slot      ") >= 1 and shown.count("five fields") == 1
 
 
-def test_watch_misses_no_slot_that_comes_while_it_looks(
+def test_watch_misses_no_slot_that_comes_during_a_tick(
     recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, turns, naps = [1783262399.9], [], []  # a tenth of a second before a slot
+    now, ticks, naps = [1783262399.9], [], []  # a tenth of a second before a slot
 
-    def look(turn: Turn) -> int:
-        turns.append(now[0])
+    def run_due(tick: Tick) -> int:
+        ticks.append(now[0])
         now[0] += 0.2
-        if len(turns) == 2:
+        if len(ticks) == 2:
             raise KeyboardInterrupt
         return 0
 
-    monkeypatch.setattr(Turn, "run_due", look)
+    monkeypatch.setattr(Tick, "run_due", run_due)
     with pytest.raises(KeyboardInterrupt):
         actions.watch(str(recipe(**ALWAYS)), [], Workspace(tmp_path / "w"), Clock(lambda: now[0], naps.append))
-    assert len(turns) == 2 and not naps
+    assert len(ticks) == 2 and not naps
 
 
 @pytest.mark.parametrize("name", ["plain", "with blank % $HOME ä"])
-def test_systemd_takes_the_units(
+def test_systemd_accepts_the_units(
     name: str,
     recipe: Callable[..., Path],
     tmp_path: Path,
@@ -237,7 +242,7 @@ def test_systemd_takes_the_units(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     if not shutil.which("systemd-analyze"):
-        pytest.skip("systemd-analyze is not here")
+        pytest.skip("systemd-analyze is not installed")
     folder = tmp_path / name
     folder.mkdir()
     path = recipe(**ALWAYS).rename(folder / "nightly.yaml")
@@ -252,7 +257,7 @@ def test_systemd_takes_the_units(
     )
     units = sorted((folder / "config/systemd/user").iterdir())
     assert [unit.name for unit in units] == ["segline-nightly.service", "segline-nightly.timer"]
-    # As in a user's session: systemd-analyze looks for a runtime folder before it looks at a unit.
+    # As in a user's session: systemd-analyze requires a runtime folder before it reads a unit.
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)}
     verify = ["systemd-analyze", "--user", "verify", *map(str, units)]
     shown = subprocess.run(verify, env=environment, capture_output=True, text=True, check=False)

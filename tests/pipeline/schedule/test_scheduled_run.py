@@ -1,9 +1,9 @@
-"""A slot's run: skipped where nothing has changed, recorded as it ended."""
+"""A slot's run: skipped if nothing has changed, recorded with its outcome."""
 
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline.config.recipe import Recipe
-from pipeline.orchestration import promotion, run_command
+from pipeline.orchestration import follow_up, promotion, run_command
 from pipeline.orchestration.graph import RAW, Step
 from pipeline.orchestration.runner import Runner
 from pipeline.schedule import scheduled_run
@@ -23,7 +23,7 @@ from pipeline.workspace.store import Store
 
 @dataclass(frozen=True)
 class Copy(Step):
-    """Stands for all steps: copies the raw files."""
+    """In place of all steps: copies the raw files."""
 
     error: Exception | None = field(default=None)
 
@@ -42,7 +42,7 @@ class Copy(Step):
 
 
 @pytest.fixture
-def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., scheduled_run.Work]:
+def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., scheduled_run.ScheduledRun]:
     (tmp_path / "raw/train").mkdir(parents=True)
     (tmp_path / "raw/train/a").write_text("alpha")
     tree = {
@@ -53,7 +53,7 @@ def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., sc
     }
     (tmp_path / "nightly.yaml").write_text(yaml.safe_dump(tree))
 
-    def make(*overrides: str, error: Exception | None = None) -> scheduled_run.Work:
+    def make(*overrides: str, error: Exception | None = None) -> scheduled_run.ScheduledRun:
         step = Copy("ingest", ("data",), (RAW,), ("records",), error=error)
 
         def run(workspace: Workspace, recipe: Recipe, *, until: str | None, run_id: str) -> int:
@@ -64,12 +64,14 @@ def nightly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., sc
 
         monkeypatch.setattr(scheduled_run, "STEPS", (step,))
         monkeypatch.setattr(run_command, "bring_up_to_date", run)
-        return scheduled_run.Work(Workspace(tmp_path / "work"), str(tmp_path / "nightly.yaml"), overrides)
+        return scheduled_run.ScheduledRun(Workspace(tmp_path / "work"), str(tmp_path / "nightly.yaml"), overrides)
 
     return make
 
 
-def test_a_slot_with_nothing_new_makes_no_run(nightly: Callable[..., scheduled_run.Work], tmp_path: Path) -> None:
+def test_a_slot_with_nothing_changed_makes_no_run(
+    nightly: Callable[..., scheduled_run.ScheduledRun], tmp_path: Path
+) -> None:
     runs = tmp_path / "work/runs"
     names: list[str] = []
     first = nightly()(0, names.append)
@@ -79,38 +81,38 @@ def test_a_slot_with_nothing_new_makes_no_run(nightly: Callable[..., scheduled_r
         nightly("schedule.skip_if_unchanged=false")(0, names.append).state == "done" and len(list(runs.iterdir())) == 2
     )
     (tmp_path / "raw/train/b").write_text("new")
-    found = nightly()(0, names.append)
-    assert found.state == "done" and found.run and (runs / found.run).is_dir()
+    outcome = nightly()(0, names.append)
+    assert outcome.state == "done" and outcome.run and (runs / outcome.run).is_dir()
 
 
 def test_a_slot_whose_upload_failed_is_not_unchanged(
-    nightly: Callable[..., scheduled_run.Work], storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nightly: Callable[..., scheduled_run.ScheduledRun], storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = storage.at("models")
     slot, names = nightly(f"export.url={url}"), list[str]()
     assert slot(0, names.append).state == "done"
-    monkeypatch.setattr(scheduled_run, "STEPS", (replace(scheduled_run.STEPS[0], promotes=True),))
+    monkeypatch.setattr(follow_up, "AROUND", {"ingest": follow_up.Around(is_settled=follow_up.is_promoted)})
     artifact = RunFolder.open(slot.workspace, names[0]).artifact("ingest")
     origin = slot.workspace.serving / "nightly/1" / promotion.ORIGIN
     origin.parent.mkdir(parents=True)
     origin.write_text(json.dumps({"export": slot.workspace.relative(artifact)}))
     (origin.parents[1] / remote.MARK).write_text("graph")
-    assert slot(1, names.append).state == "done", "nothing is there"
+    assert slot(1, names.append).state == "done", "nothing is uploaded"
     storage.stop()
-    assert slot(2, names.append).state == "done", "nobody knows"
+    assert slot(2, names.append).state == "done", "unreachable"
     storage.start()
     remote.publish(origin.parents[1], url)
     assert slot(3, names.append).state == "unchanged"
 
 
 @pytest.mark.parametrize(("error", "code"), [(ValueError("a fault"), 1), (KeyboardInterrupt(), 130)])
-def test_a_fault_is_an_outcome_and_an_interruption_is_passed_on(
-    nightly: Callable[..., scheduled_run.Work], error: Exception, code: int
+def test_an_exception_becomes_an_outcome_and_an_interruption_is_raised(
+    nightly: Callable[..., scheduled_run.ScheduledRun], error: Exception, code: int
 ) -> None:
     slot = nightly(error=error)
     if code == 130:
         with pytest.raises(KeyboardInterrupt):
             slot(0, print)
     else:
-        found = slot(0, print)
-        assert (found.state, found.code, found.reason) == ("failed", code, "ValueError: a fault")
+        outcome = slot(0, print)
+        assert (outcome.state, outcome.code, outcome.reason) == ("failed", code, "ValueError: a fault")

@@ -1,4 +1,4 @@
-"""Exported models that are small and known: class 1 where red is above 100."""
+"""Small exported models with a known function: class 1 where red is above 100."""
 
 import shutil
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from datasets.spec import DatasetSpec
-from models.servable import SIGNATURES, Servable, described
-from pipeline.config.recipe import ModelConfig
+from models.servable import SIGNATURES, Servable, describe_signatures
+from pipeline.config.model import ModelConfig
 from pipeline.export import facts
 from tests.pipeline import red_network
 from tests.pipeline.serving.toy import COLOURS
@@ -18,7 +18,7 @@ OUTPUTS = ("argmax", "probabilities")
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory) -> Path:
-    """serving/<name> with the versions 2 and 10; class 1 where red is above 100."""
+    """serving/<name> with versions 2 and 10."""
     folder = tmp_path_factory.mktemp("serving")
     module = Servable(red_network.build(), None)
     tf.saved_model.save(module, folder / "10", signatures=module.signatures())
@@ -30,7 +30,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def red_model(tmp_path_factory) -> Path:
-    """serving/<name> with version 3; takes up to 1,000,000 pixels."""
+    """serving/<name> with version 3, which accepts up to 1,000,000 pixels."""
     folder = tmp_path_factory.mktemp("serving") / "red" / "3"
     module = Servable(red_network.build(), None, outputs=OUTPUTS, max_pixels=1_000_000)
     tf.saved_model.save(module, folder, signatures=module.signatures())
@@ -41,7 +41,7 @@ def red_model(tmp_path_factory) -> Path:
         model=ModelConfig(name="fast"),
         fit=None,
         metrics={"miou": 0.75},
-        signatures=described(OUTPUTS),
+        signatures=describe_signatures(OUTPUTS),
         max_pixels=1_000_000,
     )
     return folder.parent

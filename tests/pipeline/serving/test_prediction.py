@@ -1,4 +1,4 @@
-"""segline predict: every image once, under its own name, at its own size; bad ones are told, the others are done."""
+"""segline predict: each image once, under its own name and at its own size; unreadable ones are reported at the end."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from pipeline.__main__ import main
 from pipeline.drawing import render
 from pipeline.errors import UserError
 from pipeline.export import facts
-from pipeline.serving.output_formats import contours
+from pipeline.serving.output_formats import draw_contours
 from pipeline.serving.prediction import predict
 from pipeline.serving.prediction_progress import FILE
 from pipeline.serving.served_model import ServedModel, newest_version
@@ -38,13 +38,13 @@ def test_a_folder_at_any_depth_keeps_its_paths(model, tmp_path, capsys):
     assert "3 files" in capsys.readouterr().out
 
 
-def test_the_second_run_does_not_take_results_for_images(model, tmp_path):
+def test_a_second_run_does_not_read_results_as_images(model, tmp_path):
     draw(tmp_path / "a.png")
     for _ in range(2):
         assert predict(model, [tmp_path], tmp_path / "out").images == 1
 
 
-def test_results_may_go_beside_the_images_and_above_them(model, tmp_path):
+def test_results_may_be_written_beside_the_images_or_above_them(model, tmp_path):
     draw(tmp_path / "street/a.png"), draw(tmp_path / "street/colours/b.png")
     for out in (tmp_path / "street", tmp_path):
         for reused in (0, 2):
@@ -60,11 +60,11 @@ def test_results_may_go_beside_the_images_and_above_them(model, tmp_path):
         (out / FILE).unlink()
 
 
-def test_images_where_results_would_go_are_refused(model, tmp_path):
+def test_images_that_results_could_overwrite_are_refused(model, tmp_path):
     image = draw(tmp_path / "data/colour/a.png")
     draw(tmp_path / "data/b.png")
     for paths in ([tmp_path / "data"], [image]):
-        with pytest.raises(UserError, match=r"results would go among images(?s:.*)data/colour/a\.png"):
+        with pytest.raises(UserError, match=r"results could overwrite images(?s:.*)data/colour/a\.png"):
             predict(model, paths, tmp_path / "data")
     assert files(tmp_path / "data") == {"colour/a.png", "b.png"}
 
@@ -73,7 +73,7 @@ def test_images_where_results_would_go_are_refused(model, tmp_path):
     "name",
     ["-rf.png", "a b\n'c'.png", "%d:{}.png", "\u6e2c\u8a66.png", "x" * 251 + ".png", os.fsdecode(b"\xff\xfe.png")],
 )
-def test_a_strange_name_is_a_name(model, tmp_path, name):
+def test_unusual_names_are_accepted(model, tmp_path, name):
     try:
         path = draw(tmp_path / "in" / name)
     except (OSError, UnicodeError):
@@ -83,7 +83,7 @@ def test_a_strange_name_is_a_name(model, tmp_path, name):
     assert (tmp_path / "out/ids" / name).read_bytes() == (tmp_path / "out/ids/plain.png").read_bytes()
 
 
-def test_names_that_are_no_text_are_listed_when_they_cannot_be_read(model, tmp_path):
+def test_unreadable_files_with_undecodable_names_are_listed(model, tmp_path):
     for number in range(20):
         (tmp_path / os.fsdecode(b"\xff%02d.png" % number)).write_bytes(b"no image")
     with pytest.raises(UserError, match="20 of 20 files could not be read"):
@@ -94,11 +94,11 @@ def test_names_that_are_no_text_are_listed_when_they_cannot_be_read(model, tmp_p
 def test_more_images_than_a_batch_keep_their_order(model, tmp_path):
     paths = [draw(tmp_path / f"{number}.png", red=200 * (number % 2)) for number in range(7)]
     predict(model, paths, tmp_path / "out", batch_size=3)
-    shown = [int(np.asarray(Image.open(tmp_path / f"out/ids/{number}.png")).max()) for number in range(7)]
-    assert shown == [0, 1, 0, 1, 0, 1, 0]
+    highest = [int(np.asarray(Image.open(tmp_path / f"out/ids/{number}.png")).max()) for number in range(7)]
+    assert highest == [0, 1, 0, 1, 0, 1, 0]
 
 
-def test_same_names_are_kept_apart(model, tmp_path):
+def test_equal_names_are_made_distinct(model, tmp_path):
     draw(tmp_path / "a/1.png"), draw(tmp_path / "b/1.png"), draw(tmp_path / "b/1.bmp")
     predict(model, [tmp_path / "a", tmp_path / "b"], tmp_path / "out")
     assert files(tmp_path / "out/ids") == {"a/1.png", "b/1.png.png", "b/1.bmp.png"}
@@ -107,19 +107,19 @@ def test_same_names_are_kept_apart(model, tmp_path):
     assert str(tmp_path / "b/1.png") in str(error.value) and not (tmp_path / "out2").exists()
 
 
-def test_bad_images_are_all_listed_after_the_good_ones_are_done(model, tmp_path):
+def test_unreadable_images_are_listed_after_the_others_are_done(model, tmp_path):
     good = draw(tmp_path / "good.png", 40, 40)
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:60])
     with pytest.raises(UserError, match="2 of 3 files could not be read") as error:
         predict(model, [tmp_path], tmp_path / "out")
     lines = str(error.value).splitlines()[1:]
-    assert "cut.png: Invalid PNG" in lines[0] and "text.png: This is not an image of a kind" in lines[1]
+    assert "cut.png: Invalid PNG" in lines[0] and "text.png: This is not an image of an accepted format" in lines[1]
     assert "function_node" not in str(error.value)
     assert files(tmp_path / "out/ids") == {"good.png"}
 
 
-def test_many_bad_files_are_told_in_a_screen_and_listed_in_a_file(model, tmp_path):
+def test_many_unreadable_files_are_shortened_on_screen_and_listed_in_a_file(model, tmp_path):
     for number in range(30):
         (tmp_path / f"{number:02d}.png").write_text("no image")
     with pytest.raises(UserError, match="30 of 30 files could not be read") as error:
@@ -129,31 +129,31 @@ def test_many_bad_files_are_told_in_a_screen_and_listed_in_a_file(model, tmp_pat
     assert len((tmp_path / "out" / "unreadable.txt").read_text().splitlines()) == 30
 
 
-def test_the_highest_version_is_taken(model):
+def test_the_highest_version_is_loaded(model):
     assert newest_version(model) == model / "10"
     assert newest_version(model / "2") == model / "2"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"model": Path("nowhere")}, "there is no such folder"),
         ({"paths": [Path("no.png"), Path("nor.png")]}, "'no.png', 'nor.png'"),
         ({"alpha": 1.5}, "Received: 1.5"),
         ({"batch_size": 0}, "Received: 0"),
         ({"outputs": ["ids", "gold"]}, "Received: 'gold'"),
-        ({"submission": "cityscapes"}, "classes that Cityscapes has not: 'dark', 'red'"),
+        ({"submission": "cityscapes"}, "these classes are not of Cityscapes: 'dark', 'red'"),
         ({"submission": "kitti_road"}, r"such as um_000000.png. Received: .*a.png"),
     ],
 )
-def test_wrong_use_is_told_and_nothing_is_written(model, tmp_path, change, said):
+def test_wrong_arguments_are_refused_and_nothing_is_written(model, tmp_path, change, message):
     arguments = {"model": model, "paths": [draw(tmp_path / "a.png")], "out": tmp_path / "out", **change}
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         predict(**arguments)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_without_images_and_a_foreign_model_are_told(model, tmp_path):
+def test_a_folder_without_images_and_a_foreign_model_are_refused(model, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"No image \(.bmp, "):
         predict(model, [tmp_path / "empty"], tmp_path / "out")
@@ -164,32 +164,32 @@ def test_a_folder_without_images_and_a_foreign_model_are_told(model, tmp_path):
         predict(tmp_path / "empty", [draw(tmp_path / "a.png")], tmp_path / "out")
 
 
-def made(folder: Path) -> dict[str, int]:
-    """When each result was written."""
+def written(folder: Path) -> dict[str, int]:
+    """The mtime of each result."""
     return {name: (folder / name).stat().st_mtime_ns for name in files(folder)}
 
 
-def test_a_second_run_goes_on_where_the_first_stopped(model, tmp_path, capsys):
+def test_a_second_run_resumes_the_first(model, tmp_path, capsys):
     raw, out = tmp_path / "raw", tmp_path / "out"
     paths = [draw(raw / f"{number}.png") for number in range(4)]
     predict(model, [raw], out)
-    before = made(out)
+    before = written(out)
     (out / "overlay/1.png").unlink()
     (out / "ids/.partial-2.png").write_bytes(b"half")
     later = time.time() + 5
     draw(paths[3])
     os.utime(paths[3], (later, later))
-    there = made(out)
-    assert predict(model, [raw], out, dry_run=True).images == 2 and made(out) == there
+    existing = written(out)
+    assert predict(model, [raw], out, dry_run=True).images == 2 and written(out) == existing
     assert predict(model, [raw], tmp_path / "new", dry_run=True).images == 0 and not (tmp_path / "new").exists()
-    assert "would make 2 of 4 with" in capsys.readouterr().out
+    assert "would predict 2 of 4 files with" in capsys.readouterr().out
     summary = predict(model, [raw], out)
-    assert (summary.images, summary.reused) == (4, 2) and "(2 were there already)" in capsys.readouterr().out
-    changed = {name.split("/")[1] for name, when in made(out).items() if before.get(name) != when}
+    assert (summary.images, summary.reused) == (4, 2) and "(2 of them reused)" in capsys.readouterr().out
+    changed = {name.split("/")[1] for name, when in written(out).items() if before.get(name) != when}
     assert changed == {"1.png", "3.png", ".partial-2.png"}
 
 
-def test_a_result_of_another_image_of_the_name_is_made_anew(model, tmp_path):
+def test_a_result_of_another_image_with_the_same_name_is_overwritten(model, tmp_path):
     out = tmp_path / "out"
     for folder, red in (("cam1", 200), ("cam2", 0)):
         os.utime(draw(tmp_path / folder / "a.png", red=red), (1e9, 1e9))
@@ -202,7 +202,7 @@ def test_a_result_of_another_image_of_the_name_is_made_anew(model, tmp_path):
     assert np.asarray(Image.open(out / "ids/a.png")).max() == 0
 
 
-def test_another_model_or_another_setting_makes_all_anew(model, tmp_path):
+def test_another_model_or_setting_reuses_nothing(model, tmp_path):
     path, out = draw(tmp_path / "a.png"), tmp_path / "out"
     predict(model, [path], out)
     assert predict(model, [path], out).reused == 1
@@ -210,14 +210,14 @@ def test_another_model_or_another_setting_makes_all_anew(model, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(model / "2", other)
     index = other / "variables" / "variables.index"
-    told = json.loads((other / facts.FILE).read_text(encoding="utf-8"))
-    (other / facts.FILE).write_text(json.dumps(told | {"note": "trained longer"}), encoding="utf-8")
+    entries = json.loads((other / facts.FILE).read_text(encoding="utf-8"))
+    (other / facts.FILE).write_text(json.dumps(entries | {"note": "trained longer"}), encoding="utf-8")
     assert index.is_file() and predict(other, [path], out, alpha=0.25).reused == 0
     (out / FILE).write_text("[]", encoding="utf-8")
     assert predict(other, [path], out, alpha=0.25).reused == 0
 
 
-def test_images_of_one_size_are_computed_together_wherever_they_stand(model, tmp_path, monkeypatch):
+def test_images_of_one_size_are_batched_in_any_order(model, tmp_path, monkeypatch):
     paths = [draw(tmp_path / f"{number}.png", height=5 + number % 2) for number in range(8)]
     shapes = []
     classify = ServedModel.classify
@@ -231,11 +231,11 @@ def test_images_of_one_size_are_computed_together_wherever_they_stand(model, tmp
     assert sorted(shapes) == [(4, 5, 8, 3), (4, 6, 8, 3)]
 
 
-def test_contours_are_the_borders_in_both_classes_colours(model, tmp_path):
+def test_contours_have_both_classes_colours(model, tmp_path):
     predict(model, [draw(tmp_path / "a.png")], tmp_path / "out", outputs=["contours"])
-    found = np.asarray(Image.open(tmp_path / "out/contours/a.png"))
-    assert found[0, 2:6].tolist() == [[0, 0, 0], [128, 64, 128], [0, 0, 255], [200, 0, 0]]
+    picture = np.asarray(Image.open(tmp_path / "out/contours/a.png"))
+    assert picture[0, 2:6].tolist() == [[0, 0, 0], [128, 64, 128], [0, 0, 255], [200, 0, 0]]
     assert files(tmp_path / "out") == {"contours/a.png"}
     image = np.full((3, 3, 3), 9, np.uint8)
     mask = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
-    assert (contours(image, mask, COLOURS) == 9).all(-1).tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
+    assert (draw_contours(image, mask, COLOURS) == 9).all(-1).tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]

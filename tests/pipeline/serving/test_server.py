@@ -1,4 +1,4 @@
-"""The server answers what it should, refuses what it should in one clear line, and lives on."""
+"""The server: results, refusals in one clear line, limits, and the page in a browser."""
 
 import base64
 import contextlib
@@ -23,7 +23,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.serving import server as serving_server
-from pipeline.serving import service as serving
+from pipeline.serving import service
 from pipeline.serving.served_model import ServedModel
 
 MAX_BYTES = 200_000
@@ -31,7 +31,7 @@ MAX_BYTES = 200_000
 
 @pytest.fixture(scope="module")
 def server(red_model):
-    with serving.serving(ServedModel(red_model), host="127.0.0.1", port=0, max_bytes=MAX_BYTES) as server:
+    with service.bound_server(ServedModel(red_model), host="127.0.0.1", port=0, max_bytes=MAX_BYTES) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         yield server
@@ -51,8 +51,8 @@ def encode(image: np.ndarray, kind: str = "PNG") -> bytes:
     return file.getvalue()
 
 
-def ask(server, method: str, path: str, body: bytes | None = None, headers: dict | None = None):
-    """One request; gives the status, the headers and the body."""
+def send(server, method: str, path: str, body: bytes | None = None, headers: dict | None = None):
+    """Send one request; return the status, the headers and the body."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
     connection.request(method, path, body, headers or {})
     response = connection.getresponse()
@@ -65,78 +65,78 @@ def picture(content: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(content)))
 
 
-def test_an_image_comes_back_as_ids_colours_overlay_and_json(server):
+def test_outputs_of_segment(server):
     image = half_red()
     expected = (image[..., 0] > 100).astype(np.uint8)
-    status, headers, content = ask(server, "POST", "/segment", encode(image))
+    status, headers, content = send(server, "POST", "/segment", encode(image))
     assert status == 200 and headers["Content-Type"] == "image/png"
     np.testing.assert_array_equal(picture(content), expected)
-    colour = picture(ask(server, "POST", "/segment?output=colour", encode(image))[2])
+    colour = picture(send(server, "POST", "/segment?output=colour", encode(image))[2])
     assert colour[0, 0].tolist() == [128, 64, 128] and colour[0, 7].tolist() == [0, 0, 255]
-    overlay = picture(ask(server, "POST", "/segment?output=overlay&alpha=0", encode(image))[2])
+    overlay = picture(send(server, "POST", "/segment?output=overlay&alpha=0", encode(image))[2])
     np.testing.assert_array_equal(overlay, image)
-    told = json.loads(ask(server, "POST", "/segment?output=json", encode(image))[2])
-    assert (told["height"], told["width"]) == (6, 8)
-    assert [(found["name"], found["pixels"], found["share"]) for found in told["classes"]] == [
+    result = json.loads(send(server, "POST", "/segment?output=json", encode(image))[2])
+    assert (result["height"], result["width"]) == (6, 8)
+    assert [(entry["name"], entry["pixels"], entry["share"]) for entry in result["classes"]] == [
         ("dark", 24, 0.5),
         ("red", 24, 0.5),
     ]
-    np.testing.assert_array_equal(picture(base64.b64decode(told["png_base64"])), expected)
+    np.testing.assert_array_equal(picture(base64.b64decode(result["png_base64"])), expected)
 
 
-def test_health_and_what_the_model_says_of_itself(server):
-    assert json.loads(ask(server, "GET", "/health")[2]) == {"status": "ok", "model": "3"}
-    assert json.loads(ask(server, "GET", "/model")[2])["classes"] == ["dark", "red"]
+def test_health_and_model(server):
+    assert json.loads(send(server, "GET", "/health")[2]) == {"status": "ok", "model": "3"}
+    assert json.loads(send(server, "GET", "/model")[2])["classes"] == ["dark", "red"]
 
 
-def test_many_at_once_each_get_their_own(server):
+def test_concurrent_requests_get_their_own_results(server):
     images = [half_red(5 + index % 3, 8 + 2 * (index % 4)) for index in range(24)]
-    answers: list = [None] * len(images)
+    results: list = [None] * len(images)
 
     def one(index: int) -> None:
-        answers[index] = picture(ask(server, "POST", "/segment", encode(images[index]))[2])
+        results[index] = picture(send(server, "POST", "/segment", encode(images[index]))[2])
 
     threads = [threading.Thread(target=one, args=(index,)) for index in range(len(images))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    for image, answer in zip(images, answers, strict=True):
-        np.testing.assert_array_equal(answer, image[..., 0] > 100)
+    for image, result in zip(images, results, strict=True):
+        np.testing.assert_array_equal(result, image[..., 0] > 100)
 
 
 REFUSED = [
-    ("GET", "/nothing", None, {}, 404, "There are /, /health"),
+    ("GET", "/nothing", None, {}, 404, "There are GET /, /health"),
     ("GET", "/segment", None, {}, 405, "POST an image"),
-    ("POST", "/health", b"", {}, 404, "POST goes to /segment"),
+    ("POST", "/health", b"", {}, 404, "Only /segment accepts POST"),
     ("POST", "/segment?output=gold", b"x", {}, 400, "output must be one of ids, colour, overlay, json"),
     ("POST", "/segment?alpha=2", b"x", {}, 400, "alpha must be from 0 to 1"),
-    ("POST", "/segment", b"", {}, 400, "not an image of a kind"),
-    ("POST", "/segment", b"no image", {}, 400, "not an image of a kind"),
+    ("POST", "/segment", b"", {}, 400, "not an image of an accepted format"),
+    ("POST", "/segment", b"no image", {}, 400, "not an image of an accepted format"),
     ("POST", "/segment", encode(half_red(40, 40))[:90], {}, 400, "PNG"),
-    ("POST", "/segment", encode(half_red(), "GIF"), {}, 400, "not an image of a kind"),
+    ("POST", "/segment", encode(half_red(), "GIF"), {}, 400, "not an image of an accepted format"),
     ("POST", "/segment", encode(np.zeros((1001, 1000), bool)), {}, 400, "1000 x 1001 pixels. At most 1000000"),
     ("POST", "/segment", bytes(MAX_BYTES + 1), {}, 413, "At most 200,000 bytes"),
     ("POST", "/segment", b"x", {"Content-Length": "-1"}, 411, "Content-Length"),
     ("POST", "/segment", b"x", {"Content-Length": "9" * 30}, 413, "At most"),
     ("POST", "/segment", b"x", {"Content-Length": "9" * 5000}, 413, "a number of 5,000 digits"),
-    ("GET", "/model", None, {"Host": "evil.example.org"}, 403, "under these names alone"),
-    ("GET", "/model", None, {"Host": "[::1"}, 400, "The request's Host is none"),
+    ("GET", "/model", None, {"Host": "evil.example.org"}, 403, "Host must be one of localhost"),
+    ("GET", "/model", None, {"Host": "[::1"}, 400, "The Host is not valid"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "headers", "status", "said"), REFUSED)
-def test_what_is_refused_is_told_in_one_line_and_the_server_lives_on(server, method, path, body, headers, status, said):
-    found, told, content = ask(server, method, path, body, headers)
+@pytest.mark.parametrize(("method", "path", "body", "headers", "status", "message"), REFUSED)
+def test_refusals_are_one_line_and_the_server_keeps_running(server, method, path, body, headers, status, message):
+    received, response_headers, content = send(server, method, path, body, headers)
     error = json.loads(content)["error"]
-    assert found == status and said in error and "\n" not in error and "{{" not in error
-    assert told["Connection"] == "close"
-    assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+    assert received == status and message in error and "\n" not in error and "{{" not in error
+    assert response_headers["Connection"] == "close"
+    assert send(server, "POST", "/segment", encode(half_red()))[0] == 200
 
 
-def test_a_body_that_trickles_in_is_given_up_and_its_turn_is_free_again(server, monkeypatch):
-    monkeypatch.setattr(serving_server, "SLOWEST", 0.3)
-    monkeypatch.setattr(serving_server, "PATIENCE", 0.2)
+def test_a_body_that_trickles_in_times_out_and_frees_its_slot(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "BODY_TIMEOUT", 0.3)
+    monkeypatch.setattr(serving_server, "TIMEOUT", 0.2)
     head = b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
         client.sendall(head)
@@ -146,26 +146,26 @@ def test_a_body_that_trickles_in_is_given_up_and_its_turn_is_free_again(server, 
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
         client.sendall(head)  # and then nothing
         assert client.recv(4096).startswith(b"HTTP/1.1 408")
-    assert server.turns._value == serving_server.AT_ONCE
-    assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+    assert server.slots._value == serving_server.CONCURRENT_REQUESTS
+    assert send(server, "POST", "/segment", encode(half_red()))[0] == 200
 
 
-@pytest.mark.parametrize("begun", [b"G", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "])
-def test_a_head_that_trickles_in_is_given_up(server, monkeypatch, begun):
-    monkeypatch.setattr(serving_server, "HEAD", 0.3, raising=False)
+@pytest.mark.parametrize("start", [b"G", b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: "])
+def test_a_head_that_trickles_in_times_out(server, monkeypatch, start):
+    monkeypatch.setattr(serving_server, "HEAD_TIMEOUT", 0.3)
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
-        client.sendall(begun)
+        client.sendall(start)
         until = time.monotonic() + 10
         while not select.select([client], [], [], 0.05)[0]:
-            assert time.monotonic() < until, "it is still listened to"
+            assert time.monotonic() < until, "the connection is still open"
             client.sendall(b"x")
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(4096) == b""
-    assert ask(server, "GET", "/health")[0] == 200
+    assert send(server, "GET", "/health")[0] == 200
 
 
-def test_a_connection_is_kept_open_for_longer_than_a_head_may_take(server, monkeypatch):
-    monkeypatch.setattr(serving_server, "HEAD", 0.3, raising=False)
+def test_an_idle_connection_is_kept_longer_than_the_head_timeout(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "HEAD_TIMEOUT", 0.3)
     connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
     for pause in (0, 0.5):
         time.sleep(pause)
@@ -175,77 +175,77 @@ def test_a_connection_is_kept_open_for_longer_than_a_head_may_take(server, monke
     connection.close()
 
 
-def test_a_refused_client_that_goes_on_trickling_is_left(server, monkeypatch):
-    monkeypatch.setattr(serving_server, "LINGER", 0.3, raising=False)
+def test_a_refused_client_that_keeps_sending_is_disconnected(server, monkeypatch):
+    monkeypatch.setattr(serving_server, "DRAIN_TIMEOUT", 0.3)
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
         client.sendall(b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 413")
         until = time.monotonic() + 10
-        with pytest.raises(ConnectionError):  # reset, once nobody reads
+        with pytest.raises(ConnectionError):  # reset, once the server has stopped reading
             while time.monotonic() < until:
                 client.sendall(b"x")
                 time.sleep(0.05)
 
 
-def test_an_address_that_is_none_is_told(server):
+def test_an_invalid_address_is_refused(server):
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
         client.sendall(b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(4096).startswith(b"HTTP/1.1 400")
-    assert ask(server, "GET", "/health")[0] == 200
+    assert send(server, "GET", "/health")[0] == 200
 
 
 def test_chunks_without_a_length_are_refused(server):
-    status, _, content = ask(server, "POST", "/segment", iter([b"a", b"b"]), {"Transfer-Encoding": "chunked"})
+    status, _, content = send(server, "POST", "/segment", iter([b"a", b"b"]), {"Transfer-Encoding": "chunked"})
     assert status == 411 and b"Content-Length" in content
 
 
-def test_what_is_too_long_is_refused_before_it_is_sent(server):
+def test_a_long_body_is_refused_before_it_is_sent(server):
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
         lines = "POST /segment HTTP/1.1", "Host: localhost", "Content-Length: 999999999", "Expect: 100-continue", "", ""
         client.sendall("\r\n".join(lines).encode())
         assert client.recv(4096).startswith(b"HTTP/1.1 413")
 
 
-def test_a_client_that_goes_away_in_the_middle_harms_nobody(server, capfd):
+def test_clients_that_disconnect_do_not_affect_others(server, capfd):
     for _ in range(12):
         with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as client:
             client.sendall(b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
-    assert ask(server, "GET", "/health")[0] == 200
-    assert ask(server, "POST", "/segment", encode(half_red()))[0] == 200
+    assert send(server, "GET", "/health")[0] == 200
+    assert send(server, "POST", "/segment", encode(half_red()))[0] == 200
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_it_says_where_it_listens_and_to_whom(server, red_model):
-    lines = serving.greeting(server, "127.0.0.1")
-    assert lines[1] == f"Listening at http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C ends it)"
+def test_startup_lines_say_where_it_listens_and_who_can_reach_it(server, red_model):
+    lines = service.startup_lines(server, "127.0.0.1")
+    assert lines[1] == f"Listening at http://127.0.0.1:{server.server_address[1]}/  (Ctrl-C stops it)"
     assert lines[2] == "Only this machine can reach it."
-    assert "Every machine that can reach this one can use it" in serving.greeting(server, "0.0.0.0")[2]
-    assert "http://[::1]:" in serving.greeting(server, "::1")[1]
+    assert "Every machine that can reach this one can use it" in service.startup_lines(server, "0.0.0.0")[2]
+    assert "http://[::1]:" in service.startup_lines(server, "::1")[1]
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", None), ("no.such.host.invalid", 0), ("127.0.0.1", 70_000)])
-def test_an_address_that_cannot_be_had_is_told(server, red_model, host, port):
+def test_an_unusable_address_is_reported(server, red_model, host, port):
     port = server.server_address[1] if port is None else port
     with (
         pytest.raises(UserError, match=rf"Cannot listen at {re.escape(host)}:{port}: .*--port"),
-        serving.serving(server.model, host=host, port=port, max_bytes=1),
+        service.bound_server(server.model, host=host, port=port, max_bytes=1),
     ):
         pass
 
 
 @pytest.mark.slow
-def test_the_command_serves_until_it_is_told_to_end(red_model):
+def test_the_command_serves_until_sigterm(red_model):
     command = [sys.executable, "-m", "pipeline", "serve", str(red_model), "--port", "0"]
     root = Path(__file__).parents[3]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        shown = [process.stdout.readline() for _ in range(3)]
-        port = int(re.search(r":(\d+)/", shown[1])[1])
+        lines = [process.stdout.readline() for _ in range(3)]
+        port = int(re.search(r":(\d+)/", lines[1])[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.request("POST", "/segment", encode(half_red()))
         assert connection.getresponse().status == 200
         process.send_signal(signal.SIGTERM)
         rest, errors = process.communicate(timeout=20)
-    assert process.returncode == 0 and rest == "Ended.\n" and errors == ""
+    assert process.returncode == 0 and rest == "Stopped.\n" and errors == ""
 
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -257,63 +257,63 @@ addEventListener("load", async () => {
   const drop = (file) => {
     const transfer = new DataTransfer();
     transfer.items.add(file);
-    at("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+    byId("drop").dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
   };
-  const seen = {};
+  const shown = {};
   drop(new File([new Uint8Array([1, 2, 3])], "bad.png"));
-  await wait(() => at("said").className === "bad");
-  seen.bad = at("said").textContent;
+  await wait(() => byId("message").className === "bad");
+  shown.bad = byId("message").textContent;
   drop(new File([bytes], "good.png", { type: "image/png" }));
-  await wait(() => !at("result").hidden);
-  const read = (id, x, y) => [...at(id).getContext("2d").getImageData(x, y, 1, 1).data];
-  Object.assign(seen, { said: at("said").textContent, title: document.title, ids: [...state.ids],
+  await wait(() => !byId("result").hidden);
+  const read = (id, x, y) => [...byId(id).getContext("2d").getImageData(x, y, 1, 1).data];
+  Object.assign(shown, { message: byId("message").textContent, title: document.title, ids: [...state.ids],
     photo: read("photo", 300, 5), left: read("mask", 5, 5), right: read("mask", 300, 5),
-    rows: [...at("classes").rows].map((row) => row.innerText.trim()), save: at("save").href.slice(0, 5),
+    rows: [...byId("classes").rows].map((row) => row.innerText.trim()), save: byId("save").href.slice(0, 5),
     wide: document.documentElement.scrollWidth <= innerWidth });
-  at("classes").querySelector("button").click();
-  seen.alone = [read("mask", 5, 5)[3], read("mask", 300, 5)[3]];
-  at("classes").querySelector("button").click();
-  await fetch("seen", { method: "POST", body: JSON.stringify(seen) });
+  byId("classes").querySelector("button").click();
+  shown.selected = [read("mask", 5, 5)[3], read("mask", 300, 5)[3]];
+  byId("classes").querySelector("button").click();
+  await fetch("shown", { method: "POST", body: JSON.stringify(shown) });
 });
 """
 
 
 @pytest.fixture
-def seen(server, monkeypatch, tmp_path) -> dict:
-    """What a real browser shows after its script dropped a bad file and a good one on the page."""
+def shown(server, monkeypatch, tmp_path) -> dict:
+    """What a real browser shows after a script has dropped a bad file and a good one on the page."""
     if BROWSER is None:
         pytest.skip("no Chromium or Chrome is installed here (apt-get install chromium)")
-    copy, told = tmp_path / "page", queue.Queue()
+    copy, reports = tmp_path / "page", queue.Queue()
     shutil.copytree(serving_server.PAGE_FOLDER, copy)
     driver = DRIVER.replace("IMAGE", base64.b64encode(encode(half_red(240, 320))).decode())
     with (copy / "page.js").open("a", encoding="utf-8") as script:
         script.write(driver)
     post = serving_server.Handler._post
 
-    def listen(handler, path, query):
-        if path != "/seen":
+    def receive(handler, path, query):
+        if path != "/shown":
             return post(handler, path, query)
-        told.put(json.loads(handler.rfile.read(int(handler.headers["Content-Length"]))))
+        reports.put(json.loads(handler.rfile.read(int(handler.headers["Content-Length"]))))
         return "text/plain", b""
 
     monkeypatch.setattr(serving_server, "PAGE_FOLDER", copy)
-    monkeypatch.setattr(serving_server.Handler, "_post", listen)
+    monkeypatch.setattr(serving_server.Handler, "_post", receive)
     command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0"]
     command += ["--window-size=420,900", f"--user-data-dir={tmp_path / 'profile'}"]
     url = f"http://localhost:{server.server_address[1]}/"
     with subprocess.Popen([*command, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
         try:
-            return told.get(timeout=60)
+            return reports.get(timeout=60)
         finally:
             browser.terminate()
 
 
-def test_a_browser_shows_what_was_dropped_and_its_classes(seen):
-    assert seen["bad"].startswith("bad.png: This is not an image of a kind")
-    assert seen["said"].startswith("good.png: 320 × 240 pixels")
-    assert seen["title"] == "fast, trained on toy"
-    np.testing.assert_array_equal(np.reshape(seen["ids"], (240, 320)), half_red(240, 320)[..., 0] > 100)
-    assert seen["photo"] == [200, 0, 0, 255]
-    assert seen["left"] == [128, 64, 128, 255] and seen["right"] == [0, 0, 255, 255]
-    assert [re.sub(r"\s+", " ", row) for row in seen["rows"]] == ["dark 50.0 %", "red 50.0 %"]
-    assert seen["alone"] == [255, 0] and seen["save"] == "blob:" and seen["wide"]
+def test_a_browser_shows_a_dropped_image_and_its_classes(shown):
+    assert shown["bad"].startswith("bad.png: This is not an image of an accepted format")
+    assert shown["message"].startswith("good.png: 320 × 240 pixels")
+    assert shown["title"] == "fast, trained on toy"
+    np.testing.assert_array_equal(np.reshape(shown["ids"], (240, 320)), half_red(240, 320)[..., 0] > 100)
+    assert shown["photo"] == [200, 0, 0, 255]
+    assert shown["left"] == [128, 64, 128, 255] and shown["right"] == [0, 0, 255, 255]
+    assert [re.sub(r"\s+", " ", row) for row in shown["rows"]] == ["dark 50.0 %", "red 50.0 %"]
+    assert shown["selected"] == [255, 0] and shown["save"] == "blob:" and shown["wide"]

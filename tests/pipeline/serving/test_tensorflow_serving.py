@@ -1,7 +1,7 @@
-"""The request of docker/serving.md, word for word, against a stand-in for TensorFlow Serving's REST API.
+"""The request of docker/serving.md, run verbatim against a fake of TensorFlow Serving's REST API.
 
-The stand-in reads the SavedModel's own signatures and follows the rules of tensorflow_serving/util/json_tensor.cc and
-g3doc/api_rest.md: how rows become tensors, and tensors rows. It is no proof of the server itself, which is C++.
+The fake reads the SavedModel's signatures and converts rows to tensors and back by the rules of
+tensorflow_serving/util/json_tensor.cc and g3doc/api_rest.md. It does not test the server itself, which is C++.
 """
 
 import base64
@@ -26,25 +26,25 @@ from tensorflow.core.protobuf import saved_model_pb2
 PAGE = Path(__file__).parents[3] / "docker" / "serving.md"
 
 
-class StandIn:
-    """Answers a request's JSON as TensorFlow Serving's REST API does in its row format."""
+class FakeServing:
+    """Predicts on a request's JSON as TensorFlow Serving's REST API does in its row format."""
 
     def __init__(self, saved_model: Path) -> None:
-        described = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
-        self._described = described.meta_graphs[0].signature_def
+        proto = saved_model_pb2.SavedModel.FromString((saved_model / "saved_model.pb").read_bytes())
+        self._signatures = proto.meta_graphs[0].signature_def
         self._loaded = tf.saved_model.load(str(saved_model))
 
     def predict(self, request: dict) -> list:
         name = request.get("signature_name", "serving_default")
-        inputs = {key: tf.as_dtype(info.dtype) for key, info in self._described[name].inputs.items()}
+        inputs = {key: tf.as_dtype(info.dtype) for key, info in self._signatures[name].inputs.items()}
         rows = request["instances"]
         assert isinstance(rows, list) and rows, "'instances' must be a list of at least one row"
         assert all(set(row) == set(inputs) for row in rows), f"keys must be equal to: {sorted(inputs)}"
         tensors = {
             key: tf.constant([self._value(row[key], kind) for row in rows], kind) for key, kind in inputs.items()
         }
-        found = self._loaded.signatures[name](**tensors)
-        columns = {key: self._column(key, found[key].numpy(), len(rows)) for key in self._described[name].outputs}
+        outputs = self._loaded.signatures[name](**tensors)
+        columns = {key: self._column(key, outputs[key].numpy(), len(rows)) for key in self._signatures[name].outputs}
         if len(columns) == 1:
             return next(iter(columns.values()))
         return [{key: column[row] for key, column in columns.items()} for row in range(len(rows))]
@@ -67,17 +67,17 @@ class StandIn:
 
 @pytest.fixture(scope="module")
 def port(red_model) -> Iterator[int]:
-    stand_in = StandIn(red_model / "3")
+    fake = FakeServing(red_model / "3")
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             try:
                 assert self.path == "/v1/models/demo:predict"
-                status, told = 200, {"predictions": stand_in.predict(json.loads(body))}
+                status, response = 200, {"predictions": fake.predict(json.loads(body))}
             except (AssertionError, tf.errors.InvalidArgumentError) as error:
-                status, told = 400, {"error": str(error)}
-            content = json.dumps(told).encode()
+                status, response = 400, {"error": str(error)}
+            content = json.dumps(response).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -101,7 +101,7 @@ def photo(height: int, width: int, kind: str = "JPEG") -> bytes:
 
 
 def script(port: int) -> str:
-    """The page's own commands, to another port."""
+    """The page's commands, with another port."""
     (block,) = re.findall(r"```sh\n(printf .*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block.count("127.0.0.1:8501/v1/models/demo:predict") == 1
     return block.replace("127.0.0.1:8501", f"127.0.0.1:{port}")
@@ -112,13 +112,13 @@ def test_the_request_on_the_page_writes_the_class_map(port, tmp_path):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
     (tmp_path / "photo.jpg").write_bytes(photo(480, 640))
-    shown = subprocess.run(["sh", "-c", script(port)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert shown.returncode == 0 and shown.stdout == "640 x 480\n", shown.stderr
-    found = np.asarray(Image.open(tmp_path / "classes.png"))
-    assert found.shape == (480, 640) and (found[:, :300] == 0).all() and (found[:, 340:] == 1).all()
+    result = subprocess.run(["sh", "-c", script(port)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stdout == "640 x 480\n", result.stderr
+    classes = np.asarray(Image.open(tmp_path / "classes.png"))
+    assert classes.shape == (480, 640) and (classes[:, :300] == 0).all() and (classes[:, 340:] == 1).all()
 
 
-def ask(port: int, request: dict) -> dict:
+def predict(port: int, request: dict) -> dict:
     url = f"http://127.0.0.1:{port}/v1/models/demo:predict"
     with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=30) as response:
         return json.load(response)
@@ -128,25 +128,25 @@ def row(content: bytes) -> dict:
     return {"image_bytes": {"b64": base64.b64encode(content).decode()}}
 
 
-def test_rows_of_different_sizes_go_in_one_request(port):
+def test_one_request_may_have_rows_of_different_sizes(port):
     rows = [row(photo(20, 30)), row(photo(9, 50, "PNG"))]
-    found = ask(port, {"signature_name": "serving_bytes", "instances": rows})["predictions"]
-    assert [(one["height"], one["width"]) for one in found] == [(20, 30), (9, 50)]
-    assert [set(one) for one in found] == 2 * [{"png_bytes", "height", "width"}]
-    shares = ask(port, {"signature_name": "probabilities_bytes", "instances": rows[:1]})["predictions"][0]
-    tall = np.asarray(Image.open(io.BytesIO(base64.b64decode(shares["probabilities_png_bytes"]["b64"]))))
+    predictions = predict(port, {"signature_name": "serving_bytes", "instances": rows})["predictions"]
+    assert [(one["height"], one["width"]) for one in predictions] == [(20, 30), (9, 50)]
+    assert [set(one) for one in predictions] == 2 * [{"png_bytes", "height", "width"}]
+    probabilities = predict(port, {"signature_name": "probabilities_bytes", "instances": rows[:1]})["predictions"][0]
+    tall = np.asarray(Image.open(io.BytesIO(base64.b64decode(probabilities["probabilities_png_bytes"]["b64"]))))
     assert tall.shape == (2 * 20, 30)
 
 
-def test_arrays_of_one_size_go_to_the_default_signature(port):
+def test_the_default_signature_takes_arrays_of_one_size(port):
     image = np.zeros((4, 6, 3), int)
     image[:, 3:, 0] = 250
-    (found,) = ask(port, {"instances": [{"images": image.tolist()}]})["predictions"]
-    assert found == [[0, 0, 0, 1, 1, 1]] * 4
+    (prediction,) = predict(port, {"instances": [{"images": image.tolist()}]})["predictions"]
+    assert prediction == [[0, 0, 0, 1, 1, 1]] * 4
 
 
 @pytest.mark.parametrize("rows", [[row(b"no image")], [row(photo(20, 30)), row(b"")], [], [{"image": {"b64": ""}}]])
-def test_what_is_wrong_is_an_error_of_its_request(port, rows):
+def test_a_bad_request_gets_an_error_and_the_next_one_succeeds(port, rows):
     with pytest.raises(urllib.error.HTTPError, match="400"):
-        ask(port, {"signature_name": "serving_bytes", "instances": rows})
-    assert ask(port, {"signature_name": "serving_bytes", "instances": [row(photo(8, 8))]})["predictions"]
+        predict(port, {"signature_name": "serving_bytes", "instances": rows})
+    assert predict(port, {"signature_name": "serving_bytes", "instances": [row(photo(8, 8))]})["predictions"]

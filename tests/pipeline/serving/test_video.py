@@ -1,4 +1,4 @@
-"""segline predict of videos: each frame once, in a video of the same name."""
+"""segline predict with videos: one video of the same name per output, with all frames."""
 
 import sys
 from collections.abc import Generator, Iterator
@@ -17,7 +17,7 @@ from pipeline.serving.prediction import predict
 from tests.pipeline.serving.toy import files
 
 
-def test_a_video_comes_back_as_videos_of_exact_ids_and_of_overlays(model, tmp_path):
+def test_a_video_gives_a_lossless_video_of_ids_and_one_of_overlays(model, tmp_path):
     ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="imageio-ffmpeg is not installed")
     source = tmp_path / "in" / "file:drive -i.mp4"
     source.parent.mkdir()
@@ -43,7 +43,7 @@ def test_a_video_comes_back_as_videos_of_exact_ids_and_of_overlays(model, tmp_pa
     assert predict(model, [tmp_path / "in"], tmp_path / "out", outputs=["ids", "overlay"], batch_size=3).reused == 1
 
 
-def test_a_missing_ffmpeg_is_told(model, tmp_path, monkeypatch):
+def test_a_missing_ffmpeg_is_reported(model, tmp_path, monkeypatch):
     (tmp_path / "a.mp4").write_bytes(b"")
     monkeypatch.setattr("pipeline.serving.video.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'segline\[video\]'"):
@@ -51,15 +51,15 @@ def test_a_missing_ffmpeg_is_told(model, tmp_path, monkeypatch):
 
 
 class Counting:
-    """A model that finds class 0 alone, and notes how many frames it is given at once."""
+    """A model that predicts class 0 and records its batch sizes."""
 
     max_pixels = 10_000
 
     def __init__(self) -> None:
-        self.given: list[int] = []
+        self.batch_sizes: list[int] = []
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        self.given.append(len(images))
+        self.batch_sizes.append(len(images))
         return np.zeros(images.shape[:3], np.uint8)
 
 
@@ -74,11 +74,11 @@ def to_file(path, size, **options) -> Generator[None, np.ndarray, None]:
             file.write((yield))
 
 
-@pytest.mark.parametrize(("pixels", "given"), [(2 * 64 * 48, [2, 2, 1]), (100, [1] * 5), (10**9, [4, 1])])
-def test_frames_of_a_batch_keep_to_its_pixels(tmp_path, monkeypatch, pixels, given):
+@pytest.mark.parametrize(("pixels", "batch_sizes"), [(2 * 64 * 48, [2, 2, 1]), (100, [1] * 5), (10**9, [4, 1])])
+def test_batches_of_frames_respect_the_limit_of_pixels(tmp_path, monkeypatch, pixels, batch_sizes):
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", SimpleNamespace(read_frames=five_frames, write_frames=to_file))
     monkeypatch.setattr(video, "BATCH_PIXELS", pixels)
     outputs, model = [Output("ids", lambda _, image, mask: mask)], Counting()
     file = ImageFile(tmp_path / "a.mp4", PurePath("a.png"), named=True)
-    assert video.convert(model, file, outputs, tmp_path, batch_size=4) == 5
-    assert model.given == given and (tmp_path / "ids/a.mkv").stat().st_size == 5 * 64 * 48
+    assert video.predict(model, file, outputs, tmp_path, batch_size=4) == 5
+    assert model.batch_sizes == batch_sizes and (tmp_path / "ids/a.mkv").stat().st_size == 5 * 64 * 48

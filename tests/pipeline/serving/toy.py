@@ -1,4 +1,4 @@
-"""Images to predict, and what became of them."""
+"""Images to predict, and the files of a result folder."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from pipeline.cluster import devices
-from pipeline.config import recipe_file
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import evaluate
 from tests.pipeline.cluster import loopback
 
@@ -18,8 +18,8 @@ def main(path: str, ingest: str, train: str, out: str, count: str, *settings: st
         loopback.replicas(int(count))
     if int(count) > 1 and "TF_CONFIG" not in os.environ:
         names = [f"/cpu:{index}" for index in range(int(count))]
-        devices.for_evaluation = lambda config: tf.distribute.MirroredStrategy(names)
-    config = recipe_file.load(path, ["data.manual_dir=unused", *settings]).only(("input", "model", "evaluate"))
+        devices.evaluation_strategy = lambda config: tf.distribute.MirroredStrategy(names)
+    config = load_recipe(path, ["data.manual_dir=unused", *settings]).only(("input", "model", "evaluate"))
     evaluate.run(config, {"ingest": Path(ingest), "train": Path(train)}, Path(out))
 
 

@@ -10,8 +10,8 @@ import tensorflow_datasets as tfds
 
 from datasets.errors import DatasetError
 from datasets.spec import DatasetSpec
-from pipeline.config import recipe_file
 from pipeline.errors import UserError
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import ingest
 from pipeline.workspace import digest
 
@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[3]
 
 
 def run(raw: Path, out: Path, *overrides: str) -> None:
-    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", *overrides])
+    config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", *overrides])
     out.mkdir()
     ingest.run(config.only(("data", "ingest")), {"raw": raw}, out)
 
@@ -45,7 +45,7 @@ def test_it_says_what_it_wrote_and_what_is_absent(raw: Path, tmp_path: Path, cap
     run(raw, tmp_path / "out", "ingest.num_shards=2")
     shown, noise = capfd.readouterr()
     absent, written = shown.splitlines()
-    assert absent == "ingest    absent: test (none of its files is there)"
+    assert absent == "ingest    absent: test (none of its files exists)"
     assert written.startswith("ingest    train 8, val 4 images -> 4 shards, ")
     assert noise == ""
 
@@ -69,7 +69,7 @@ def test_a_part_of_the_data_set_needs_leave(raw: Path, tmp_path: Path) -> None:
 
 
 def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
+    config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
     shown = []
     for attempt in ("first", "second"):
@@ -80,13 +80,13 @@ def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, cap
         changed = min((raw / "train").iterdir())
         changed.write_bytes(max((raw / "train").iterdir()).read_bytes())
     assert "kept from before" not in shown[0]
-    assert "ingest    11 of 12 shards are kept from before" in shown[1]
+    assert "ingest    11 of 12 shards are reused" in shown[1]
 
 
 def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None:
     bad = min((raw / "train").iterdir())
     bad.write_bytes(b"")
-    config = recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
+    config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
     inputs["refusal"] = tmp_path / "refused.json"
     digest.remembered(raw, config.data.spec().patterns, inputs["digests"])
@@ -107,4 +107,4 @@ def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None
 )
 def test_a_runner_without_its_options_is_refused(overrides: list[str], told: str) -> None:
     with pytest.raises(UserError, match=re.escape(told)):
-        recipe_file.load(str(PROJECT / "tests" / "tiny.yaml"), overrides)
+        load_recipe(str(PROJECT / "tests" / "tiny.yaml"), overrides)

@@ -45,6 +45,6 @@ def test_a_killed_run_is_finished_by_the_same_command(camvid_raw: Path, tmp_path
     assert process.wait() == -signal.SIGKILL
     for workspace in (killed, whole):
         ended = subprocess.run(command(camvid_raw, workspace), cwd=PROJECT, capture_output=True, text=True, check=True)
-        assert "shards are kept from before" in ended.stdout or workspace is whole
+        assert "shards are reused" in ended.stdout or workspace is whole
     assert records(killed) == records(whole) and len(records(whole)) % 8 == 0
     assert not [path for pattern in ("*partial*", "*incomplete*") for path in killed.rglob(pattern)]

@@ -8,8 +8,8 @@ import pytest
 from datasets.camvid import sample
 from datasets.spec import DatasetSpec
 from models import catalog
-from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import evaluate, ingest
 from pipeline.training import trained_model
 from tests.pipeline.cluster import loopback
@@ -21,7 +21,7 @@ SETTINGS = ("evaluate.min_miou=0.1", "evaluate.resamples=200")
 
 
 def tiny(*settings: str) -> Recipe:
-    return recipe_file.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=unused", *settings])
+    return load_recipe(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=unused", *settings])
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ import pytest
 
 from models import catalog
 from models.errors import ModelError
-from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import train
 from pipeline.training import trained_model
 
@@ -34,7 +34,7 @@ def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
 
 def tiny(*settings: str) -> Recipe:
     path = str(PROJECT / "tests/tiny.yaml")
-    return recipe_file.load(path, ["data.manual_dir=unused", *settings]).only(SECTIONS)
+    return load_recipe(path, ["data.manual_dir=unused", *settings]).only(SECTIONS)
 
 
 def run(inputs: dict[str, Path], out: Path, *settings: str) -> Path:
@@ -138,7 +138,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
     number = int(np.random.default_rng().integers(1, 10))  # of 12 steps
     kill_at(number, command(inputs, out, "train.checkpoint_seconds=0.001"), out)
     run(inputs, out, "train.epochs=6")
-    assert re.search(r"goes on after epoch \d, step \d of 2", capsys.readouterr().out)
+    assert re.search(r"resumes after epoch \d, step \d of 2", capsys.readouterr().out)
     assert not different(weights(out), weights(whole)), f"killed at step {number}"
 
 
@@ -151,7 +151,7 @@ def test_with_every_setting_on_a_kill_costs_nothing_either(inputs: dict[str, Pat
     again = command(inputs, out, *EVERYTHING)
     kill_at(number, [*again, "train.checkpoint_seconds=0.001"], out)
     shown = subprocess.run(again, cwd=PROJECT, check=True, capture_output=True, text=True).stdout
-    assert "goes on after" in shown
+    assert "resumes after" in shown
     assert not different(weights(out), weights(tmp_path / "whole")), f"killed at step {number}"
 
 

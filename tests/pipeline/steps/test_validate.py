@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 from datasets import tfrecord
 from datasets.errors import DatasetError
 from datasets.spec import IGNORE, DatasetSpec
-from pipeline.config.recipe import ValidateConfig
+from pipeline.config.validate import ValidateConfig
 from pipeline.data import anomalies, class_weights, statistics
 from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError

@@ -1,4 +1,4 @@
-"""Shared storage, against servers on loopback that speak S3 and Google's."""
+"""Shared storage, tested against local servers with the protocols of S3 and Google Cloud Storage."""
 
 import errno
 import json
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import recipe_file as recipes
 from pipeline.errors import Unreachable, UserError
 from pipeline.orchestration import forecast
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.orchestration.runner import Runner
-from pipeline.schedule.tick import can_pass
+from pipeline.schedule.tick import is_transient
 from pipeline.storage import connection, remote
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
@@ -34,7 +34,7 @@ def raw(tmp_path: Path) -> Path:
 PATTERNS = ("train", "*/train")
 
 
-def test_only_what_is_read_is_fetched_and_only_once(storage: Any, raw: Path, tmp_path: Path) -> None:
+def test_only_files_that_the_dataset_reads_are_fetched_and_only_once(storage: Any, raw: Path, tmp_path: Path) -> None:
     storage.put(raw, "raw")
     copy = tmp_path / "copy"
     assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 12
@@ -45,7 +45,7 @@ def test_only_what_is_read_is_fetched_and_only_once(storage: Any, raw: Path, tmp
     assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 0
 
 
-def test_the_copy_follows_what_changes_and_leaves_strangers_alone(storage: Any, raw: Path, tmp_path: Path) -> None:
+def test_the_copy_is_updated_and_other_files_are_kept(storage: Any, raw: Path, tmp_path: Path) -> None:
     storage.put(raw, "raw")
     copy = tmp_path / "copy"
     remote.fetch(storage.at("raw"), PATTERNS, copy)
@@ -58,7 +58,7 @@ def test_the_copy_follows_what_changes_and_leaves_strangers_alone(storage: Any, 
     assert (copy / "train/01.png").read_text() == "train/XX.png"
 
 
-def test_two_recipes_with_one_copy_leave_each_other_what_they_fetched(storage: Any, raw: Path, tmp_path: Path) -> None:
+def test_two_recipes_can_share_a_copy(storage: Any, raw: Path, tmp_path: Path) -> None:
     (raw / "coarse").mkdir()
     (raw / "coarse/00.png").write_text("coarse")
     storage.put(raw, "raw")
@@ -66,47 +66,49 @@ def test_two_recipes_with_one_copy_leave_each_other_what_they_fetched(storage: A
     assert fetched == [12, 1, 0, 0]
     storage.system.rm("bucket/raw/train/00.png")
     remote.fetch(storage.at("raw"), ["coarse"], tmp_path / "copy")
-    assert len(list((tmp_path / "copy").glob("*/*.png"))) == 12, "what is no longer there goes, whoever fetched it"
+    assert len(list((tmp_path / "copy").glob("*/*.png"))) == 12, (
+        "a removed file is deleted, whichever recipe fetched it"
+    )
 
 
-def test_kill_9_forgets_little_of_what_was_fetched(
+def test_the_index_is_written_during_a_download(
     storage: Any, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.put(raw, "raw")
-    copy, known, download = tmp_path / "copy", [], connection.download
+    copy, indexed, download = tmp_path / "copy", [], connection.download
 
-    def look(system: Any, path: str, target: Path) -> None:
+    def count(system: Any, path: str, target: Path) -> None:
         index = copy / remote.INDEX
-        known.append(len(json.loads(index.read_text())) if index.is_file() else 0)
+        indexed.append(len(json.loads(index.read_text())) if index.is_file() else 0)
         download(system, path, target)
 
-    monkeypatch.setattr(connection, "AT_ONCE", 1)
-    monkeypatch.setattr(connection, "download", look)
-    monkeypatch.setattr(remote, "NOTED_EVERY", 0)
+    monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
+    monkeypatch.setattr(connection, "download", count)
+    monkeypatch.setattr(remote, "INDEX_INTERVAL", 0)
     remote.fetch(storage.at("raw"), PATTERNS, copy)
-    assert known[-1] > 0
+    assert indexed[-1] > 0
 
 
-def test_a_network_that_goes_away_leaves_whole_files_and_the_next_call_goes_on(
+def test_a_lost_network_leaves_complete_files_and_the_next_call_continues(
     storage: Any, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     storage.put(raw, "raw")
-    copy, download, seen = tmp_path / "copy", connection.download, []
+    copy, download, started = tmp_path / "copy", connection.download, []
 
-    def cut(system: Any, path: str, target: Path) -> None:
-        seen.append(path)
-        if len(seen) == 5:
+    def fail(system: Any, path: str, target: Path) -> None:
+        started.append(path)
+        if len(started) == 5:
             storage.stop()
         download(system, path, target)
 
-    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
     with (
         monkeypatch.context() as patch,
         pytest.raises(Unreachable, match=f"{storage.at('raw')} cannot be reached") as error,
     ):
-        patch.setattr(connection, "download", cut)
+        patch.setattr(connection, "download", fail)
         remote.fetch(storage.at("raw"), PATTERNS, copy)
-    assert can_pass(error.value.exit_code) and "secret" not in str(error.value)
+    assert is_transient(error.value.exit_code) and "secret" not in str(error.value)
     kept = list(copy.glob("train/*.png"))
     assert len(kept) == 4 and all(path.read_text() == f"train/{path.name}" for path in kept)
     with pytest.raises(Unreachable):
@@ -115,14 +117,14 @@ def test_a_network_that_goes_away_leaves_whole_files_and_the_next_call_goes_on(
     assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 8
 
 
-def test_what_is_not_there_is_said(storage: Any, tmp_path: Path) -> None:
+def test_unknown_urls_are_refused(storage: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"There is nothing at {storage.at('none')}") as error:
         remote.fetch(storage.at("none"), PATTERNS, tmp_path / "copy")
     assert error.value.exit_code == 2
     with pytest.raises(UserError, match="nowhere://x: "):
         remote.fetch("nowhere://x", PATTERNS, tmp_path / "copy")
     with pytest.raises(UserError, match=r"'s3://bucket/raw' goes to `data\.url`"):
-        recipes.load(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=s3://bucket/raw"])
+        load_recipe(str(PROJECT / "tests/tiny.yaml"), ["data.manual_dir=s3://bucket/raw"])
 
 
 @pytest.fixture
@@ -138,14 +140,14 @@ FILES = [remote.ORIGIN, "assets.extra/segline.json", remote.MARK, "variables/var
 
 
 def test_a_served_version_is_uploaded_once(storage: Any, served: Path) -> None:
-    assert not remote.has(served, storage.at("models"))
+    assert not remote.is_published(served, storage.at("models"))
     assert remote.publish(served, storage.at("models/")) == storage.at("models/net/3")
     assert storage.names("models/net/3") == FILES
-    assert remote.publish(served, storage.at("models")) is None and remote.has(served, storage.at("models/"))
+    assert remote.publish(served, storage.at("models")) is None and remote.is_published(served, storage.at("models/"))
 
 
-def test_a_number_that_another_workspace_took_is_left_alone(storage: Any, served: Path) -> None:
-    """A workspace that begins anew counts from 1, and what is promoted is served all the same."""
+def test_a_number_that_another_workspace_uses_is_not_overwritten(storage: Any, served: Path) -> None:
+    """A new workspace counts from 1, and its promoted versions are still served."""
 
     def published(run: str) -> str | None:
         (served / remote.ORIGIN).write_text(run)
@@ -156,44 +158,46 @@ def test_a_number_that_another_workspace_took_is_left_alone(storage: Any, served
 
 
 @pytest.mark.parametrize(
-    "there",
+    "existing",
     [
         {"net/8/assets.extra/origin.json": "other", f"net/8/{remote.MARK}": ""},
         {"net/8/assets.extra/origin.json": "other", "net/3/variables/variables.index": "half of another"},
-        {"net/8/variables/variables.index": "nobody knows whose"},
+        {"net/8/variables/variables.index": "of an unknown version"},
     ],
 )
-def test_a_version_goes_above_all_that_are_there_whole_or_not(
-    there: dict[str, str], storage: Any, served: Path
+def test_a_version_gets_a_number_above_all_others_even_partial_ones(
+    existing: dict[str, str], storage: Any, served: Path
 ) -> None:
-    """TensorFlow Serving takes the highest, and two uploads to one place would mix."""
-    storage.system.pipe({f"bucket/models/{name}": text.encode() for name, text in there.items()})
+    """TensorFlow Serving loads the highest, and two uploads to one folder would mix."""
+    storage.system.pipe({f"bucket/models/{name}": text.encode() for name, text in existing.items()})
     assert remote.publish(served, storage.at("models")) == storage.at("models/net/9")
-    assert storage.names("models") == sorted([*there, *(f"net/9/{name}" for name in FILES)])
-    assert remote.has(served, storage.at("models"))
+    assert storage.names("models") == sorted([*existing, *(f"net/9/{name}" for name in FILES)])
+    assert remote.is_published(served, storage.at("models"))
 
 
-def test_an_upload_that_is_cut_is_no_model_and_is_finished_later(
+def test_an_interrupted_upload_is_not_a_model_and_is_completed_later(
     storage: Any, served: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = connection.upload
 
-    def cut(system: Any, path: Path, target: str) -> None:
+    def fail(system: Any, path: Path, target: str) -> None:
         upload(system, path, target)
         if target.endswith(remote.ORIGIN):
             raise ConnectionResetError("the network went away")
 
-    monkeypatch.setattr(connection, "AT_ONCE", 1)
+    monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
     with monkeypatch.context() as patch, pytest.raises(Unreachable):
-        patch.setattr(connection, "upload", cut)
+        patch.setattr(connection, "upload", fail)
         remote.publish(served, storage.at("models"))
-    assert storage.names("models/net") == [f"3/{remote.ORIGIN}"] and not remote.has(served, storage.at("models"))
+    assert storage.names("models/net") == [f"3/{remote.ORIGIN}"] and not remote.is_published(
+        served, storage.at("models")
+    )
     remote.publish(served, storage.at("models"))
     assert storage.names("models/net") == [f"3/{name}" for name in FILES]
 
 
-def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tmp_path: Path) -> None:
-    """What it makes is what it makes of a local folder: the same contents are the same fingerprint."""
+def test_a_run_can_read_its_raw_files_from_the_storage(storage: Any, camvid_raw: Path, tmp_path: Path) -> None:
+    """The fingerprint depends on the contents and not on the location."""
     from pipeline.orchestration.graph import STEPS
 
     storage.put(camvid_raw, "camvid")
@@ -204,7 +208,7 @@ def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tm
         [f"data.manual_dir={local}"],
         [f"data.manual_dir={tmp_path / 'copy'}", f"data.url={storage.at('camvid')}"],
     ):
-        recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
+        recipe = load_recipe(str(PROJECT / "tests/tiny.yaml"), settings)
         workspace = Workspace(tmp_path / "work")
         run = RunFolder.create(workspace, recipe, ["test"])
         runner = Runner(workspace, recipe, run, Store(workspace.store), wait=False)
@@ -213,14 +217,14 @@ def test_a_run_reads_its_raw_files_from_there(storage: Any, camvid_raw: Path, tm
 
 
 def test_a_forecast_fetches_nothing(camvid_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def foresee(folder: Path) -> list[str]:
+    def lines(folder: Path) -> list[str]:
         settings = [f"data.manual_dir={folder}", "data.url=s3://bucket/camvid"]
-        recipe = recipes.load(str(PROJECT / "tests/tiny.yaml"), settings)
+        recipe = load_recipe(str(PROJECT / "tests/tiny.yaml"), settings)
         return forecast.lines(forecast.forecast(Workspace(tmp_path / "work"), recipe, until="validate"))
 
     monkeypatch.setattr(remote, "fetch", None)
-    assert foresee(camvid_raw)[0] == "ingest    run      for the first time"
-    assert foresee(tmp_path / "copy") == [
+    assert lines(camvid_raw)[0] == "ingest    run      for the first time"
+    assert lines(tmp_path / "copy") == [
         "ingest    run      s3://bucket/camvid: not fetched yet",
         "validate  run      for the first time",
     ]
@@ -228,7 +232,7 @@ def test_a_forecast_fetches_nothing(camvid_raw: Path, tmp_path: Path, monkeypatc
 
 
 class HttpError(Exception):
-    """As gcsfs raises it."""
+    """Stands for the exception of gcsfs."""
 
     def __init__(self, code: int) -> None:
         self.code = code
@@ -239,30 +243,30 @@ HttpError.__module__ = "gcsfs.retry"
 
 
 @pytest.mark.parametrize(
-    ("raised", "code", "says"),
+    ("raised", "code", "message"),
     [
-        (PermissionError("Access Denied"), 2, "may not be used: PermissionError: Access Denied"),
-        (OSError("Forbidden: https://storage.googleapis.com/b/x"), 2, "may not be used"),
-        (HttpError(401), 2, "may not be used"),
-        (ValueError("Bad Request: b/A_B\nInvalid bucket name"), 2, "is not understood there"),
+        (PermissionError("Access Denied"), 2, "access is denied: PermissionError: Access Denied"),
+        (OSError("Forbidden: https://storage.googleapis.com/b/x"), 2, "access is denied"),
+        (HttpError(401), 2, "access is denied"),
+        (ValueError("Bad Request: b/A_B\nInvalid bucket name"), 2, "the storage does not accept this address"),
         (HttpError(503), 1, "cannot be reached"),
         (ConnectionResetError("the network went away"), 1, "cannot be reached"),
     ],
 )
-def test_what_a_storage_answers_is_told_as_what_can_be_done(raised: Exception, code: int, says: str) -> None:
-    with pytest.raises(UserError, match=f"gs://x/y {says}") as told, connection.reaching("gs://x/y"):
+def test_errors_of_the_storage_are_translated(raised: Exception, code: int, message: str) -> None:
+    with pytest.raises(UserError, match=f"gs://x/y:? {message}") as error, connection.translate_errors("gs://x/y"):
         raise raised
-    assert told.value.exit_code == code
+    assert error.value.exit_code == code
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_a_full_disk_is_no_fault_of_the_storage(number: int) -> None:
-    """Nothing to try again: write(2) names no file, and `segline run` tells it as a full disk."""
-    with pytest.raises(OSError, match=os.strerror(number)) as told, connection.reaching("gs://x/y"):
+def test_a_full_disk_is_not_an_error_of_the_storage(number: int) -> None:
+    """Not transient: write(2) names no file, and `segline run` reports a full disk."""
+    with pytest.raises(OSError, match=os.strerror(number)) as error, connection.translate_errors("gs://x/y"):
         raise OSError(number, os.strerror(number))
-    assert type(told.value) is OSError
+    assert type(error.value) is OSError
 
 
-def test_a_fault_of_our_own_is_no_fault_of_the_storage() -> None:
-    with pytest.raises(ValueError, match="ours"), connection.reaching("gs://x/y"):
+def test_our_own_errors_pass_through() -> None:
+    with pytest.raises(ValueError, match="ours"), connection.translate_errors("gs://x/y"):
         raise ValueError("ours")

@@ -1,6 +1,7 @@
-"""A training on a model of one weight, which takes no time: for the tests of the loop and of what it tells."""
+"""A fast training of a model with one weight, for the tests of the loop and of the log."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from datasets.camvid.classes import SPECS
 from pipeline.training import step_loops
 from pipeline.training.checkpoints import Checkpoints
-from pipeline.training.job import Job
+from pipeline.training.job import Display, Job
 from pipeline.training.state import State
 from pipeline.training.trainer import Trainer
-from pipeline.training.validation import Validation
+from pipeline.training.validation import Sample, Validation
 
 EPOCHS, STEPS = 4, 5
+SPEC = replace(next(iter(SPECS.values())), classes=("Sky", "Car"), colours=((0, 0, 255), (255, 0, 0)))
 
 
 class Fake:
-    """A training whose batches are numbers, whose update adds them up, and whose losses and mIoUs are given."""
+    """A training whose batches are numbers, added to the weight, and whose losses and mIoUs the test chooses."""
 
     def __init__(self, folder: Path, mious: list[float] | None = None, losses: dict[int, float] | None = None) -> None:
         self.folder, self.mious, self.losses = folder, mious or [0.1, 0.4, 0.3, 0.2], losses or {}
@@ -51,22 +54,25 @@ class Fake:
         self.on_validation.get(epoch, lambda: None)()
         between()
         miou = self.mious[epoch - 1]
-        picture = np.full((4, 8, 3), epoch, np.uint8)
-        return Validation(miou, 1 - miou, 1 / epoch, {"Sky": miou, "Car": None}, {"first": picture})
+        image = np.full((4, 8, 3), epoch, np.uint8)
+        sample = Sample("first", image, image[..., 0] % 2, np.zeros((4, 8), np.uint8))
+        iou = {"Sky": miou, "Car": None}
+        return Validation(miou, 1 - miou, 1 / epoch, iou, np.array([[epoch, 1], [0, 0]]), [sample])
 
     def train(self, **settings: Any) -> State:
-        take = step_loops.one_by_one(self.update)
+        run_steps = step_loops.one_by_one(self.update)
         job = Job(
             model=self.model,
             optimizer=self.optimizer,
             batches=self.batches,
             learning_rate=lambda step: 0.1 / (step + 1),
             **{
-                "take": lambda epoch: take,
+                "step_runner": lambda epoch: run_steps,
                 "validate": self.validate,
                 "epochs": EPOCHS,
                 "steps": STEPS,
                 "batch_size": 2,
+                "display": Display(SPEC, samples=1),
                 "validate_every": 1,
                 "checkpoint_seconds": 1e9,
                 **settings,

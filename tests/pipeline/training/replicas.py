@@ -1,6 +1,6 @@
-"""Run by tests in a process of its own, as TensorFlow can be given logical devices only before its first use.
+"""Run by tests in a separate process, as logical devices can be created only before TensorFlow's first use.
 
-Trains and scores with one device and with two, on the same batches, and prints the results as JSON.
+Trains and scores on one device and on two, with the same batches, and prints the results as JSON.
 """
 
 import json
@@ -41,7 +41,7 @@ def build(strategy: tf.distribute.Strategy, *, normalised: bool) -> keras.Model:
 
 
 def batches() -> tf.data.Dataset:
-    """Batches whose halves differ in how many pixels count; in the last one, none of the first half does."""
+    """Batches whose halves have different numbers of ignored pixels; the first half of the last has no other."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (STEPS * BATCH, 16, 24, 3), np.uint8)
     labels = rng.integers(0, CLASSES, (STEPS * BATCH, 16, 24), np.uint8)
@@ -60,7 +60,7 @@ def train(
     precision: str = "float32",
     **settings: Any,
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """Train for 20 steps; give the model and what was found."""
+    """Train for 20 steps; return the model and its losses and weights."""
     keras.config.set_dtype_policy(precision)
     model = build(strategy, normalised=normalised)
     with strategy.scope():
@@ -72,24 +72,24 @@ def train(
     update = make_update(
         model, optimizer, strategy, class_weights=WEIGHTS, label_smoothing=0.1, average=average, **settings
     )
-    take = step_loops.fused(update) if fused else step_loops.one_by_one(update)
-    given: Iterator[Any] = iter(strategy.experimental_distribute_dataset(batches()))
-    done = [take(given, count) for count in (7, 12, 1)]
+    run_steps = step_loops.fused(update) if fused else step_loops.one_by_one(update)
+    data: Iterator[Any] = iter(strategy.experimental_distribute_dataset(batches()))
+    calls = [run_steps(data, count) for count in (7, 12, 1)]
     return model, {
-        "losses": [figures for call in done for figures in call.figures],
-        "keys": done[-1].keys.tolist(),
+        "losses": [figures for call in calls for figures in call.figures],
+        "keys": calls[-1].keys.tolist(),
         "weights": [variable.numpy().tolist() for variable in model.weights],
         "average": [variable.numpy().tolist() for variable in average.variables],
     }
 
 
 def dropped(strategy: tf.distribute.Strategy) -> list[list[float]]:
-    """What each device leaves of the same ones, in two steps."""
+    """Apply dropout to the same ones on each device, in two steps."""
     with strategy.scope():
         layer = blocks.Dropout(0.5, seed=3)
         layer.build((1, 64))
     step = tf.function(lambda: tf.concat([layer(tf.ones([1, 64]), training=True) for _ in range(2)], 1))
-    return [found.numpy()[0].tolist() for found in strategy.experimental_local_results(strategy.run(step))]
+    return [rows.numpy()[0].tolist() for rows in strategy.experimental_local_results(strategy.run(step))]
 
 
 def main(folder: Path) -> None:

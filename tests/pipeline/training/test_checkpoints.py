@@ -1,4 +1,4 @@
-"""Checkpoints: what is read is what was saved, and damage is noticed."""
+"""Checkpoints: they read back as saved, and damage is detected."""
 
 import errno
 import signal
@@ -26,18 +26,18 @@ def files(checkpoints: Checkpoints) -> list[str]:
     return sorted(path.name for path in checkpoints.folder.iterdir())
 
 
-def test_nothing_saved_nothing_found(checkpoints: Checkpoints) -> None:
+def test_without_a_checkpoint_there_is_no_latest(checkpoints: Checkpoints) -> None:
     assert checkpoints.latest() is None
 
 
-def test_what_is_read_is_what_was_saved(checkpoints: Checkpoints) -> None:
+def test_a_checkpoint_reads_back_as_saved(checkpoints: Checkpoints) -> None:
     checkpoints.save(12, ARRAYS, {"epoch": 1, "losses": 0.1 + 0.2, "best": {}})
-    found = checkpoints.latest()
-    assert found and found.state == {"epoch": 1, "losses": 0.1 + 0.2, "best": {}}
-    assert found.arrays.keys() == ARRAYS.keys()
+    checkpoint = checkpoints.latest()
+    assert checkpoint and checkpoint.state == {"epoch": 1, "losses": 0.1 + 0.2, "best": {}}
+    assert checkpoint.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert found.arrays[name].dtype == array.dtype
-        np.testing.assert_array_equal(found.arrays[name], array)
+        assert checkpoint.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(checkpoint.arrays[name], array)
 
 
 def test_the_last_two_are_kept(checkpoints: Checkpoints) -> None:
@@ -48,7 +48,7 @@ def test_the_last_two_are_kept(checkpoints: Checkpoints) -> None:
 
 
 @pytest.mark.parametrize("where", np.linspace(0, 0.999, 25))
-def test_one_wrong_bit_anywhere_is_noticed(
+def test_one_wrong_bit_anywhere_is_detected(
     checkpoints: Checkpoints, where: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in (1, 2):
@@ -57,57 +57,57 @@ def test_one_wrong_bit_anywhere_is_noticed(
     content = bytearray(path.read_bytes())
     content[int(where * len(content))] ^= 16
     path.write_bytes(content)
-    found = checkpoints.latest()
-    assert found
-    if found.state["number"] == 2:  # a field of the zip that nobody reads, such as the time of a file
-        assert all((found.arrays[name] == array).all() for name, array in ARRAYS.items())
+    checkpoint = checkpoints.latest()
+    assert checkpoint
+    if checkpoint.state["number"] == 2:  # a field of the zip that is not read, such as the time of a file
+        assert all((checkpoint.arrays[name] == array).all() for name, array in ARRAYS.items())
     else:
         assert "damaged checkpoint step-000000002.npz" in capsys.readouterr().out
         checkpoints.save(2, ARRAYS, {"number": 2})
         assert checkpoints.latest().state["number"] == 2  # type: ignore[union-attr]
 
 
-def test_a_cut_file_is_passed_over(checkpoints: Checkpoints, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_truncated_file_is_skipped(checkpoints: Checkpoints, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         checkpoints.save(number, ARRAYS, {"number": number})
     path = checkpoints.folder / "step-000000002.npz"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    found = checkpoints.latest()
-    assert found and found.state["number"] == 1
-    assert "passes over" in capsys.readouterr().out
+    checkpoint = checkpoints.latest()
+    assert checkpoint and checkpoint.state["number"] == 1
+    assert "skips" in capsys.readouterr().out
 
 
-def test_a_checkpoint_is_not_whole_without_the_best_weights_it_names(checkpoints: Checkpoints) -> None:
+def test_a_checkpoint_is_skipped_without_the_best_weights_it_names(checkpoints: Checkpoints) -> None:
     for number in (1, 2):
         file = checkpoints.save_best(number, ARRAYS)
         checkpoints.save(number, ARRAYS, {"number": number, "best": {"file": file}})
     (checkpoints.folder / "best-000000002.npz").write_bytes(b"")
-    found = checkpoints.latest()
-    assert found and found.state["number"] == 1
-    np.testing.assert_array_equal(checkpoints.best(found.state["best"]["file"])["model/0"], ARRAYS["model/0"])
+    checkpoint = checkpoints.latest()
+    assert checkpoint and checkpoint.state["number"] == 1
+    np.testing.assert_array_equal(checkpoints.best(checkpoint.state["best"]["file"])["model/0"], ARRAYS["model/0"])
 
 
-def test_best_weights_that_rot_before_the_end_are_told(checkpoints: Checkpoints) -> None:
+def test_best_weights_damaged_before_the_end_are_reported(checkpoints: Checkpoints) -> None:
     path = checkpoints.folder / checkpoints.save_best(1, ARRAYS)
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(UserError, match=rf"{path.name} .*cannot be read any more.* goes on from an older checkpoint"):
+    with pytest.raises(UserError, match=rf"{path.name} .*cannot be read any more.* continues from an older checkpoint"):
         checkpoints.best(path.name)
 
 
-def test_best_weights_that_no_checkpoint_names_displace_none_that_one_does(tmp_path: Path) -> None:
+def test_best_weights_without_a_checkpoint_do_not_replace_named_ones(tmp_path: Path) -> None:
     """Killed after new best weights were written and before the checkpoint that names them, with keep=1."""
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(10, ARRAYS, {"best": {"file": checkpoints.save_best(10, ARRAYS)}})
     checkpoints.save_best(20, ARRAYS)
-    found = checkpoints.latest()
-    assert found
-    checkpoints.save(15, ARRAYS, found.state)
+    checkpoint = checkpoints.latest()
+    assert checkpoint
+    checkpoints.save(15, ARRAYS, checkpoint.state)
     again = checkpoints.latest()
     assert again and again.state["best"]["file"] == "best-000000010.npz"
 
 
-def test_best_weights_of_the_last_step_that_it_does_not_name_displace_none(tmp_path: Path) -> None:
-    """Saved by the clock at an epoch's last step, killed after its validation, asked to stop in the next one."""
+def test_best_weights_of_the_last_step_without_its_checkpoint_do_not_replace_named_ones(tmp_path: Path) -> None:
+    """Saved by time at an epoch's last step, killed after its validation, interrupted in the repeated one."""
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(10, ARRAYS, {"best": {"file": checkpoints.save_best(10, ARRAYS)}})
     named = {"best": {"file": "best-000000010.npz"}}
@@ -120,9 +120,7 @@ def test_best_weights_of_the_last_step_that_it_does_not_name_displace_none(tmp_p
 
 
 @pytest.mark.parametrize("kind", ["step", "best"])
-def test_a_disk_that_does_not_answer_costs_no_checkpoint(
-    checkpoints: Checkpoints, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_io_error_loses_no_checkpoint(checkpoints: Checkpoints, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in (1, 2):
         checkpoints.save(number, ARRAYS, {"best": {"file": checkpoints.save_best(number, ARRAYS)}})
     before, load = files(checkpoints), np.load
@@ -134,34 +132,34 @@ def test_a_disk_that_does_not_answer_costs_no_checkpoint(
 
     with monkeypatch.context() as patched:
         patched.setattr(np, "load", stale)
-        with pytest.raises(Unreachable, match=r"step-000000002\.npz.*Stale file handle.*goes on from there once"):
+        with pytest.raises(Unreachable, match=r"step-000000002\.npz.*Stale file handle.*continues from there once"):
             checkpoints.latest()
         if kind == "best":
             with pytest.raises(Unreachable, match=r"best-000000002\.npz, cannot be read.*Stale file handle"):
                 checkpoints.best("best-000000002.npz")
     assert files(checkpoints) == before
-    found = checkpoints.latest()
-    assert found and found.state["best"]["file"] == "best-000000002.npz"
+    checkpoint = checkpoints.latest()
+    assert checkpoint and checkpoint.state["best"]["file"] == "best-000000002.npz"
 
 
-def test_where_none_is_whole_it_is_said(checkpoints: Checkpoints, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_start_from_scratch_is_printed(checkpoints: Checkpoints, capsys: pytest.CaptureFixture[str]) -> None:
     checkpoints.save(1, ARRAYS, {})
     (checkpoints.folder / "step-000000001.npz").write_bytes(b"")
     assert checkpoints.latest() is None
-    assert "begins anew" in capsys.readouterr().out
+    assert "starts from scratch" in capsys.readouterr().out
 
 
-def test_what_was_half_written_is_no_checkpoint(checkpoints: Checkpoints) -> None:
+def test_a_partial_file_is_no_checkpoint(checkpoints: Checkpoints) -> None:
     checkpoints.save(1, ARRAYS, {"number": 1})
     whole = (checkpoints.folder / "step-000000001.npz").read_bytes()
     (checkpoints.folder / "step-000000002.partial").write_bytes(whole[:100])
-    found = checkpoints.latest()
-    assert found and found.state["number"] == 1
+    checkpoint = checkpoints.latest()
+    assert checkpoint and checkpoint.state["number"] == 1
 
 
 @pytest.mark.parametrize("moment", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.unlink"])
-def test_killed_in_the_middle_of_writing_one_it_leaves_a_whole_one(tmp_path: Path, moment: str) -> None:
-    """At the sync the new file is half a file, at the rename it is whole and has no name, at the unlink it has one."""
+def test_killed_while_writing_it_leaves_an_intact_checkpoint(tmp_path: Path, moment: str) -> None:
+    """At the sync the new file is partial, at the rename it is whole, at the unlink it is in place."""
     code = (
         "import os, pathlib, signal, sys\nfrom unittest import mock\nimport numpy as np\n"
         "from pipeline.training.checkpoints import Checkpoints\n"
@@ -172,12 +170,12 @@ def test_killed_in_the_middle_of_writing_one_it_leaves_a_whole_one(tmp_path: Pat
     )
     ended = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=PROJECT, check=False, timeout=60)
     assert ended.returncode == -signal.SIGKILL
-    found = Checkpoints(tmp_path, keep=1).latest()
-    assert found and found.state["number"] == (2 if moment.endswith("unlink") else 1)
-    assert (found.arrays["model/0"] == found.state["number"] - 1).all()
+    checkpoint = Checkpoints(tmp_path, keep=1).latest()
+    assert checkpoint and checkpoint.state["number"] == (2 if moment.endswith("unlink") else 1)
+    assert (checkpoint.arrays["model/0"] == checkpoint.state["number"] - 1).all()
 
 
-def test_as_many_are_kept_as_asked_for(tmp_path: Path) -> None:
+def test_keep_is_the_number_of_kept_checkpoints(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path, keep=3)
     for number in range(1, 6):
         checkpoints.save(number, ARRAYS, {})

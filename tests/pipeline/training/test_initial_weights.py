@@ -1,4 +1,4 @@
-"""A training that begins with a network trained before: its figures, and that a checkpoint goes before it."""
+"""A training with `train.begin_with`: its first validation, and the precedence of a checkpoint."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from models import catalog, metrics, weights
-from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.evaluation import scoring
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.training import initial_weights
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
@@ -31,30 +31,30 @@ def before(tmp_path: Path) -> tuple[keras.Model, Path]:
 
 def job(ingested: Path, validated: Path, *settings: str) -> Job:
     keras.utils.set_random_seed(0)
-    config = recipe_file.load(TINY, ["data.manual_dir=unused", *settings]).only(("input", "model", "train"))
+    config = load_recipe(TINY, ["data.manual_dir=unused", *settings]).only(("input", "model", "train"))
     inputs = {"ingest": ingested, "validate": validated}
     return make_job(config, inputs, 2, tf.distribute.OneDeviceStrategy("/cpu:0"))
 
 
 def of(model: str, options: object, *settings: str) -> Recipe:
     chosen = [f"model.name={model}", f"model.options={options}", "data.manual_dir=unused"]
-    return recipe_file.load(TINY, [*chosen, *settings])
+    return load_recipe(TINY, [*chosen, *settings])
 
 
-def test_it_measures_what_the_earlier_network_did_its_average_too(
+def test_its_first_validation_equals_that_of_the_earlier_network(
     before: tuple[keras.Model, Path], ingested: Path, validated: Path
 ) -> None:
     model, file = before
-    begun = job(ingested, validated, f"train.begin_with={file}", "train.ema=0.9")
-    assert begun.begun == f"begins with {file}: all {len(model.weights)} arrays"
+    fine_tuning = job(ingested, validated, f"train.begin_with={file}", "train.ema=0.9")
+    assert fine_tuning.loaded_weights == f"begins with {file}: all {len(model.weights)} arrays"
     expected = scoring.score(model, ingested / "records", "val", 11, None, batch_size=4)
-    assert begun.validate and begun.average
-    with begun.average.in_place():
-        found = begun.validate(lambda: None)
-    assert found.miou == pytest.approx(metrics.mean_iou(expected), abs=1e-9)
+    assert fine_tuning.validate and fine_tuning.average
+    with fine_tuning.average.in_place():
+        validation = fine_tuning.validate(lambda: None)
+    assert validation.miou == pytest.approx(metrics.mean_iou(expected), abs=1e-9)
 
 
-def test_a_checkpoint_goes_before_it(
+def test_a_checkpoint_takes_precedence(
     before: tuple[keras.Model, Path], ingested: Path, validated: Path, tmp_path: Path
 ) -> None:
     setting, checkpoints = f"train.begin_with={before[1]}", Checkpoints(tmp_path / "checkpoints")
@@ -65,23 +65,23 @@ def test_a_checkpoint_goes_before_it(
     np.testing.assert_array_equal(again.job.model.get_layer("logits").bias, np.arange(11.0))
 
 
-def test_other_classes_keep_what_was_drawn_of_auxiliary_heads_too(tmp_path: Path) -> None:
+def test_other_classes_keep_the_random_weights_of_auxiliary_heads_too(tmp_path: Path) -> None:
     narrow = {"width": 8, "head_width": 8}
     trained = catalog.build("ddrnet", 5, narrow)
     weights.save(trained, tmp_path / "ddrnet.h5")
-    model, told = initial_weights.build(of("ddrnet", narrow, f"train.begin_with={tmp_path / 'ddrnet.h5'}"), 3)
-    assert told.endswith(f": {len(model.weights) - 4} of {len(model.weights)} arrays; as drawn: auxiliary, logits")
+    model, message = initial_weights.build(of("ddrnet", narrow, f"train.begin_with={tmp_path / 'ddrnet.h5'}"), 3)
+    assert message.endswith(f": {len(model.weights) - 4} of {len(model.weights)} arrays; as drawn: auxiliary, logits")
     assert model.get_layer("logits").kernel.shape[-1] == 3
-    ours, theirs = (found.get_layer("auxiliary_hidden_conv").kernel for found in (model, trained))
+    ours, theirs = (each.get_layer("auxiliary_hidden_conv").kernel for each in (model, trained))
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_the_backbone_would_begin_with_is_not_fetched(
+def test_the_initial_weights_of_the_backbone_are_not_downloaded(
     before: tuple[keras.Model, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {"backbone": "resnet50", "weights": "imagenet"}
     frozen = "train.backbone={frozen_epochs: all}"
-    asked = []
-    monkeypatch.setattr(catalog, "build", lambda *given, **more: asked.append(given) or before[0])
+    calls = []
+    monkeypatch.setattr(catalog, "build", lambda *arguments, **more: calls.append(arguments) or before[0])
     initial_weights.build(of("unet_backbone", options, f"train.begin_with={before[1]}", frozen), 11)
-    assert asked == [("unet_backbone", 11, options | {"weights": "random"})]
+    assert calls == [("unet_backbone", 11, options | {"weights": "random"})]

@@ -1,4 +1,4 @@
-"""The backbone learns when and as fast as the recipe says; rates are scaled only where it asks."""
+"""The backbone is trained when and as fast as the recipe says; rates are scaled only where it says so."""
 
 from typing import Any
 
@@ -36,24 +36,24 @@ def weights(model: keras.Model) -> dict[str, np.ndarray]:
 
 
 def moved(model: keras.Model, settings: TrainConfig) -> list[set[str]]:
-    """Train for four epochs; give the variables that each of them changed."""
+    """Train for four epochs; return the variables that each of them changed."""
     optimizer = optimisation.optimizer(settings, model, optimisation.learning_rate(settings, STEPS), STEPS)
     frozen = settings.backbone.frozen_epochs
     strategy = tf.distribute.get_strategy()
 
-    def take() -> step_loops.Take:
+    def make() -> step_loops.RunSteps:
         return step_loops.one_by_one(make_update(model, optimizer, strategy))
 
-    every = take()
-    of_epoch = (lambda epoch: every) if frozen == "all" else optimisation.Thaw(model, frozen, take)
+    every = make()
+    step_runner = (lambda epoch: every) if frozen == "all" else optimisation.BackboneUnfreezer(model, frozen, make)
     rng = np.random.default_rng(0)
     batch = {"image": rng.integers(0, 256, (2, 8, 8, 3), np.uint8), "label": rng.integers(0, 3, (2, 8, 8), np.uint8)}
-    found = []
+    changed = []
     for epoch in range(4):
         before = weights(model)
-        of_epoch(epoch)(iter([batch] * STEPS), STEPS)
-        found.append({name for name, value in weights(model).items() if not np.array_equal(value, before[name])})
-    return found
+        step_runner(epoch)(iter([batch] * STEPS), STEPS)
+        changed.append({name for name, value in weights(model).items() if not np.array_equal(value, before[name])})
+    return changed
 
 
 def names(model: keras.Model) -> tuple[set[str], set[str]]:
@@ -63,20 +63,20 @@ def names(model: keras.Model) -> tuple[set[str], set[str]]:
     return every - head, head
 
 
-def test_a_frozen_backbone_rests_with_its_statistics_and_then_learns() -> None:
+def test_a_frozen_backbone_keeps_its_statistics_and_is_trained_later() -> None:
     model = network()
     backbone, head = names(model)
     assert moved(model, config(backbone={"frozen_epochs": 2})) == [head, head, head | backbone, head | backbone]
 
 
-def test_a_checkpoint_finds_its_variables_whether_the_backbone_rests_or_not() -> None:
+def test_freezing_the_backbone_does_not_reorder_the_variables() -> None:
     model = network()
     paths = [variable.path for variable in model.variables]
     backbones.set_trainable(model, trainable=False)
     assert [variable.path for variable in model.variables] == paths
 
 
-def test_a_backbone_can_rest_for_good() -> None:
+def test_a_backbone_can_stay_frozen() -> None:
     model = network()
     _, head = names(model)
     assert moved(model, config(backbone={"frozen_epochs": "all"})) == [head] * 4
@@ -84,7 +84,7 @@ def test_a_backbone_can_rest_for_good() -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
-def test_a_backbone_learns_at_its_own_rate(precision: str) -> None:
+def test_a_backbone_has_its_own_learning_rate(precision: str) -> None:
     kernels = []
     for factor in (1.0, 0.25):
         model = network()
@@ -99,7 +99,7 @@ def test_a_backbone_learns_at_its_own_rate(precision: str) -> None:
     assert kernels[1][head] == pytest.approx(0.1, rel=1e-3)
 
 
-def test_the_rate_grows_with_the_batch_only_where_it_is_asked_to() -> None:
+def test_the_rate_scales_with_the_batch_only_where_the_recipe_says_so() -> None:
     assert optimisation.peak_rate(config(batch_size=64)) == 0.1
     assert optimisation.peak_rate(config(batch_size=64, learning_rate_batch=16)) == pytest.approx(0.4)
     rate = optimisation.learning_rate(config(batch_size=64, learning_rate_batch=16), STEPS)
@@ -107,6 +107,6 @@ def test_the_rate_grows_with_the_batch_only_where_it_is_asked_to() -> None:
 
 
 def test_a_warm_up_is_shorter_than_the_training_however_few_steps_there_are() -> None:
-    """As in the trial steps of `batch_size: auto`, which foresee one step an epoch."""
+    """As in the trial steps of `batch_size: auto`, with one step per epoch."""
     rate = optimisation.learning_rate(config(epochs=1, warmup_epochs=0.6), 1)
     assert float(rate(0)) == pytest.approx(0.1)

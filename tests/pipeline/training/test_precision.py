@@ -1,4 +1,4 @@
-"""mixed_bfloat16 and mixed_float16: computed in 16 bits, kept in 32, and resumed to the same bits."""
+"""mixed_bfloat16 and mixed_float16: computed in 16 bits, stored in 32, and resumed to the same bits."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from models.losses.total import Total
-from pipeline.config import recipe_file
 from pipeline.errors import UserError
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.gradients import Gradients
 from pipeline.training.job import Job
@@ -33,16 +33,16 @@ def inputs(ingested: Path, validated: Path) -> dict[str, Path]:
 def make(inputs: dict[str, Path], precision: str) -> Job:
     keras.utils.set_random_seed(0)
     settings = ["data.manual_dir=unused", f"train.precision={precision}", "train.samples=0"]
-    config = recipe_file.load(TINY, settings).only(("input", "model", "train"))
+    config = load_recipe(TINY, settings).only(("input", "model", "train"))
     job = make_job(config, inputs, STEPS, tf.distribute.OneDeviceStrategy("/cpu:0"))
     return replace(job, validate=None, checkpoint_seconds=1e-9)
 
 
 def variables(job: Job) -> dict[str, np.ndarray]:
     """Weights, the optimiser's state, and the loss scale with its counter."""
-    found = (*job.model.variables, *job.optimizer.variables)
-    # Keras numbers what has no name anew in each model: "seed_generator_3".
-    return {f"{place} {variable.path.split('/')[-1]}": variable.numpy() for place, variable in enumerate(found)}
+    both = (*job.model.variables, *job.optimizer.variables)
+    # Keras numbers unnamed variables differently in each model: "seed_generator_3".
+    return {f"{place} {variable.path.split('/')[-1]}": variable.numpy() for place, variable in enumerate(both)}
 
 
 class Killed(Exception):
@@ -50,16 +50,16 @@ class Killed(Exception):
 
 
 def dies_after(job: Job, calls: int) -> Job:
-    """The same training, whose process dies after so many steps."""
-    made, left = job.take(0), [calls]
+    """Return the same training, whose process dies after `calls` steps."""
+    inner, left = job.step_runner(0), [calls]
 
-    def take(batches: Iterator[Any], count: int) -> Call:
+    def run_steps(batches: Iterator[Any], count: int) -> Call:
         if not left[0]:
             raise Killed
         left[0] -= 1
-        return made(batches, count)
+        return inner(batches, count)
 
-    return replace(job, take=lambda epoch: take)
+    return replace(job, step_runner=lambda epoch: run_steps)
 
 
 @pytest.mark.slow
@@ -94,23 +94,23 @@ def test_it_trains_finite_float32_weights_and_resumes_to_the_same_bits(
 
 def test_a_gradient_that_overflows_lowers_the_scale_and_changes_no_weight(inputs: dict[str, Path]) -> None:
     job = make(inputs, "mixed_float16")
-    take, batches = job.take(0), job.batches(0, 0)
+    run_steps, batches = job.step_runner(0), job.batches(0, 0)
     assert float(job.optimizer.dynamic_scale.numpy()) == 2**15
     job.optimizer.dynamic_scale.assign(2.0**40)
     weights = [variable.numpy() for variable in job.model.trainable_variables]
-    (overflown,) = take(batches, 1).figures
+    (overflown,) = run_steps(batches, 1).figures
     assert overflown["finite"] == 1 and not np.isfinite(overflown["gradient_norm"])
     assert float(job.optimizer.dynamic_scale.numpy()) == 2.0**39
     for variable, array in zip(job.model.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(variable.numpy(), array)
     job.optimizer.dynamic_scale.assign(2.0**10)
-    (fine,) = take(batches, 1).figures
+    (fine,) = run_steps(batches, 1).figures
     assert np.isfinite(fine["gradient_norm"]) and fine["gradient_norm"] < 100  # unscaled again
     assert np.abs(job.model.trainable_variables[0].numpy() - weights[0]).max() > 0
 
 
-def test_a_gradient_that_is_no_number_at_any_scale_ends_the_training(inputs: dict[str, Path], tmp_path: Path) -> None:
-    """Else no step would change a weight, and the training would end well."""
+def test_a_gradient_that_is_not_finite_at_any_scale_ends_the_training(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Otherwise no step would change a weight, and the training would seem to succeed."""
 
     @tf.custom_gradient
     def broken(logits: tf.Tensor) -> Any:
@@ -119,21 +119,21 @@ def test_a_gradient_that_is_no_number_at_any_scale_ends_the_training(inputs: dic
     job = make(inputs, "mixed_float16")
     last = job.model.layers[-1]
     call = last.call
-    last.call = lambda *given, **options: broken(call(*given, **options))
+    last.call = lambda *arguments, **options: broken(call(*arguments, **options))
     job.optimizer.dynamic_scale.assign(2.0**-9)
-    take, batches = job.take(0), job.batches(0, 0)
-    assert [take(batches, 1).figures[0]["finite"] for _ in range(3)] == [1, 1, 0]
-    with pytest.raises(UserError, match="The length of the gradient became nan"):
+    run_steps, batches = job.step_runner(0), job.batches(0, 0)
+    assert [run_steps(batches, 1).figures[0]["finite"] for _ in range(3)] == [1, 1, 0]
+    with pytest.raises(UserError, match="The norm of the gradient became nan"):
         Trainer(job, Checkpoints(tmp_path / "checkpoints"), tmp_path).run()
 
 
 def test_in_parts_a_loss_over_regions_keeps_its_gradient_in_16_bits() -> None:
-    """Of a million pixels and a pair of classes: divided by the pixels, it would fall below float16."""
+    """Of many pixels and two classes: divided by the pixels, it would underflow in float16."""
     labels = np.zeros((2, 512, 512), np.uint8)
     labels[:, :, 256:] = 1
     images = np.where(labels[..., None] == 1, 200, 60).astype(np.uint8).repeat(3, -1)
     batch = {"image": tf.constant(images), "label": tf.constant(labels)}
-    found = {}
+    results = {}
     for precision in ("float32", "mixed_float16"):
         keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(0)
@@ -141,7 +141,7 @@ def test_in_parts_a_loss_over_regions_keeps_its_gradient_in_16_bits() -> None:
         x = keras.layers.Conv2D(4, 1)(keras.layers.Rescaling(1 / 128, -1)(inputs))
         model = keras.Model(inputs, keras.layers.Conv2D(2, 1, dtype="float32")(x))
         gradients = Gradients(model, Total({"dice": 1.0}), lambda loss: loss * 1024, replicas=1, parts=2)
-        found[precision] = gradients(batch)[1]
+        results[precision] = gradients(batch)[1]
     keras.config.set_dtype_policy("float32")
-    for exact, half in zip(found["float32"], found["mixed_float16"], strict=True):
+    for exact, half in zip(results["float32"], results["mixed_float16"], strict=True):
         assert float(tf.norm(half - exact)) < 0.1 * float(tf.norm(exact))

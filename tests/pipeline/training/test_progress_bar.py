@@ -1,17 +1,17 @@
-"""The lines and the bar of a training."""
+"""The progress bar and the lines of a training."""
 
 import pytest
 
-from pipeline.training.progress_bar import Progress
+from pipeline.training.progress_bar import ProgressBar
 
 ENTRY = {"epoch": 1, "loss": 0.5, "miou": None, "images_per_s": None, "data_wait": None}
 
 
 def test_an_epoch_of_one_step_has_no_speed_yet(capsys: pytest.CaptureFixture) -> None:
-    with Progress(3, 1, 0) as progress:
-        progress.step(1, 1, 0.5, None)
+    with ProgressBar(3, 1, 0) as progress:
+        progress.update(1, 1, 0.5, None)
         progress.epoch(ENTRY)
-        progress.step(2, 2, 0.4, None)
+        progress.update(2, 2, 0.4, None)
         progress.epoch({**ENTRY, "epoch": 2, "miou": 0.25, "images_per_s": 12.4, "data_wait": 0.031})
     first, second = capsys.readouterr().out.splitlines()
     assert first == "epoch 1/3  loss 0.500  left ?"
@@ -19,5 +19,5 @@ def test_an_epoch_of_one_step_has_no_speed_yet(capsys: pytest.CaptureFixture) ->
 
 
 def test_nothing_is_drawn_before_the_first_step(capsys: pytest.CaptureFixture) -> None:
-    Progress(3, 1, 0)
+    ProgressBar(3, 1, 0)
     assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""One step: the same from one device and from two, and nothing from pixels that do not count."""
+"""One step: the same on one device and on two, and independent of ignored pixels."""
 
 import json
 import os
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def results(ingested: Path) -> dict[str, Any]:
-    """What one device and two gave; see replicas.py."""
+    """Results of one device and of two; see replicas.py."""
     script = Path(__file__).with_name("replicas.py")
     command = [sys.executable, str(script), str(ingested / "records")]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
@@ -54,13 +54,13 @@ def test_devices_and_parts_change_nothing(results: dict[str, Any], first: str, s
 def test_fused_steps_are_the_same_steps(results: dict[str, Any]) -> None:
     one, fused = results["one, clipped"], results["one, fused"]
     assert fused == one and fused["keys"] == [76, 77, 78, 79]
-    one, fused = results["two, clipped"], results["two, fused"]  # which replica is added first is chance
+    one, fused = results["two, clipped"], results["two, fused"]  # the order in which replicas are summed varies
     assert fused["keys"] == one["keys"]
     for mine, other in zip(one["weights"], fused["weights"], strict=True):
         np.testing.assert_allclose(other, mine, atol=1e-6)
 
 
-def test_devices_change_no_more_in_16_bits_than_these_can_tell(results: dict[str, Any]) -> None:
+def test_devices_agree_within_the_precision_of_16_bits(results: dict[str, Any]) -> None:
     """The loss is scaled and the gradient clipped at its true length, on each device alike."""
     one, two, whole = (results[name] for name in ("one, float16", "two, float16", "one, clipped"))
     for mine, other, exact in zip(one["losses"], two["losses"], whole["losses"], strict=True):
@@ -70,9 +70,9 @@ def test_devices_change_no_more_in_16_bits_than_these_can_tell(results: dict[str
         np.testing.assert_allclose(other, mine, atol=2e-3)
 
 
-def test_each_device_drops_what_it_drew_itself(results: dict[str, Any]) -> None:
-    (alone,), (first, second) = results["one, dropped"], results["two, dropped"]
-    assert first == alone and alone[:64] != alone[64:] and set(alone) == {0.0, 2.0}
+def test_each_device_draws_its_own_dropout_mask(results: dict[str, Any]) -> None:
+    (single,), (first, second) = results["one, dropped"], results["two, dropped"]
+    assert first == single and single[:64] != single[64:] and set(single) == {0.0, 2.0}
     assert sum(mine != other for mine, other in zip(first, second, strict=True)) > 30
 
 
@@ -87,7 +87,7 @@ def test_the_average_lags_behind_the_weights(results: dict[str, Any]) -> None:
     assert steps == 20 and not np.allclose(kernel, results["one"]["weights"][0], atol=1e-4)
 
 
-def test_every_part_is_reported_and_they_add_up(results: dict[str, Any]) -> None:
+def test_every_part_is_reported_and_their_sum_is_the_loss(results: dict[str, Any]) -> None:
     for figures in results["two"]["losses"]:
         losses = {name: value for name, value in figures.items() if name.startswith("loss")}
         total, *parts = losses.values()
@@ -99,10 +99,10 @@ def test_every_part_is_reported_and_they_add_up(results: dict[str, Any]) -> None
     assert all(part > 0 for part in parts)
 
 
-def test_two_replicas_count_what_one_device_counts(results: dict[str, Any]) -> None:
-    for batches in ("confusion", "odd"):  # 3 images shared by 2 replicas: one is filled up
+def test_two_replicas_and_one_device_have_equal_confusion_matrices(results: dict[str, Any]) -> None:
+    for batches in ("confusion", "odd"):  # 3 images shared by 2 replicas: one is padded
         one, two = (np.array(results[name][batches]) for name in ("one", "two"))
-        assert np.abs(one - two).sum() <= 2  # a pixel on the border between two classes may fall either way
+        assert np.abs(one - two).sum() <= 2  # a pixel between two classes may be predicted as either
         assert one.sum() == two.sum() == np.array(results["one"]["confusion"]).sum()
 
 
@@ -133,7 +133,7 @@ def test_the_loss_is_the_weighted_mean_and_a_step_lowers_it(model: keras.Model) 
     assert one_step(model, batch, class_weights=weights) < before
 
 
-def test_a_batch_without_a_pixel_that_counts_changes_nothing(model: keras.Model) -> None:
+def test_a_batch_of_ignored_pixels_changes_nothing(model: keras.Model) -> None:
     batch = random_batch()
     batch["label"][:] = 255
     before = [weight.numpy() for weight in model.weights]
@@ -141,7 +141,7 @@ def test_a_batch_without_a_pixel_that_counts_changes_nothing(model: keras.Model)
     assert all((weight.numpy() == old).all() for weight, old in zip(model.weights, before, strict=True))
 
 
-def test_ignored_pixels_have_no_say(model: keras.Model) -> None:
+def test_ignored_pixels_have_no_influence(model: keras.Model) -> None:
     start = model.get_weights()
     batch = random_batch()
     batch["label"][:, ::2] = 255
@@ -154,7 +154,7 @@ def test_ignored_pixels_have_no_say(model: keras.Model) -> None:
         np.testing.assert_allclose(first, second, atol=1e-6)
 
 
-def test_pixels_weigh_what_the_batch_says(model: keras.Model) -> None:
+def test_pixel_weights_scale_the_loss(model: keras.Model) -> None:
     start, batch = model.get_weights(), random_batch()
     batch["weight"] = np.ones(batch["label"].shape, np.float32)
     batch["weight"][:, ::2] = 0
@@ -165,7 +165,7 @@ def test_pixels_weigh_what_the_batch_says(model: keras.Model) -> None:
     assert one_step(model, batch) == pytest.approx(first, rel=1e-6)
 
 
-def test_an_auxiliary_head_learns_at_its_weight_and_is_no_part_of_the_network_after(model: keras.Model) -> None:
+def test_an_auxiliary_head_is_trained_at_its_weight_and_removed_afterwards(model: keras.Model) -> None:
     head = keras.layers.Conv2D(3, 1, name="head")(model.layers[1].output)
     both = keras.Model(model.input, {"logits": model.output, "head": head})
     batch = random_batch()
@@ -175,6 +175,6 @@ def test_an_auxiliary_head_learns_at_its_weight_and_is_no_part_of_the_network_af
     before = both.get_layer("head").kernel.numpy()
     assert one_step(both, batch) == pytest.approx(float(expected), rel=1e-5)
     assert np.any(both.get_layer("head").kernel.numpy() != before)
-    alone = auxiliary.without_heads(both)
-    assert len(alone.variables) == 2 and auxiliary.without_heads(model) is model
-    np.testing.assert_array_equal(alone(batch["image"]), both(batch["image"])["logits"])
+    plain = auxiliary.without_heads(both)
+    assert len(plain.variables) == 2 and auxiliary.without_heads(model) is model
+    np.testing.assert_array_equal(plain(batch["image"]), both(batch["image"])["logits"])

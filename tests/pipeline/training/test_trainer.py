@@ -1,4 +1,4 @@
-"""The loop, on a model of one weight: what stops it, what it keeps, and that a resume leaves no trace."""
+"""The loop, on a model of one weight: what stops it, what it keeps, and that a resumed training ends the same."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from tests.pipeline.training.fake import EPOCHS, STEPS, Fake
 
 
 def figures(state: State) -> list[dict[str, Any]]:
-    """The history without what depends on the clock."""
+    """The history without times and speeds."""
     clock = ("seconds", "images_per_s", "data_wait")
     return [{key: value for key, value in entry.items() if key not in clock} for entry in state.history]
 
 
-def test_the_history_tells_each_epoch(tmp_path: Path) -> None:
+def test_the_history_has_an_entry_for_each_epoch(tmp_path: Path) -> None:
     state = Fake(tmp_path).train()
     first = state.history[0]
     assert [entry["epoch"] for entry in state.history] == [1, 2, 3, 4]
@@ -65,7 +65,7 @@ def test_validation_comes_when_due_and_at_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [STEPS + 2, STEPS, EPOCHS * STEPS])
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
+def test_an_interrupted_training_resumes_to_the_same_result(
     tmp_path: Path, number: int, kind: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = Fake(tmp_path / "whole")
@@ -74,17 +74,17 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     fake.on_step[number] = lambda: os.kill(os.getpid(), kind)
     place = f"epoch {(number - 1) // STEPS + 1}, step {(number - 1) % STEPS + 1} of 5"
     before = signal.getsignal(kind)  # a runner in the background has SIGINT ignored
-    with pytest.raises(Interrupted, match=f"stopped at {place}; the same command goes on from there"):
+    with pytest.raises(Interrupted, match=f"stopped at {place}; the same command continues from there"):
         fake.train()
     assert signal.getsignal(kind) == before
     again = Fake(tmp_path / "cut")
     state = again.train()
-    assert f"goes on after {place}" in capsys.readouterr().out
+    assert f"resumes after {place}" in capsys.readouterr().out
     assert figures(state) == figures(expected) and state.best == expected.best
     assert again.weight == whole.weight
 
 
-def test_an_interrupted_validation_is_done_again(tmp_path: Path) -> None:
+def test_an_interrupted_validation_is_repeated(tmp_path: Path) -> None:
     expected = Fake(tmp_path / "whole").train()
     fake = Fake(tmp_path / "cut")
     fake.on_validation[2] = lambda: os.kill(os.getpid(), signal.SIGINT)
@@ -106,7 +106,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_finished_training_only_finishes_again(tmp_path: Path) -> None:
+def test_a_finished_training_runs_no_further_step(tmp_path: Path) -> None:
     first = Fake(tmp_path)
     expected = first.train()
     again = Fake(tmp_path)
@@ -115,7 +115,7 @@ def test_a_finished_training_only_finishes_again(tmp_path: Path) -> None:
     assert again.weight == first.weight
 
 
-def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path: Path) -> None:
     for loss in (float("nan"), float("inf")):
         with pytest.raises(UserError) as error:
             Fake(tmp_path / str(loss), losses={8: loss}).train()
@@ -125,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
         assert checkpoint and checkpoint.state["epoch"] == 1 and checkpoint.state["step"] == 0
 
 
-def test_checkpoints_come_by_time_too(tmp_path: Path) -> None:
+def test_checkpoints_are_written_by_time_too(tmp_path: Path) -> None:
     fake = Fake(tmp_path)
     fake.on_step[4] = lambda: (_ for _ in ()).throw(RuntimeError("the machine dies"))
     with pytest.raises(RuntimeError, match="dies"):
@@ -134,7 +134,7 @@ def test_checkpoints_come_by_time_too(tmp_path: Path) -> None:
     assert checkpoint and checkpoint.state["step"] == 3
 
 
-def test_waiting_for_data_is_warned_of_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_about_waiting_for_data_is_printed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Slow(Fake):
         def batches(self, epoch: int, step: int) -> Iterator[Any]:
             for number in super().batches(epoch, step):
@@ -154,17 +154,17 @@ def test_lines_of_epochs_fit_a_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     assert lines[1].startswith("epoch 2/4  loss 0.129  val mIoU 0.400  ") and lines[-1].endswith("left 0 s")
 
 
-def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_patience_stops_a_training_without_improvement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fake = Fake(tmp_path, mious=[0.1, 0.4, 0.3, 0.2])
     state = fake.train(patience=1)
     assert state.stopped and len(state.history) == 3 and state.best["epoch"] == 2
-    assert "ends early: 1 validations without a better miou" in capsys.readouterr().out
+    assert "stops early: 1 validations without a better miou" in capsys.readouterr().out
     again = Fake(tmp_path)
     again.on_step = dict.fromkeys(range(100), pytest.fail)
     assert len(again.train(patience=1).history) == 3 and again.weight == fake.weight
 
 
-def test_stopped_while_nothing_gets_better_it_ends_as_early_as_if_nothing_had_been(tmp_path: Path) -> None:
+def test_patience_counts_validations_before_an_interruption(tmp_path: Path) -> None:
     cut = Fake(tmp_path, mious=[0.4, 0.3, 0.2, 0.1])
     cut.on_step[2 * STEPS + 1] = lambda: os.kill(os.getpid(), signal.SIGINT)
     with pytest.raises(Interrupted):
@@ -173,7 +173,7 @@ def test_stopped_while_nothing_gets_better_it_ends_as_early_as_if_nothing_had_be
     assert state.stopped and len(state.history) == 3
 
 
-def test_the_best_can_be_told_by_another_measure(tmp_path: Path) -> None:
+def test_the_best_can_be_chosen_by_another_metric(tmp_path: Path) -> None:
     assert Fake(tmp_path).train(best_by="pixel_accuracy").best == {
         "epoch": 1,
         "by": "pixel_accuracy",
@@ -182,7 +182,7 @@ def test_the_best_can_be_told_by_another_measure(tmp_path: Path) -> None:
     }
 
 
-def test_a_step_that_went_wrong_is_the_last_and_its_images_are_told(tmp_path: Path) -> None:
+def test_a_step_that_is_not_finite_is_the_last_and_its_images_are_recorded(tmp_path: Path) -> None:
     class Keyed(Fake):
         def batches(self, epoch: int, step: int) -> Iterator[Any]:
             return ({"key": np.array([number, 100]), "number": number} for number in super().batches(epoch, step))
@@ -194,53 +194,53 @@ def test_a_step_that_went_wrong_is_the_last_and_its_images_are_told(tmp_path: Pa
     fake.on_step = dict.fromkeys(range(9, 100), pytest.fail)
     with pytest.raises(UserError, match=r"with the images 8, 100: see .*not_finite.json"):
         fake.train(steps_per_call=3)
-    told = json.loads((tmp_path / "not_finite.json").read_text())
-    assert (told["epoch"], told["step"], told["images"]) == (2, 3, ["8", "100"])
+    record = json.loads((tmp_path / "not_finite.json").read_text())
+    assert (record["epoch"], record["step"], record["images"]) == (2, 3, ["8", "100"])
 
 
-def test_steps_that_compile_are_no_measure_of_speed(tmp_path: Path) -> None:
-    """The first of a sitting, and the first of a backbone that begins to learn."""
+def test_steps_that_compile_are_not_timed(tmp_path: Path) -> None:
+    """The first of a process, and the first with an unfrozen backbone."""
     fake = Fake(tmp_path)
     phases = [step_loops.one_by_one(fake.update) for _ in range(2)]
-    state = fake.train(take=lambda epoch: phases[epoch // 2])
+    state = fake.train(step_runner=lambda epoch: phases[epoch // 2])
     images = [round(entry["images_per_s"] * entry["seconds"]) for entry in state.history]
     assert images == [2 * (STEPS - 1), 2 * STEPS, 2 * (STEPS - 1), 2 * STEPS]
 
 
 class OneOfTwo:
-    """The chief of two workers; notes when they wait for each other."""
+    """The chief of two workers; records its barriers."""
 
-    alone, is_chief = False, True
+    is_single, is_chief = False, True
 
-    def __init__(self, told: list[str]) -> None:
-        self.told = told
+    def __init__(self, events: list[str]) -> None:
+        self.events = events
 
-    def first(self, number: int) -> int:
+    def broadcast(self, number: int) -> int:
         return number
 
     def any(self, flag: object) -> bool:
         return bool(flag)
 
-    def wait(self) -> None:
-        self.told.append("all here")
+    def barrier(self) -> None:
+        self.events.append("barrier")
 
 
-def test_nobody_goes_on_while_another_reads_the_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chief removes the checkpoints when it has trained: a slower worker would look for them in vain."""
-    told: list[str] = []
+def test_workers_wait_until_all_have_read_the_best_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chief removes the checkpoints at the end: a slower worker would no longer find them."""
+    events: list[str] = []
     read = Checkpoints.best
 
     def best(self: Checkpoints, name: str) -> dict[str, np.ndarray]:
-        told.append("reads")
+        events.append("read")
         return read(self, name)
 
     monkeypatch.setattr(Checkpoints, "best", best)
-    Fake(tmp_path).train(team=OneOfTwo(told))
-    assert told == ["reads", "all here"]
+    Fake(tmp_path).train(team=OneOfTwo(events))
+    assert events == ["read", "barrier"]
 
 
 class Averaged(Fake):
-    """Keeps an average of its weight."""
+    """A training with a moving average of its weight."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder, **settings)
@@ -249,7 +249,7 @@ class Averaged(Fake):
 
     def update(self, number: int) -> dict[str, tf.Tensor]:
         figures = super().update(number)
-        self.average.follow()
+        self.average.update()
         return figures
 
     def validate(self, between: Callable[[], None]) -> Validation:
@@ -257,7 +257,7 @@ class Averaged(Fake):
         return super().validate(between)
 
 
-def test_the_average_is_what_is_measured_and_kept(tmp_path: Path) -> None:
+def test_the_average_is_validated_and_kept(tmp_path: Path) -> None:
     fake, plain = Averaged(tmp_path / "a"), Fake(tmp_path / "b", mious=[0, 0, 0, 1])
     fake.train(average=fake.average)
     plain.train()
@@ -266,9 +266,7 @@ def test_the_average_is_what_is_measured_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("epoch", [2, 4])
-def test_interrupted_while_the_average_is_in_place_it_goes_on_as_if_nothing_had_been(
-    tmp_path: Path, epoch: int
-) -> None:
+def test_interrupted_while_the_average_is_in_place_it_resumes_to_the_same_result(tmp_path: Path, epoch: int) -> None:
     whole, cut, again = (Averaged(tmp_path / name) for name in ("whole", "cut", "cut"))
     whole.train(average=whole.average)
     cut.on_validation[epoch] = lambda: os.kill(os.getpid(), signal.SIGINT)

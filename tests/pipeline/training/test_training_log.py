@@ -1,4 +1,4 @@
-"""What a training tells: events, scalars.jsonl, profiles, HParams; each step once, whatever was killed between."""
+"""The log of a training: events, scalars.jsonl, profiles, HParams; each step once, even after a kill."""
 
 from pathlib import Path
 from typing import Any
@@ -7,13 +7,22 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from pipeline.training import profiler, scalar_log
+from pipeline.training import profiler, scalar_log, tensorboard_pictures
 from pipeline.training.checkpoints import Checkpoints
-from tests.pipeline.training.fake import EPOCHS, STEPS, Fake
+from pipeline.training.job import Display
+from tests.pipeline.training.fake import EPOCHS, SPEC, STEPS, Fake
+
+
+def test_only_the_log_imports_modules_that_print_or_draw() -> None:
+    """No fingerprint holds their source: they must not change a result."""
+    drawing = {"progress_bar", "tensorboard_pictures", "tensorboard_writer"}
+    for path in Path(profiler.__file__).parent.glob("*.py"):
+        if path.stem not in {*drawing, "training_log"}:
+            assert not {name for name in drawing if name in path.read_text(encoding="utf-8")}, path.name
 
 
 def test_events_hold_every_step_once_after_a_resume(tmp_path: Path) -> None:
-    """The dead sitting got three steps further than its last checkpoint."""
+    """The killed process was three steps past its last checkpoint."""
     fake = Fake(tmp_path)
     fake.on_step[9] = lambda: (_ for _ in ()).throw(RuntimeError)
     with pytest.raises(RuntimeError):
@@ -29,8 +38,8 @@ def test_events_hold_every_step_once_after_a_resume(tmp_path: Path) -> None:
     assert {"train/learning_rate", "train/images_per_s", "train/data_wait", "epoch/loss"} <= {*events.Tags()["scalars"]}
 
 
-def test_a_validation_that_is_done_again_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between what is told of epoch 2 and its checkpoint: the newest one is that of the epoch's last step."""
+def test_a_repeated_validation_is_logged_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between the log of epoch 2 and its checkpoint: the newest one is that of the epoch's last step."""
     save = Checkpoints.save
 
     def dies(self: Checkpoints, number: int, arrays: Any, state: Any) -> None:
@@ -46,11 +55,11 @@ def test_a_validation_that_is_done_again_is_told_once(tmp_path: Path, monkeypatc
     lines = scalar_log.read(tmp_path / "scalars.jsonl")
     for name in ("val/miou", "epoch/loss"):
         assert [line["step"] for line in lines if name in line] == [5, 10, 15, 20]
-    Fake(tmp_path).train()  # it only finishes again, and so tells of the end again
+    Fake(tmp_path).train()  # it logs the end a second time
     assert scalar_log.read(tmp_path / "scalars.jsonl") == lines
 
 
-def test_numbers_lie_in_a_file_too_once_after_a_resume(tmp_path: Path) -> None:
+def test_scalars_jsonl_holds_every_step_once_after_a_resume(tmp_path: Path) -> None:
     fake = Fake(tmp_path)
     fake.on_step[9] = lambda: (_ for _ in ()).throw(RuntimeError)
     with pytest.raises(RuntimeError):
@@ -79,39 +88,41 @@ def test_steps_of_one_call_are_profiled_as_one(tmp_path: Path) -> None:
 
 
 def marked_steps(path: Path) -> list[int]:
-    """Numbers of the steps that a profile knows, in their order."""
+    """Numbers of the steps in a profile, in order."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    found = []
+    steps = []
     for plane in xplane_pb2.XSpace.FromString(path.read_bytes()).planes:
         for event in (event for line in plane.lines for event in line.events):
             if plane.event_metadata[event.metadata_id].name == profiler.MARKER:
                 values = {plane.stat_metadata[stat.metadata_id].name: stat for stat in event.stats}
-                found.append(values["step_num"].int64_value)
-    return sorted(found)
+                steps.append(values["step_num"].int64_value)
+    return sorted(steps)
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_hparams_learns_that_a_training_has_ended(tmp_path: Path, validated: bool) -> None:
+def test_hparams_shows_the_end_of_a_training(tmp_path: Path, validated: bool) -> None:
     from tensorboard.plugins.hparams import plugin_data_pb2
 
     unmeasured = {} if validated else {"validate": None}
-    Fake(tmp_path).train(settings={"train.epochs": 4, "input.size": [64, 64]}, **unmeasured)
+    display = Display(SPEC, settings={"train.epochs": 4, "input.size": [64, 64]})
+    Fake(tmp_path).train(display=display, **unmeasured)
     events = EventAccumulator(str(tmp_path / "events")).Reload()
-    begun, ended = (
+    started, ended = (
         plugin_data_pb2.HParamsPluginData.FromString(events.SummaryMetadata(tag).plugin_data.content)
         for tag in ("_hparams_/session_start_info", "_hparams_/session_end_info")
     )
-    told = begun.session_start_info.hparams
-    assert told["train.epochs"].number_value == 4 and told["input.size"].string_value == "[64, 64]"
-    assert ended.session_end_info.end_time_secs >= begun.session_start_info.start_time_secs
+    settings = started.session_start_info.hparams
+    assert settings["train.epochs"].number_value == 4 and settings["input.size"].string_value == "[64, 64]"
+    assert ended.session_end_info.end_time_secs >= started.session_start_info.start_time_secs
     assert ("final/miou" in events.Tags()["scalars"]) == validated
 
 
-def test_histograms_and_the_graph_are_those_of_the_network(tmp_path: Path) -> None:
+def test_histograms_and_the_graph_are_those_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(tmp_path)
     graph = tf.function(lambda: tf.constant(1, name="one")).get_concrete_function().graph.as_graph_def()
-    fake.train(histograms=True, graph=graph.SerializeToString)
+    monkeypatch.setattr(tensorboard_pictures, "trace_graph", lambda model, size: graph.SerializeToString())
+    fake.train(display=Display(SPEC, histograms=True, graph_size=(8, 8)))
     events = EventAccumulator(str(tmp_path / "events"), size_guidance={"histograms": 0}).Reload()
     (name,) = events.Tags()["histograms"]
     shown = events.Histograms(name)

@@ -11,7 +11,7 @@ from pipeline.workspace import lock
 HOLD = """
 import sys, time
 from pathlib import Path
-from pipeline import lock
+from pipeline.workspace import lock
 with lock.hold(Path(sys.argv[1]), "first", wait=True, on_wait=print):
     print("held", flush=True)
     time.sleep(60)

@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parents[3]
 WRITE = """
 import sys
 from pathlib import Path
-from pipeline.lineage.store import Store
+from pipeline.workspace.store import Store
 store = Store(Path(sys.argv[1]))
 run = sys.argv[2]
 store.begin_run(run, "recipe", "command", "code", "running")
@@ -68,7 +68,7 @@ def test_a_store_of_a_newer_segline_is_left_alone(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys, threading, time, random
 from pathlib import Path
-from pipeline.lineage.store import Store
+from pipeline.workspace.store import Store
 random.seed(int(sys.argv[2]))
 threading.Timer(random.uniform(0.05, 0.5), os.kill, (os.getpid(), signal.SIGKILL)).start()
 store = Store(Path(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Cityscapes: against a plain loop, and against the official script itself where it is installed."""
+"""Cityscapes: against a plain loop, and against the official script where it is installed."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.errors import UserError
 from pipeline.evaluation.protocols.cityscapes import AVERAGE_SIZES, CATEGORIES, LABEL_IDS, Cityscapes
-from pipeline.evaluation.protocols.protocol import Scored
+from pipeline.evaluation.protocols.protocol import ScoredImage
 
 CLASSES = (
     *("road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation"),
@@ -36,72 +36,72 @@ def scene(seed: int, shape=(40, 60)) -> tuple[np.ndarray, np.ndarray, np.ndarray
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("instances")
-    found = [scene(seed) for seed in range(3)]
-    for number, (_, _, instances) in enumerate(found):
+    images = [scene(seed) for seed in range(3)]
+    for number, (_, _, instances) in enumerate(images):
         Image.fromarray(instances.astype(np.uint16)).save(folder / f"{number}.png")
-    return found, folder
+    return images, folder
 
 
 @pytest.fixture(scope="module")
-def findings(scenes):
+def result(scenes):
     protocol = Cityscapes(CLASSES, scenes[1])
     for number, (truth, prediction, _) in enumerate(scenes[0]):
-        protocol.add(Scored(str(number), "", truth, prediction, truth * 0.0, np.zeros(0)))
-    return protocol.findings()
+        protocol.add(ScoredImage(str(number), "", truth, prediction, truth * 0.0, np.zeros(0)))
+    return protocol.result()
 
 
 def naive(scenes, members: list[int], name: str) -> tuple[float, float | None]:
-    """IoU and iIoU of classes taken as one, pixel set by pixel set, as the official script's comments have it."""
+    """IoU and iIoU of the union of some classes, with pixel sets, after the comments of the official script."""
     hits = missed = false = 0
     weighted = np.zeros(2)
     for truth, prediction, instances in scenes:
-        ours, theirs = np.isin(truth, members), np.isin(prediction, members)
-        hits += (ours & theirs).sum()
-        missed += (ours & ~theirs).sum()
-        false += (theirs & ~ours & (truth != 255)).sum()
+        true, predicted = np.isin(truth, members), np.isin(prediction, members)
+        hits += (true & predicted).sum()
+        missed += (true & ~predicted).sum()
+        false += (predicted & ~true & (truth != 255)).sum()
         for instance in np.unique(instances[instances > 1000]):
             owner = next(key for key, value in LABEL_IDS.items() if value == instance // 1000)
             if CLASSES.index(owner) in members:
                 mask = instances == instance
                 weight = AVERAGE_SIZES[owner] / mask.sum()
-                right = theirs[mask].sum()
+                right = predicted[mask].sum()
                 weighted += np.array([right, mask.sum() - right]) * weight
     total = weighted.sum() + false
     iiou = weighted[0] / total if total and name in (*LABEL_IDS, "human", "vehicle") else None
     return hits / (hits + missed + false), iiou
 
 
-def test_classes_and_categories_are_those_of_a_loop(scenes, findings):
+def test_classes_and_categories_equal_a_plain_loop(scenes, result):
     for title, groups in {"Classes": {name: (name,) for name in CLASSES}, "Categories": CATEGORIES}.items():
         for name, members in groups.items():
             if name in ("bus", "train"):
                 continue
             iou, iiou = naive(scenes[0], [CLASSES.index(member) for member in members], name)
-            row = findings.tables[title][name]
+            row = result.tables[title][name]
             assert row["IoU"] == pytest.approx(iou, abs=1e-12)
             assert row.get("iIoU") == (None if iiou is None else pytest.approx(iiou, abs=1e-12))
 
 
-def test_a_class_that_is_only_predicted_counts_0_and_one_that_is_nowhere_is_left_out(findings):
-    assert findings.tables["Classes"]["bus"]["IoU"] == 0.0
-    shown = [row["IoU"] for row in findings.tables["Classes"].values() if row["IoU"] is not None]
-    assert findings.figures["class_iou"] == pytest.approx(np.mean(shown))
+def test_classes_only_predicted_count_0_and_absent_ones_are_left_out(result):
+    assert result.tables["Classes"]["bus"]["IoU"] == 0.0
+    shown = [row["IoU"] for row in result.tables["Classes"].values() if row["IoU"] is not None]
+    assert result.metrics["class_iou"] == pytest.approx(np.mean(shown))
 
 
 def test_missing_instances_are_named(tmp_path):
     truth, prediction, _ = scene(0)
-    with pytest.raises(UserError, match=r"aachen\.png are not there"):
-        Cityscapes(CLASSES, tmp_path).add(Scored("aachen", "", truth, prediction, truth * 0.0, np.zeros(0)))
+    with pytest.raises(UserError, match=r"aachen\.png do not exist"):
+        Cityscapes(CLASSES, tmp_path).add(ScoredImage("aachen", "", truth, prediction, truth * 0.0, np.zeros(0)))
 
 
-def test_without_instances_it_says_so():
+def test_a_note_says_that_instances_are_missing():
     protocol = Cityscapes(CLASSES, None)
     truth, prediction, _ = scene(0)
-    protocol.add(Scored("a", "", truth, prediction, truth * 0.0, np.zeros(0)))
-    assert "no iIoU" in protocol.findings().note and protocol.findings().figures["class_iiou"] is None
+    protocol.add(ScoredImage("a", "", truth, prediction, truth * 0.0, np.zeros(0)))
+    assert "no iIoU" in protocol.result().note and protocol.result().metrics["class_iiou"] is None
 
 
-def test_the_official_script_gives_the_same_figures(scenes, findings, tmp_path: Path, monkeypatch):
+def test_metrics_equal_the_official_scripts(scenes, result, tmp_path: Path, monkeypatch):
     script = pytest.importorskip(
         "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling", reason="cityscapesscripts is not installed"
     )
@@ -120,15 +120,15 @@ def test_the_official_script_gives_the_same_figures(scenes, findings, tmp_path: 
         ("Classes", official["classScores"], official["classInstScores"]),
         ("Categories", official["categoryScores"], official["categoryInstScores"]),
     ):
-        for name, row in findings.tables[title].items():
+        for name, row in result.tables[title].items():
             for column, scores in (("IoU", ious), ("iIoU", iious)):
                 expected = scores.get(name, float("nan"))
                 received = row.get(column)
                 assert (received is None and np.isnan(expected)) or received == pytest.approx(expected, abs=1e-12), name
-    for ours, theirs in {
+    for metric, score in {
         "class_iou": "averageScoreClasses",
         "class_iiou": "averageScoreInstClasses",
         "category_iou": "averageScoreCategories",
         "category_iiou": "averageScoreInstCategories",
     }.items():
-        assert findings.figures[ours] == pytest.approx(official[theirs], abs=1e-12), ours
+        assert result.metrics[metric] == pytest.approx(official[score], abs=1e-12), metric

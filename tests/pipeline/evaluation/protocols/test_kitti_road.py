@@ -1,4 +1,4 @@
-"""KITTI Road: against a plain transcription of what the development kit does, pixel by pixel."""
+"""KITTI Road: against a plain transcription of the development kit, pixel by pixel."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import UserError
 from pipeline.evaluation.protocols.kitti_road import KittiRoad, look_up
-from pipeline.evaluation.protocols.protocol import Scored
+from pipeline.evaluation.protocols.protocol import ScoredImage
 
 CALIBRATION = {
     "P2": [721.5377, 0, 609.5593, 44.85728, 0, 721.5377, 172.854, 0.2163791, 0, 0, 1, 0.002745884],
@@ -25,7 +25,7 @@ CALIBRATION = {
 
 
 def naive(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    """The kit's evaluation of (truth, 8-bit probabilities), one threshold after the other."""
+    """The kit's evaluation of pairs (truth, 8-bit probabilities), threshold by threshold."""
     thresholds = np.array(range(256)) / 255.0
     missed, false, positives, negatives = np.zeros(256), np.zeros(256), 0, 0
     for truth, levels in pairs:
@@ -51,14 +51,14 @@ def naive(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def image(seed: int, shape=(375, 1242)) -> tuple[np.ndarray, np.ndarray]:
-    """Truth with ignored pixels, and probabilities that lean towards it and hit every one of the 256 levels."""
+    """Truth with ignored pixels, and probabilities correlated with it, of all 256 levels."""
     rng = np.random.default_rng(seed)
     truth = rng.choice([0, 1, 255], shape, p=[0.6, 0.3, 0.1]).astype(np.uint8)
     return truth, np.clip(rng.random(shape) * 0.7 + 0.3 * (truth == 1), 0, 1).astype(np.float32)
 
 
-def scored(name: str, group: str, truth: np.ndarray, positive: np.ndarray) -> Scored:
-    return Scored(name, group, truth, (positive > 0.5).astype(np.uint8), positive, np.zeros(0))
+def scored(name: str, group: str, truth: np.ndarray, positive: np.ndarray) -> ScoredImage:
+    return ScoredImage(name, group, truth, (positive > 0.5).astype(np.uint8), positive, np.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +70,17 @@ def levels(positive: np.ndarray) -> np.ndarray:
     return np.rint(positive * 255).astype(np.uint8)
 
 
-def test_each_category_and_urban_are_the_kits(images):
+def test_each_category_and_urban_equal_the_kits(images):
     protocol = KittiRoad(None)
     for name, (group, truth, positive) in images.items():
         protocol.add(scored(name, group, truth, positive))
-    found = protocol.findings()
-    table = found.tables["Perspective"]
-    assert set(table) == {"um", "umm", "uu", "URBAN"} and "no calibration" in found.note.lower()
+    result = protocol.result()
+    table = result.tables["Perspective"]
+    assert set(table) == {"um", "umm", "uu", "URBAN"} and "no calibration" in result.note.lower()
     for category in table:
         pooled = [(t, levels(p)) for group, t, p in images.values() if category in (group, "URBAN")]
         assert table[category] == pytest.approx(naive(pooled), abs=1e-9)
-    assert found.figures["MaxF"] == table["URBAN"]["MaxF"]
+    assert result.metrics["MaxF"] == table["URBAN"]["MaxF"]
 
 
 def birds_eye(seen: np.ndarray, fill: int) -> np.ndarray:
@@ -117,13 +117,13 @@ def test_the_birds_eye_view_is_measured(images, tmp_path):
     protocol.add(scored(name, group, truth, positive))
     rows, columns, _ = look_up(CALIBRATION, truth.shape)
     seen = (truth[rows, columns], levels(positive)[rows, columns])
-    assert protocol.findings().tables["Bird's-eye view"]["URBAN"] == pytest.approx(naive([seen]), abs=1e-9)
+    assert protocol.result().tables["Bird's-eye view"]["URBAN"] == pytest.approx(naive([seen]), abs=1e-9)
     with pytest.raises(UserError, match="no calibration for image 'other'"):
         protocol.add(scored("other", group, truth, positive))
 
 
-def test_a_split_without_road_has_no_figures():
+def test_a_split_without_road_has_no_metrics():
     truth = np.zeros((4, 4), np.uint8)
     protocol = KittiRoad(None)
     protocol.add(scored("a", "um", truth, truth.astype(np.float32)))
-    assert set(protocol.findings().figures.values()) == {None}
+    assert set(protocol.result().metrics.values()) == {None}

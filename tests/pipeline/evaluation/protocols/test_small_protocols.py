@@ -2,110 +2,106 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from datasets.spec import DatasetSpec
 from models import metrics
-from pipeline.errors import UserError
 from pipeline.evaluation.calibration import BINS, Calibration
 from pipeline.evaluation.protocols import registry
 from pipeline.evaluation.protocols.binary import LEVELS, Binary
 from pipeline.evaluation.protocols.boundary import TOLERANCE, BoundaryF1
 from pipeline.evaluation.protocols.camvid import CamVid
 from pipeline.evaluation.protocols.ccp import ClothingCoParsing
-from pipeline.evaluation.protocols.cityscapes import CATEGORIES
-from pipeline.evaluation.protocols.protocol import Scored
+from pipeline.evaluation.protocols.protocol import ScoredImage
 
 
-def image(seed: int, classes: int, shape=(23, 31)) -> Scored:
+def image(seed: int, classes: int, shape=(23, 31)) -> ScoredImage:
     rng = np.random.default_rng(seed)
     truth = rng.choice([*range(classes), 255], shape).astype(np.uint8)
     prediction = np.where(rng.random(shape) < 0.5, rng.integers(0, classes, shape), truth % classes).astype(np.uint8)
     positive = np.clip(rng.random(shape) * 0.6 + 0.4 * (truth == 1), 0, 1).astype(np.float32)
     confusion = metrics.confusion_matrix(truth, prediction, classes)
-    return Scored(f"image{seed}", "group", truth, prediction, positive, confusion)
+    return ScoredImage(f"image{seed}", "group", truth, prediction, positive, confusion)
 
 
 def test_camvid_pools_over_the_split():
     protocol, images = CamVid(11), [image(seed, 11) for seed in range(3)]
-    for found in images:
-        protocol.add(found)
-    truth = np.concatenate([found.truth[found.truth < 255] for found in images])
-    prediction = np.concatenate([found.prediction[found.truth < 255] for found in images])
+    for scored in images:
+        protocol.add(scored)
+    truth = np.concatenate([scored.truth[scored.truth < 255] for scored in images])
+    prediction = np.concatenate([scored.prediction[scored.truth < 255] for scored in images])
     recalls = [(prediction[truth == k] == k).mean() for k in range(11)]
     ious = [((truth == k) & (prediction == k)).sum() / ((truth == k) | (prediction == k)).sum() for k in range(11)]
-    assert protocol.findings().figures == pytest.approx(
+    assert protocol.result().metrics == pytest.approx(
         {"global_accuracy": (truth == prediction).mean(), "class_average": np.mean(recalls), "miou": np.mean(ious)}
     )
 
 
 def test_ccp_with_and_without_null():
-    protocol, found = ClothingCoParsing(("null", "skin", "hair", "bag")), image(5, 3)  # no bag anywhere
+    protocol, scored = ClothingCoParsing(("null", "skin", "hair", "bag")), image(5, 3)  # no bag anywhere
     padded = np.zeros((4, 4), np.int64)
-    padded[:3, :3] = found.confusion
-    protocol.add(Scored("a", "", found.truth, found.prediction, found.positive, padded))
-    counts = found.truth < 255
-    garment = counts & (found.truth > 0)
-    recall = [(found.prediction[found.truth == k] == k).mean() for k in range(3)]
-    figures = protocol.findings().figures
-    assert figures["pixel_accuracy"] == pytest.approx((found.truth == found.prediction)[counts].mean())
-    assert figures["pixel_accuracy_without_null"] == pytest.approx((found.truth == found.prediction)[garment].mean())
-    assert figures["mean_recall"] == pytest.approx(np.mean(recall))
-    assert figures["mean_recall_without_null"] == pytest.approx(np.mean(recall[1:]))
-    answered, true = ([(part == k) & counts for k in range(3)] for part in (found.prediction, found.truth))
-    iou = [(a & t).sum() / (a | t).sum() for a, t in zip(answered, true, strict=True)]
-    assert figures["miou"] == pytest.approx(np.mean(iou))
-    assert figures["miou_without_null"] == pytest.approx(np.mean(iou[1:]))
-    assert set(figures) == set(registry.FIGURES["ccp"])
+    padded[:3, :3] = scored.confusion
+    protocol.add(ScoredImage("a", "", scored.truth, scored.prediction, scored.positive, padded))
+    counts = scored.truth < 255
+    garment = counts & (scored.truth > 0)
+    recall = [(scored.prediction[scored.truth == k] == k).mean() for k in range(3)]
+    values = protocol.result().metrics
+    assert values["pixel_accuracy"] == pytest.approx((scored.truth == scored.prediction)[counts].mean())
+    assert values["pixel_accuracy_without_null"] == pytest.approx((scored.truth == scored.prediction)[garment].mean())
+    assert values["mean_recall"] == pytest.approx(np.mean(recall))
+    assert values["mean_recall_without_null"] == pytest.approx(np.mean(recall[1:]))
+    predicted, true = ([(part == k) & counts for k in range(3)] for part in (scored.prediction, scored.truth))
+    iou = [(a & t).sum() / (a | t).sum() for a, t in zip(predicted, true, strict=True)]
+    assert values["miou"] == pytest.approx(np.mean(iou))
+    assert values["miou_without_null"] == pytest.approx(np.mean(iou[1:]))
+    assert tuple(values) == registry.definition("ccp").metrics
 
 
 def test_two_classes_over_thresholds():
     protocol, images = Binary(), [image(seed, 2) for seed in range(2)]
-    for found in images:
-        protocol.add(found)
-    truth = np.concatenate([found.truth[found.truth < 255] for found in images]) == 1
-    level = np.concatenate([np.floor(found.positive[found.truth < 255] * LEVELS) for found in images])
+    for scored in images:
+        protocol.add(scored)
+    truth = np.concatenate([scored.truth[scored.truth < 255] for scored in images]) == 1
+    level = np.concatenate([np.floor(scored.positive[scored.truth < 255] * LEVELS) for scored in images])
     level = np.minimum(level, LEVELS - 1)
     ious = [(truth & (level >= k)).sum() / (truth | (level >= k)).sum() for k in range(LEVELS)]
     average, before = 0.0, 0.0
     for k in range(LEVELS - 1, -1, -1):
-        answered = level >= k
-        if answered.any():
-            recall, precision = (truth & answered).sum() / truth.sum(), truth[answered].mean()
+        predicted = level >= k
+        if predicted.any():
+            recall, precision = (truth & predicted).sum() / truth.sum(), truth[predicted].mean()
             average, before = average + (recall - before) * precision, recall
-    figures = protocol.findings().figures
-    assert figures["best_iou"] == pytest.approx(max(ious), abs=1e-12)
-    assert figures["best_threshold"] == int(np.argmax(ious)) / LEVELS
-    assert figures["iou_at_half"] == pytest.approx(ious[LEVELS // 2], abs=1e-12)
-    assert figures["average_precision"] == pytest.approx(average, abs=1e-9)
+    values = protocol.result().metrics
+    assert values["best_iou"] == pytest.approx(max(ious), abs=1e-12)
+    assert values["best_threshold"] == int(np.argmax(ious)) / LEVELS
+    assert values["iou_at_half"] == pytest.approx(ious[LEVELS // 2], abs=1e-12)
+    assert values["average_precision"] == pytest.approx(average, abs=1e-9)
 
 
 def naive_outline(mask: np.ndarray, ignored: np.ndarray, of: int) -> list[tuple[int, int]]:
-    found = []
+    outline = []
     for row, column in np.argwhere((mask == of) & ~ignored):
         for r, c in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
             inside = 0 <= r < mask.shape[0] and 0 <= c < mask.shape[1]
             if inside and not ignored[r, c] and mask[r, c] != of:
-                found.append((row, column))
+                outline.append((row, column))
                 break
-    return found
+    return outline
 
 
-def test_boundaries_are_those_of_a_loop():
+def test_boundary_f1_equals_a_plain_loop():
     truth = np.zeros((90, 120), np.uint8)
     truth[20:60, 30:80], truth[0:5] = 1, 255
     prediction = np.zeros_like(truth)
     prediction[22:64, 30:79] = 1
-    radius = TOLERANCE * math.hypot(90, 120)  # 1.125: the left edge is met, the lower one is not
+    radius = TOLERANCE * math.hypot(90, 120)  # 1.125: the left edge is within it, the lower one is not
     protocol = BoundaryF1(("ground", "thing", "nowhere"))
-    protocol.add(Scored("a", "", truth, prediction, truth * 0.0, np.zeros(0)))
-    table = protocol.findings().tables["Boundaries"]
+    protocol.add(ScoredImage("a", "", truth, prediction, truth * 0.0, np.zeros(0)))
+    table = protocol.result().tables["Boundaries"]
     for index, name in enumerate(("ground", "thing")):
-        ours, theirs = (naive_outline(mask, truth == 255, index) for mask in (prediction, truth))
-        near = [[math.dist(a, b) <= radius for b in theirs] for a in ours]
+        in_prediction, in_truth = (naive_outline(mask, truth == 255, index) for mask in (prediction, truth))
+        near = [[math.dist(a, b) <= radius for b in in_truth] for a in in_prediction]
         precision, recall = np.any(near, axis=1).mean(), np.any(near, axis=0).mean()
         assert table[name] == pytest.approx(
             {"F1": 2 * precision * recall / (precision + recall), "precision": precision, "recall": recall}
@@ -114,18 +110,18 @@ def test_boundaries_are_those_of_a_loop():
     assert 0 < table["thing"]["F1"] < 1
 
 
-def test_a_perfect_prediction_meets_every_boundary_and_a_flat_image_has_none():
-    found = image(0, 3)
+def test_a_perfect_prediction_scores_1_and_a_flat_image_has_no_score():
+    scored = image(0, 3)
     protocol = BoundaryF1("abc")
-    protocol.add(Scored("a", "", found.truth, np.where(found.truth < 255, found.truth, 0), found.positive, np.zeros(0)))
-    assert protocol.findings().figures["f1"] == 1.0
+    protocol.add(replace(scored, prediction=np.where(scored.truth < 255, scored.truth, 0)))
+    assert protocol.result().metrics["f1"] == 1.0
     flat = np.zeros((5, 5), np.uint8)
     protocol = BoundaryF1("abc")
-    protocol.add(Scored("a", "", flat, flat, flat * 0.0, np.zeros(0)))
-    assert protocol.findings().figures["f1"] is None
+    protocol.add(ScoredImage("a", "", flat, flat, flat * 0.0, np.zeros(0)))
+    assert protocol.result().metrics["f1"] is None
 
 
-def test_calibration_is_that_of_a_loop():
+def test_calibration_equals_a_plain_loop():
     rng = np.random.default_rng(0)
     truth = rng.choice([0, 1, 255], (20, 30)).astype(np.uint8)
     prediction = rng.integers(0, 2, (20, 30)).astype(np.uint8)
@@ -133,41 +129,13 @@ def test_calibration_is_that_of_a_loop():
     calibration = Calibration()
     for rows in (slice(0, 7), slice(7, 20)):
         calibration.add(truth[rows], prediction[rows], confidence[rows])
-    counts = truth < 255
-    sure, right = confidence[counts].astype(float), (truth == prediction)[counts]
+    valid = truth < 255
+    confidences, right = confidence[valid].astype(float), (truth == prediction)[valid]
     error = 0.0
     for index in range(BINS):
-        inside = (sure > index / BINS) & (sure <= (index + 1) / BINS)
-        error += abs(right[inside].mean() - sure[inside].mean()) * inside.mean()
+        inside = (confidences > index / BINS) & (confidences <= (index + 1) / BINS)
+        error += abs(right[inside].mean() - confidences[inside].mean()) * inside.mean()
     result = calibration.result()
     assert result["ece"] == pytest.approx(error, abs=1e-9)
-    assert sum(part["pixels"] for part in result["bins"]) == counts.sum()
+    assert sum(part["pixels"] for part in result["bins"]) == valid.sum()
     assert Calibration().result()["ece"] is None
-
-
-def spec(name: str, classes: tuple[str, ...]) -> DatasetSpec:
-    return DatasetSpec(name, classes, tuple((i, i, i) for i in range(len(classes))), {}, (), "", "", "")
-
-
-def test_protocols_follow_from_the_dataset_and_one_that_does_not_fit_is_refused():
-    two, eleven = spec("kitti_road", ("no", "road")), spec("camvid", tuple("abcdefghijk"))
-    assert registry.chosen(None, two) == ("boundary", "binary", "kitti_road")
-    assert registry.chosen(None, eleven) == ("boundary", "camvid")
-    assert registry.chosen(None, spec("camvid", tuple("abc"))) == ("boundary",)
-    assert registry.chosen((), eleven) == ()
-    with pytest.raises(UserError, match=r"(?s)ccp: needs a class called 'null'.*kitti_road: needs 2 classes"):
-        registry.chosen(("ccp", "kitti_road"), eleven)
-    assert set(registry.DATASETS.values()) <= set(registry.NAMES)
-
-
-def test_the_figures_that_a_recipe_may_ask_for_are_those_that_protocols_give():
-    classes = (*(name for members in CATEGORIES.values() for name in members), "null")
-    spec = DatasetSpec("x", classes, tuple((k, k, k) for k in range(20)), {}, (), "", "", "")
-    found = image(0, 2)
-    for name, figures in registry.FIGURES.items():
-        protocol = registry.build(name, spec, Path("nowhere"), "val")
-        confusion = np.zeros((spec.num_classes, spec.num_classes), np.int64)
-        protocol.add(replace(found, confusion=confusion))
-        there = tuple(protocol.findings().figures)
-        assert figures == (*there, *(f"bev_{name}" for name in there)) if name == "kitti_road" else figures == there
-    assert tuple(registry.FIGURES) == ("boundary", "binary", "camvid", "ccp", "cityscapes", "kitti_road")

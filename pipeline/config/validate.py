@@ -1,10 +1,10 @@
-"""The recipe's section `validate.drift`."""
+"""The recipe's section `validate`: how grave an anomaly or a drift of the data is."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Section
+from pipeline.config.section import UNFINGERPRINTED, Section
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Factor = Annotated[float, Field(ge=1)]
@@ -25,3 +25,14 @@ class DriftConfig(Section):
     contrast: Levels | None = Field(default=12.0, description="change of the standard deviation, of 255")
     new_sizes: Share | None = Field(default=0.1, description="share of images of a size that was not there before")
     images_factor: Factor | None = Field(default=2.0, description="factor by which the number of images changes")
+
+
+class ValidateConfig(Section):
+    """How grave each anomaly of the data is. An error stops the run, a warning is shown."""
+
+    class_absent_from_train: Severity = "error"
+    split_missing: Severity = "warning"
+    same_image_in_two_splits: Severity = "error"
+    all_void_mask: Severity = "warning"
+    nearly_one_colour: Severity = "warning"
+    drift: DriftConfig = Field(default=DriftConfig(), json_schema_extra=UNFINGERPRINTED)

@@ -1,0 +1,132 @@
+"""Commands that look into datasets or write them: browse, init, sample."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.cli.shared_options import Commands, Shared
+from pipeline.config.step_names import INGEST
+
+if TYPE_CHECKING:
+    from pipeline.config.recipe import Recipe
+
+
+def add(commands: Commands, shared: Shared) -> None:
+    """Add these commands to the parser."""
+    parser = commands.add_parser(
+        "browse",
+        parents=[shared.settings, shared.workspace],
+        help="write contact sheets and statistics of a dataset",
+    )
+    parser.add_argument(
+        "recipe", metavar="RECIPE|DATASET", help="a recipe, or a dataset with --set data.manual_dir=DIR"
+    )
+    parser.add_argument("--split", metavar="S", help="default: train")
+    parser.add_argument(
+        "--class", metavar="C", dest="class_name", help="only images with this class, largest share first"
+    )
+    parser.add_argument("--augmented", action="store_true", help="show each image as augmented in the first epochs")
+    parser.add_argument("--count", metavar="N", type=int, default=24, help="number of images (default: 24)")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
+    parser.set_defaults(command=browse_dataset)
+
+    parser = commands.add_parser(
+        "init", parents=[shared.dry_run], help="detect the layout of an image folder; write it and a recipe"
+    )
+    parser.add_argument("folder", metavar="PATH", type=Path, help="folder with images and masks")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="layout file to write (default: PATH/segline.yaml)")
+    parser.add_argument("--recipe", metavar="FILE", type=Path, help="recipe to write (default: <name of PATH>.yaml)")
+    parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    parser.set_defaults(command=initialise_folder)
+
+    parser = commands.add_parser(
+        "sample", parents=[shared.dry_run], help="generate sample images in a dataset's raw layout"
+    )
+    parser.add_argument("dataset", metavar="DATASET", help="such as camvid")
+    parser.add_argument("--config", metavar="NAME", help="configuration of the dataset (default: its first)")
+    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
+    parser.add_argument("--count", metavar="N", type=int, default=80, help="number of scenes (default: 80)")
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="same seed, same scenes (default: 0)")
+    parser.set_defaults(command=write_sample)
+
+
+def browse_dataset(options: argparse.Namespace) -> int:
+    """Bring the records up to date and draw their examples."""
+    from functools import partial
+
+    from pipeline.cli import output_paths
+    from pipeline.cluster.members import is_helper
+    from pipeline.console.quiet import quiet
+    from pipeline.data import browser
+    from pipeline.errors import UserError
+    from pipeline.orchestration.run_command import bring_up_to_date, open_workspace
+    from pipeline.workspace.run_folder import RunFolder
+
+    if options.count < 1:
+        raise UserError(f"--count must be at least 1. Received: {options.count}.")
+    output_paths.require_folder(options.out)
+    recipe, workspace = _browsed_recipe(options), open_workspace(options.workspace)
+    run = workspace.new_run_id(recipe.name)
+    code = bring_up_to_date(workspace, recipe, until=INGEST, run_id=run)
+    if code or is_helper(recipe.train.strategy, os.environ):
+        return code
+    ingest = RunFolder.open(workspace, run).artifact(INGEST)
+    augmented = None
+    if options.augmented:
+        with quiet():
+            from pipeline.data.augmentation_preview import drawing
+        augmented = partial(drawing, ingest, recipe.input, recipe.train.seed)
+    lines = browser.browse(
+        ingest,
+        options.out,
+        split=options.split,
+        class_name=options.class_name,
+        count=options.count,
+        augmented=augmented,
+    )
+    print("\n" + "\n".join(lines))
+    return 0
+
+
+def _browsed_recipe(options: argparse.Namespace) -> "Recipe":
+    """Load the recipe; for the name of a dataset, one with only its data section."""
+    import tempfile
+
+    from datasets import catalog
+    from pipeline.config import recipe_file
+    from pipeline.errors import UserError
+    from pipeline.orchestration.recipe_loader import load_recipe
+
+    if options.recipe not in catalog.names():
+        return load_recipe(options.recipe, options.set)
+    if options.augmented:
+        raise UserError(f"--augmented shows what a recipe does, and {options.recipe!r} is a dataset. Give a recipe.")
+    if not any(setting.startswith("data.manual_dir=") for setting in options.set):
+        raise UserError(f"{options.recipe!r} is a dataset. Name its folder of raw files: --set data.manual_dir=DIR.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"{options.recipe}.yaml")
+        path.write_text(  # a recipe has a model and a training; neither is used
+            f"data: {{name: {options.recipe}}}\nmodel: {{name: fast}}\n"
+            "train: {epochs: 1, batch_size: 1, learning_rate: 1.0e-3}\n",
+            encoding="utf-8",
+        )
+        return recipe_file.read(path, options.set)
+
+
+def initialise_folder(options: argparse.Namespace) -> None:
+    """Detect the layout of a folder of images and masks; write the layout and a recipe."""
+    from pipeline.data.initialisation import initialise
+
+    lines = initialise(options.folder, options.out, options.recipe, force=options.force, dry_run=options.dry_run)
+    print("\n".join(lines))
+
+
+def write_sample(options: argparse.Namespace) -> None:
+    """Generate sample images in a dataset's raw layout."""
+    from datasets import catalog
+
+    splits = catalog.sample(options.dataset).write(
+        options.out, count=options.count, seed=options.seed, config=options.config, dry_run=options.dry_run
+    )
+    print(f"{options.out}: {', '.join(f'{split} {count}' for split, count in splits.items())} images")

@@ -1,0 +1,45 @@
+"""The parser of `segline`. It imports no library, so that --help answers at once."""
+
+import argparse
+
+from pipeline.cli import (
+    data_commands,
+    headings,
+    inspect_command,
+    lineage_commands,
+    operations_commands,
+    results_commands,
+    run_commands,
+    serving_commands,
+    training_commands,
+)
+from pipeline.cli.shared_options import build_shared
+
+GROUPS = (
+    run_commands.add,
+    data_commands.add,
+    inspect_command.add,
+    training_commands.add,
+    results_commands.add,
+    serving_commands.add,
+    operations_commands.add,
+    lineage_commands.add,
+)
+"""Each adds a group of commands to the parser. headings.py orders them for --help."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser. The options that it parses hold `command`, the function that runs them."""
+    parser = argparse.ArgumentParser(
+        prog="segline",
+        description="From a folder of labelled images to a trained, evaluated and served segmentation model.",
+        epilog="Exit codes: 0 success, 1 internal or machine failure, 2 user error that the message says how to fix, "
+        "3 gate not passed, 75 another process holds this schedule, 130 interrupted.",
+        formatter_class=headings.Formatter,
+    )
+    commands = parser.add_subparsers(title=headings.FIRST, required=True, metavar="COMMAND", dest="command_name")
+    shared = build_shared()
+    for add in GROUPS:
+        add(commands, shared)
+    parser.set_defaults(parser=parser)  # `segline completion` reads all commands and options from it
+    return parser

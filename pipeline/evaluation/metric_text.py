@@ -1,0 +1,19 @@
+"""Metrics as text."""
+
+
+def number(value: float | None) -> str:
+    """Format a metric with four digits, or n/a where it is undefined.
+
+    >>> number(0.62), number(None)
+    ('0.6200', 'n/a')
+    """
+    return "n/a" if value is None else f"{value:.4f}"
+
+
+def share_of_pixels(value: float | None) -> str:
+    """Format a share in 0..1 so that a pixel in a million is not 0, or n/a where it is undefined.
+
+    >>> share_of_pixels(1e-6)
+    '0.0001%'
+    """
+    return "n/a" if value is None else f"{value:.4%}"

@@ -1,0 +1,181 @@
+"""What `./run` installs: the versions that were tested, or the newest of all; and what may not change unseen."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+PROJECT = Path(__file__).parent.parent
+
+INNER = {
+    "apache_beam.runners": "apache-beam",
+    "keras.src": "keras",
+    "tensorboard.compat": "tensorboard",
+    "tensorboard.plugins": "tensorboard",
+    "tensorboard.summary.writer": "tensorboard",
+    "tensorflow.python": "tensorflow",
+    "tensorflow_datasets.core": "tensorflow-datasets",
+    "tensorflow_datasets.proto": "tensorflow-datasets",
+    "yaml.constructor": "pyyaml",
+    "yaml.composer": "pyyaml",
+    "yaml.resolver": "pyyaml",
+}
+"""Modules that their library does not document, and its distribution."""
+
+PRIVATE = {"_all_reduce_sum_gradients": "keras", "_keras_history": "keras", "_trainable_variables": "keras"}
+"""Private attributes of a library's objects, and its distribution; argparse's come with Python."""
+ARGPARSE = {"_actions", "_format_action", "_get_subactions"}
+
+
+def requirements(newest: str = "") -> dict[str, Requirement]:
+    """Return what setup.py requires, by name; `newest` is the value of SEGLINE_NEWEST."""
+    values: dict[str, Any] = {"__file__": str(PROJECT / "setup.py")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEGLINE_NEWEST", newest)
+        exec((PROJECT / "setup.py").read_text().replace("\nsetup(", "\ndict("), values)
+    return {Requirement(line).name: Requirement(line) for line in values["REQUIRES"]}
+
+
+def extras() -> dict[str, list[str]]:
+    tree = ast.parse((PROJECT / "setup.py").read_text())
+    (call,) = (node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "extras_require")
+    return ast.literal_eval(call.value)
+
+
+def is_bounded(requirement: Requirement) -> bool:
+    return any(specifier.operator == "<" for specifier in requirement.specifier)
+
+
+def pins(path: Path) -> dict[str, set[str]]:
+    """Return the versions that a lock file holds of each distribution: there may be one for each version of Python."""
+    versions: dict[str, set[str]] = {}
+    for name, version in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)", path.read_text(), re.MULTILINE):
+        versions.setdefault(name, set()).add(version)
+    return versions
+
+
+def sources() -> list[Path]:
+    return [path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py")]
+
+
+def test_a_library_whose_inner_parts_are_used_is_bounded_above() -> None:
+    required, unbounded = requirements(), []
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            used = {library for name in names for inner, library in INNER.items() if f"{name}.".startswith(f"{inner}.")}
+            used |= {PRIVATE[node.attr]} if isinstance(node, ast.Attribute) and node.attr in PRIVATE else set()
+            unbounded += [f"{path.name}: {library}" for library in used if not is_bounded(required[library])]
+    assert not unbounded
+
+
+def test_no_private_attribute_is_used_that_no_bound_names() -> None:
+    """Of `self` and `cls` aside: what a class inherits cannot be told apart here."""
+    unknown = [
+        f"{path.relative_to(PROJECT)}:{node.lineno} {ast.unparse(node)}"
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr) and node.attr not in {*PRIVATE, *ARGPARSE}
+        if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls", "other"))
+    ]
+    text = (PROJECT / "setup.py").read_text()
+    assert not unknown and all(name in text for name in {*PRIVATE, *ARGPARSE})
+
+
+def test_the_newest_are_bounded_by_nothing() -> None:
+    newest = requirements(newest="1")
+    assert newest.keys() == requirements().keys()
+    assert not [name for name, requirement in newest.items() if is_bounded(requirement)]
+
+
+def test_constraints_pin_what_is_installed_to_run_and_to_test() -> None:
+    pinned = pins(PROJECT / "constraints.txt")
+    wanted = [*requirements().values()]
+    wanted += [Requirement(line) for extra in ("test", "lint", "audit", "lock", "s3", "gs") for line in extras()[extra]]
+    lost = [
+        str(requirement)
+        for requirement in wanted
+        if not (versions := pinned.get(requirement.name.lower().replace("_", "-")))
+        or not all(requirement.specifier.contains(version) for version in versions)
+    ]
+    assert not lost, f"./run lock, for {', '.join(lost)}"
+
+
+@pytest.mark.parametrize("flavor", ["cpu", "gpu"])
+def test_the_container_holds_what_is_tested(flavor: str) -> None:
+    tested = pins(PROJECT / "constraints.txt")
+    held = pins(PROJECT / "docker" / f"requirements-{flavor}.lock")
+    other = {name: versions for name, versions in held.items() if name in tested and versions != tested[name]}
+    assert len(held) > 50 and not other
+
+
+def test_a_workflow_meets_new_releases_every_week() -> None:
+    (path,) = (PROJECT / ".github" / "workflows").glob("newest.y*ml")
+    workflow = yaml.safe_load(path.read_text())
+    steps = workflow["jobs"]["test"]["steps"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", workflow[True]["schedule"][0]["cron"])  # YAML 1.1 reads `on` as true
+    assert {"run": "./run test", "env": {"SEGLINE_NEWEST": "1"}} in steps
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone with a blank in its path, whose .venv/bin/python only writes down how it is called."""
+    folder = tmp_path / "a clone"
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    for name in ("run", "setup.py", "constraints.txt"):
+        shutil.copy(PROJECT / name, folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.write_text(f'#!/bin/sh\necho "${{PIP_CONSTRAINT-none}} $@" >> "{folder}/calls"\n')
+    python.chmod(0o755)
+    return folder
+
+
+def installs(clone: Path, command: str = "test", newest: str = "") -> list[str]:
+    """Run a command of ./run, and return its calls of pip install."""
+    (clone / "calls").unlink(missing_ok=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
+    subprocess.run([clone / "run", command], env=environment | {"SEGLINE_NEWEST": newest}, check=True, cwd="/")
+    calls = (clone / "calls").read_text().splitlines()
+    return [line for line in calls if "pip install" in line]
+
+
+def test_run_installs_what_was_tested_once(clone: Path) -> None:
+    (call,) = installs(clone)
+    assert call.startswith("constraints.txt -m pip install") and call.endswith("--editable .[test]")
+    assert "--upgrade" not in call
+    assert not installs(clone)
+
+
+@pytest.mark.parametrize("name", ["setup.py", "constraints.txt"])
+def test_run_installs_again_after_a_change(clone: Path, name: str) -> None:
+    installs(clone)
+    with (clone / name).open("a") as file:
+        file.write("# changed\n")
+    assert installs(clone) and not installs(clone)
+
+
+def test_run_takes_the_newest_where_that_is_wanted_and_then_the_tested_again(clone: Path) -> None:
+    installs(clone)
+    (call,) = installs(clone, newest="1")
+    assert call.startswith("none -m pip install") and "--upgrade --upgrade-strategy eager --editable .[test]" in call
+    (call,) = installs(clone)
+    assert call.startswith("constraints.txt -m pip install")
+
+
+def test_what_failed_to_install_is_installed_again(clone: Path) -> None:
+    python = clone / ".venv" / "bin" / "python"
+    works = python.read_text()
+    python.write_text(works + 'case "$*" in *"pip install"*) exit 1;; esac\n')
+    with pytest.raises(subprocess.CalledProcessError):
+        installs(clone)
+    python.write_text(works)
+    assert installs(clone)
