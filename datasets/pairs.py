@@ -30,7 +30,7 @@ class Split:
     """The files of one split.
 
     Attributes:
-        pairs: The examples, sorted by id.
+        pairs: The examples.
         problems: Files that belong to no pair.
     """
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, file_adapters
-from tensorflow_datasets.core import splits as tfds_splits
 
 from datasets import audit, links, record
 from datasets.conversion import collect, convert
@@ -260,13 +259,13 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Refuse bad files, or write the audit, the split sizes and the extra files."""
         if self._cache:
             self._cache.require_readable(chain.from_iterable(reports.values()))
-        problems = _problems_of_names(raw, splits)
-        problems += [problem for report in chain.from_iterable(reports.values()) for problem in report.problems]
+        read = chain.from_iterable(report.problems for report in chain.from_iterable(reports.values()))
+        problems = [*_problems_of_names(raw, splits), *read]
         written = {name: sum(report.records for report in split_reports) for name, split_reports in reports.items()}
         counts = {name: {"found": len(split.ids), "written": written[name]} for name, split in splits.items()}
         self._refuse_bad_files(raw, problems, counts)
         infos = [
-            tfds_splits.SplitInfo(
+            tfds.core.SplitInfo(
                 name=name,
                 shard_lengths=[report.records for report in split_reports],
                 num_bytes=sum(report.bytes for report in split_reports),
@@ -274,16 +273,13 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             )
             for name, split_reports in reports.items()
         ]
-        self.info.set_splits(tfds_splits.SplitDict(infos))
+        self.info.set_splits(tfds.core.SplitDict(infos))
         audit.write(Path(self.data_path) / AUDIT, self.name, counts, problems)
         self.write_extras(raw, splits, Path(self.data_path))
 
-    def _refuse_bad_files(
-        self, raw: RawFolder, problems: list[audit.Problem], counts: dict[str, dict[str, int]]
-    ) -> None:
-        bad = any(problem.kind.is_error for problem in problems)
+    def _refuse_bad_files(self, raw: RawFolder, problems: list[audit.Problem], counts: dict[str, Any]) -> None:
         empty = [name for name, count in counts.items() if not count["written"]]
-        if bad and self._on_bad_input == "error":
+        if self._on_bad_input == "error" and any(problem.kind.is_error for problem in problems):
             advice = LEAVE_OUT
         elif empty:
             advice = f"No good example is left of: {', '.join(empty)}. Put the files right."

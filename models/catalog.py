@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import parameters as kinds
+from models import typed_values
 from models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def check(name: str, options: Mapping[str, Any]) -> None:
         if key in RESERVED:
             problems.append(f"Model {name!r} takes no parameter {key!r}: {RESERVED[key]}. Remove it.")
         elif parameter is None:
-            problems.append(f"Model {name!r} takes no parameter {key!r}.{kinds.did_you_mean(key, list(signature))}")
-        elif not kinds.accepts(parameter.annotation, value):
+            hint = typed_values.did_you_mean(key, list(signature))
+            problems.append(f"Model {name!r} takes no parameter {key!r}.{hint}")
+        elif not typed_values.accepts(parameter.annotation, value):
             problems.append(_invalid(name, parameter, value))
     problems += _hashes_without_file(name, options, signature)
     if options.keys() - signature.keys() - RESERVED.keys():
@@ -80,7 +81,7 @@ def require_weights(name: str, options: Mapping[str, Any]) -> None:
     problems = [
         _invalid(name, parameter, value, but=", and there is no file of that name")
         for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True)
-        if kinds.is_file(value) and not Path(value).is_file()
+        if typed_values.is_file(value) and not Path(value).is_file()
     ]
     if problems:
         raise ModelError(" ".join(problems))
@@ -199,7 +200,7 @@ def _constant(name: str, constant: str) -> int | None:
 def _signature(name: str) -> list[Parameter]:
     known = names()
     if name not in known:
-        hint = kinds.did_you_mean(name, known)
+        hint = typed_values.did_you_mean(name, known)
         raise ModelError(f"There is no model {name!r}.{hint} Known models: {', '.join(known)}.")
     function = _build_function(_file(name))
     assert function is not None
@@ -217,7 +218,7 @@ def _weights(name: str) -> list[Parameter]:
 
 
 def _invalid(name: str, parameter: Parameter, value: Any, but: str = "") -> str:
-    allowed, hint = kinds.allowed(parameter.annotation), kinds.suggest(parameter.annotation, value)
+    allowed, hint = typed_values.allowed(parameter.annotation), typed_values.suggest(parameter.annotation, value)
     return f"Parameter {parameter.name!r} of model {name!r} must be {allowed}{but}. Received: {value!r}.{hint}"
 
 
@@ -228,7 +229,7 @@ def _hashes_without_file(name: str, options: Mapping[str, Any], signature: Mappi
         f"Parameter {key!r} of model {name!r} is of a weights file, and {key.removesuffix(HASH)!r} names none. "
         f"Received: {values[key.removesuffix(HASH)]!r}."
         for key in signature
-        if key.endswith(HASH) and values[key] is not None and not kinds.is_file(values[key.removesuffix(HASH)])
+        if key.endswith(HASH) and values[key] is not None and not typed_values.is_file(values[key.removesuffix(HASH)])
     ]
 
 

@@ -8,7 +8,7 @@ has a bias before its normalisation; the paper's table for Cityscapes says 5.7M,
 import keras
 
 from models import auxiliary, blocks
-from models.parameters import Positive
+from models.typed_values import Positive
 
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images.

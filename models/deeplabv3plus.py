@@ -11,7 +11,7 @@ from typing import Literal
 import keras
 
 from models import backbones, blocks
-from models.parameters import DropRate, Positive, Sha256, Weights
+from models.typed_values import DropRate, Positive, Sha256, Weights
 
 RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 """Atrous rates of ASPP for each output stride (Chen et al. 2017, arXiv:1706.05587)."""

@@ -9,7 +9,7 @@ cost per step): val mIoU was 0.45 with two strided 3x3 convolutions as the stem,
 import keras
 
 from models import blocks
-from models.parameters import DropRate, Positive
+from models.typed_values import DropRate, Positive
 
 STRIDE = 16
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""

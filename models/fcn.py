@@ -13,7 +13,7 @@ import numpy as np
 
 from models import backbones, blocks
 from models.errors import ModelError
-from models.parameters import Backbone, DropRate, NotNegative, Positive, Sha256, Weights
+from models.typed_values import Backbone, DropRate, NotNegative, Positive, Sha256, Weights
 
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""

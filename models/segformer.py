@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from models import blocks
 from models.blocks import Shape
-from models.parameters import DropRate, Positive
+from models.typed_values import DropRate, Positive
 
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""

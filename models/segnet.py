@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from models import backbones, blocks
 from models.blocks import Shape
-from models.parameters import Sha256, Weights
+from models.typed_values import Sha256, Weights
 from models.weights import has_weight, load
 
 STRIDE = 32

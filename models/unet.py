@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from models import blocks
-from models.parameters import DropRate, Positive
+from models.typed_values import DropRate, Positive
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luminance (ITU-R BT.601)."""

@@ -8,7 +8,7 @@ arXiv:1611.07004), concatenated with the backbone's features of that size. On De
 import keras
 
 from models import backbones, blocks
-from models.parameters import Backbone, DropRate, Positive, Sha256, Weights
+from models.typed_values import Backbone, DropRate, Positive, Sha256, Weights
 
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""

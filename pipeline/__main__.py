@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault(GPU_GROWTH, "true")
     # SIGTERM, which `kill`, systemd and Kubernetes send, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with json_lines.where_asked(options):
+    with json_lines.if_requested(options):
         return _call(options)
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from datasets.image_folder.layout import Layout
 from models import catalog as models_catalog
-from models.parameters import backbones
+from models.typed_values import backbones
 from pipeline.cli.parser import build_parser
 from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from models import parameters as kinds
+from models import typed_values
 from models.errors import ModelError
 
 FILES = ("pixels", "regions")
@@ -52,9 +52,8 @@ def check(terms: Terms) -> None:
     problems = []
     for name, term in terms.items():
         if name not in _functions():
-            problems.append(
-                f"There is no loss {name!r}.{kinds.did_you_mean(name, names())} Known losses: {', '.join(names())}."
-            )
+            hint = typed_values.did_you_mean(name, names())
+            problems.append(f"There is no loss {name!r}.{hint} Known losses: {', '.join(names())}.")
             continue
         weight, options = split(term)
         if not _is_weight(weight):
@@ -73,11 +72,11 @@ def _invalid_options(name: str, options: Mapping[str, Any]) -> list[str]:
         if key not in signature:
             known = [WEIGHT, *signature]
             problems.append(
-                f"Loss {name!r} takes no parameter {key!r}.{kinds.did_you_mean(key, known)} "
+                f"Loss {name!r} takes no parameter {key!r}.{typed_values.did_you_mean(key, known)} "
                 f"Parameters: {', '.join(known)}."
             )
-        elif not kinds.accepts(signature[key][0], value):
-            allowed = kinds.allowed(signature[key][0])
+        elif not typed_values.accepts(signature[key][0], value):
+            allowed = typed_values.allowed(signature[key][0])
             problems.append(f"Parameter {key!r} of loss {name!r} must be {allowed}. Received: {value!r}.")
     return problems
 

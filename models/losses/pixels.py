@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.labels import IGNORE
 from models.losses.target import Sums, Target
-from models.parameters import Fraction, NotNegative, Positive
+from models.typed_values import Fraction, NotNegative, Positive
 
 EPSILON = 1e-6
 """Lower bound of 1 - p in the focal loss (a power below 1 has an infinite slope at 0) and of ohem's threshold."""

@@ -7,7 +7,7 @@ on how a batch is split over devices. Logits are float [B,H,W,C] of any precisio
 import tensorflow as tf
 
 from models.losses.target import Sums, Target
-from models.parameters import Fraction
+from models.typed_values import Fraction
 
 EPSILON = 1e-6
 """Pixels added to a divisor, so that it is never 0."""

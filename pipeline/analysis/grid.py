@@ -57,8 +57,8 @@ class Result:
 def members(recipe: str, overrides: Sequence[str], grids: Sequence[str]) -> list[Member]:
     """Return every combination of the grids, the last one varying fastest.
 
-    >>> [member.name for member in members("demo", [], ["train.epochs=1,2"])]
-    ['train.epochs=1', 'train.epochs=2']
+    >>> [member.name for member in members("demo", [], ["train.epochs=8,16"])]
+    ['train.epochs=8', 'train.epochs=16']
 
     Args:
         recipe: Name or path.

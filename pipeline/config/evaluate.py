@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from models.parameters import did_you_mean
+from models.typed_values import did_you_mean
 from pipeline.config.section import UNFINGERPRINTED, VERDICT_ONLY, Section
 
 Positive = Annotated[int, Field(gt=0)]

@@ -27,7 +27,7 @@ class ExportConfig(Section):
         default=("argmax", "probabilities"), description="what the SavedModel answers; argmax is always there"
     )
     formats: tuple[Literal["litert_float32", "litert_float16", "litert_int8", "onnx"], ...] = Field(
-        default=(), description="further files: the network alone, for one image of one size"
+        default=(), description="further files: only the network, for one image of one size"
     )
     max_drop: Fraction = Field(default=0.02, description="mIoU that one of `formats` may lose")
     format_images: Positive | None = Field(default=None, description="images that measure `formats`; null: the split")

@@ -130,7 +130,7 @@ def _options(tree: dict[str, Any]) -> list[str]:
     """The chosen model's own parameters, as --set writes them."""
     try:
         return [f"model.options.{name}" for name in catalog.parameters(str(tree["model"]["name"]))]
-    except (KeyError, TypeError, ModelError):  # no model, or none of that name: told by itself
+    except (KeyError, TypeError, ModelError):  # no model, or none of that name: reported separately
         return []
 
 
@@ -158,5 +158,5 @@ def _named(section: type[BaseModel]) -> dict[str, FieldInfo]:
 def _section(annotation: Any) -> type[BaseModel] | None:
     """Give the section that a field holds, which may be null; None where it holds a plain value."""
     if get_origin(annotation) in (Union, UnionType):
-        return next((found for part in get_args(annotation) if (found := _section(part))), None)
+        return next((section for part in get_args(annotation) if (section := _section(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -12,7 +12,7 @@ EnvironmentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class FailureConfig(Section):
-    """Who is told when a scheduled run failed. Both get the run's summary as JSON; secrets stay in the environment."""
+    """Who is notified of a failed scheduled run: both get its summary as JSON; secrets stay in the environment."""
 
     command: tuple[str, ...] | None = Field(default=None, description="program and arguments; the summary is its input")
     webhook_env: EnvironmentName | None = Field(default=None, description="variable with the URL to post to")

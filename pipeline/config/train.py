@@ -55,11 +55,11 @@ class TensorBoardConfig(Section):
 
 
 class TrainConfig(Section):
-    """How the weights are found."""
+    """How the network is trained."""
 
     epochs: Positive
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)] = Field(
-        description="images of a step over all devices together; auto: as many as fit the memory, found by trial steps"
+        description="images of a step over all devices together; auto: as many as fit the memory, by trial steps"
     )
     accumulate: Positive = Field(
         default=1, description="parts of a step that a device computes one after the other, to save memory"
@@ -201,5 +201,5 @@ class TrainConfig(Section):
         return self.accumulate if self.batch_size == "auto" else self.batch_size
 
     def of_size(self, images: int) -> "TrainConfig":
-        """Give the section with `batch_size` set to what was found."""
+        """Return the section with this batch size."""
         return self.model_copy(update={"batch_size": images})

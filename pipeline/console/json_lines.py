@@ -1,4 +1,4 @@
-"""`--log-json`: what a command prints, as one JSON object a line, for programs that collect logs."""
+"""`--log-json`: the output of a command as one JSON object a line, for log collectors."""
 
 import argparse
 import io
@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 VARIABLE = "SEGLINE_LOG_JSON"
-"""Set to 1, it stands for --log-json; so the steps, which are processes of their own, do the same."""
+"""Set to 1, it means --log-json. The steps, which are processes of their own, inherit it."""
 
 
 class JsonLines(io.TextIOBase):
     """Text stream that writes each line to another one as {"time", "level", "message", ...}.
 
     Args:
-        to: Stream that gets the objects.
+        to: Stream to write the objects to.
         level: "info" or "error".
         facts: Further keys of every object.
     """
@@ -29,7 +29,7 @@ class JsonLines(io.TextIOBase):
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Write the lines that are whole, and keep the rest."""
+        """Write the complete lines, and keep the rest."""
         *whole, self._begun = (self._begun + text).split("\n")
         for line in whole:
             self.record(line)
@@ -44,7 +44,7 @@ class JsonLines(io.TextIOBase):
             self._to.flush()
 
     def finish(self) -> None:
-        """Write what stands without an end of line."""
+        """Write the last line, if it has no newline."""
         self.record(self._begun)
         self._begun = ""
 
@@ -54,10 +54,10 @@ class JsonLines(io.TextIOBase):
 
 
 @contextmanager
-def where_asked(options: argparse.Namespace) -> Iterator[None]:
-    """Inside the block, print JSON lines if the command can and --log-json or the environment asks for it.
+def if_requested(options: argparse.Namespace) -> Iterator[None]:
+    """Inside the block, print JSON lines if the command can and --log-json or the environment requests it.
 
-    An exception that nobody catches becomes one line with its traceback, and exit code 1.
+    An uncaught exception becomes one line with its traceback, and exit code 1.
     """
     if not hasattr(options, "log_json") or not (options.log_json or os.environ.get(VARIABLE) == "1"):
         yield

@@ -1,4 +1,4 @@
-"""TensorFlow without its greeting: half a dozen lines on standard error at import, which no setting silences (2.21)."""
+"""TensorFlow without the lines that it prints at import, which no setting silences (2.21)."""
 
 import os
 import sys
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "GRPC_VERBOSITY": "NONE"}
-"""Keeps what TensorFlow's and gRPC's C++ code logs later off the terminal."""
+"""Keeps later logs of TensorFlow's and gRPC's C++ code off the terminal."""
 
 
 @contextmanager
 def stderr_to(path: Path) -> Iterator[None]:
-    """Add to a file what the block writes to standard error, C++ code included. Exceptions pass."""
+    """Append to a file what the block writes to standard error, C++ code included. Exceptions pass."""
     sys.stderr.flush()
     kept = os.dup(sys.stderr.fileno())
     with path.open("a", encoding="utf-8") as file:
@@ -27,7 +27,7 @@ def stderr_to(path: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what the block writes to standard error, and have C++ code log errors alone from then on."""
+    """Drop what the block writes to standard error; from then on C++ code logs only errors."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with stderr_to(Path(os.devnull)):

@@ -17,8 +17,7 @@ from PIL import Image
 
 from datasets.audit import lift_pillow_limit
 from datasets.spec import IGNORE
-from pipeline.input import record_reader
-from pipeline.input import records as record_files
+from pipeline.input import record_reader, records
 from pipeline.input.record_reader import Record
 
 CHANNELS = 3
@@ -125,18 +124,18 @@ class SplitStatistics:
         }
 
 
-def measure(records: Path, num_classes: int, only: str | None = None) -> dict[str, SplitStatistics]:
+def measure(folder: Path, num_classes: int, only: str | None = None) -> dict[str, SplitStatistics]:
     """Compute the statistics of every split of a records folder, or of one.
 
     Shards are read in parallel by threads, as decoding releases Python's lock.
 
     Args:
-        records: The records folder.
+        folder: The records folder.
         num_classes: C.
         only: The only split to read; None: all.
     """
-    splits = {split: SplitStatistics(num_classes) for split in record_files.splits(records) if only in (None, split)}
-    shards = [(split, path) for split in splits for path in record_files.shards(records, split)]
+    splits = {split: SplitStatistics(num_classes) for split in records.splits(folder) if only in (None, split)}
+    shards = [(split, path) for split in splits for path in records.shards(folder, split)]
     # Ingest has refused images of more pixels than data.max_pixels allows.
     with lift_pillow_limit(), ThreadPoolExecutor(os.cpu_count()) as pool:
         parts = pool.map(lambda shard: _measure_shard(shard[1], num_classes), shards)

@@ -7,7 +7,7 @@ from datasets.spec import DatasetSpec
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.errors import UserError
 from pipeline.evaluation import metric_names
-from pipeline.evaluation.protocols import registry as protocols
+from pipeline.evaluation.protocols import registry
 from pipeline.input import records
 
 
@@ -28,7 +28,7 @@ def require(ingest: Path, settings: EvaluateConfig) -> None:
 
 def problems(settings: EvaluateConfig, spec: DatasetSpec) -> list[str]:
     """Return what in the evaluate section does not fit a dataset: protocols, and metrics that the gate names."""
-    misfits = protocols.problems(settings.protocols or (), spec)
+    misfits = registry.problems(settings.protocols or (), spec)
     return misfits + metric_problems(list(settings.gate), settings, spec)
 
 
@@ -43,7 +43,9 @@ def metric_problems(
         spec: The dataset.
         key: The setting or option that names the metrics.
     """
+    if not names:
+        return []  # without importing a protocol, and NumPy
     # Protocols that the recipe names may not fit: `problems` reports them, and their metrics are known all the same.
-    used = protocols.chosen(None, spec) if settings.protocols is None else settings.protocols
-    metrics = {name: protocols.definition(name).metrics for name in used}
+    used = registry.chosen(None, spec) if settings.protocols is None else settings.protocols
+    metrics = {name: registry.definition(name).metrics for name in used}
     return metric_names.problems(names, spec.classes, metrics, key=key)

@@ -1,4 +1,4 @@
-"""What a full disk, a forbidden file and Ctrl-C raise, told as something that a user can act on."""
+"""Errors of the operating system as messages that a user can act on: full disk, forbidden file, Ctrl-C."""
 
 import shutil
 import sqlite3
@@ -7,11 +7,11 @@ from pathlib import Path
 from pipeline.errors import Interrupted, UserError
 
 NO_SPACE = ("No space left on device", "Disk quota exceeded", "database or disk is full")
-"""What the C library, TensorFlow and SQLite say when a disk is full."""
+"""Messages of the C library, TensorFlow and SQLite when a disk is full."""
 
 
 def as_user_error(error: BaseException, where: Path) -> BaseException:
-    """Turn what Ctrl-C and a full disk raise into what a user can act on; anything else is given back as it is.
+    """Turn Ctrl-C, a full disk and a forbidden file into an error that a user can act on; return any other as it is.
 
     Args:
         error: What was raised.

@@ -1,8 +1,8 @@
-"""Can the network be built, with the weights that it begins with? Asked before data is read: later would be late.
+"""Build the model before ingest, so that bad weights fail early.
 
     python -P -m pipeline.orchestration.network_check RUN_FOLDER
 
-asks in a process of its own, so that nothing of TensorFlow is left when the data is read.
+builds it in a process of its own, so that nothing of TensorFlow stays in memory while the data is read.
 """
 
 import argparse
@@ -21,21 +21,21 @@ from pipeline.orchestration.child_process import run_module
 from pipeline.workspace.run_folder import RunFolder
 
 NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
-"""A network is built as well without one, and sooner."""
+"""Building needs no GPU, and is faster without one."""
 
 
 def require(recipe: Recipe, run: RunFolder) -> None:
-    """Ask in a process of its own, where the recipe alone cannot tell.
+    """Build the model in a process of its own, unless the recipe already shows that it can be built.
 
     Raises:
-        ChildError: It cannot be built. That process has said why, and so has the run's log.
+        ChildError: It cannot be built. That process has printed why, and so has the run's log.
     """
     if needed(recipe):
         run_module(__name__, str(run.path), environment=NO_GPU)
 
 
 def needed(recipe: Recipe) -> bool:
-    """Whether weights have to be fetched or read, or layers looked up by their names."""
+    """Return whether weights must be fetched or read, or layers looked up by name."""
     begun = catalog.initial_weights(recipe.model.name, recipe.model.options)
     given = recipe.train.begin_with is not None or any(weights != "random" for weights in begun)
     return given or bool(recipe.train.tensorboard.inspect)
@@ -45,7 +45,7 @@ def look(recipe: Recipe) -> None:
     """Build the network, and print how large it is.
 
     Raises:
-        ModelError: Its weights cannot be had or are of another network, or it has no layer that the recipe names.
+        ModelError: Its weights are not available or belong to another network, or a named layer does not exist.
         DatasetError: The layout of the data, which says how many classes there are, is missing or wrong.
     """
     classes = recipe.data.spec().num_classes
@@ -61,9 +61,9 @@ def look(recipe: Recipe) -> None:
 
 
 def main(run: str) -> int:
-    """Look at the network of a run, and say what is wrong with it as `segline run` would; give the exit code."""
+    """Build the network of a run and report errors as `segline run` does; return the exit code."""
     folder = RunFolder(Path(run))
-    with json_lines.where_asked(argparse.Namespace(log_json=False, command_name="run", run=folder.id)):
+    with json_lines.if_requested(argparse.Namespace(log_json=False, command_name="run", run=folder.id)):
         return _code(folder)
 
 
@@ -72,7 +72,7 @@ def _code(folder: RunFolder) -> int:
         with folder.logging():
             look(folder.recipe())
     except DatasetError:
-        return 0  # told with the raw files
+        return 0  # reported with the raw files
     except ModelError as error:
         folder.log(f"segline: model: {error}")
         print(wrapped(f"segline: model: {error}"), file=sys.stderr)

@@ -1,6 +1,6 @@
 """Promotion: copy an exported model to serving/<name>/<version>/, whole or not at all.
 
-TensorFlow Serving watches serving/<name> and loads the highest number; it passes over other names, such as the hidden
+TensorFlow Serving watches serving/<name> and loads the highest number; it ignores other names, such as the hidden
 folder in which a version is prepared.
 """
 
@@ -23,24 +23,24 @@ from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
 
 ORIGIN = facts.FILE.with_name("origin.json")
-"""Where a served model came from: artifact, run, training, its data's statistics; its number, its files' digests."""
+"""Origin of a served model: artifact, run, training, its data's statistics; its number, its files' digests."""
 
 
 def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
-    """Serve an exported model unless it is what is served already.
+    """Serve an exported model unless it is served already.
 
     Args:
         workspace: Where serving/ is.
         name: Folder under serving/.
         artifact: Published folder of the export step; its saved_model/ is served.
-        run: Run that asks for it.
+        run: Run that promotes it.
         store: Where the promotion is recorded.
 
     Returns:
         serving/<name>/<version>.
 
     Raises:
-        UserError: The artifact is damaged; or another model was promoted since the gate compared this one.
+        UserError: The artifact is damaged, or another model was promoted since the gate compared this one.
     """
     with _held(workspace, name, run.id):
         served = newest(workspace, name)
@@ -64,13 +64,13 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
 def promote_by_hand(
     workspace: Workspace, artifact: Path, store: Store, name: str | None = None, *, dry_run: bool = False
 ) -> Path:
-    """Serve an exported model because a person says so; it passed the gate when it was exported.
+    """Serve an exported model by hand; it passed the gate when it was exported.
 
     Args:
         workspace: Where serving/ is.
         artifact: Published folder of the export step.
         store: Where the promotion is recorded, under the run that made the artifact.
-        name: Folder under serving/; None: the one its run would take.
+        name: Folder under serving/; None: that of its run.
         dry_run: Check everything, write nothing.
 
     Returns:
@@ -122,8 +122,8 @@ def rollback(
         UserError: There is no such version, or none to go back to.
     """
     _require_name(name)
-    found = sorted(versions(workspace.serving / name)) if (workspace.serving / name).is_dir() else []
-    if not found:
+    numbers = sorted(versions(workspace.serving / name)) if (workspace.serving / name).is_dir() else []
+    if not numbers:
         raise UserError(f"Nothing is served as {name!r}. Served: {', '.join(_names(workspace)) or 'nothing'}.")
     with nullcontext() if dry_run else _held(workspace, name, "rollback"):
         served = newest(workspace, name)
@@ -132,13 +132,13 @@ def rollback(
         out = sorted({*withdrawn(served), *([bad] if bad else [])})
         if version is None:
             earlier = [
-                number for number in found if origin(served.parent / str(number)).get("export") not in (*out, None)
+                number for number in numbers if origin(served.parent / str(number)).get("export") not in (*out, None)
             ]
             if not earlier:
-                raise UserError(f"{name} has no earlier version of another model to go back to. Versions: {found}.")
+                raise UserError(f"{name} has no earlier version of another model to go back to. Versions: {numbers}.")
             version = earlier[-1]
-        elif version not in found or version == int(served.name):
-            allowed = ", ".join(map(str, found[:-1])) or "there is none"
+        elif version not in numbers or version == int(served.name):
+            allowed = ", ".join(map(str, numbers[:-1])) or "there is none"
             raise UserError(f"--to must be an earlier version of {name}: {allowed}. Received: {version}.")
         if dry_run:
             return _next(workspace, name), int(served.name), version
@@ -169,15 +169,15 @@ def record(workspace: Workspace, store: Store, served: Path, run: str, step: str
 
 
 def withdrawn(served: Path | None) -> list[str]:
-    """Exports that were rolled back by hand; a served version carries the list on."""
-    found: list[str] = origin(served).get("withdrawn", []) if served else []
-    return found
+    """Return the exports that were rolled back by hand; each served version inherits the list."""
+    exports: list[str] = origin(served).get("withdrawn", []) if served else []
+    return exports
 
 
 def before(workspace: Workspace, name: str, train: Path) -> Path | None:
-    """Newest served version that did not come from this training: what a new model is compared with.
+    """Return the newest served version of another training, with which a new model is compared.
 
-    Passed over are versions that were put there by hand and say nothing of themselves, and those rolled back.
+    Skipped are versions that were copied there by hand without metadata, and those rolled back.
     """
     ours, now = workspace.relative(train), newest(workspace, name)
     out = withdrawn(now)
@@ -190,23 +190,23 @@ def before(workspace: Workspace, name: str, train: Path) -> Path | None:
 
 
 def newest(workspace: Workspace, name: str) -> Path | None:
-    """Version that is served now."""
-    found = versions(workspace.serving / name)
-    return workspace.serving / name / str(max(found)) if found else None
+    """Return the version that is served now, or None."""
+    numbers = versions(workspace.serving / name)
+    return workspace.serving / name / str(max(numbers)) if numbers else None
 
 
 def versions(folder: Path) -> list[int]:
-    """Version numbers below serving/<name>."""
+    """Return the version numbers below serving/<name>."""
     return [int(path.name) for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()]
 
 
 def digest_of(served: Path) -> str:
-    """Digest of a served version as it lies there, without what says where it came from."""
+    """Return the digest of a served version without its origin file."""
     return digest.digest(_files(served))
 
 
 def origin(served: Path) -> dict[str, Any]:
-    """What a served version says of where it came from; nothing where it was put there by hand."""
+    """Return the origin of a served version; {} where it was copied there by hand."""
     file = served / ORIGIN
     return json_file.read(file) if file.is_file() else {}
 
@@ -220,20 +220,20 @@ def _require_name(name: str) -> None:
 
 
 def _next(workspace: Workspace, name: str) -> Path:
-    """Where the next version goes."""
+    """Return the folder of the next version."""
     served = newest(workspace, name)
     return workspace.serving / name / str(int(served.name) + 1 if served else 1)
 
 
 def _require_intact(artifact: Path) -> None:
     sealed = read_seal(artifact)["digest"]
-    found = {name: facts for name, facts in digest.manifest(artifact).items() if name != SEAL}
-    if digest.digest(found) != sealed:
+    files = {name: entry for name, entry in digest.manifest(artifact).items() if name != SEAL}
+    if digest.digest(files) != sealed:
         raise UserError(f"{artifact} is damaged: its files are not those that were sealed. Run with --rerun export.")
 
 
 def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
-    """The gate looked at the model served when evaluate ran; refuse if that is no longer the one to beat."""
+    """Raise UserError unless the gate compared this model with the one that is served now."""
     compared = read_seal(run.artifact(GATE))["fingerprint"]["inputs"].get(SERVED)
     now = before(workspace, name, run.artifact(TRAIN))
     if compared != (digest.file_digest(now / facts.FILE) if now else None):
@@ -244,7 +244,7 @@ def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
 
 
 def _statistics(run: RunFolder) -> dict[str, Any]:
-    """What the data was like that a model learned from: the next data are compared with it (pipeline/data/drift.py)."""
+    """Return the statistics of a model's training data, with which later data are compared (pipeline/data/drift.py)."""
     file = run.path / VALIDATE / "statistics.json"
     return {"statistics": json_file.read(file)} if file.is_file() else {}
 
@@ -264,18 +264,18 @@ def _copy(saved_model: Path, came_from: dict[str, Any], served: Path) -> None:
     partial = served.parent / ".partial"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
-    files = {name: found for name, (_, _, found) in _files(partial).items()}
-    said = {**came_from, "version": int(served.name), "files": files}
-    digest.write_atomically(partial / ORIGIN, json.dumps(said, indent=2))
+    files = {name: content for name, (_, _, content) in _files(partial).items()}
+    described = {**came_from, "version": int(served.name), "files": files}
+    digest.write_atomically(partial / ORIGIN, json.dumps(described, indent=2))
     partial.rename(served)
 
 
 def _files(served: Path) -> digest.Manifest:
-    return {name: found for name, found in digest.manifest(served).items() if name != ORIGIN.as_posix()}
+    return {name: entry for name, entry in digest.manifest(served).items() if name != ORIGIN.as_posix()}
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """Share the bytes where the file system can; artifacts are never written again."""
+    """Link the file where the file system can, which is safe: artifacts are never written again."""
     try:
         os.link(source, target)
     except OSError:

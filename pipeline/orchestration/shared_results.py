@@ -32,10 +32,10 @@ class Offer:
 
 
 class Uploads:
-    """Uploads results as they are made. Where the storage cannot be reached they wait, and the work goes on.
+    """Uploads results as they are made. While the storage cannot be reached they wait, and the run continues.
 
     Attributes:
-        cut: Whether the storage could not be reached once; it is not asked again before `finish`.
+        cut: Whether the storage could not be reached once; it is not tried again before `finish`.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -98,7 +98,7 @@ def has(url: str, artifact: Path) -> bool:
 
 
 def find(url: str, step: str, key: str) -> Offer | None:
-    """Look for a whole result of a step with this fingerprint; of several the newest counts.
+    """Find a whole result of a step with this fingerprint; of several the newest.
 
     Raises:
         Unreachable, UserError: As `give`.
@@ -196,7 +196,7 @@ def _require_sound(offer: Offer, step: str, key: str) -> None:
     try:
         text = json.dumps(seal["fingerprint"], sort_keys=True, separators=(",", ":"))
         paths = [PurePosixPath(name) for name in seal["files"]]
-        listed = {name: (0, 0, found) for name, found in seal["files"].items()}
+        listed = {name: (0, 0, content) for name, content in seal["files"].items()}
         sound = (
             seal["step"] == step
             and hashlib.sha256(text.encode()).hexdigest()[:16] == key
@@ -224,4 +224,4 @@ def _place(url: str, artifact: Path) -> str:
     return f"{url}/{seal['step']}/{artifact.name.partition('-')[0]}/{seal['digest'][:16]}"
 
 
-_DO = "Remove this folder there, then give the same command again: the step is made anew, and uploaded."
+_DO = "Remove this folder there, then give the same command again: the step runs again and is uploaded."

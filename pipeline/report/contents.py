@@ -8,7 +8,7 @@ from typing import Any
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import described
 from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN
-from pipeline.data.drift import FILE as DRIFT
+from pipeline.data import drift
 from pipeline.workspace import json_file
 from pipeline.workspace.layout import Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
@@ -110,7 +110,7 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
             for name, seal in seals.items()
         ],
         sizes=sizes,
-        drift=json_file.read(run.path / DRIFT) if (run.path / DRIFT).is_file() else None,
+        drift=json_file.read(run.path / drift.FILE) if (run.path / drift.FILE).is_file() else None,
         parity=json_file.read(exported / "parity.json") if exported else None,
         formats=json_file.read(formats) if formats and formats.is_file() else [],
     )

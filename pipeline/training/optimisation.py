@@ -33,14 +33,7 @@ def peak_rate(config: TrainConfig) -> float:
 def optimizer(
     config: TrainConfig, model: keras.Model, rate: schedules.Schedule, steps: int
 ) -> "keras.optimizers.Optimizer | optimizers.Groups":
-    """Create and build the optimiser, under the strategy's scope. Freezes the backbone if it is never trained.
-
-    Args:
-        config: The recipe's train section.
-        model: Built under the same scope.
-        rate: As of `learning_rate`.
-        steps: Steps per epoch.
-    """
+    """Create and build the optimiser, under the strategy's scope. Freezes the backbone if it is never trained."""
     backbone, frozen = config.backbone, config.backbone.frozen_epochs
     separate = backbone.learning_rate_factor != 1 or frozen != 0
     result: keras.optimizers.Optimizer | optimizers.Groups

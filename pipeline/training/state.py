@@ -55,12 +55,7 @@ class State:
         self.waited += waited
 
     def end_epoch(self, rate: float, validation: Validation | None) -> Entry:
-        """Start the next epoch; return the entry added to the history.
-
-        Args:
-            rate: Learning rate of the epoch's last step.
-            validation: None: not due, or stopped.
-        """
+        """Start the next epoch; return the entry added to the history. `rate` is that of the epoch's last step."""
         entry = {
             "epoch": self.epoch + 1,
             "loss": self.losses / self.step,

@@ -38,15 +38,6 @@ def load(train: Path, config: ModelConfig, num_classes: int) -> "keras.Model":
 
 
 def class_map(model: "keras.Model", image: np.ndarray, fit: Fit | None) -> np.ndarray:
-    """Predict one image.
-
-    Args:
-        model: The model.
-        image: uint8 [H,W,3].
-        fit: How the image is resized or padded for the model; None: not at all.
-
-    Returns:
-        uint8 [H,W] of train ids.
-    """
+    """Predict one image, resized or padded by `fit`: uint8 [H,W,3] -> uint8 [H,W] of train ids."""
     logits = segmenter.logits(model, tf.constant(image[None]), fit)
     return tf.argmax(logits[0], axis=-1, output_type=tf.int32).numpy().astype(np.uint8)

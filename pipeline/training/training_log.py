@@ -78,14 +78,7 @@ class TrainingLog(AbstractContextManager["TrainingLog"]):
     def steps(
         self, last: int, figures: Sequence[Mapping[str, float]], state: State, rate: Callable[[int], float]
     ) -> None:
-        """Log the newest steps, up to step `last`; learning rate and speed only every UPDATE_SECONDS.
-
-        Args:
-            last: Number of the last step, from 1 over the whole training.
-            figures: Finite figures of each step.
-            state: The state after them.
-            rate: From the number of a step to its learning rate.
-        """
+        """Log steps up to number `last`, from 1 over the whole training; rate and speed only every UPDATE_SECONDS."""
         for number, values in enumerate(figures, start=last - len(figures) + 1):
             self._scalars(number, {f"train/{name}": value for name, value in values.items()})
         if time.monotonic() - self._updated < UPDATE_SECONDS and state.step < self._steps:

@@ -1,4 +1,4 @@
-"""What kind of file system a folder lies on, as Linux tells it: locks and SQLite need to know."""
+"""The file system of a folder, as Linux reports it: locks and SQLite depend on it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,14 +55,14 @@ def mount_of(path: Path, table: str | None = None) -> Mount:
             table = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:
             return Mount()
-    where, found, longest = path.resolve(), Mount(), -1
+    where, mount, longest = path.resolve(), Mount(), -1
     for line in table.splitlines():
         before, _, behind = line.partition(" - ")
         fields, (kind, _, own) = before.split(" "), behind.split(" ", 2)
         point = Path(_unescape(fields[4]))
         if where.is_relative_to(point) and len(point.parts) >= longest:  # of two on one point the later one counts
-            longest, found = len(point.parts), Mount(kind, frozenset(f"{fields[5]},{own}".split(",")))
-    return found
+            longest, mount = len(point.parts), Mount(kind, frozenset(f"{fields[5]},{own}".split(",")))
+    return mount
 
 
 def _unescape(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models import catalog, parameters
+from models import catalog, typed_values
 from models.errors import ModelError
 
 
@@ -119,11 +119,11 @@ def test_checking_imports_nothing_heavy() -> None:
 )
 def test_annotations(annotation: str, good: list, bad: list, words: str) -> None:
     tree = ast.parse(annotation, mode="eval").body
-    assert parameters.allowed(tree) == words
-    assert all(parameters.accepts(tree, value) for value in good)
-    assert not any(parameters.accepts(tree, value) for value in bad)
+    assert typed_values.allowed(tree) == words
+    assert all(typed_values.accepts(tree, value) for value in good)
+    assert not any(typed_values.accepts(tree, value) for value in bad)
 
 
 def test_an_unknown_annotation_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="dict"):
-        parameters.accepts(ast.parse("dict", mode="eval").body, {})
+        typed_values.accepts(ast.parse("dict", mode="eval").body, {})

@@ -1,9 +1,9 @@
 """The interface of a protocol: its definition, the image that it counts, and its result."""
 
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol as Interface
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Result:
     note: str = ""
 
 
-class Protocol(Interface):
+class Protocol(typing.Protocol):
     """Counts image by image; memory does not grow with the number of images.
 
     Attributes:

@@ -41,7 +41,7 @@ def test_a_fault_is_one_object_with_its_traceback(
 ) -> None:
     monkeypatch.delenv(json_lines.VARIABLE, raising=False)
     options = argparse.Namespace(log_json=True, command_name="run", run="r1", step=None)
-    with pytest.raises(SystemExit) as caught, json_lines.where_asked(options):
+    with pytest.raises(SystemExit) as caught, json_lines.if_requested(options):
         print("half a line", end="")
         raise RuntimeError("a fault")
     shown = capsys.readouterr()

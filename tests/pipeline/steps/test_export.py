@@ -102,7 +102,7 @@ def test_the_model_says_what_it_is(exported):
 def test_16_bits_are_served_as_they_were_learned(exported):
     folder, file = exported / "saved_model", io.BytesIO()
     assert facts.read(folder)["image_range"] == [0, 4095]
-    assert "In a 16-bit PNG 0 counts as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "In a 16-bit PNG 0 is read as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
     deep = np.random.default_rng(0).integers(0, 4096, (72, 96), np.uint16)
     Image.fromarray(deep).save(file, "PNG")
     learned = np.stack([np.rint(deep * (255 / 4095)).astype(np.uint8)] * 3, -1)
@@ -129,7 +129,7 @@ def test_the_card_names_weak_and_unmeasured_classes(exported):
     ]
     told["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
     card = model_card.text(told, "For the test.")
-    assert "Weak classes (IoU): Pole 0.10." in card and "no image held them: Car." in card
+    assert "Weak classes (IoU): Pole 0.10." in card and "no image shows them: Car." in card
     told["data"]["homepage"] = ""
     assert f"\n{told['data']['name']}. Licence: " in model_card.text(told, "")
     assert (

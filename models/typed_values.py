@@ -72,7 +72,7 @@ def allowed(annotation: ast.expr) -> str:
         case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)) if _are_alike(items):
             return f"a list of {len(items)}, each item {allowed(items[0])}"
     raise TypeError(
-        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/parameters.py."
+        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/typed_values.py."
     )
 
 
