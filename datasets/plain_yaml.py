@@ -214,8 +214,8 @@ def _require_tag(event: Any, *allowed: str) -> str:
     """Return the tag of an event without its prefix; where it has none, the last that is allowed."""
     kind: str = allowed[-1] if event.tag in (None, "!") else event.tag.removeprefix(TAG)
     if kind not in allowed:
-        problem = f"the tag {event.tag.replace(TAG, '!!')} cannot stand here. Allowed: {', '.join(f'!!{name}' for name in allowed)}"
-        raise _error(problem, event.start_mark)
+        known = ", ".join(f"!!{name}" for name in allowed)
+        raise _error(f"the tag {event.tag.replace(TAG, '!!')} cannot stand here. Allowed: {known}", event.start_mark)
     return kind
 
 

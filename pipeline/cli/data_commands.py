@@ -5,19 +5,17 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.config.step_names import INGEST
 
 if TYPE_CHECKING:
     from pipeline.config.recipe import Recipe
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "browse",
-        parents=[shared.settings, shared.workspace],
-        help="write contact sheets and statistics of a dataset",
+    parser = commands.add(
+        "browse", browse_dataset, "write contact sheets and statistics of a dataset", "settings workspace"
     )
     parser.add_argument(
         "recipe", metavar="RECIPE|DATASET", help="a recipe, or a dataset with --set data.manual_dir=DIR"
@@ -29,26 +27,21 @@ def add(commands: Commands, shared: Shared) -> None:
     parser.add_argument("--augmented", action="store_true", help="show each image as augmented in the first epochs")
     parser.add_argument("--count", metavar="N", type=int, default=24, help="number of images (default: 24)")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
-    parser.set_defaults(command=browse_dataset)
 
-    parser = commands.add_parser(
-        "init", parents=[shared.dry_run], help="detect the layout of an image folder; write it and a recipe"
+    parser = commands.add(
+        "init", initialise_folder, "detect the layout of an image folder; write it and a recipe", "dry_run"
     )
     parser.add_argument("folder", metavar="PATH", type=Path, help="folder with images and masks")
     parser.add_argument("--out", metavar="FILE", type=Path, help="layout file to write (default: PATH/segline.yaml)")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="recipe to write (default: <name of PATH>.yaml)")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
-    parser.set_defaults(command=initialise_folder)
 
-    parser = commands.add_parser(
-        "sample", parents=[shared.dry_run], help="generate sample images in a dataset's raw layout"
-    )
+    parser = commands.add("sample", write_sample, "generate sample images in a dataset's raw layout", "dry_run")
     parser.add_argument("dataset", metavar="DATASET", help="such as camvid")
     parser.add_argument("--config", metavar="NAME", help="configuration of the dataset (default: its first)")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
     parser.add_argument("--count", metavar="N", type=int, default=80, help="number of scenes (default: 80)")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="same seed, same scenes (default: 0)")
-    parser.set_defaults(command=write_sample)
 
 
 def browse_dataset(options: argparse.Namespace) -> int:

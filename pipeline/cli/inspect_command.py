@@ -4,15 +4,13 @@ import argparse
 import re
 from pathlib import Path
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.errors import UserError
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
-    parser = commands.add_parser(
-        "inspect", parents=[shared.workspace], help="show the layers, filters and activations of a model"
-    )
+    parser = commands.add("inspect", inspect_model, "show the layers, filters and activations of a model", "workspace")
     parser.add_argument("model", metavar="MODEL", help="a SavedModel, a run, a train artifact, or the name of a model")
     parser.add_argument("--summary", action="store_true", help="layers, shapes, weights, multiply-adds (the default)")
     parser.add_argument("--size", metavar="HxW", help="for --summary (default: the input size, or 360x480)")
@@ -25,7 +23,6 @@ def add(commands: Commands, shared: Shared) -> None:
         "--option", metavar="KEY=VALUE", action="append", default=[], help="for a model given by name: set a parameter"
     )
     parser.add_argument("--classes", metavar="N", type=int, help="for a model given by name (default: 19)")
-    parser.set_defaults(command=inspect_model)
 
 
 def inspect_model(options: argparse.Namespace) -> None:

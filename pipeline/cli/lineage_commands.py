@@ -3,40 +3,30 @@
 import argparse
 from pathlib import Path
 
-from pipeline.cli.shared_options import Commands, Shared, default_workspace
+from pipeline.cli.commands import Commands, default_workspace
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "status", parents=[shared.workspace], help="state of the newest runs and of their steps"
-    )
+    parser = commands.add("status", print_status, "state of the newest runs and of their steps", "workspace")
     parser.add_argument("--limit", metavar="N", type=int, default=5, help="number of runs (default: 5)")
-    parser.set_defaults(command=print_status)
 
-    parser = commands.add_parser(
-        "runs", parents=[shared.workspace], help="list all runs, their mIoU and what they serve"
-    )
+    parser = commands.add("runs", list_runs, "list all runs, their mIoU and what they serve", "workspace")
     parser.add_argument("--limit", metavar="N", type=int, default=-1, help="the newest N (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=list_runs)
 
-    parser = commands.add_parser(
-        "lineage", parents=[shared.workspace], help="trace a served model or an artifact to its sources"
-    )
+    parser = commands.add("lineage", trace_lineage, "trace a served model or an artifact to its sources", "workspace")
     parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="served model, artifact, or a file in one")
     parser.add_argument("--openlineage", metavar="FILE", type=Path, help="write the events of all runs, a JSON a line")
-    parser.set_defaults(command=trace_lineage)
 
-    parser = commands.add_parser(
-        "diff", parents=[shared.workspace], help="differences of two runs: recipe, code, data, libraries, metrics"
+    parser = commands.add(
+        "diff", diff_runs, "differences of two runs: recipe, code, data, libraries, metrics", "workspace"
     )
     parser.add_argument("first", metavar="RUN", help="name of a run, or the beginning of it")
     parser.add_argument("second", metavar="RUN", help="the same")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=diff_runs)
 
-    parser = commands.add_parser("verify", help="check that every artifact is as it was published")
+    parser = commands.add("verify", verify_artifacts, "check that every artifact is as it was published")
     parser.add_argument(
         "workspace",
         metavar="WORKSPACE",
@@ -45,28 +35,21 @@ def add(commands: Commands, shared: Shared) -> None:
         default=default_workspace(),
         help="its folder (default: $SEGLINE_WORKSPACE, or ./workspace)",
     )
-    parser.set_defaults(command=verify_artifacts)
 
-    parser = commands.add_parser(
-        "reproduce",
-        parents=[shared.settings, shared.workspace, shared.dry_run, shared.logs],
-        help="repeat a run in another workspace, and compare",
+    parser = commands.add(
+        "reproduce", reproduce_run, "repeat a run in another workspace, and compare", "settings workspace dry_run logs"
     )
     parser.add_argument("run", metavar="RUN", help="name of a run, or the beginning of it")
     parser.add_argument("--into", metavar="DIR", type=Path, help="workspace to repeat it in (default: reproduced/RUN)")
     parser.add_argument(
         "--tolerance", metavar="T", type=float, default=0.005, help="for mIoU and the other metrics (default: 0.005)"
     )
-    parser.set_defaults(command=reproduce_run)
 
-    parser = commands.add_parser(
-        "gc",
-        parents=[shared.workspace, shared.no_wait, shared.dry_run],
-        help="remove what no kept run and no served model needs",
+    parser = commands.add(
+        "gc", collect_garbage, "remove what no kept run and no served model needs", "workspace no_wait dry_run"
     )
     parser.add_argument("--keep-last", metavar="N", type=int, default=10, help="keep the newest N runs (default: 10)")
     parser.add_argument("--keep-promoted", action="store_true", help="also keep the runs of all versions in serving/")
-    parser.set_defaults(command=collect_garbage)
 
 
 def print_status(options: argparse.Namespace) -> None:

@@ -3,52 +3,41 @@
 import argparse
 
 from pipeline.cli import completion
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.config.step_names import GATE, STEP_NAMES
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "run-due",
-        parents=[shared.recipe, shared.workspace, shared.dry_run, shared.logs],
-        help="run a recipe if its `schedule:` is due (for timers)",
+    commands.add(
+        "run-due", run_due, "run a recipe if its `schedule:` is due (for timers)", "recipe workspace dry_run logs"
     )
-    parser.set_defaults(command=run_due)
 
-    parser = commands.add_parser(
-        "schedule",
-        parents=[shared.recipe, shared.workspace, shared.logs],
-        help="print when a recipe runs; --watch runs it then",
+    parser = commands.add(
+        "schedule", manage_schedule, "print when a recipe runs; --watch runs it then", "recipe workspace logs"
     )
     parser.add_argument("--watch", action="store_true", help="keep running, and run the recipe whenever it is due")
     parser.add_argument("--install-systemd", action="store_true", help="write a timer that calls `segline run-due`")
     parser.add_argument("--user", action="store_true", help="with --install-systemd: as units of your own user")
     parser.add_argument("--dry-run", action="store_true", help="with --install-systemd: print the units, write nothing")
     parser.add_argument("--limit", metavar="N", type=int, default=5, help="number of past attempts (default: 5)")
-    parser.set_defaults(command=manage_schedule)
 
-    parser = commands.add_parser(
-        "backfill",
-        parents=[shared.recipe, shared.workspace, shared.dry_run, shared.logs],
-        help="run the past slots of a schedule, oldest first",
+    parser = commands.add(
+        "backfill", backfill_slots, "run the past slots of a schedule, oldest first", "recipe workspace dry_run logs"
     )
     parser.add_argument("--from", metavar="DATE", dest="first", required=True, help="such as 2026-07-01, in `timezone`")
     parser.add_argument("--to", metavar="DATE", dest="last", required=True, help="such as 2026-07-31")
     parser.add_argument(
         "--until", metavar="STEP", choices=STEP_NAMES, default=GATE, help="last step (default: gate); export promotes"
     )
-    parser.set_defaults(command=backfill_slots)
 
-    parser = commands.add_parser("doctor", parents=[shared.workspace], help="check that this machine can run Segline")
+    parser = commands.add("doctor", examine_machine, "check that this machine can run Segline", "workspace")
     parser.add_argument("--deep", action="store_true", help="also compute something on every device with TensorFlow")
     parser.add_argument("--quiet", action="store_true", help="print only what needs attention")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(command=examine_machine)
 
-    parser = commands.add_parser("completion", help="print a shell script that completes commands and options")
+    parser = commands.add("completion", print_completion, "print a shell script that completes commands and options")
     parser.add_argument("shell", metavar="SHELL", choices=completion.SHELLS, help=", ".join(completion.SHELLS))
-    parser.set_defaults(command=print_completion)
 
 
 def run_due(options: argparse.Namespace) -> int:

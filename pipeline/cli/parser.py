@@ -13,7 +13,7 @@ from pipeline.cli import (
     serving_commands,
     training_commands,
 )
-from pipeline.cli.shared_options import build_shared
+from pipeline.cli.commands import Commands
 
 GROUPS = (
     run_commands.add,
@@ -37,9 +37,9 @@ def build_parser() -> argparse.ArgumentParser:
         "3 gate not passed, 75 another process holds this schedule, 130 interrupted.",
         formatter_class=headings.Formatter,
     )
-    commands = parser.add_subparsers(title=headings.FIRST, required=True, metavar="COMMAND", dest="command_name")
-    shared = build_shared()
+    subparsers = parser.add_subparsers(title=headings.FIRST, required=True, metavar="COMMAND", dest="command_name")
+    commands = Commands(subparsers)
     for add in GROUPS:
-        add(commands, shared)
+        add(commands)
     parser.set_defaults(parser=parser)  # `segline completion` reads all commands and options from it
     return parser

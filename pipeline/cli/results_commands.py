@@ -5,52 +5,40 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.config.step_names import EVALUATE, EXPORT
 
 if TYPE_CHECKING:
     from pipeline.workspace.layout import Workspace
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "compare", parents=[shared.workspace], help="test whether two runs differ by more than noise"
-    )
+    parser = commands.add("compare", compare_runs, "test whether two runs differ by more than noise", "workspace")
     parser.add_argument("first", metavar="RUN", help="a run, or an artifact of the evaluate step")
     parser.add_argument("second", metavar="RUN", help="the same")
     parser.add_argument(
         "--confidence", metavar="C", type=float, default=0.95, help="level of the intervals (default: 0.95)"
     )
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the numbers as JSON")
-    parser.set_defaults(command=compare_runs)
 
-    parser = commands.add_parser(
-        "suspects",
-        parents=[shared.workspace, shared.dry_run],
-        help="find the regions whose masks are most likely wrong",
+    parser = commands.add(
+        "suspects", find_suspects, "find the regions whose masks are most likely wrong", "workspace dry_run"
     )
     parser.add_argument("run", metavar="RUN", help="a run that has trained")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
     parser.add_argument("--split", metavar="S", action="append", help="a split; repeatable (default: train and val)")
     parser.add_argument("--count", metavar="N", type=int, default=50, help="number of regions (default: 50)")
-    parser.set_defaults(command=find_suspects)
 
-    parser = commands.add_parser(
-        "promote", parents=[shared.workspace, shared.dry_run], help="serve an exported model by hand"
-    )
+    parser = commands.add("promote", promote_model, "serve an exported model by hand", "workspace dry_run")
     parser.add_argument(
         "model", metavar="RUN|ARTIFACT", help="a run that has exported, or an artifact of the export step"
     )
     parser.add_argument("--name", metavar="NAME", help="folder under serving/ (default: the recipe's)")
-    parser.set_defaults(command=promote_model)
 
-    parser = commands.add_parser(
-        "rollback", parents=[shared.workspace, shared.dry_run], help="serve an earlier version again"
-    )
+    parser = commands.add("rollback", roll_back, "serve an earlier version again", "workspace dry_run")
     parser.add_argument("name", metavar="NAME", help="folder under serving/")
     parser.add_argument("--to", metavar="VERSION", type=int, help="version to restore (default: the previous one)")
-    parser.set_defaults(command=roll_back)
 
 
 def compare_runs(options: argparse.Namespace) -> None:

@@ -1,25 +1,22 @@
 """Commands that run recipes or describe them: run, step, launch, explain, check, recipes, show."""
 
 import argparse
-import os
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.config.step_names import STEP_NAMES
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
+    commands.add(
         "run",
-        parents=[shared.recipe, shared.workspace, shared.steps, shared.no_wait, shared.dry_run, shared.logs],
-        help="run the steps of a recipe that are not up to date",
+        run_recipe,
+        "run the steps of a recipe that are not up to date",
+        "recipe workspace steps no_wait dry_run logs",
     )
-    parser.set_defaults(command=run_recipe)
 
-    parser = commands.add_parser(
-        "step",
-        parents=[shared.settings, shared.workspace, shared.no_wait, shared.dry_run, shared.logs],
-        help="run one step of a run (for orchestrators)",
+    parser = commands.add(
+        "step", run_step, "run one step of a run (for orchestrators)", "settings workspace no_wait dry_run logs"
     )
     parser.add_argument("step", metavar="STEP", choices=STEP_NAMES, help=", ".join(STEP_NAMES))
     parser.add_argument(
@@ -27,35 +24,26 @@ def add(commands: Commands, shared: Shared) -> None:
     )
     parser.add_argument("--run", metavar="ID", required=True, help="name of the run")
     parser.add_argument("--rerun", action="store_true", help="run the step even if its result could be reused")
-    parser.set_defaults(command=run_step)
 
-    parser = commands.add_parser(
+    parser = commands.add(
         "launch",
-        parents=[shared.recipe, shared.workspace, shared.steps, shared.no_wait, shared.dry_run, shared.logs],
-        help="run a recipe with several workers on this host",
+        launch_workers,
+        "run a recipe with several workers on this host",
+        "recipe workspace steps no_wait dry_run logs",
     )
     parser.add_argument("--workers", metavar="N", type=int, required=True, help="processes; they divide the GPUs")
     parser.add_argument(
         "--max-restarts", metavar="K", type=int, default=0, help="restart all workers if one fails (default: 0 times)"
     )
-    parser.set_defaults(command=launch_workers)
 
-    parser = commands.add_parser(
-        "explain", parents=[shared.recipe, shared.workspace], help="for each step of a recipe: reuse or run, and why"
-    )
-    parser.set_defaults(command=explain_recipe)
+    parser = commands.add("explain", run_recipe, "for each step of a recipe: reuse or run, and why", "recipe workspace")
+    parser.set_defaults(dry_run=True, until=None, rerun=[])
 
-    parser = commands.add_parser(
-        "check",
-        parents=[shared.recipe, shared.workspace, shared.logs],
-        help="verify recipe, data, disk and devices; run nothing",
-    )
-    parser.set_defaults(command=check_recipe)
+    commands.add("check", check_recipe, "verify recipe, data, disk and devices; run nothing", "recipe workspace logs")
 
-    commands.add_parser("recipes", help="list the built-in recipes").set_defaults(command=list_recipes)
+    commands.add("recipes", list_recipes, "list the built-in recipes")
 
-    parser = commands.add_parser("show", parents=[shared.recipe], help="print a recipe with all defaults filled in")
-    parser.set_defaults(command=show_recipe)
+    commands.add("show", show_recipe, "print a recipe with all defaults filled in", "recipe")
 
 
 def run_recipe(options: argparse.Namespace) -> int:
@@ -74,33 +62,17 @@ def run_step(options: argparse.Namespace) -> int:
 
 def launch_workers(options: argparse.Namespace) -> int:
     """Run a recipe with several workers on this host."""
-    from pipeline.orchestration import forecast, launch
+    from pipeline.orchestration import launch, run_command
     from pipeline.orchestration.recipe_loader import load_recipe
-    from pipeline.orchestration.run_command import open_workspace
-    from pipeline.workspace.layout import Workspace
 
-    recipe = load_recipe(options.recipe, options.set)  # reports an invalid recipe once, not once for each worker
     if options.dry_run:
-        workspace = Workspace.of(options.workspace.resolve(), os.environ)
-        forecasts = forecast.forecast(workspace, recipe, until=options.until, rerun=frozenset(options.rerun))
-        print("\n".join(forecast.lines(forecasts)))
-        return 0
-    workspace = open_workspace(options.workspace)
+        return run_command.run(options)
+    recipe = load_recipe(options.recipe, options.set)  # reports an invalid recipe once, not once for each worker
+    workspace = run_command.open_workspace(options.workspace)
     wait = not options.no_wait
     arguments = launch.arguments_of(options.recipe, options.set, workspace.root, options.until, wait=wait)
     rerun = launch.Rerun(recipe.name, tuple(options.rerun))
     return launch.launch(options.workers, arguments, workspace, rerun=rerun, max_restarts=options.max_restarts)
-
-
-def explain_recipe(options: argparse.Namespace) -> None:
-    """Print what `segline run` would do, and why."""
-    from pipeline.orchestration import forecast
-    from pipeline.orchestration.recipe_loader import load_recipe
-    from pipeline.workspace.layout import Workspace
-
-    recipe = load_recipe(options.recipe, options.set)
-    workspace = Workspace.of(options.workspace.resolve(), os.environ)
-    print("\n".join(forecast.lines(forecast.forecast(workspace, recipe))))
 
 
 def check_recipe(options: argparse.Namespace) -> None:

@@ -3,18 +3,16 @@
 import argparse
 from pathlib import Path
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 from pipeline.errors import UserError
 
 LARGEST_MB = 1_000_000
 """Limit of --max-mb. A request is held in memory."""
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "predict", parents=[shared.dry_run], help="segment images and videos with an exported model"
-    )
+    parser = commands.add("predict", predict_files, "segment images and videos with an exported model", "dry_run")
     parser.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
     parser.add_argument("images", metavar="PATH", type=Path, nargs="+", help="images, videos, or folders of them")
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
@@ -41,9 +39,8 @@ def add(commands: Commands, shared: Shared) -> None:
         "--batch-size", metavar="N", type=int, default=8, help="images of one size a batch (default: 8)"
     )
     parser.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
-    parser.set_defaults(command=predict_files)
 
-    parser = commands.add_parser("serve", help="try a model: HTTP server with a page to drop images on")
+    parser = commands.add("serve", serve_model, "try a model: HTTP server with a page to drop images on")
     parser.add_argument("model", metavar="MODEL", type=Path, help="SavedModel, or a folder of versions under serving/")
     parser.add_argument(
         "--host",
@@ -54,7 +51,6 @@ def add(commands: Commands, shared: Shared) -> None:
     parser.add_argument("--port", metavar="PORT", type=int, default=8000, help="0: any free port (default: 8000)")
     parser.add_argument("--max-mb", metavar="MB", type=float, default=32.0, help="largest request (default: 32)")
     parser.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
-    parser.set_defaults(command=serve_model)
 
 
 def predict_files(options: argparse.Namespace) -> None:

@@ -2,14 +2,12 @@
 
 import argparse
 
-from pipeline.cli.shared_options import Commands, Shared
+from pipeline.cli.commands import Commands
 
 
-def add(commands: Commands, shared: Shared) -> None:
+def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add_parser(
-        "sweep", parents=[shared.recipe, shared.workspace, shared.dry_run], help="run a recipe over a grid of settings"
-    )
+    parser = commands.add("sweep", run_sweep, "run a recipe over a grid of settings", "recipe workspace dry_run")
     parser.add_argument(
         "--grid",
         metavar="KEY=A,B,...",
@@ -20,13 +18,9 @@ def add(commands: Commands, shared: Shared) -> None:
     parser.add_argument(
         "--by", metavar="METRIC", default="miou", help="metric that ranks the runs, such as iou/Car (default: miou)"
     )
-    parser.set_defaults(command=run_sweep)
 
-    parser = commands.add_parser(
-        "tensorboard", parents=[shared.workspace], help="show all training runs in TensorBoard"
-    )
+    parser = commands.add("tensorboard", serve_tensorboard, "show all training runs in TensorBoard", "workspace")
     parser.add_argument("--port", metavar="P", type=int, help="default: 6006, or the next free one")
-    parser.set_defaults(command=serve_tensorboard)
 
 
 def run_sweep(options: argparse.Namespace) -> int:

@@ -67,7 +67,7 @@ def open_store(workspace: Workspace) -> Store:
 def _missing(workspace: Workspace) -> str:
     if workspace.holds_results:
         return (
-            f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or give `segline run` again: "
+            f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or use `segline run` again: "
             "it writes a new store, and reuses what is finished."
         )
     return f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR."

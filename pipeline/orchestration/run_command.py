@@ -147,24 +147,19 @@ def _step(workspace: Workspace, options: argparse.Namespace) -> int:
             runner.execute(chosen, again=options.rerun)
             if workspace.shared:
                 shared_results.give(workspace.shared, folder.artifact(chosen.name))
-        except (UserError, DatasetError, ModelError) as error:
-            folder.log(f"segline: {error}")
-            raise
-        except ConversionError as error:
-            folder.log(traceback.format_exc())
-            raise ConversionError(f"{error}\nThe traceback: {folder.log_file}") from None
-        except Exception:
-            folder.log(traceback.format_exc())
+        except Exception as error:
+            foreseen = isinstance(error, UserError | DatasetError | ModelError)
+            folder.log(f"segline: {error}" if foreseen else traceback.format_exc())
+            if isinstance(error, ConversionError):
+                raise ConversionError(f"{error}\nThe traceback: {folder.log_file}") from None
             raise
     return 0
 
 
 def _forecast_step(options: argparse.Namespace) -> int:
     workspace = Workspace.of(options.workspace.resolve(), os.environ)
-    if options.recipe:
-        recipe = load_recipe(options.recipe, options.set)
-    else:
-        recipe = RunFolder.open(workspace, options.run).recipe()
+    given = options.recipe
+    recipe = load_recipe(given, options.set) if given else RunFolder.open(workspace, options.run).recipe()
     rerun = frozenset({options.step}) if options.rerun else frozenset()
     print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.step, rerun=rerun)[-1:])))
     return 0

@@ -244,7 +244,7 @@ def test_damage_is_named(bench: Bench) -> None:
     flipped.write_bytes(b"x" + flipped.read_bytes()[1:])
     served = root / "serving/net/1/saved_model.pb"
     served.unlink()
-    (root / "serving/net/1/strange").touch()
+    (root / "serving/net/1/extra").touch()
     (root / "artifacts/export/a" / SEAL).write_text("{")
     shutil.rmtree(root / "artifacts/ingest/a")
     with pytest.raises(UserError) as error:
@@ -252,7 +252,7 @@ def test_damage_is_named(bench: Bench) -> None:
     for line in (
         "artifacts/train/a: saved_model/saved_model.pb is damaged",
         "serving/net/1: saved_model.pb is missing",
-        "serving/net/1: strange was added",
+        "serving/net/1: extra was added",
         f"artifacts/export/a: {SEAL} is damaged",
         "artifacts/ingest/a: is not there",
         "runs/a/ingest: is a broken link",

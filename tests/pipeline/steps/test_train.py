@@ -103,9 +103,10 @@ EVERYTHING = (
 def command(inputs: dict[str, Path], out: Path, *settings: str) -> list[str]:
     """A process that runs the train step; op determinism, once on, stays on for good."""
     code = (
-        "import sys; from pathlib import Path; from pipeline import recipe; from pipeline.steps import train\n"
+        "import sys; from pathlib import Path; from pipeline.steps import train\n"
+        "from pipeline.orchestration.recipe_loader import load_recipe\n"
         "path, ingest, validate, out, *settings = sys.argv[1:]\n"
-        f"config = recipe.load(path, ['data.manual_dir=unused', *settings]).only({SECTIONS})\n"
+        f"config = load_recipe(path, ['data.manual_dir=unused', *settings]).only({SECTIONS})\n"
         "train.run(config, {'ingest': Path(ingest), 'validate': Path(validate)}, Path(out))"
     )
     out.mkdir(exist_ok=True)
