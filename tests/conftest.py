@@ -11,8 +11,10 @@ PROJECT = Path(__file__).parent.parent
 SAMPLE = {"count": 14, "seed": 3, "size": (72, 96)}
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Start with the files that hold slow tests, so that parallel processes end at about the same time."""
+    if config.getoption("random_order_enabled", False):
+        return
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 

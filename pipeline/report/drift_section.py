@@ -11,17 +11,10 @@ def drift(material: Material) -> str:
     compared = material.drift
     if compared is None:
         return html.note("No model trained on other data was served, so there is nothing to compare.")
-    rows = "".join(
-        html.row(
-            escape(one["split"]),
-            escape(one["what"]),
-            escape(one["before"]),
-            escape(one["now"]),
-            escape(one["limit"]),
-            f'<span class="{"passed" if one["severity"] == "ok" else "failed"}">{one["severity"]}</span>',
-        )
-        for one in compared["findings"]
-    )
+    rows = ""
+    for one in compared["findings"]:
+        texts = (escape(one[key]) for key in ("split", "what", "before", "now", "limit"))
+        rows += html.row(*texts, html.badge(one["severity"], passed=one["severity"] == "ok"))
     head = html.columns("Split", "What", "Before", "Now", "Limit", "Result", text=6)
     caption = f"This run's data compared with those of {compared['against']} (run {compared['run']})"
     return f'<div class="words">{html.table(caption, head, rows)}</div>'

@@ -32,6 +32,11 @@ def row(name: str, *cells: str, kind: str = "") -> str:
     return f'<tr{style}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
+def badge(text: str, *, passed: bool) -> str:
+    """Return a word in green, or in red."""
+    return f'<span class="{"passed" if passed else "failed"}">{escape(text)}</span>'
+
+
 def grid(caption: str, rows: Mapping[str, Mapping[str, float | None]]) -> str:
     """Return {row: {column: value}} as a table; a cell without a value is empty."""
     names = list(dict.fromkeys(name for columns_ in rows.values() for name in columns_))

@@ -22,30 +22,19 @@ MOST_SLICES = 60
 def result(material: Material) -> str:
     """The metrics of the whole split, where the model fails, and the gate."""
     metrics = material.metrics
-    ranges = metrics["intervals"]["figures"]
-
-    def note(key: str, words: str) -> str:
-        interval = html.between(ranges.get(key))
-        return f"{interval}. {words}" if interval else words
-
-    baseline = f"Always {metrics['majority_class']!r}: {number(metrics['majority_baseline_miou'])}."
-    tiles = [
-        ("mIoU", number(metrics["miou"]), note("miou", baseline)),
-        ("Pixel accuracy", number(metrics["pixel_accuracy"]), note("pixel_accuracy", "Share of correct pixels.")),
-        (
-            "Mean class accuracy",
-            number(metrics["mean_class_accuracy"]),
-            note("mean_class_accuracy", "Mean over classes."),
-        ),
-        (
-            "Frequency-weighted IoU",
-            number(metrics["frequency_weighted_iou"]),
-            note("frequency_weighted_iou", "Classes weighted by pixels."),
-        ),
-        ("Mean F1", number(metrics["mean_f1"]), note("mean_f1", "Dice, mean over classes.")),
-        ("Calibration error", number(metrics["calibration"]["ece"]), "ECE: 0 is best."),
-    ]
-    shown = f'<dl class="tiles">{"".join(html.tile(*tile) for tile in tiles)}</dl>{html.note(_certainty(metrics))}'
+    notes = {
+        "mIoU": ("miou", f"Always {metrics['majority_class']!r}: {number(metrics['majority_baseline_miou'])}."),
+        "Pixel accuracy": ("pixel_accuracy", "Share of correct pixels."),
+        "Mean class accuracy": ("mean_class_accuracy", "Mean over classes."),
+        "Frequency-weighted IoU": ("frequency_weighted_iou", "Classes weighted by pixels."),
+        "Mean F1": ("mean_f1", "Dice, mean over classes."),
+    }
+    tiles = ""
+    for title, (key, words) in notes.items():
+        interval = html.between(metrics["intervals"]["figures"].get(key))
+        tiles += html.tile(title, number(metrics[key]), f"{interval}. {words}" if interval else words)
+    tiles += html.tile("Calibration error", number(metrics["calibration"]["ece"]), "ECE: 0 is best.")
+    shown = f'<dl class="tiles">{tiles}</dl>{html.note(_certainty(metrics))}'
     return shown + _failings(metrics, material.spec) + _gate(material.verdict)
 
 
@@ -91,37 +80,25 @@ def _gate(verdict: Mapping[str, Any]) -> str:
     if not verdict["checks"]:
         return head + html.note("The recipe has no demands.")
     words = {True: "passed", False: "failed", None: "does not apply"}
-    rows = "".join(
-        html.row(
-            escape(check["check"]),
-            f'<span class="{words[check["passed"]]}">{words[check["passed"]]}</span>',
-            "" if check["required"] is None else f"{check['bound']} {number(check['required'])}",
-            number(check["received"]),
-            escape(check["note"]),
-        )
-        for check in verdict["checks"]
-    )
-    head += '<div class="words">'
+    rows = ""
+    for check in verdict["checks"]:
+        outcome = f'<span class="{words[check["passed"]]}">{words[check["passed"]]}</span>'
+        required = "" if check["required"] is None else f"{check['bound']} {number(check['required'])}"
+        rows += html.row(escape(check["check"]), outcome, required, number(check["received"]), escape(check["note"]))
     columns = html.columns("Check", "Result", "Required", "Received", "Note", text=5)
-    return head + html.table("Demands on a model before it is served", columns, rows) + "</div>"
+    return f'{head}<div class="words">{html.table("Demands on a model before it is served", columns, rows)}</div>'
 
 
 def classes(material: Material) -> str:
     """IoU with its interval, precision, recall, F1 and share of each class."""
     metrics, ranges = material.metrics, material.metrics["intervals"]["figures"]
     total = sum(row["pixels"] for row in metrics["per_class"]) or 1
-    rows = "".join(
-        html.row(
-            html.swatch(colour) + escape(row["name"]),
-            number(row["iou"]),
-            html.bar(row["iou"], ranges.get(f"iou/{row['name']}")),
-            html.between(ranges.get(f"iou/{row['name']}")),
-            *(number(row[key]) for key in ("precision", "accuracy", "f1")),
-            f"{row['pixels'] / total:.1%}",
-            kind="" if row["pixels"] else "absent",
-        )
-        for row, colour in zip(metrics["per_class"], material.spec.colours, strict=True)
-    )
+    rows = ""
+    for row, colour in zip(metrics["per_class"], material.spec.colours, strict=True):
+        name, interval = html.swatch(colour) + escape(row["name"]), ranges.get(f"iou/{row['name']}")
+        iou = (number(row["iou"]), html.bar(row["iou"], interval), html.between(interval))
+        others = (number(row[key]) for key in ("precision", "accuracy", "f1"))
+        rows += html.row(name, *iou, *others, f"{row['pixels'] / total:.1%}", kind="" if row["pixels"] else "absent")
     head = html.columns("Class", "IoU", "", "Interval", "Precision", "Recall", "F1", "Pixels")
     absent = metrics["absent"]
     note = f"Not in this split and left out of the means: {', '.join(absent)}." if absent else ""
@@ -135,9 +112,8 @@ def protocols(material: Material) -> str:
         return html.note("The recipe has none (evaluate.protocols).")
     parts = []
     for name, result in results.items():
-        tiles = "".join(
-            html.tile(title.replace("_", " "), number(value), "") for title, value in result["figures"].items()
-        )
+        figures = result["figures"].items()
+        tiles = "".join(html.tile(title.replace("_", " "), number(value), "") for title, value in figures)
         parts.append(f'<h3>{escape(name)}</h3><dl class="tiles small">{tiles}</dl>{html.note(result["note"])}')
         parts += [
             f"<details><summary>{escape(title)}</summary>{html.grid(f'{name}: {title}', rows)}</details>"

@@ -26,13 +26,11 @@ def images(material: Material) -> str:
     shown = material.pictures["examples"]
     if not shown:
         return html.note("The recipe has no pictures (evaluate.overlays: 0).")
-    kinds = {"worst": "Worst", "median": "Around the median", "best": "Best"}
-    rows = [
-        f"<h3>{title}</h3>{''.join(_example(material, entry) for entry in shown if entry['kind'] == kind)}"
-        for kind, title in kinds.items()
-        if any(entry["kind"] == kind for entry in shown)
-    ]
-    return _legend(material) + "".join(rows)
+    page = _legend(material)
+    for kind, title in {"worst": "Worst", "median": "Around the median", "best": "Best"}.items():
+        figures = "".join(_example(material, entry) for entry in shown if entry["kind"] == kind)
+        page += f"<h3>{title}</h3>{figures}" if figures else ""
+    return page
 
 
 def _legend(material: Material) -> str:
@@ -96,30 +94,21 @@ def speed(material: Material) -> str:
         "Weights": f"{measured['parameters'] / 1e6:,.2f} million",
         **{f"Size of {name}": html.size(count) for name, count in material.sizes.items()},
     }
-    if material.parity:
-        parity = material.parity
-        rows["Parity of the export"] = (
-            f"{parity['different_pixels']:,} of {parity['pixels']:,} pixels differ from the evaluated model"
-        )
-    body = "".join(html.row(escape(name), escape(value)) for name, value in rows.items())
-    table = html.table("Speed and size", html.columns("What", "Value", text=2), body, "plain")
+    if parity := material.parity:
+        differing = f"{parity['different_pixels']:,} of {parity['pixels']:,} pixels differ from the evaluated model"
+        rows["Parity of the export"] = differing
+    table = html.facts("Speed and size", {name: escape(value) for name, value in rows.items()})
     return f'<div class="words">{table}</div>' + _formats(material.formats)
 
 
 def _formats(formats: Sequence[Mapping[str, Any]]) -> str:
     if not formats:
         return ""
-    lines = "".join(
-        html.row(
-            escape(row["format"]),
-            f"{row['megabytes']:,.2f}",
-            f"{row['milliseconds']:,.1f}",
-            number(row["miou"]),
-            number(row["miou_drop"]),
-            share_of_pixels(row["different_pixels"]),
-        )
-        for row in formats
-    )
+    lines = ""
+    for row in formats:
+        size, speed = f"{row['megabytes']:,.2f}", f"{row['milliseconds']:,.1f}"
+        quality = number(row["miou"]), number(row["miou_drop"]), share_of_pixels(row["different_pixels"])
+        lines += html.row(escape(row["format"]), size, speed, *quality)
     head = html.columns("Format", "MB", "ms an image", "mIoU", "mIoU lost", "Pixels that differ")
     note = (
         "On the CPU, one image at a time. float32 and ONNX must predict the evaluated model's classes (at most 0.01% "
@@ -141,25 +130,19 @@ def run(material: Material) -> str:
         "Data": spec.name,
         "Licence of the data": spec.licence or "not stated",
     }
-    rows = "".join(html.row(escape(name), escape(value)) for name, value in facts.items())
+    rows = {name: escape(value) for name, value in facts.items()}
     if spec.homepage:
-        rows += html.row("Homepage", f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>')
-    lineage = "".join(
-        html.row(
-            escape(artifact.step),
-            f"<code>{escape(artifact.uri)}</code>",
-            f"<code>{escape(artifact.digest[:16])}</code>",
-            escape(artifact.run),
-            time.strftime("%Y-%m-%d %H:%M", time.gmtime(artifact.made)),
-        )
-        for artifact in material.artifacts
-    )
+        rows["Homepage"] = f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>'
+    lineage = ""
+    for artifact in material.artifacts:
+        codes = (f"<code>{escape(text)}</code>" for text in (artifact.uri, artifact.digest[:16]))
+        made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(artifact.made))
+        lineage += html.row(escape(artifact.step), *codes, escape(artifact.run), made)
     head = html.columns("Step", "Artifact", "Contents, SHA-256", "Made by run", "When (UTC)", text=5)
     settings = "\n".join(f"{key}: {value}" for key, value in material.settings.items())
     cite = f"<details><summary>How to cite the data</summary><pre>{escape(spec.citation.strip())}</pre></details>"
     return (
-        f'<div class="words">{html.table("This run", html.columns("What", "Value", text=2), rows, "plain")}'
-        f"{html.table('Lineage', head, lineage)}</div>"
+        f'<div class="words">{html.facts("This run", rows)}{html.table('Lineage', head, lineage)}</div>"
         f"<details><summary>All settings of the recipe</summary><pre>{escape(settings)}</pre></details>"
         f"{cite if spec.citation.strip() else ''}"
     )
