@@ -2,7 +2,7 @@
 # Build the CPU image with buildah and run a recipe on sample data in it, as its own user:
 #   docker/check.sh
 #   PYTHON_IMAGE=localhost/python:3.11 docker/check.sh        from another base
-#   BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs docker/check.sh        where containers cannot be nested
+#   BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs docker/check.sh        if containers cannot be nested
 #   BUILD_OPTIONS='--volume /etc/ssl/certs:/etc/ssl/certs:ro' docker/check.sh       behind a proxy with its own CA
 set -eu
 clone=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
@@ -16,7 +16,7 @@ clean() {
 }
 trap clean EXIT
 
-# shellcheck disable=SC2086  # BUILD_OPTIONS are several words
+# shellcheck disable=SC2086  # BUILD_OPTIONS holds several words
 "$buildah" build --layers --format docker --file "$clone/docker/Dockerfile" --ignorefile "$clone/.dockerignore" \
     --target cpu --tag segline:check --build-arg "REVISION=$revision" \
     ${PYTHON_IMAGE:+--build-arg "PYTHON_IMAGE=$PYTHON_IMAGE"} ${BUILD_OPTIONS:-} "$clone"

@@ -50,14 +50,6 @@ class Inference:
 PLAIN = Inference()
 
 
-def predict_classes(model: "keras.Model", images: tf.Tensor, fit: Fit | None, plan: Inference = PLAIN) -> tf.Tensor:
-    """Predict each pixel's most probable class: images [B,H,W,3], 0..255 -> int32 [B,H,W]. Arguments as `predict`."""
-    if plan.plain:
-        return tf.argmax(segmenter.logits(model, images, fit), axis=-1, output_type=tf.int32)
-    labels = tf.zeros(tf.shape(images)[:3], tf.uint8)
-    return tf.cast(predict(model, images, labels, fit, plan)[..., PREDICTION], tf.int32)
-
-
 def predict(
     model: "keras.Model", images: tf.Tensor, labels: tf.Tensor, fit: Fit | None, plan: Inference = PLAIN
 ) -> tf.Tensor:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run the DAG once on sample data with `airflow dags test`, in an environment of its own:
 #   docker/airflow/check.sh                              installs Airflow into a temporary folder (some minutes)
-#   AIRFLOW=/opt/airflow/bin/airflow docker/airflow/check.sh     takes one that is there
+#   AIRFLOW=/opt/airflow/bin/airflow docker/airflow/check.sh     uses an installed one
 # PYTHON is a Python with Segline's libraries (default: the clone's .venv).
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -20,7 +20,7 @@ export PYTHONPATH="$clone" SEGLINE="$python -P -m pipeline"
 $SEGLINE sample camvid --out "$work/camvid" --count 14 --seed 3
 export SEGLINE_RECIPE="$clone/tests/tiny.yaml" SEGLINE_RAW="$work/camvid" SEGLINE_WORKSPACE="$work/workspace"
 
-# Airflow has packages of its own and must not see ours; the DAG calls the command alone.
+# Airflow has its own packages and must not see ours; the DAG only calls the command.
 export AIRFLOW_HOME="$work/home" AIRFLOW__CORE__LOAD_EXAMPLES=False AIRFLOW__CORE__DAGS_FOLDER="$here"
 export SEGLINE="env PYTHONPATH=$clone $SEGLINE"
 unset PYTHONPATH

@@ -1,13 +1,13 @@
-"""A DAG for Airflow 3: the steps of a recipe, one task each, all of one run.
+"""A DAG for Airflow 3: a task for each step of a recipe, all in one run.
 
 Copy it into Airflow's folder of DAGs, and set in the workers' environment:
     SEGLINE             command of Segline, in an environment of its own (default: segline)
     SEGLINE_RECIPE      a recipe's name or file (default: demo)
     SEGLINE_WORKSPACE   absolute path that every worker sees
-    SEGLINE_RAW         folder with the raw files; leave it out where the recipe names it
+    SEGLINE_RAW         folder with the raw files; not needed if the recipe names it
 
-Airflow decides when and where; what was done stands in Segline's store. A task that is run again reuses what is done,
-so that retries, cleared tasks and backfills cost nothing twice.
+Airflow decides when and where; Segline's store records what was done. A task that runs again reuses what is done, so
+that retries, cleared tasks and backfills repeat no work.
 """
 
 import os
@@ -20,14 +20,14 @@ from airflow.providers.standard.hooks.subprocess import SubprocessHook
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-STEPS = ("ingest", "validate", "train", "evaluate", "export")
+STEPS = ("ingest", "validate", "train", "evaluate", "gate", "export")
 
-CANNOT_PASS = {2: "something the user has to put right", 3: "the gate did not pass"}
+CANNOT_PASS = {2: "an error that the user must correct", 3: "the gate did not pass"}
 """Exit codes of Segline after which another attempt would end the same way."""
 
 
 class SeglineStep(BaseOperator):
-    """Runs `segline step`; its result is folders in the workspace, and nothing passes through Airflow."""
+    """Runs `segline step`. Its results are folders in the workspace; nothing passes through Airflow."""
 
     template_fields = ("run_name",)
 
@@ -49,7 +49,7 @@ class SeglineStep(BaseOperator):
             raise AirflowException(f"exit code {code}")
 
     def on_kill(self) -> None:
-        """Pass on that the task is to end: a training writes its checkpoint and goes on from it next time."""
+        """Pass on the request to stop: a training writes a checkpoint, from which the next attempt resumes."""
         self._process.send_sigterm()
 
 
@@ -65,7 +65,7 @@ with DAG(
 ):
     before = None
     for name in STEPS:
-        # Airflow's own name of the run, without the signs that Segline does not take into a folder's name.
+        # Airflow's own name of the run, without the characters that Segline does not allow in the name of a folder.
         task = SeglineStep(step=name, run_name="{{ run_id | replace(':', '') | replace('+', '-') }}")
         if before is not None:
             before >> task

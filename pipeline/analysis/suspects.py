@@ -152,7 +152,7 @@ def _all(
     with strategy.scope():
         model = trained_model.load(run.artifact(TRAIN), recipe.model, spec.num_classes)
     plan = plan_of(recipe.evaluate)
-    scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan, answers=True)
+    scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan)
     for split in splits:
         for batch in scorer.batches(run.artifact(INGEST) / "records", split, batch_size=4):
             for row in range(len(batch.ids)):
@@ -160,7 +160,6 @@ def _all(
 
 
 def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator[tuple[Suspect, np.ndarray]]:
-    assert batch.answers is not None
     truth, prediction, answers = batch.labels[row], batch.predictions[row], batch.answers[row]
     gap = answers[..., inference.CONFIDENCE] - answers[..., inference.TRUTH]
     for box, inside in regions(truth, prediction, gap):

@@ -42,8 +42,7 @@ class Measurement:
         self._calibration = Calibration()
 
     def add(self, batch: Batch) -> None:
-        """Count a batch of a Scorer with `answers`."""
-        assert batch.answers is not None
+        """Count a batch of a Scorer."""
         for row, name in enumerate(batch.ids):
             confusion, answers = batch.confusion[row], batch.answers[row]
             image = ScoredImage(

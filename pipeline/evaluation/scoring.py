@@ -3,7 +3,7 @@
 Training's validation and the evaluate step share this code, so that their metrics cannot disagree.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from pipeline.config.evaluate import EvaluateConfig
 
-OnBatch = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], None]
-"""Receives ids [B] of bytes, images uint8 [B,H,W,3], labels uint8 [B,H,W] and predictions uint8 [B,H,W]."""
-
 IMAGES = tf.TensorSpec([None, None, None, 3], tf.uint8)
 LABELS = tf.TensorSpec([None, None, None], tf.uint8)
 
@@ -43,7 +40,7 @@ class Batch:
         images: uint8 [B,H,W,3].
         labels, predictions: uint8 [B,H,W] of train ids; 255 in labels = ignored.
         confusion: int64 [B,C,C], rows truth, columns prediction.
-        answers: float32 [B,H,W,4], see models.inference.predict; None unless the Scorer has `answers`.
+        answers: float32 [B,H,W,4], see models.inference.predict.
     """
 
     ids: list[str]
@@ -53,7 +50,7 @@ class Batch:
     labels: np.ndarray
     predictions: np.ndarray
     confusion: np.ndarray
-    answers: np.ndarray | None
+    answers: np.ndarray
 
 
 def plan_of(settings: "EvaluateConfig") -> Inference:
@@ -68,7 +65,7 @@ def plan_of(settings: "EvaluateConfig") -> Inference:
 
 
 class Scorer:
-    """Computes a model's confusion matrix on a split. It compiles once for all image sizes, splits and weights.
+    """Predicts every image of a split. It compiles once for all image sizes, splits and weights.
 
     Args:
         model: Model of models.catalog; its weights may change between two calls.
@@ -76,7 +73,6 @@ class Scorer:
         fit: How images are brought to the network's input size; None: they are not changed.
         strategy: Devices; those of this worker share each batch. None: the current one.
         plan: Windows, scales and flips.
-        answers: Whether batches hold the probabilities of every pixel; costs a softmax.
 
     Attributes:
         team: The workers that share a split.
@@ -90,37 +86,21 @@ class Scorer:
         *,
         strategy: tf.distribute.Strategy | None = None,
         plan: Inference = PLAIN,
-        answers: bool = False,
     ) -> None:
-        self._model, self._num_classes, self._fit = model, num_classes, fit
-        self._plan, self._answers = plan, answers
+        self._model, self._num_classes, self._fit, self._plan = model, num_classes, fit, plan
         self._strategy = strategy or tf.distribute.get_strategy()
         self.team = Team(self._strategy)
         self._replicas = self.team.local_replicas
         self._predict = tf.function(self._predict_batch, input_signature=[IMAGES, LABELS])
 
-    def __call__(self, folder: Path, split: str, *, batch_size: int, on_batch: OnBatch | None = None) -> np.ndarray:
-        """Count every pixel of a split once; each of several workers counts a part, and all receive the sum.
+    def batches(self, folder: Path, split: str, *, batch_size: int) -> Iterator[Batch]:
+        """Yield every image of this worker's part of a split once, scored in batches.
 
         Args:
             folder: The records folder.
             split: One of its splits.
             batch_size: Most images at once, over all devices of this worker.
-            on_batch: Called with each batch of this worker.
-
-        Returns:
-            int64 [C,C], rows truth, columns prediction, ignored pixels left out.
         """
-        confusion = np.zeros([self._num_classes, self._num_classes], np.int64)
-        for batch in self.batches(folder, split, batch_size=batch_size):
-            confusion += batch.confusion.sum(axis=0)
-            if on_batch:
-                ids = np.array([name.encode() for name in batch.ids], object)
-                on_batch(ids, batch.images, batch.labels, batch.predictions)
-        return self.team.sum(confusion)
-
-    def batches(self, folder: Path, split: str, *, batch_size: int) -> Iterator[Batch]:
-        """Yield every image of this worker's part of a split once, scored in batches; arguments as `__call__`."""
         pixels, part = MAX_PIXELS * self._replicas, (self.team.index, self.team.size)
         for batch in eval_dataset(folder, split, batch_size=batch_size, max_pixels=pixels, part=part):
             outputs = self._predict(*self._padded(batch["image"], batch["label"]))
@@ -135,7 +115,7 @@ class Scorer:
                 labels=labels,
                 predictions=predictions,
                 confusion=np.stack([metrics.confusion_matrix(*pair, self._num_classes) for pair in pairs]),
-                answers=answers if self._answers else None,
+                answers=answers,
             )
 
     def predict(self, image: np.ndarray) -> np.ndarray:
@@ -162,26 +142,5 @@ class Scorer:
         share = tf.shape(images)[0] // self._replicas
         begin = share * (tf.distribute.get_replica_context().replica_id_in_sync_group % self._replicas)
         images, labels = images[begin : begin + share], labels[begin : begin + share]
-        if self._answers:
-            answers = inference.predict(self._model, images, labels, self._fit, self._plan)
-            predictions = answers[..., inference.PREDICTION]
-        else:
-            answers = tf.zeros([1])
-            predictions = inference.predict_classes(self._model, images, self._fit, self._plan)
-        return tf.cast(predictions, tf.uint8), answers
-
-
-def score(
-    model: "keras.Model",
-    folder: Path,
-    split: str,
-    num_classes: int,
-    fit: Fit | None,
-    *,
-    batch_size: int,
-    strategy: tf.distribute.Strategy | None = None,
-    on_batch: OnBatch | None = None,
-) -> np.ndarray:
-    """Score a model once; see Scorer. Returns int64 [C,C], rows truth, columns prediction, ignored pixels left out."""
-    scorer = Scorer(model, num_classes, fit, strategy=strategy)
-    return scorer(folder, split, batch_size=batch_size, on_batch=on_batch)
+        answers = inference.predict(self._model, images, labels, self._fit, self._plan)
+        return tf.cast(answers[..., inference.PREDICTION], tf.uint8), answers

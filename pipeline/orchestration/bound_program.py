@@ -1,9 +1,9 @@
-"""Run a module as a program that ends with the process that started it, so that no orphan goes on training.
+"""Run a module as a program that ends with the process that started it, so that no orphan keeps training.
 
     python -P -m pipeline.orchestration.bound_program PARENT MODULE [ARGUMENT ...]
 
-The program asks for that by itself. `preexec_fn` of subprocess.Popen would ask between fork and exec, and a child that
-is forked while gRPC's threads run may hang or abort ("skipping fork() handlers"); without it no handlers are called.
+The program sets its own death signal. `preexec_fn` of subprocess.Popen would set it between fork and exec, and a child
+forked while gRPC's threads run may hang or abort ("skipping fork() handlers"); without it no fork handlers run.
 """
 
 import os
@@ -16,7 +16,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command by which this process starts a module as a program."""
-    # -P: a folder of the user's called models/ or datasets/, where the command was given, must not stand before ours.
+    # -P: a folder models/ or datasets/ in the user's current folder must not hide the project's.
     return [sys.executable, "-P", "-m", __name__, str(os.getpid()), module, *arguments]
 
 
@@ -27,7 +27,7 @@ def end_with(parent: int) -> None:
     import ctypes
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before the line above, which then asked too late
+    if os.getppid() != parent:  # it ended before the line above took effect
         os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -1,4 +1,4 @@
-"""A step, or another module, in a process of its own: its memory, the GPU's too, is free again when it ends."""
+"""A step, or another module, in a process of its own: all of its memory, the GPU's too, is freed when it ends."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import SHARED, Workspace
 from pipeline.workspace.run_folder import RunFolder
 
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 class ChildError(Exception):
-    """A step ended badly. It has said why, unless it was ended for a `reason`; `exit_code` is what it ended with."""
+    """A step failed. It has printed why, unless it was ended for a `reason`; `exit_code` is that of its process."""
 
     def __init__(self, exit_code: int, reason: str | None = None) -> None:
         super().__init__(reason or f"exit code {exit_code}")
@@ -36,21 +36,21 @@ def run_child(
     """
     command = ["step", step, "--run", run.id, "--workspace", str(workspace.root)]
     command += ["--rerun"] * again + ["--no-wait"] * (not wait)
-    # SHARED: what is on the shared storage was asked for before, and we upload what the child makes.
+    # SHARED: this process has searched the shared storage already, and uploads what the child makes.
     reason = run_module("pipeline", *command, environment={SHARED: ""}, watch=watch)
     if reason:
         raise ChildError(WorkerLost.exit_code, f"step {step} was ended: {reason}")
 
 
 def run_module(module: str, *arguments: str, environment: Mapping[str, str], watch: Watch | None = None) -> str | None:
-    """Run one of our modules as a program and wait for its end, or end it when `watch` has a reason, which is given.
+    """Run a module of the project as a program and wait for its end; return the reason if `watch` had one to end it.
 
-    Ctrl-C reaches the child too (it is in our process group): we let it stop at its safe point and report that.
-    SIGTERM reaches us alone, so we pass it on. A child that did not listen yet, or no longer, was interrupted all the
-    same: nothing is begun after it.
+    Ctrl-C reaches the child too, which is in the same process group: it stops at its safe point, and that is reported.
+    SIGTERM reaches only this process, which passes it on. A child that has no handler yet, or none any more, counts as
+    interrupted, too: nothing runs after it.
 
     Raises:
-        ChildError: The child's exit code was not 0, or we were asked to stop.
+        ChildError: The child's exit code was not 0, or this process was interrupted.
     """
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     ours = {**environment, **(watch.environment if watch else {})}
@@ -60,11 +60,11 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
         env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path, **ours},
         pass_fds=pipes,
     )
-    asked = False
+    interrupted = False
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
+        nonlocal interrupted
+        interrupted = True
         child.send_signal(number)
 
     terminate = signal.signal(signal.SIGTERM, pass_on)
@@ -74,12 +74,12 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
                 code, reason = _end_of(child, watch)
                 break
             except KeyboardInterrupt:
-                asked = True
+                interrupted = True
     finally:
         signal.signal(signal.SIGTERM, terminate)
         if watch:
             watch.close()
-    if asked and code <= 0 and not reason:
+    if interrupted and code <= 0 and not reason:
         raise ChildError(Interrupted.exit_code, "interrupted")
     if code and not reason:
         raise ChildError(128 - code if code < 0 else code)
@@ -87,12 +87,12 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
 
 
 def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int, str | None]:
-    """Wait for a process; give its exit code, and the reason for which it was ended."""
+    """Wait for a process; return its exit code, and the reason for which it was ended."""
     if watch is None:
         return child.wait(), None
     while child.poll() is None:
         if reason := watch.reason():
-            child.kill()  # it may be stopped, or deep inside a library: a polite signal would not be heard
+            child.kill()  # it may be stopped or deep inside a library, where it handles no other signal
             return child.wait(), reason
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return child.wait(), None

@@ -1,4 +1,4 @@
-"""Several workers on one host: starts them, forwards what they print, ends all when one ends, and starts again."""
+"""Several workers on one host: start them, forward their output, end all when one ends, and restart them."""
 
 import json
 import os
@@ -27,21 +27,21 @@ from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
 
 FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code})
-"""Exit codes after which a new start would end no better, or is not wanted."""
+"""Exit codes after which a restart would not help, or is not wanted."""
 
 GRACE_SECONDS = 30.0
-"""Time for the other workers to end by themselves when one has ended; more than rendezvous.GRACE_SECONDS."""
+"""Time for the other workers to end by themselves after one has ended; more than rendezvous.GRACE_SECONDS."""
 
 KILL_SECONDS = 15.0
-"""Time for them to end after SIGTERM; one that is stopped does not hear it."""
+"""Time for them to end after SIGTERM, which a stopped process does not receive."""
 
 
 @dataclass(frozen=True)
 class Rerun:
-    """Steps that run even where their result could be reused: each once, however often the workers start again.
+    """Steps that run even where their result could be reused: each once, however often the workers restart.
 
     Attributes:
-        recipe: The recipe's name, under which the store knows what was made.
+        recipe: The recipe's name in the store.
         steps: As of --rerun.
     """
 
@@ -49,7 +49,7 @@ class Rerun:
     steps: tuple[str, ...]
 
     def left(self, workspace: Workspace, since: float) -> list[str]:
-        """Arguments of `segline run` for those that were not made since a moment (seconds since 1970, UTC)."""
+        """Return the arguments of `segline run` for the steps not made since a moment (seconds since 1970, UTC)."""
         if not self.steps:
             return []
         store = Store(workspace.store)
@@ -66,17 +66,17 @@ def launch(
     rerun: Rerun | None = None,
     max_restarts: int = 0,
 ) -> int:
-    """Run `segline run` so many times on this host, as one job; give the exit code of the first worker that failed.
+    """Run `segline run` as several workers of one job on this host; return the exit code of the first that failed.
 
     Args:
-        workers: How many. The GPUs that this process sees are shared out evenly.
+        workers: Number of workers. They share the visible GPUs evenly.
         arguments: Of `segline run`, but for --rerun.
-        workspace: Where; the same that `arguments` name.
-        rerun: What --rerun names.
-        max_restarts: How often all start again where one failed. They go on from the last checkpoint.
+        workspace: The workspace, as in `arguments`.
+        rerun: Steps of --rerun.
+        max_restarts: How often all restart after a failure; they resume from the last checkpoint.
 
     Raises:
-        UserError: Fewer than two workers, GPUs that cannot be shared out evenly, or a job inside a job.
+        UserError: Fewer than two workers, GPUs that cannot be shared evenly, or a job inside a job.
     """
     if max_restarts < 0:
         raise UserError(f"--max-restarts must be 0 or more. Received: {max_restarts}.")
@@ -87,19 +87,23 @@ def launch(
             f"{cluster.source} already names {len(cluster.workers)} workers; there, use `segline run` on each."
         )
     shares = gpu_shares(workers, visible_gpus(os.environ))
-    began = time.time()
+    start = time.time()
     for restarts in range(max_restarts + 1):
-        again = rerun.left(workspace, began) if rerun else []
+        again = rerun.left(workspace, start) if rerun else []
         job = _Job(workers, [*arguments, *again], shares, workspace)
         code = job.run()
-        if code in FINAL or job.asked or restarts == max_restarts:
+        if code in FINAL or job.is_stopping or restarts == max_restarts:
             return code
         print(f"launch    a worker ended with exit code {code}: restart {restarts + 1} of {max_restarts}", flush=True)
     raise AssertionError("the last round returns")
 
 
 def visible_gpus(environment: Mapping[str, str]) -> list[str]:
-    """Name the GPUs that TensorFlow would use."""
+    """Return the names of the GPUs that TensorFlow would use.
+
+    >>> visible_gpus({"CUDA_VISIBLE_DEVICES": "0,2"})
+    ['0', '2']
+    """
     named = environment.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name for name in named.split(",") if name.strip() not in ("", "-1")]
@@ -107,15 +111,18 @@ def visible_gpus(environment: Mapping[str, str]) -> list[str]:
 
 
 def gpu_shares(workers: int, gpus: Sequence[str]) -> list[str]:
-    """Give each worker its GPUs, as CUDA_VISIBLE_DEVICES has them; "" where there are none.
+    """Return CUDA_VISIBLE_DEVICES for each worker; "" where there are no GPUs.
+
+    >>> gpu_shares(2, ["0", "1", "2", "3"])
+    ['0,1', '2,3']
 
     Raises:
-        UserError: They cannot be shared out evenly.
+        UserError: They cannot be shared evenly.
     """
     if len(gpus) % workers:
         raise UserError(
             f"{workers} workers cannot share {len(gpus)} GPU{'s' * (len(gpus) != 1)} evenly. Set --workers to a "
-            "divisor, or hide some: CUDA_VISIBLE_DEVICES=0,1. To use the CPU alone: CUDA_VISIBLE_DEVICES=-1."
+            "divisor, or hide some: CUDA_VISIBLE_DEVICES=0,1. To use only the CPU: CUDA_VISIBLE_DEVICES=-1."
         )
     each = len(gpus) // workers
     return [",".join(gpus[number * each : (number + 1) * each]) for number in range(workers)]
@@ -125,14 +132,14 @@ class _Job:
     """One start of all workers.
 
     Attributes:
-        asked: Whether it was asked to end, by Ctrl-C or SIGTERM.
+        is_stopping: Whether Ctrl-C or SIGTERM has arrived.
     """
 
     def __init__(self, workers: int, arguments: Sequence[str], gpus: Sequence[str], workspace: Workspace) -> None:
         self._addresses = free_addresses(workers)
         self._arguments, self._gpus, self._workspace = arguments, gpus, workspace
         self._children: list[subprocess.Popen[str]] = []
-        self.asked = False
+        self.is_stopping = False
 
     def run(self) -> int:
         before = {number: signal.signal(number, self._pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -140,7 +147,7 @@ class _Job:
         try:
             for index in range(len(self._addresses)):
                 self._children.append(self._start(index))
-            if self.asked:  # while they were being started
+            if self.is_stopping:  # during the starts
                 self._pass_on(signal.SIGTERM, None)
             threads = [
                 threading.Thread(target=_forward, args=(child.stdout, index, printing), daemon=True)
@@ -150,14 +157,14 @@ class _Job:
                 thread.start()
             code = self._wait()
         finally:
-            for child in self._children:  # also the steps of one that was killed: they may be stopped
+            for child in self._children:  # with the steps of a killed worker, which may be stopped
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
             for number, handler in before.items():
                 signal.signal(number, handler)
             shutil.rmtree(self._workspace.cluster(text_digest("\n".join(self._addresses))), ignore_errors=True)
-        for thread in threads:  # nobody is left who could hold the pipes open
+        for thread in threads:  # no process is left that could hold the pipes open
             thread.join(GRACE_SECONDS)
         return code
 
@@ -167,7 +174,7 @@ class _Job:
         environment = {**os.environ, "TF_CONFIG": json.dumps(config), "PYTHONPATH": path}
         if self._gpus[index]:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index]
-        # In a session of its own, Ctrl-C comes to it once, from here, and not to each of its steps besides.
+        # In a session of its own a worker receives Ctrl-C once, from here, and its steps do not receive it as well.
         return subprocess.Popen(
             bound_program.command("pipeline", "run", *self._arguments),
             env=environment,
@@ -179,19 +186,19 @@ class _Job:
         )
 
     def _pass_on(self, number: int, _: object) -> None:
-        if self.asked and number == signal.SIGINT:  # Ctrl-C again: at once
+        if self.is_stopping and number == signal.SIGINT:  # second Ctrl-C
             for child in self._children:
                 _signal(child, signal.SIGKILL)
-        self.asked = True
+        self.is_stopping = True
         for child in self._children:
             _signal(child, signal.SIGTERM, whole=False)
 
     def _wait(self) -> int:
-        """Wait for all; when one has ended, the others get some time to do the same."""
+        """Wait for all; after one has ended, the others have some time to end, too."""
         code, deadlines = 0, list[float]()
         while None in (codes := [child.poll() for child in self._children]):
-            ended = [found for found in codes if found is not None]
-            code = code or next((found for found in ended if found), 0)
+            ended = [status for status in codes if status is not None]
+            code = code or next(filter(None, ended), 0)
             if ended and not deadlines:
                 terminate = time.monotonic() + GRACE_SECONDS
                 deadlines = [terminate, terminate + KILL_SECONDS]
@@ -208,23 +215,23 @@ class _Job:
 
 
 def free_addresses(count: int) -> list[str]:
-    """Give so many addresses of this host that nothing listens on, for now.
+    """Return `count` addresses of this host with a free port.
 
     Raises:
-        UserError: There are not so many.
+        UserError: There are fewer.
     """
-    found: list[str] = []
+    addresses: list[str] = []
     for port in secrets.SystemRandom().sample(range(*PORTS), PORTS[1] - PORTS[0]):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            found.append(f"127.0.0.1:{port}")
-        if len(found) == count:
-            return found
-    raise UserError(f"{count} workers need a free port each, from {PORTS[0]} on. Found: {len(found)}.")
+            addresses.append(f"127.0.0.1:{port}")
+        if len(addresses) == count:
+            return addresses
+    raise UserError(f"{count} workers need a free port each, from {PORTS[0]} on. Found: {len(addresses)}.")
 
 
 def _forward(stream: TextIO, index: int, printing: threading.Lock) -> None:
-    """Print what a worker prints, each line under its number; JSON lines stay JSON."""
+    """Print the output of a worker, each line with its number; JSON lines stay JSON."""
     prefix = "" if os.environ.get(json_lines.VARIABLE) == "1" else f"[{index}] "
     for line in stream:
         with printing:
@@ -232,7 +239,7 @@ def _forward(stream: TextIO, index: int, printing: threading.Lock) -> None:
 
 
 def _signal(child: "subprocess.Popen[str]", number: signal.Signals, *, whole: bool = True) -> None:
-    """Send a signal to a worker, or to the whole of its session: its steps are processes of their own."""
+    """Send a signal to a worker, or to its whole session: its steps are processes of their own."""
     if child.poll() is None:
         if whole:
             os.killpg(child.pid, number)
@@ -243,7 +250,7 @@ def _signal(child: "subprocess.Popen[str]", number: signal.Signals, *, whole: bo
 def arguments_of(
     recipe: str, settings: Sequence[str], workspace: Path, until: str | None, *, wait: bool = True
 ) -> list[str]:
-    """Give the arguments of `segline run`, but for --rerun."""
-    told = [argument for setting in settings for argument in ("--set", setting)]
+    """Return the arguments of `segline run`, but for --rerun."""
+    overrides = [argument for setting in settings for argument in ("--set", setting)]
     last = ["--until", until] if until else []
-    return [recipe, *told, "--workspace", str(workspace), *last, *["--no-wait"] * (not wait)]
+    return [recipe, *overrides, "--workspace", str(workspace), *last, *["--no-wait"] * (not wait)]

@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.cluster.members import Cluster
 from pipeline.cluster.watchdog import Watch
 from pipeline.errors import WorkerLost
+from pipeline.workspace import json_file
 from pipeline.workspace.digest import text_digest
 from pipeline.workspace.layout import Workspace
 
@@ -91,7 +92,7 @@ class StatusView:
             PermissionError: They may not be read.
         """
         try:
-            facts = json.loads(self._path.read_text(encoding="utf-8"))
+            facts = json_file.read(self._path)
         except PermissionError:
             raise  # does not pass: another user's process wrote it
         except (OSError, ValueError):  # a stale handle of a network file system, or a half-written file

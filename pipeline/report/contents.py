@@ -79,17 +79,13 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         UserError: The evaluate step is not done.
     """
     evaluate, train = run.artifact(EVALUATE), run.artifact(TRAIN)
-    exported = run.artifact(EXPORT) if (run.path / EXPORT).is_dir() else None
     recipe = run.recipe()
-    finished = [name for name in STEP_NAMES if (run.path / name).is_dir()]
-    seals = {name: read_seal(run.artifact(name)) for name in finished}
+    folders = {name: run.artifact(name) for name in STEP_NAMES if (run.path / name).is_dir()}
+    seals = {name: read_seal(folder) for name, folder in folders.items()}
     sizes = {"weights": (train / WEIGHTS).stat().st_size}
-    if exported:
-        sizes["SavedModel"] = sum(
-            file.stat().st_size
-            for file in (exported / "saved_model").rglob("*")
-            if file.is_file() and file.parent.name != "assets.extra"
-        )
+    if exported := folders.get(EXPORT):
+        files = [path for path in (exported / "saved_model").rglob("*") if path.is_file()]
+        sizes["SavedModel"] = sum(path.stat().st_size for path in files if path.parent.name != "assets.extra")
     formats = exported / "formats.json" if exported else None
     return Material(
         run=run.id,
@@ -98,7 +94,7 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         code=(run.path / "code.txt").read_text(encoding="utf-8").strip(),
         spec=DatasetSpec.read(run.artifact(INGEST) / "spec.json"),
         metrics=json_file.read(evaluate / "metrics.json"),
-        verdict=json_file.read(run.artifact(GATE) / "verdict.json") if GATE in finished else {},
+        verdict=json_file.read(folders[GATE] / "verdict.json") if GATE in folders else {},
         speed=json_file.read(evaluate / "speed.json"),
         history=json_file.read(train / "history.json"),
         pictures=json_file.read(evaluate / "pictures" / "index.json"),
@@ -106,7 +102,7 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         settings=described(recipe, SECTIONS),
         versions={**seals[TRAIN]["fingerprint"]["libraries"], **seals[EVALUATE]["fingerprint"]["libraries"]},
         artifacts=[
-            Artifact(name, workspace.relative(run.artifact(name)), seal["digest"], seal["run"], seal["made"])
+            Artifact(name, workspace.relative(folders[name]), seal["digest"], seal["run"], seal["made"])
             for name, seal in seals.items()
         ],
         sizes=sizes,

@@ -14,7 +14,7 @@ def drift(material: Material) -> str:
     rows = ""
     for one in compared["findings"]:
         texts = (escape(one[key]) for key in ("split", "what", "before", "now", "limit"))
-        rows += html.row(*texts, html.badge(one["severity"], passed=one["severity"] == "ok"))
+        rows += html.row(*texts, html.badge(one["severity"], "passed" if one["severity"] == "ok" else "failed"))
     head = html.columns("Split", "What", "Before", "Now", "Limit", "Result", text=6)
     caption = f"This run's data compared with those of {compared['against']} (run {compared['run']})"
     return f'<div class="words">{html.table(caption, head, rows)}</div>'

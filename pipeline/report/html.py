@@ -32,9 +32,15 @@ def row(name: str, *cells: str, kind: str = "") -> str:
     return f'<tr{style}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
-def badge(text: str, *, passed: bool) -> str:
-    """Return a word in green, or in red."""
-    return f'<span class="{"passed" if passed else "failed"}">{escape(text)}</span>'
+def facts(caption: str, rows: Mapping[str, str]) -> str:
+    """Return {name: value} as a table of two columns without visible head; the values are HTML."""
+    body = "".join(row(escape(name), value) for name, value in rows.items())
+    return table(caption, columns("What", "Value", text=2), body, "plain")
+
+
+def badge(text: str, kind: str) -> str:
+    """Return a word in the colours of a `kind`, such as "passed" and "failed"."""
+    return f'<span class="{kind}">{escape(text)}</span>'
 
 
 def grid(caption: str, rows: Mapping[str, Mapping[str, float | None]]) -> str:

@@ -28,10 +28,8 @@ def markdown(material: Material) -> str:
     ]
     for row in metrics["per_class"]:
         interval = _interval(ranges.get(f"iou/{row['name']}"))
-        cells = [number(row[key]) for key in ("precision", "accuracy", "f1")]
-        lines.append(
-            f"| {_safe(row['name'])} | {number(row['iou'])} | {interval} | {' | '.join(cells)} | {row['pixels']:,} |"
-        )
+        others = " | ".join(number(row[key]) for key in ("precision", "accuracy", "f1"))
+        lines.append(f"| {_safe(row['name'])} | {number(row['iou'])} | {interval} | {others} | {row['pixels']:,} |")
     for name, result in metrics["protocols"].items():
         lines += ["", f"## {name}", "", "| metric | value |", "|---|---:|"]
         lines += [f"| {title.replace('_', ' ')} | {number(value)} |" for title, value in result["figures"].items()]

@@ -75,14 +75,14 @@ def _failings(metrics: Mapping[str, Any], spec: DatasetSpec) -> str:
 def _gate(verdict: Mapping[str, Any]) -> str:
     if not verdict:
         return ""
-    word = "passed" if verdict["passed"] else "failed"
-    head = f'<h3>The gate <span class="verdict {word}">{word}</span></h3>{html.note(verdict["note"])}'
+    words = {True: "passed", False: "failed", None: "does not apply"}
+    word = words[verdict["passed"]]
+    head = f"<h3>The gate {html.badge(word, f'verdict {word}')}</h3>{html.note(verdict['note'])}"
     if not verdict["checks"]:
         return head + html.note("The recipe has no demands.")
-    words = {True: "passed", False: "failed", None: "does not apply"}
     rows = ""
     for check in verdict["checks"]:
-        outcome = f'<span class="{words[check["passed"]]}">{words[check["passed"]]}</span>'
+        outcome = html.badge(words[check["passed"]], words[check["passed"]])
         required = "" if check["required"] is None else f"{check['bound']} {number(check['required'])}"
         rows += html.row(escape(check["check"]), outcome, required, number(check["received"]), escape(check["note"]))
     columns = html.columns("Check", "Result", "Required", "Received", "Note", text=5)

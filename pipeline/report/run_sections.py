@@ -142,7 +142,7 @@ def run(material: Material) -> str:
     settings = "\n".join(f"{key}: {value}" for key, value in material.settings.items())
     cite = f"<details><summary>How to cite the data</summary><pre>{escape(spec.citation.strip())}</pre></details>"
     return (
-        f'<div class="words">{html.facts("This run", rows)}{html.table('Lineage', head, lineage)}</div>"
+        f'<div class="words">{html.facts("This run", rows)}{html.table("Lineage", head, lineage)}</div>'
         f"<details><summary>All settings of the recipe</summary><pre>{escape(settings)}</pre></details>"
         f"{cite if spec.citation.strip() else ''}"
     )

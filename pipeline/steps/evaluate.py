@@ -50,7 +50,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     with explain_worker_loss(Team(strategy), rerun="starts the step again", key="evaluate.timeout_s"):
         with strategy.scope():
             model = trained_model.load(inputs[TRAIN], config.model, spec.num_classes)
-        scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
+        scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan)
         measurement = Measurement(spec, {name: registry.build(name, spec, data, settings.split) for name in names})
         speed = _measure(scorer, measurement, data, settings.split)
         heartbeat.finish()

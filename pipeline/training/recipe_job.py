@@ -150,7 +150,7 @@ def _validator(
     config: Recipe, model: keras.Model, strategy: tf.distribute.Strategy, team: Team, folder: Path, spec: DatasetSpec
 ) -> Validator:
     plan = Inference(window=config.train.validate_window, overlap=OVERLAP, average=False)
-    scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan, answers=True)
+    scorer = Scorer(model, spec.num_classes, config.input.fitting, strategy=strategy, plan=plan)
     samples = max(config.train.samples, 1) if team.is_chief else 0  # the layers' activations need one
     return Validator(scorer, folder, spec, batch_size=VALIDATION_IMAGES * team.local_replicas, samples=samples)
 

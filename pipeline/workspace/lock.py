@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.workspace import json_file
 
 
 class LockHeldError(UserError):
@@ -86,7 +87,7 @@ def is_held(path: Path) -> bool:
 def last_run(path: Path) -> str | None:
     """Return the run that took the lock last, whether it still holds it or not; None: none ever did."""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["run"])
+        return str(json_file.read(path)["run"])
     except (OSError, ValueError):
         return None
 
@@ -94,7 +95,7 @@ def last_run(path: Path) -> str | None:
 def holder(path: Path) -> str:
     """Describe the process that took the lock last."""
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        facts = json_file.read(path)
     except (OSError, ValueError):
         return "another process"
     since = time.strftime("%H:%M:%S", time.localtime(facts["since"]))

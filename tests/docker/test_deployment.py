@@ -125,6 +125,13 @@ def test_the_recipes_load_and_fit_the_cronjob(path: Path) -> None:
     assert schedule and (schedule.cron, schedule.timezone) == (cronjob["schedule"], cronjob["timeZone"])
 
 
+def test_the_dag_has_a_task_for_every_step() -> None:
+    from pipeline.config.step_names import STEP_NAMES
+
+    source = (DOCKER / "airflow" / "segline_nightly.py").read_text()
+    assert f"STEPS = {STEP_NAMES}".replace("'", '"') in source
+
+
 @pytest.mark.slow
 def test_airflow_runs_the_dag() -> None:
     """Takes 2 minutes with an installed Airflow; `docker/airflow/check.sh` installs one."""

@@ -98,12 +98,3 @@ def test_scales_and_mirror_images_are_averaged_as_by_a_loop(data):
         for flip in (lambda x: x, lambda x: x[:, :, ::-1]):
             total += tf.image.resize(flip(tf.nn.softmax(model(flip(resized)))), (37, 53)).numpy() / 4
     np.testing.assert_allclose(predict(model, data, plan)[..., inference.CONFIDENCE], total.max(-1), atol=1e-5)
-
-
-def test_predict_classes_equals_predict(data):
-    model = network(3)
-    for plan in (PLAIN, WINDOWS[0], Inference(scales=(0.75, 1.5))):
-        fit = None if plan.window else Fit((24, 32))
-        received = inference.predict_classes(model, tf.constant(data[0]), fit, plan)
-        expected = predict(model, data, plan, fit)
-        assert (received.numpy() != expected[..., inference.PREDICTION]).mean() < 1e-3

@@ -104,10 +104,9 @@ def main(folder: Path) -> None:
     for name, strategy in strategies.items():
         model, results[name] = train(strategy, loss=EVERY)
         scorer = Scorer(model, CLASSES, None, strategy=strategy)
-        results[name] |= {
-            "confusion": scorer(folder, "val", batch_size=2).tolist(),
-            "odd": scorer(folder, "val", batch_size=3).tolist(),
-        }
+        for title, size in (("confusion", 2), ("odd", 3)):
+            batches = scorer.batches(folder, "val", batch_size=size)
+            results[name][title] = sum(batch.confusion.sum(axis=0) for batch in batches).tolist()
         results[f"{name}, dropped"] = dropped(strategy)
         results[f"{name}, fused"] = train(strategy, loss=TWO, clip_norm=0.05, fused=True)[1]
         results[f"{name}, clipped"] = train(strategy, loss=TWO, clip_norm=0.05)[1]

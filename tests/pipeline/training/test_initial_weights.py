@@ -47,7 +47,8 @@ def test_its_first_validation_equals_that_of_the_earlier_network(
     model, file = before
     fine_tuning = job(ingested, validated, f"train.begin_with={file}", "train.ema=0.9")
     assert fine_tuning.loaded_weights == f"begins with {file}: all {len(model.weights)} arrays"
-    expected = scoring.score(model, ingested / "records", "val", 11, None, batch_size=4)
+    batches = scoring.Scorer(model, 11, None).batches(ingested / "records", "val", batch_size=4)
+    expected = sum(batch.confusion.sum(axis=0) for batch in batches)
     assert fine_tuning.validate and fine_tuning.average
     with fine_tuning.average.in_place():
         validation = fine_tuning.validate(lambda: None)
