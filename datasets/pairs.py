@@ -86,7 +86,7 @@ def match(
     image_of: Mapping[str, str],
     mask_of: Mapping[str, str],
     *,
-    expected: tuple[str, str],
+    expected: tuple[Callable[[str], str], Callable[[str], str]],
     group: Callable[[str], str],
     problems: Sequence[Problem] = (),
 ) -> Split:
@@ -96,15 +96,15 @@ def match(
         split: Name of the split.
         image_of: {id: image file}.
         mask_of: {id: mask file}.
-        expected: Names of an image and of a mask, with {} for the id, for the messages.
+        expected: Map an id to the expected name of its image and of its mask, for the messages.
         group: Maps an id to its group.
         problems: Problems of `index_by_id`; the ids that they name make no pair.
     """
     all_problems = [*problems]
     for id_ in image_of.keys() - mask_of.keys():
-        all_problems.append(Problem(Kind.WITHOUT_MASK, split, image_of[id_], id_, f"no file {expected[1].format(id_)}"))
+        all_problems.append(Problem(Kind.WITHOUT_MASK, split, image_of[id_], id_, f"no file {expected[1](id_)}"))
     for id_ in mask_of.keys() - image_of.keys():
-        all_problems.append(Problem(Kind.WITHOUT_IMAGE, split, mask_of[id_], id_, f"no file {expected[0].format(id_)}"))
+        all_problems.append(Problem(Kind.WITHOUT_IMAGE, split, mask_of[id_], id_, f"no file {expected[0](id_)}"))
     bad = {problem.id for problem in all_problems}
     both = sorted((image_of.keys() & mask_of.keys()) - bad)
     return Split(tuple(Pair(id_, group(id_), image_of[id_], mask_of[id_]) for id_ in both), tuple(all_problems))
@@ -134,5 +134,5 @@ def _pair_folders(raw: RawFolder, name: str, images: str, masks: str, group: Cal
     problems: list[Problem] = []
     image_of = index_by_id(raw.files(f"{images}/*"), name, problems)
     mask_of = index_by_id(raw.files(f"{masks}/*"), name, problems)
-    expected = (f"{images}/{{}}.*", f"{masks}/{{}}.*")
+    expected = (f"{images}/{{}}.*".format, f"{masks}/{{}}.*".format)
     return match(name, image_of, mask_of, expected=expected, group=group, problems=problems)

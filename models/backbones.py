@@ -75,67 +75,47 @@ class Backbone:
 RAW = MappingProxyType({"include_preprocessing": False})
 """Option of networks that otherwise include their own normalisation."""
 
+
+def _taps(*layers: str) -> dict[int, str]:
+    """Return the taps of strides 2, 4, 8, 16 and 32."""
+    return dict(zip((2, 4, 8, 16, 32), layers, strict=True))
+
+
+VGG = _taps("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool")
+
 BACKBONES: Mapping[str, Backbone] = MappingProxyType(
     {
-        "vgg16": Backbone(
-            keras.applications.VGG16,
-            caffe,
-            {2: "block1_pool", 4: "block2_pool", 8: "block3_pool", 16: "block4_pool", 32: "block5_pool"},
-        ),
-        "vgg19": Backbone(
-            keras.applications.VGG19,
-            caffe,
-            {2: "block1_pool", 4: "block2_pool", 8: "block3_pool", 16: "block4_pool", 32: "block5_pool"},
-        ),
+        "vgg16": Backbone(keras.applications.VGG16, caffe, VGG),
+        "vgg19": Backbone(keras.applications.VGG19, caffe, VGG),
         "resnet50": Backbone(
             keras.applications.ResNet50,
             caffe,
-            {
-                2: "conv1_relu",
-                4: "conv2_block3_out",
-                8: "conv3_block4_out",
-                16: "conv4_block6_out",
-                32: "conv5_block3_out",
-            },
+            _taps("conv1_relu", "conv2_block3_out", "conv3_block4_out", "conv4_block6_out", "conv5_block3_out"),
         ),
         "densenet121": Backbone(
             keras.applications.DenseNet121,
             blocks.normalise,
-            {2: "conv1_relu", 4: "pool2_relu", 8: "pool3_relu", 16: "pool4_relu", 32: "relu"},
+            _taps("conv1_relu", "pool2_relu", "pool3_relu", "pool4_relu", "relu"),
         ),
         "mobilenet_v2": Backbone(
             keras.applications.MobileNetV2,
             symmetric,
-            {
-                2: "block_1_expand_relu",
-                4: "block_3_expand_relu",
-                8: "block_6_expand_relu",
-                16: "block_13_expand_relu",
-                32: "block_16_project_BN",
-            },
+            _taps(*(f"block_{block}_expand_relu" for block in (1, 3, 6, 13)), "block_16_project_BN"),
         ),
         "mobilenet_v3_large": Backbone(
             keras.applications.MobileNetV3Large,
             symmetric,
-            {
-                2: "expanded_conv_1_expand_bn_relu",
-                4: "expanded_conv_3_expand_bn_relu",
-                8: "expanded_conv_6_expand_bn_hard_silu",
-                16: "expanded_conv_12_expand_bn_hard_silu",
-                32: "conv_1_bn_hard_silu",
-            },
+            _taps(
+                *(f"expanded_conv_{block}_expand_bn_relu" for block in (1, 3)),
+                *(f"expanded_conv_{block}_expand_bn_hard_silu" for block in (6, 12)),
+                "conv_1_bn_hard_silu",
+            ),
             RAW,
         ),
         "efficientnet_v2_b0": Backbone(
             keras.applications.EfficientNetV2B0,
             blocks.normalise,
-            {
-                2: "block1a_project_activation",
-                4: "block2b_add",
-                8: "block3b_add",
-                16: "block5e_add",
-                32: "block6h_add",
-            },
+            _taps("block1a_project_activation", "block2b_add", "block3b_add", "block5e_add", "block6h_add"),
             RAW,
         ),
     }

@@ -165,6 +165,20 @@ class BatchNorm(keras.layers.BatchNormalization):
         return x
 
 
+def norm(x: keras.KerasTensor, *, name: str, relu: bool = True, synchronized: bool = False) -> keras.KerasTensor:
+    """Apply batch normalisation and, if `relu`, a ReLU: `<name>_norm`, `<name>_relu`."""
+    x = BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def logits(x: keras.KerasTensor, images: keras.KerasTensor, num_classes: int, *, factor: int = 1) -> keras.KerasTensor:
+    """Map features to logits by a 1x1 convolution, upsample them by `factor` and crop them to the images' size."""
+    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
+    if factor > 1:
+        x = Upsample(factor, name="upsample", dtype="float32")(x)
+    return CropLike(name="crop", dtype="float32")(x, images)
+
+
 def convolution(
     x: keras.KerasTensor,
     filters: int,
@@ -187,8 +201,7 @@ def convolution(
         kernel_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-    x = BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+    return norm(x, name=name, relu=relu, synchronized=synchronized)
 
 
 def residual(

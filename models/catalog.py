@@ -6,12 +6,12 @@ Only `build` and `restore` import a model. The rest parses its source, so that a
 import ast
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models import typed_values
 from models.errors import ModelError
+from models.typed_values import Parameter
 
 if TYPE_CHECKING:
     import keras
@@ -24,15 +24,6 @@ RESERVED = {
 
 HASH = "_sha256"
 """Suffix of the parameter that holds the SHA-256 of a weights file: `weights` -> `weights_sha256`."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a model: its name, its annotation as source, its default."""
-
-    name: str
-    annotation: ast.expr
-    default: Any
 
 
 def names() -> list[str]:
@@ -49,7 +40,7 @@ def parameters(name: str) -> dict[str, Any]:
     Raises:
         ModelError: There is no such model.
     """
-    return {parameter.name: parameter.default for parameter in _signature(name)}
+    return {key: parameter.default for key, parameter in _signature(name).items()}
 
 
 def check(name: str, options: Mapping[str, Any]) -> None:
@@ -57,7 +48,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
     Weights files may be missing, since a trained model is rebuilt without them; `require_weights` checks for them.
     """
-    signature = {parameter.name: parameter for parameter in _signature(name)}
+    signature = _signature(name)
     problems = []
     for key, value in options.items():
         parameter = signature.get(key)
@@ -67,7 +58,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
             hint = typed_values.did_you_mean(key, list(signature))
             problems.append(f"Model {name!r} takes no parameter {key!r}.{hint}")
         elif not typed_values.accepts(parameter.annotation, value):
-            problems.append(_invalid(name, parameter, value))
+            problems.append(parameter.describe_invalid(f"model {name!r}", value))
     problems += _hashes_without_file(name, options, signature)
     if options.keys() - signature.keys() - RESERVED.keys():
         known = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in signature.values())
@@ -79,7 +70,7 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 def require_weights(name: str, options: Mapping[str, Any]) -> None:
     """Raise ModelError unless every weights file that these options name exists."""
     problems = [
-        _invalid(name, parameter, value, but=", and there is no file of that name")
+        parameter.describe_invalid(f"model {name!r}", value, but=", and there is no file of that name")
         for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True)
         if typed_values.is_file(value) and not Path(value).is_file()
     ]
@@ -197,39 +188,29 @@ def _constant(name: str, constant: str) -> int | None:
     return None
 
 
-def _signature(name: str) -> list[Parameter]:
+def _signature(name: str) -> dict[str, Parameter]:
     known = names()
     if name not in known:
         hint = typed_values.did_you_mean(name, known)
         raise ModelError(f"There is no model {name!r}.{hint} Known models: {', '.join(known)}.")
     function = _build_function(_file(name))
     assert function is not None
-    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    return [
-        Parameter(argument.arg, argument.annotation or ast.Constant(None), ast.literal_eval(default))
-        for argument, default in pairs
-        if argument.arg not in RESERVED and default is not None
-    ]
+    return {key: parameter for key, parameter in typed_values.parameters(function).items() if key not in RESERVED}
 
 
 def _weights(name: str) -> list[Parameter]:
     """Return the parameters that choose initial weights."""
-    return [p for p in _signature(name) if isinstance(p.annotation, ast.Name) and p.annotation.id == "Weights"]
-
-
-def _invalid(name: str, parameter: Parameter, value: Any, but: str = "") -> str:
-    allowed, hint = typed_values.allowed(parameter.annotation), typed_values.suggest(parameter.annotation, value)
-    return f"Parameter {parameter.name!r} of model {name!r} must be {allowed}{but}. Received: {value!r}.{hint}"
+    return [parameter for parameter in _signature(name).values() if ast.unparse(parameter.annotation) == "Weights"]
 
 
 def _hashes_without_file(name: str, options: Mapping[str, Any], signature: Mapping[str, Parameter]) -> list[str]:
     """Describe each SHA-256 that belongs to no weights file."""
     values = {key: parameter.default for key, parameter in signature.items()} | dict(options)
+    hashes = [(key, key.removesuffix(HASH)) for key in signature if key.endswith(HASH) and values[key] is not None]
     return [
-        f"Parameter {key!r} of model {name!r} is of a weights file, and {key.removesuffix(HASH)!r} names none. "
-        f"Received: {values[key.removesuffix(HASH)]!r}."
-        for key in signature
-        if key.endswith(HASH) and values[key] is not None and not typed_values.is_file(values[key.removesuffix(HASH)])
+        f"Parameter {key!r} of model {name!r} is of a weights file, and {of!r} names none. Received: {values[of]!r}."
+        for key, of in hashes
+        if not typed_values.is_file(values[of])
     ]
 
 

@@ -86,8 +86,7 @@ class _Layers:
 
     def preactivated(self, x: keras.KerasTensor, filters: int, kernel: int, name: str) -> keras.KerasTensor:
         """Apply batch normalisation and ReLU, then a convolution."""
-        x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=self._synchronized, name=f"{name}_norm")(x)
-        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        x = blocks.norm(x, name=name, synchronized=self._synchronized)
         return keras.layers.Conv2D(
             filters, kernel, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
         )(x)
@@ -142,8 +141,7 @@ class _Layers:
     ) -> keras.KerasTensor:
         """Compute logits at the images' size."""
         x = self.preactivated(x, width, 3, f"{name}_hidden")
-        x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=self._synchronized, name=f"{name}_norm")(x)
-        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        x = blocks.norm(x, name=name, synchronized=self._synchronized)
         x = keras.layers.Conv2D(num_classes, 1, name=name, dtype="float32")(x)
         x = blocks.Upsample(8, name=f"{name}_upsample", dtype="float32")(x)
         return blocks.CropLike(name=f"{name}_crop", dtype="float32")(x, images)

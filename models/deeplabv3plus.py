@@ -74,9 +74,7 @@ def build(
     x = keras.layers.Concatenate(name="decoder")([x, low])
     for number in (1, 2):
         x = net.conv3x3(x, f"decoder_conv{number}")
-    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
-    x = blocks.Upsample(4, name="upsample", dtype="float32")(x)
-    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="deeplabv3plus")
+    return keras.Model(images, blocks.logits(x, images, num_classes, factor=4), name="deeplabv3plus")
 
 
 class _Layers:

@@ -49,9 +49,7 @@ def build(
     x = _fuse(x, fine, width, name="fuse4", synchronized=synchronized)
     x = _fuse(x, finest, width // 2, name="fuse2", synchronized=synchronized)
     x = blocks.Dropout(dropout, noise_shape=(None, 1, 1, None), name="dropout")(x)
-    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
-    x = blocks.Upsample(2, name="upsample", dtype="float32")(x)
-    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="fast")
+    return keras.Model(images, blocks.logits(x, images, num_classes, factor=2), name="fast")
 
 
 def _fuse(

@@ -79,12 +79,7 @@ def build(
     _require_vgg16(backbone, head_width, head_weights)
     images = blocks.image_input()
     features = backbones.pyramid(
-        backbone,
-        images,
-        weights=weights,
-        weights_sha256=weights_sha256,
-        output_stride=STRIDE,
-        synchronized=synchronized,
+        backbone, images, weights=weights, weights_sha256=weights_sha256, synchronized=synchronized
     )
     x = _head(features[STRIDE], head_width, dropout)
     decoder = _Decoder(num_classes, rectify_scores, upscore, upscore_bias, l2)
@@ -177,9 +172,7 @@ class _Decoder:
 def _fuse_in_sequence(
     decoder: _Decoder, x: keras.KerasTensor, features: backbones.Pyramid, stride: int
 ) -> keras.KerasTensor:
-    at = 32
-    while at > stride:
-        at //= 2
+    for at in (at for at in (16, 8) if at >= stride):
         finer = decoder.score(features[at], name=f"score{at}", rectify=decoder.rectify)
         x = decoder.upsample(x, 2, name=f"upscore2_to{at}")
         x = keras.layers.Add(name=f"fuse{at}", dtype="float32")([x, finer])

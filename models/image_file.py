@@ -68,15 +68,10 @@ def decode_untrusted(image: tf.Tensor, max_pixels: int, image_range: tuple[float
     # Each side is compared before the product, so that a product cannot overflow.
     fits = tf.reduce_all([height <= max_pixels, width <= max_pixels, height * width <= max_pixels])
     large = tf.strings.join([size, f"At most {max_pixels} are accepted."])
-    checks = (
-        (known & ~animated, kind),
-        ((height > 0) & (width > 0), small),
-        (fits, large),
-    )
+    accepted, has_pixels = known & ~animated, (height > 0) & (width > 0)
     # The message is that of the first failed check: a file that is not an image has no size either.
-    passed = tf.reduce_all([check for check, _ in checks])
-    text = tf.where(checks[0][0], tf.where(checks[1][0], large, small), kind)
-    with tf.control_dependencies([tf.debugging.Assert(passed, [text])]):
+    text = tf.where(accepted, tf.where(has_pixels, large, small), kind)
+    with tf.control_dependencies([tf.debugging.Assert(accepted & has_pixels & fits, [text])]):
         return decode(tf.identity(image), image_range)
 
 

@@ -1,6 +1,7 @@
 """Optimisers: Keras's by name, and one for each of several groups of variables."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import keras
@@ -35,20 +36,17 @@ def build(
     Raises:
         ModelError: Unknown optimiser.
     """
-    decay = weight_decay or None
-    made: keras.optimizers.Optimizer
-    if optimizer in ("adam", "adamw"):  # the same with decoupled weight decay
-        made = keras.optimizers.Adam(rate, weight_decay=decay)
-    elif optimizer == "sgd":
-        made = keras.optimizers.SGD(rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
-    elif optimizer == "rmsprop":
-        made = keras.optimizers.RMSprop(rate, momentum=momentum, weight_decay=decay)
-    elif optimizer == "lamb":
-        made = keras.optimizers.Lamb(rate, weight_decay=decay)
-    elif optimizer == "lion":
-        made = keras.optimizers.Lion(rate, weight_decay=decay)
-    else:
+    kinds: dict[str, Callable[..., keras.optimizers.Optimizer]] = {
+        "adamw": keras.optimizers.Adam,  # the same as Adam with decoupled weight decay
+        "adam": keras.optimizers.Adam,
+        "sgd": partial(keras.optimizers.SGD, momentum=momentum, nesterov=momentum > 0),
+        "rmsprop": partial(keras.optimizers.RMSprop, momentum=momentum),
+        "lamb": keras.optimizers.Lamb,
+        "lion": keras.optimizers.Lion,
+    }
+    if optimizer not in kinds:
         raise ModelError(f"`optimizer` must be adamw, adam, sgd, rmsprop, lamb or lion. Received: {optimizer!r}.")
+    made = kinds[optimizer](rate, weight_decay=weight_decay or None)
     made.exclude_from_weight_decay(var_names=NO_DECAY)
     return made
 

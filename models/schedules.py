@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import keras
@@ -15,27 +16,20 @@ POLY_POWER = 0.9
 """Exponent of the poly schedule (DeepLab, Chen et al. 2017)."""
 
 
+@dataclass(frozen=True)
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to `peak`, then constant or falling. The arguments are those of `learning_rate`.
 
     `first_step` is the step at which the variables start to train; see `delayed`.
     """
 
-    def __init__(
-        self,
-        schedule: Name,
-        peak: float,
-        total_steps: int,
-        warmup_steps: int,
-        decay_steps: Sequence[int] = (),
-        decay_factor: float = 0.1,
-        first_step: int = 0,
-    ) -> None:
-        super().__init__()
-        self.schedule, self.peak = schedule, peak
-        self.total_steps, self.warmup_steps = total_steps, warmup_steps
-        self.decay_steps, self.decay_factor = tuple(decay_steps), decay_factor
-        self.first_step = first_step
+    schedule: Name
+    peak: float
+    total_steps: int
+    warmup_steps: int
+    decay_steps: tuple[int, ...] = ()
+    decay_factor: float = 0.1
+    first_step: int = 0
 
     def __call__(self, step: Any) -> tf.Tensor:
         """Return the learning rate of step number `step`, counted from 0: a float32 scalar."""
@@ -55,19 +49,11 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return {
-            "schedule": self.schedule,
-            "peak": self.peak,
-            "total_steps": self.total_steps,
-            "warmup_steps": self.warmup_steps,
-            "decay_steps": self.decay_steps,
-            "decay_factor": self.decay_factor,
-            "first_step": self.first_step,
-        }
+        return asdict(self)
 
     def delayed(self, step: int, *, factor: float) -> "Schedule":
         """Return this schedule, times `factor`, for an optimiser whose step 0 is step `step` of the training."""
-        return type(self)(**{**self.get_config(), "peak": self.peak * factor, "first_step": step})
+        return replace(self, peak=self.peak * factor, first_step=step)
 
 
 def learning_rate(
@@ -100,10 +86,8 @@ def learning_rate(
     if schedule not in ("constant", "cosine", "poly", "step"):
         raise ModelError(f"`schedule` must be constant, cosine, poly or step. Received: {schedule!r}.")
     if not 0 <= warmup_steps < total_steps:
-        raise ModelError(
-            f"The warm-up must be shorter than the training. Received: {warmup_steps} steps of warm-up, "
-            f"{total_steps} steps in all."
-        )
+        received = f"{warmup_steps} steps of warm-up, {total_steps} steps in all"
+        raise ModelError(f"The warm-up must be shorter than the training. Received: {received}.")
     if (schedule == "step") != bool(decay_steps):
         raise ModelError(f"`decay_steps` go with schedule 'step'. Received: {schedule!r} with {list(decay_steps)}.")
-    return Schedule(schedule, peak, total_steps, warmup_steps, decay_steps, decay_factor)
+    return Schedule(schedule, peak, total_steps, warmup_steps, tuple(decay_steps), decay_factor)

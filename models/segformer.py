@@ -66,9 +66,7 @@ def build(
         x = _norm(x, f"stage{stage}_norm")
         features.append(x)
     x = _decode(features, decoder_width, dropout, synchronized=synchronized)
-    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
-    x = blocks.Upsample(4, name="upsample", dtype="float32")(x)
-    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="segformer")
+    return keras.Model(images, blocks.logits(x, images, num_classes, factor=4), name="segformer")
 
 
 class Attention(keras.layers.Layer):

@@ -110,8 +110,7 @@ class Unpool(keras.layers.Layer):
 def _convolution(x: Any, filters: int, name: str, *, synchronized: bool) -> keras.KerasTensor:
     """Apply a convolution with bias, as VGG16's, batch normalisation, ReLU: `<name>`, `<name>_norm`, `<name>_relu`."""
     x = keras.layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
-    x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+    return blocks.norm(x, name=name, synchronized=synchronized)
 
 
 def _load_encoder(encoder: keras.Model, weights: str, sha256: str | None) -> None:

@@ -8,10 +8,10 @@ import ast
 import difflib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import EllipsisType
-from typing import Any
+from typing import Any, NamedTuple
 
 Positive = int
 """A whole number above 0."""
@@ -37,77 +37,68 @@ GIVEN_WEIGHTS = ("random", "imagenet")
 Sha256 = str
 """A SHA-256 in hexadecimal."""
 
-_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "bool": ("true or false", lambda value: isinstance(value, bool)),
-    "int": ("a whole number", lambda value: _is_int(value)),
-    "Positive": ("a whole number above 0", lambda value: _is_int(value) and value > 0),
-    "float": ("a number", lambda value: _is_number(value)),
-    "NotNegative": ("a number of 0 or more", lambda value: _is_number(value) and 0 <= value < math.inf),
-    "Fraction": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
-    "DropRate": ("a number from 0 to below 1", lambda value: _is_number(value) and 0 <= value < 1),
-    "str": ("a text", lambda value: isinstance(value, str)),
-    "Weights": ("'random', 'imagenet' or the path of a weights file", lambda value: isinstance(value, str)),
-    "Sha256": ("64 hexadecimal digits", lambda value: _is_sha256(value)),
+
+class _Rule(NamedTuple):
+    """What an annotation accepts: in words, as a test of a value, and as texts to suggest instead of an invalid one."""
+
+    words: str
+    accepts: Callable[[Any], bool]
+    suggestions: Sequence[str] = ()
+
+
+_RULES = {
+    "bool": _Rule("true or false", lambda value: isinstance(value, bool)),
+    "int": _Rule("a whole number", lambda value: _is_int(value)),
+    "Positive": _Rule("a whole number above 0", lambda value: _is_int(value) and value > 0),
+    "float": _Rule("a number", lambda value: is_number(value)),
+    "NotNegative": _Rule("a number of 0 or more", lambda value: is_number(value) and 0 <= value < math.inf),
+    "Fraction": _Rule("a number from 0 to 1", lambda value: is_number(value) and 0 <= value <= 1),
+    "DropRate": _Rule("a number from 0 to below 1", lambda value: is_number(value) and 0 <= value < 1),
+    "str": _Rule("a text", lambda value: isinstance(value, str)),
+    "Weights": _Rule(
+        "'random', 'imagenet' or the path of a weights file", lambda value: isinstance(value, str), GIVEN_WEIGHTS
+    ),
+    "Sha256": _Rule("64 hexadecimal digits", lambda value: _is_sha256(value)),
 }
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One keyword parameter of a function: its name, its annotation as source, its default."""
+
+    name: str
+    annotation: ast.expr
+    default: Any
+
+    def describe_invalid(self, owner: str, value: Any, but: str = "") -> str:
+        """Describe in one sentence which values `owner` accepts instead of `value`."""
+        hint = suggest(self.annotation, value)
+        return f"Parameter {self.name!r} of {owner} must be {allowed(self.annotation)}{but}. Received: {value!r}.{hint}"
+
+
+def parameters(function: ast.FunctionDef) -> dict[str, Parameter]:
+    """Return the keyword parameters of a function that have a default, by name, in their order."""
+    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {
+        argument.arg: Parameter(argument.arg, argument.annotation or ast.Constant(None), ast.literal_eval(default))
+        for argument, default in pairs
+        if default is not None
+    }
 
 
 def allowed(annotation: ast.expr) -> str:
     """Describe the values that an annotation accepts, such as `one of 8, 16, 32` or `a number from 0 to 1`."""
-    match annotation:
-        case ast.Name(id="Backbone"):
-            return f"one of {', '.join(map(repr, backbones()))}"
-        case ast.Name(id=name) if name in _TYPES:
-            return _TYPES[name][0]
-        case ast.Constant(value=None):
-            return "null"
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return f"{allowed(left)} or {allowed(right)}"
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            values = _values(choices)
-            return f"one of {', '.join(map(repr, values))}" if len(values) > 1 else repr(values[0])
-        case ast.Subscript(
-            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=EllipsisType())])
-        ):
-            return f"a list, each item {allowed(item)}"
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)) if _are_alike(items):
-            return f"a list of {len(items)}, each item {allowed(items[0])}"
-    raise TypeError(
-        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/typed_values.py."
-    )
+    return _rule(annotation).words
 
 
 def accepts(annotation: ast.expr, value: Any) -> bool:
     """Whether a value is valid for an annotation."""
-    match annotation:
-        case ast.Name(id="Backbone"):
-            return value in backbones()
-        case ast.Name(id=name) if name in _TYPES:
-            return _TYPES[name][1](value)
-        case ast.Constant(value=None):
-            return value is None
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return accepts(left, value) or accepts(right, value)
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return any(value == choice and type(value) is type(choice) for choice in _values(choices))
-        case ast.Subscript(
-            value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, ast.Constant(value=EllipsisType())])
-        ):
-            return isinstance(value, list | tuple) and all(accepts(item, entry) for entry in value)
-        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=items)):
-            return isinstance(value, list | tuple) and len(value) == len(items) and all(map(accepts, items, value))
-    raise TypeError(f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`.")
+    return _rule(annotation).accepts(value)
 
 
 def suggest(annotation: ast.expr, value: Any) -> str:
     """Suggest the accepted value most similar to an invalid one; see `did_you_mean`."""
-    match annotation:
-        case ast.Name(id="Backbone"):
-            return did_you_mean(str(value), backbones())
-        case ast.Name(id="Weights"):
-            return did_you_mean(str(value), GIVEN_WEIGHTS)
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
-            return did_you_mean(str(value), [choice for choice in _values(choices) if isinstance(choice, str)])
-    return ""
+    return did_you_mean(str(value), _rule(annotation).suggestions)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -136,20 +127,52 @@ def backbones() -> tuple[str, ...]:
     raise TypeError("models/backbones.py has no `BACKBONES: ... = MappingProxyType({...})`.")
 
 
-def _values(choices: ast.expr) -> list[Any]:
-    nodes = choices.elts if isinstance(choices, ast.Tuple) else [choices]
-    return [ast.literal_eval(node) for node in nodes]
+def _rule(annotation: ast.expr) -> _Rule:
+    match annotation:
+        case ast.Name(id="Backbone"):
+            return _one_of(backbones())
+        case ast.Name(id=name) if name in _RULES:
+            return _RULES[name]
+        case ast.Constant(value=None):
+            return _Rule("null", lambda value: value is None)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            one, other = _rule(left), _rule(right)
+            return _Rule(f"{one.words} or {other.words}", lambda value: one.accepts(value) or other.accepts(value))
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=choices):
+            return _one_of([ast.literal_eval(node) for node in getattr(choices, "elts", [choices])])
+        case ast.Subscript(value=ast.Name(id="tuple"), slice=ast.Tuple(elts=[item, *others])):
+            texts = {ast.unparse(other) for other in others}
+            if texts == {"..."}:
+                return _list_of(_rule(item), None)
+            if texts <= {ast.unparse(item)}:
+                return _list_of(_rule(item), 1 + len(others))
+    raise TypeError(
+        f"A parameter of a model cannot be annotated `{ast.unparse(annotation)}`. Known: see models/typed_values.py."
+    )
 
 
-def _are_alike(nodes: list[ast.expr]) -> bool:
-    return len({ast.dump(node) for node in nodes}) == 1
+def _one_of(choices: Sequence[Any]) -> _Rule:
+    words = f"one of {', '.join(map(repr, choices))}" if len(choices) > 1 else repr(choices[0])
+    texts = [choice for choice in choices if isinstance(choice, str)]
+    # With the type, as True == 1 == 1.0.
+    return _Rule(words, lambda value: any(type(value) is type(choice) and value == choice for choice in choices), texts)
+
+
+def _list_of(item: _Rule, length: int | None) -> _Rule:
+    """Return the rule of a list of items, of any length if it is None."""
+
+    def are_valid(values: Any) -> bool:
+        return isinstance(values, list | tuple) and length in (None, len(values)) and all(map(item.accepts, values))
+
+    return _Rule(f"a list{f' of {length}' if length else ''}, each item {item.words}", are_valid)
 
 
 def _is_int(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value is an int or a float; a bool is neither here."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

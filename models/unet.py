@@ -73,8 +73,7 @@ def build(
         )(x)
         x = keras.layers.Concatenate(name=f"up{number}_join")([skips[number], x])
         x = level.convolve(x, number, name=f"up{number}")
-    x = keras.layers.Conv2D(num_classes, 1, name="logits", dtype="float32")(x)
-    return keras.Model(images, blocks.CropLike(name="crop", dtype="float32")(x, images), name="unet")
+    return keras.Model(images, blocks.logits(x, images, num_classes), name="unet")
 
 
 class _Levels:

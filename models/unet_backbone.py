@@ -49,12 +49,7 @@ def build(
     """
     images = blocks.image_input()
     features = backbones.pyramid(
-        backbone,
-        images,
-        weights=weights,
-        weights_sha256=weights_sha256,
-        output_stride=STRIDE,
-        synchronized=synchronized,
+        backbone, images, weights=weights, weights_sha256=weights_sha256, synchronized=synchronized
     )
     x = features[STRIDE]
     for stride, width in zip(STRIDES, widths, strict=True):
@@ -68,14 +63,6 @@ def build(
 
 def _upsample(x: keras.KerasTensor, width: int, *, name: str, synchronized: bool) -> keras.KerasTensor:
     """Double height and width."""
-    x = keras.layers.Conv2DTranspose(
-        width,
-        3,
-        strides=2,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-        name=f"{name}_enlarge",
-    )(x)
-    x = blocks.BatchNorm(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=f"{name}_norm")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
+    options = {"use_bias": False, "kernel_initializer": keras.initializers.RandomNormal(stddev=0.02)}
+    x = keras.layers.Conv2DTranspose(width, 3, strides=2, padding="same", name=f"{name}_enlarge", **options)(x)
+    return blocks.norm(x, name=name, synchronized=synchronized)

@@ -1,4 +1,4 @@
-"""What `./run` installs: the versions that were tested, or the newest of all; and what may not change unseen."""
+"""`./run` installs the tested versions or the newest; uses of library internals have an upper version bound."""
 
 import ast
 import os
@@ -27,15 +27,15 @@ INNER = {
     "yaml.composer": "pyyaml",
     "yaml.resolver": "pyyaml",
 }
-"""Modules that their library does not document, and its distribution."""
+"""{module that its library does not document: the distribution}."""
 
 PRIVATE = {"_all_reduce_sum_gradients": "keras", "_keras_history": "keras", "_trainable_variables": "keras"}
-"""Private attributes of a library's objects, and its distribution; argparse's come with Python."""
+"""{private attribute of a library's objects: the distribution}; those of argparse come with Python."""
 ARGPARSE = {"_actions", "_format_action", "_get_subactions"}
 
 
 def requirements(newest: str = "") -> dict[str, Requirement]:
-    """Return what setup.py requires, by name; `newest` is the value of SEGLINE_NEWEST."""
+    """Return the requirements of setup.py by name; `newest` is the value of SEGLINE_NEWEST."""
     values: dict[str, Any] = {"__file__": str(PROJECT / "setup.py")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SEGLINE_NEWEST", newest)
@@ -54,7 +54,7 @@ def is_bounded(requirement: Requirement) -> bool:
 
 
 def pins(path: Path) -> dict[str, set[str]]:
-    """Return the versions that a lock file holds of each distribution: there may be one for each version of Python."""
+    """Return the versions of each distribution in a lock file: there may be one for each version of Python."""
     versions: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([\w.-]+)(?:\[[\w,-]+\])?==([^\s;]+)", path.read_text(), re.MULTILINE):
         versions.setdefault(name, set()).add(version)
@@ -65,7 +65,7 @@ def sources() -> list[Path]:
     return [path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py")]
 
 
-def test_a_library_whose_inner_parts_are_used_is_bounded_above() -> None:
+def test_a_library_whose_internals_are_used_has_an_upper_bound() -> None:
     required, unbounded = requirements(), []
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
@@ -78,8 +78,8 @@ def test_a_library_whose_inner_parts_are_used_is_bounded_above() -> None:
     assert not unbounded
 
 
-def test_no_private_attribute_is_used_that_no_bound_names() -> None:
-    """Of `self` and `cls` aside: what a class inherits cannot be told apart here."""
+def test_every_private_attribute_in_use_is_listed_in_setup_py() -> None:
+    """Those of `self` and `cls` are exempt, as inherited attributes are not recognisable here."""
     unknown = [
         f"{path.relative_to(PROJECT)}:{node.lineno} {ast.unparse(node)}"
         for path in sources()
@@ -91,34 +91,36 @@ def test_no_private_attribute_is_used_that_no_bound_names() -> None:
     assert not unknown and all(name in text for name in {*PRIVATE, *ARGPARSE})
 
 
-def test_the_newest_are_bounded_by_nothing() -> None:
+def test_the_newest_versions_have_no_upper_bound() -> None:
     newest = requirements(newest="1")
     assert newest.keys() == requirements().keys()
     assert not [name for name, requirement in newest.items() if is_bounded(requirement)]
 
 
-def test_constraints_pin_what_is_installed_to_run_and_to_test() -> None:
+def test_constraints_pin_every_requirement() -> None:
     pinned = pins(PROJECT / "constraints.txt")
-    wanted = [*requirements().values()]
-    wanted += [Requirement(line) for extra in ("test", "lint", "audit", "lock", "s3", "gs") for line in extras()[extra]]
-    lost = [
+    required = [*requirements().values()]
+    required += [
+        Requirement(line) for extra in ("test", "lint", "audit", "lock", "s3", "gs") for line in extras()[extra]
+    ]
+    unpinned = [
         str(requirement)
-        for requirement in wanted
+        for requirement in required
         if not (versions := pinned.get(requirement.name.lower().replace("_", "-")))
         or not all(requirement.specifier.contains(version) for version in versions)
     ]
-    assert not lost, f"./run lock, for {', '.join(lost)}"
+    assert not unpinned, f"./run lock, for {', '.join(unpinned)}"
 
 
 @pytest.mark.parametrize("flavor", ["cpu", "gpu"])
-def test_the_container_holds_what_is_tested(flavor: str) -> None:
+def test_the_containers_hold_the_tested_versions(flavor: str) -> None:
     tested = pins(PROJECT / "constraints.txt")
-    held = pins(PROJECT / "docker" / f"requirements-{flavor}.lock")
-    other = {name: versions for name, versions in held.items() if name in tested and versions != tested[name]}
-    assert len(held) > 50 and not other
+    locked = pins(PROJECT / "docker" / f"requirements-{flavor}.lock")
+    other = {name: versions for name, versions in locked.items() if name in tested and versions != tested[name]}
+    assert len(locked) > 50 and not other
 
 
-def test_a_workflow_meets_new_releases_every_week() -> None:
+def test_a_workflow_tests_the_newest_versions_every_week() -> None:
     (path,) = (PROJECT / ".github" / "workflows").glob("newest.y*ml")
     workflow = yaml.safe_load(path.read_text())
     steps = workflow["jobs"]["test"]["steps"]
@@ -128,7 +130,7 @@ def test_a_workflow_meets_new_releases_every_week() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone with a blank in its path, whose .venv/bin/python only writes down how it is called."""
+    """A clone with a blank in its path, whose .venv/bin/python only records its arguments."""
     folder = tmp_path / "a clone"
     (folder / ".venv" / "bin").mkdir(parents=True)
     for name in ("run", "setup.py", "constraints.txt"):
@@ -148,7 +150,7 @@ def installs(clone: Path, command: str = "test", newest: str = "") -> list[str]:
     return [line for line in calls if "pip install" in line]
 
 
-def test_run_installs_what_was_tested_once(clone: Path) -> None:
+def test_run_installs_the_tested_versions_once(clone: Path) -> None:
     (call,) = installs(clone)
     assert call.startswith("constraints.txt -m pip install") and call.endswith("--editable .[test]")
     assert "--upgrade" not in call
@@ -163,7 +165,7 @@ def test_run_installs_again_after_a_change(clone: Path, name: str) -> None:
     assert installs(clone) and not installs(clone)
 
 
-def test_run_takes_the_newest_where_that_is_wanted_and_then_the_tested_again(clone: Path) -> None:
+def test_run_installs_the_newest_if_requested_and_then_the_tested_again(clone: Path) -> None:
     installs(clone)
     (call,) = installs(clone, newest="1")
     assert call.startswith("none -m pip install") and "--upgrade --upgrade-strategy eager --editable .[test]" in call
@@ -171,11 +173,11 @@ def test_run_takes_the_newest_where_that_is_wanted_and_then_the_tested_again(clo
     assert call.startswith("constraints.txt -m pip install")
 
 
-def test_what_failed_to_install_is_installed_again(clone: Path) -> None:
+def test_a_failed_installation_is_repeated(clone: Path) -> None:
     python = clone / ".venv" / "bin" / "python"
-    works = python.read_text()
-    python.write_text(works + 'case "$*" in *"pip install"*) exit 1;; esac\n')
+    working = python.read_text()
+    python.write_text(working + 'case "$*" in *"pip install"*) exit 1;; esac\n')
     with pytest.raises(subprocess.CalledProcessError):
         installs(clone)
-    python.write_text(works)
+    python.write_text(working)
     assert installs(clone)

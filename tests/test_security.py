@@ -1,4 +1,4 @@
-"""What SECURITY.md promises about the code: nothing that is read can run."""
+"""The promises of SECURITY.md about the code: no file that is read can run code."""
 
 import ast
 from pathlib import Path
@@ -11,8 +11,8 @@ SOURCES = sorted(path for package in ("datasets", "models", "pipeline") for path
 FORBIDDEN_CALLS = {
     "eval": "runs text",
     "exec": "runs text",
-    "compile": "makes code of text",
-    "__import__": "imports what a text names",
+    "compile": "compiles text",
+    "__import__": "imports a module named by a text",
     "os.system": "runs a shell",
     "os.popen": "runs a shell",
     "tarfile.open": "may write outside of its folder: use a checked reader",
@@ -30,32 +30,32 @@ def dotted(node: ast.AST) -> str:
 
 
 def risks(source: str) -> list[str]:
-    """Name every risky import and call in a source."""
-    found = []
+    """Return a description of every risky import and call in a source."""
+    descriptions = []
     for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        found += [f"imports {name}" for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
+        descriptions += [f"imports {name}" for name in names if name.split(".")[0] in FORBIDDEN_MODULES]
         if isinstance(node, ast.Call):
-            found += call_risks(node)
-    return found
+            descriptions += call_risks(node)
+    return descriptions
 
 
 def call_risks(node: ast.Call) -> list[str]:
     name = dotted(node.func)
-    given = {keyword.arg: keyword.value for keyword in node.keywords}
-    found = [f"{name} {FORBIDDEN_CALLS[name]}"] if name in FORBIDDEN_CALLS else []
-    if is_true(given.get("shell")):
-        found.append(f"{name} runs a shell")
-    if is_true(given.get("allow_pickle")) or (name.endswith(("np.load", "numpy.load")) and len(node.args) > 2):
-        found.append(f"{name} may unpickle")
-    if name.endswith(("load_model", "model_from_json")) and not is_true(given.get("safe_mode")):
-        found.append(f"{name} may run a Lambda layer: state safe_mode=True")
+    keywords = {keyword.arg: keyword.value for keyword in node.keywords}
+    descriptions = [f"{name} {FORBIDDEN_CALLS[name]}"] if name in FORBIDDEN_CALLS else []
+    if is_true(keywords.get("shell")):
+        descriptions.append(f"{name} runs a shell")
+    if is_true(keywords.get("allow_pickle")) or (name.endswith(("np.load", "numpy.load")) and len(node.args) > 2):
+        descriptions.append(f"{name} may unpickle")
+    if name.endswith(("load_model", "model_from_json")) and not is_true(keywords.get("safe_mode")):
+        descriptions.append(f"{name} may run a Lambda layer: state safe_mode=True")
     if name.startswith("yaml.") and "load" in name:
-        found.append(f"{name} is not datasets.plain_yaml")
+        descriptions.append(f"{name} is not datasets.plain_yaml")
     if name.endswith(".extractall"):
-        found.append(f"{name} may write outside of its folder")
-    return found
+        descriptions.append(f"{name} may write outside of its folder")
+    return descriptions
 
 
 def is_true(node: ast.AST | None) -> bool:
@@ -63,7 +63,7 @@ def is_true(node: ast.AST | None) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("source", "says"),
+    ("source", "risk"),
     [
         ("import pickle", "imports pickle"),
         ("def f():\n    from dill import loads", "imports dill"),
@@ -77,14 +77,14 @@ def is_true(node: ast.AST | None) -> bool:
         ("keras.models.load_model(path)", "Lambda"),
     ],
 )
-def test_each_risk_is_found(source: str, says: str) -> None:
-    assert any(says in risk for risk in risks(source))
+def test_each_risk_is_detected(source: str, risk: str) -> None:
+    assert any(risk in description for description in risks(source))
 
 
-def test_no_source_holds_one() -> None:
-    found = [f"{path.relative_to(PROJECT)}: {risk}" for path in SOURCES for risk in risks(path.read_text())]
-    found.remove("datasets/plain_yaml.py: imports yaml")  # it alone parses YAML, by nodes, and makes the values itself
-    assert len(SOURCES) > 80 and not found, "\n".join(found)
+def test_no_source_has_a_risk() -> None:
+    problems = [f"{path.relative_to(PROJECT)}: {risk}" for path in SOURCES for risk in risks(path.read_text())]
+    problems.remove("datasets/plain_yaml.py: imports yaml")  # the only YAML parser: builds plain values from nodes
+    assert len(SOURCES) > 80 and not problems, "\n".join(problems)
 
 
 RUNS_CODE = (
@@ -112,19 +112,19 @@ def test_recipes_and_layouts_hold_plain_values_only(text: str, tmp_path: Path) -
         load_recipe(str(bad))
     with pytest.raises(DatasetError, match="no valid YAML"):
         layout.read(bad)
-    # With --set a tag is text, and no setting of the recipe.
+    # With --set a tag is plain text, which no setting of the recipe accepts.
     with pytest.raises(UserError):
         load_recipe("demo", [f"train.epochs={text.format(marker=marker)}"])
     assert not marker.exists()
 
 
-def test_no_secret_is_asked_for_in_a_recipe() -> None:
+def test_recipes_name_secrets_only_by_environment_variable() -> None:
     from pipeline.config.schedule import FailureConfig
 
     assert all(name.endswith("_env") or name == "command" for name in FailureConfig.model_fields)
 
 
-def test_what_listens_listens_to_this_host() -> None:
+def test_published_ports_listen_on_the_loopback_interface() -> None:
     text = (PROJECT / "docker" / "compose.yaml").read_text()
     ports = [line for line in text.splitlines() if "ports:" in line]
     assert len(ports) == 2 and all('["127.0.0.1:' in line for line in ports)

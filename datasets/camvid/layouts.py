@@ -58,21 +58,13 @@ def find_by_lists(raw: RawFolder) -> dict[str, Split]:
             f"In {raw.path}: {len(unlisted)} frames are in none of the published splits: {join_names(unlisted)}.\n"
             "Move their files out of the folder."
         )
-    splits = {name: _split(name, frozenset(ids), image_of, mask_of, problems) for name, ids in IDS.items()}
+    expected = (f"{STILLS}/{{}}.png".format, f"{LABELS}/{{}}{ENDING}".format)
+    splits = {}
+    for name, ids in IDS.items():
+        images_here, masks_here = ({id_: of[id_] for id_ in ids if id_ in of} for of in (image_of, mask_of))
+        own = [replace(problem, split=name) for problem in problems if problem.id in ids]
+        splits[name] = match(name, images_here, masks_here, expected=expected, group=drive, problems=own)
     return {name: split for name, split in splits.items() if split.ids}
-
-
-def _split(
-    name: str, ids: frozenset[str], image_of: dict[str, str], mask_of: dict[str, str], problems: list[Problem]
-) -> Split:
-    return match(
-        name,
-        {id_: file for id_, file in image_of.items() if id_ in ids},
-        {id_: file for id_, file in mask_of.items() if id_ in ids},
-        expected=(f"{STILLS}/{{}}.png", f"{LABELS}/{{}}{ENDING}"),
-        group=drive,
-        problems=[replace(problem, split=name) for problem in problems if problem.id in ids],
-    )
 
 
 def _stills(raw: RawFolder) -> list[str]:

@@ -65,8 +65,7 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     weather = scenes.weather(np.random.default_rng([seed, index % len(SEQUENCES), len(SEQUENCES)]))
     image, surfaces, _ = scenes.draw(size, scenes.vary(weather, rng), rng)
     table = np.full(256, FULL.classes.index("Void"), np.uint8)
-    for surface, name in CLASS_OF.items():
-        table[surface] = FULL.classes.index(name)
+    table[list(CLASS_OF)] = [FULL.classes.index(name) for name in CLASS_OF.values()]
     return image, table[surfaces]
 
 

@@ -12,7 +12,7 @@ from datasets import labels, mat_labels
 from datasets.audit import SUFFIXES, Kind, Problem, join_names
 from datasets.ccp.classes import CLASSES, LABELLED, SPECS, split_of
 from datasets.errors import DatasetError
-from datasets.pairs import Pair, Split
+from datasets.pairs import Split, match
 from datasets.raw import RawFolder
 from datasets.reader import Reader
 from datasets.segmentation_builder import SegmentationBuilder
@@ -44,16 +44,15 @@ class Builder(SegmentationBuilder):
         _check_names(raw, start + NAMES)
         duplicates: list[Problem] = []
         photos, masks = (_index_by_number(raw, f"{start}{folder}/*", duplicates) for folder in (PHOTOS, MASKS))
+        expected = (f"{PHOTOS}/{{}}.*".format, f"{MASKS}/{{}}.mat".format)
         splits = {}
         for name in ("train", "val", "test"):
-            numbers = sorted(n for n in photos.keys() | masks.keys() if split_of(n) == name)
+            needed = {n: photo for n, photo in photos.items() if n in masks or n in LABELLED}
+            files = ({_id(n): file for n, file in of.items() if split_of(n) == name} for of in (needed, masks))
             problems = [problem for problem in duplicates if problem.split == name]
-            bad = {problem.id for problem in problems}
-            problems += [problem for n in numbers if (problem := _check_pair(name, n, photos.get(n), masks.get(n)))]
-            both = [n for n in numbers if n in photos and n in masks and _id(n) not in bad]
-            if both or problems:
-                pairs = tuple(Pair(_id(n), "all", photos[n], masks[n]) for n in both)
-                splits[name] = Split(pairs, tuple(problems))
+            split = match(name, *files, expected=expected, group=lambda _: "all", problems=problems)
+            if split.ids:
+                splits[name] = split
         if not splits:
             raise DatasetError(f"In {raw.path}: no photograph of {PHOTOS}/ has a mask in {MASKS}/.")
         return splits
@@ -90,15 +89,6 @@ def _index_by_number(raw: RawFolder, pattern: str, duplicates: list[Problem]) ->
             detail = f"{first} has the same number"
             duplicates.append(Problem(Kind.DUPLICATE, split_of(number), name, _id(number), detail))
     return file_of
-
-
-def _check_pair(split: str, number: int, photo: str | None, mask: str | None) -> Problem | None:
-    """Return the problem of a labelled photograph of which one file is missing; None where there is none."""
-    if photo is None and mask is not None:
-        return Problem(Kind.WITHOUT_IMAGE, split, mask, _id(number), f"no file {PHOTOS}/{_id(number)}.*")
-    if mask is None and photo is not None and number in LABELLED:
-        return Problem(Kind.WITHOUT_MASK, split, photo, _id(number), f"no file {MASKS}/{_id(number)}.mat")
-    return None
 
 
 def _check_names(raw: RawFolder, file: str) -> None:

@@ -132,5 +132,5 @@ def _find_part(raw: RawFolder, part: Part) -> Split:
         return Split(tuple(Pair(id_, city(id_), file, None) for id_, file in sorted(image_of.items())), tuple(problems))
     masks, ending = f"{_locate(raw, part.folders[1])}/*/", f"_{part.labels}_labelIds.png"
     mask_of = index_by_id(raw.files(f"{masks}*{ending}"), part.split, problems, ending=ending)
-    expected = (f"{images}{{}}_leftImg8bit.png", f"{masks}{{}}{ending}")
+    expected = (f"{images}{{}}_leftImg8bit.png".format, f"{masks}{{}}{ending}".format)
     return match(part.split, image_of, mask_of, expected=expected, group=city, problems=problems)

@@ -78,8 +78,7 @@ def draw_scene(seed: int, index: int, size: tuple[int, int]) -> tuple[np.ndarray
     drawn = scenes.draw(size, scenes.vary(weather, rng), rng, style=scenes.GERMAN)
     ids = {label.name: label.id for label in LABELS}
     table = np.zeros(256, np.uint8)
-    for surface, name in LABEL_OF.items():
-        table[surface] = ids[name]
+    table[list(LABEL_OF)] = [ids[name] for name in LABEL_OF.values()]
     mask = table[drawn.mask]
     return drawn.image, mask, _number_instances(mask, drawn.things)
 
@@ -162,18 +161,19 @@ def _save_coarse(out: Path, folder: str, place: int, image: np.ndarray, mask: np
 
 
 def _save_image(out: Path, folder: str, place: int, image: np.ndarray) -> None:
-    city, id_ = _name(folder, place)
-    inner = out / "leftImg8bit" / folder / city
-    inner.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(inner / f"{id_}_leftImg8bit.png", compress_level=1)
+    Image.fromarray(image).save(_stem(out / "leftImg8bit", folder, place) + "_leftImg8bit.png", compress_level=1)
 
 
 def _save_masks(out: Path, kind: str, folder: str, place: int, mask: np.ndarray, things: np.ndarray) -> None:
-    city, id_ = _name(folder, place)
-    inner = out / kind / folder / city
-    inner.mkdir(parents=True, exist_ok=True)
     for name, content in zip(MASKS, (mask, things, _coloured(mask)), strict=True):
-        Image.fromarray(content).save(inner / f"{id_}_{kind}_{name}.png")
+        Image.fromarray(content).save(_stem(out / kind, folder, place) + f"_{kind}_{name}.png")
+
+
+def _stem(out: Path, folder: str, place: int) -> str:
+    """Return the path of a scene's files up to the id, and make its folder."""
+    city, id_ = _name(folder, place)
+    (out / folder / city).mkdir(parents=True, exist_ok=True)
+    return str(out / folder / city / id_)
 
 
 def _save_pair(out: Path, folder: str, place: int, image: np.ndarray, mask: np.ndarray, things: np.ndarray) -> None:
@@ -187,11 +187,7 @@ def _save_pair(out: Path, folder: str, place: int, image: np.ndarray, mask: np.n
 
 
 def _coloured(mask: np.ndarray) -> np.ndarray:
-    table = np.zeros((256, 3), np.uint8)
-    for label in LABELS:
-        if label.id >= 0:
-            table[label.id] = label.colour
-    return table[mask]
+    return np.array([label.colour for label in LABELS if label.id >= 0], np.uint8)[mask]  # their ids are 0, 1, 2 ...
 
 
 write = Sampler("cityscapes_semantic", layout="Cityscapes'", version=1, size=(256, 512), plan=plan).write

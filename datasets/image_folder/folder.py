@@ -97,11 +97,9 @@ def _index(files: list[Matched]) -> tuple[dict[tuple[str, str], Matched], list[t
     first: dict[tuple[str, str], Matched] = {}
     duplicates = []
     for file in files:
-        key = (file.part, file.name)
-        if key in first:
-            duplicates.append((file, first[key].file))
-        else:
-            first[key] = file
+        kept = first.setdefault((file.part, file.name), file)
+        if kept is not file:
+            duplicates.append((file, kept.file))
     return first, duplicates
 
 

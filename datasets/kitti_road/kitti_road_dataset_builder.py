@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from datasets import labels
-from datasets.audit import BadFileError, Kind, Problem, join_names
+from datasets.audit import BadFileError, Kind, join_names
 from datasets.errors import DatasetError
 from datasets.extras import require_all_or_none
 from datasets.kitti_road import calibration
 from datasets.kitti_road.classes import SPECS, TESTING, TRAINING, split_of
-from datasets.pairs import Pair, Split
+from datasets.pairs import Pair, Split, match
 from datasets.raw import RawFolder
 from datasets.reader import Reader
 from datasets.segmentation_builder import SegmentationBuilder
@@ -92,27 +92,22 @@ class Builder(SegmentationBuilder):
                 (folder / file).write_text(json.dumps(matrices, indent=1) + "\n", encoding="utf-8")
 
     def _labelled(self, raw: RawFolder, start: str, categories: tuple[str, ...]) -> dict[str, Split]:
-        masks = {id_.replace(f"_{self.spec.config}_", "_"): file for id_, file in self._masks(raw, start)}
-        if not masks:
+        mask_of = {id_.replace(f"_{self.spec.config}_", "_"): file for id_, file in self._masks(raw, start)}
+        if not mask_of:
             self._check_other_target(raw, start)
-        pairs: dict[str, list[Pair]] = {}
-        problems: dict[str, list[Problem]] = {}
-        for category, id_, file in _parse_names(raw, f"{start}{IMAGES}/*.png"):
-            if category not in categories:
-                continue
-            split = split_of(category, int(id_[-6:]))
-            if id_ in masks:
-                pairs.setdefault(split, []).append(Pair(id_, category, file, masks.pop(id_)))
-            else:
-                wanted = id_.replace("_", f"_{self.spec.config}_")
-                detail = f"no file {MASKS}/{wanted}.png"
-                problems.setdefault(split, []).append(Problem(Kind.WITHOUT_MASK, split, file, id_, detail))
-        for id_, file in masks.items():
-            split = split_of(id_[:-7], int(id_[-6:]))
-            detail = f"no file {IMAGES}/{id_}.png"
-            problems.setdefault(split, []).append(Problem(Kind.WITHOUT_IMAGE, split, file, id_, detail))
-        names = [name for name in ("train", "val") if name in pairs or name in problems]
-        return {name: Split(tuple(pairs.get(name, ())), tuple(problems.get(name, ()))) for name in names}
+        images = _parse_names(raw, f"{start}{IMAGES}/*.png")
+        image_of = {id_: file for category, id_, file in images if category in categories}
+        expected = (f"{IMAGES}/{{}}.png".format, lambda id_: f"{MASKS}/{id_.replace('_', f'_{self.spec.config}_')}.png")
+        splits = {}
+        for name in ("train", "val"):
+            files = (
+                {id_: file for id_, file in of.items() if split_of(_category(id_), int(id_[-6:])) == name}
+                for of in (image_of, mask_of)
+            )
+            split = match(name, *files, expected=expected, group=_category)
+            if split.ids:
+                splits[name] = split
+        return splits
 
     def _check_other_target(self, raw: RawFolder, start: str) -> None:
         """Raise DatasetError if there are masks of the other configuration only, instead of one problem per image."""
@@ -145,6 +140,10 @@ def read_mask(content: bytes) -> np.ndarray:
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise BadFileError(Kind.MASK_CHANNELS, f"received {'x'.join(map(str, rgb.shape))}; KITTI's masks are RGB")
     return np.where(rgb[..., 0] > 0, (rgb[..., 2] > 0).astype(np.uint8), np.uint8(IGNORE))
+
+
+def _category(id_: str) -> str:
+    return id_.split("_")[0]
 
 
 def _parse_names(raw: RawFolder, pattern: str) -> list[tuple[str, str, str]]:

@@ -13,11 +13,8 @@ from datasets.kitti_road.classes import HELD_OUT, TRAINING
 from datasets.sample_folder import Plan, Sampler
 from datasets.scenes import Surface, ground
 
-CATEGORIES = {
-    "um": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=1),
-    "umm": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=2),
-    "uu": replace(scenes.GERMAN, wide=True, bonnet=0, lanes=0),
-}
+LANES = {"um": 1, "umm": 2, "uu": 0}
+CATEGORIES = {name: replace(scenes.GERMAN, wide=True, bonnet=0, lanes=lanes) for name, lanes in LANES.items()}
 """Style of the streets of each category."""
 
 ROAD, OTHER, UNKNOWN = (255, 0, 255), (255, 0, 0), (0, 0, 0)
@@ -41,16 +38,13 @@ def plan(config: str | None, *, count: int, seed: int, size: tuple[int, int]) ->
 
 def name_scenes(splits: dict[str, int], categories: tuple[str, ...]) -> dict[str, list[str]]:
     """Return {split: names of its scenes}, numbered so that `classes.split_of` returns the same split."""
-    first = {"train": dict.fromkeys(TRAINING, 0), "test": dict.fromkeys(TRAINING, 0)}
-    first["val"] = {category: number - HELD_OUT for category, number in TRAINING.items()}
-    turns = len(categories)
-    return {
-        split: [
-            f"{categories[i % turns]}_{first[split][categories[i % turns]] + i // turns:06d}"
-            for i in range(splits.get(split, 0))
-        ]
-        for split in ("train", "val", "test")
-    }
+    names: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for split, number in splits.items():
+        for index in range(number):
+            turn, place = divmod(index, len(categories))
+            first = TRAINING[categories[place]] - HELD_OUT if split == "val" else 0
+            names[split].append(f"{categories[place]}_{first + turn:06d}")
+    return names
 
 
 def draw_scene(

@@ -33,7 +33,7 @@ def parameters(name: str) -> dict[str, Any]:
     >>> parameters("tversky")
     {'alpha': 0.3, 'beta': 0.7}
     """
-    return {key: default for key, (_, default) in _signature(name).items()}
+    return {key: parameter.default for key, parameter in typed_values.parameters(_functions()[name]).items()}
 
 
 def split(term: float | Mapping[str, Any]) -> tuple[float, dict[str, Any]]:
@@ -56,7 +56,7 @@ def check(terms: Terms) -> None:
             problems.append(f"There is no loss {name!r}.{hint} Known losses: {', '.join(names())}.")
             continue
         weight, options = split(term)
-        if not _is_weight(weight):
+        if not (typed_values.is_number(weight) and 0 < weight < math.inf):
             problems.append(f"The weight of loss {name!r} must be a number above 0. Received: {weight!r}.")
         problems += _invalid_options(name, options)
     if not terms:
@@ -67,22 +67,15 @@ def check(terms: Terms) -> None:
 
 def _invalid_options(name: str, options: Mapping[str, Any]) -> list[str]:
     problems = []
-    signature = _signature(name)
+    known = typed_values.parameters(_functions()[name])
     for key, value in options.items():
-        if key not in signature:
-            known = [WEIGHT, *signature]
-            problems.append(
-                f"Loss {name!r} takes no parameter {key!r}.{typed_values.did_you_mean(key, known)} "
-                f"Parameters: {', '.join(known)}."
-            )
-        elif not typed_values.accepts(signature[key][0], value):
-            allowed = typed_values.allowed(signature[key][0])
-            problems.append(f"Parameter {key!r} of loss {name!r} must be {allowed}. Received: {value!r}.")
+        if key not in known:
+            keys = [WEIGHT, *known]
+            hint = typed_values.did_you_mean(key, keys)
+            problems.append(f"Loss {name!r} takes no parameter {key!r}.{hint} Parameters: {', '.join(keys)}.")
+        elif not typed_values.accepts(known[key].annotation, value):
+            problems.append(known[key].describe_invalid(f"loss {name!r}", value))
     return problems
-
-
-def _is_weight(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 @cache
@@ -93,14 +86,4 @@ def _functions() -> dict[str, ast.FunctionDef]:
         for file in FILES
         for node in ast.parse(Path(__file__).with_name(f"{file}.py").read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-    }
-
-
-def _signature(name: str) -> dict[str, tuple[ast.expr, Any]]:
-    """Return the annotation and default of each parameter."""
-    arguments = _functions()[name].args
-    return {
-        argument.arg: (argument.annotation or ast.Constant(None), ast.literal_eval(default))
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-        if default is not None
     }

@@ -21,8 +21,8 @@ NO_PROTOCOLS = ("__init__", "protocol", "registry")
 def protocol_names() -> tuple[str, ...]:
     """Return the names of all evaluation protocols, sorted; imports none of them.
 
-    >>> protocol_names()
-    ('binary', 'boundary', 'camvid', 'ccp', 'cityscapes', 'kitti_road')
+    >>> "camvid" in protocol_names()
+    True
     """
     return tuple(sorted(path.stem for path in PROTOCOLS.glob("*.py") if path.stem not in NO_PROTOCOLS))
 

@@ -103,9 +103,8 @@ def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
 def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
     """Images that are byte for byte the same in two splits: an evaluation would measure memorisation."""
     for one, other in combinations(splits, 2):
-        pairs = [
-            (id_, splits[other].ids[digest]) for digest, id_ in splits[one].ids.items() if digest in splits[other].ids
-        ]
+        ours, theirs = splits[one].ids, splits[other].ids
+        pairs = [(id_, theirs[digest]) for digest, id_ in ours.items() if digest in theirs]
         if not pairs:
             continue
         (first, second), *more = pairs

@@ -3,7 +3,6 @@
 It reads the records, as training does. TensorFlow is imported for `--augmented` only.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ class Choice:
     remark: str
 
 
+@lift_pillow_limit()  # ingest has refused images of more pixels than data.max_pixels allows
 def browse(
     ingest: Path,
     out: Path,
@@ -108,8 +108,7 @@ def _most(data: Path, split: str, count: int, label: int) -> list[Choice]:
     """Choose the examples with the largest share of a class, the largest first."""
     shares = []
     for index, record in _read(data, split):
-        mask = _decoded(record.label, "L")
-        share = float((mask == label).mean())
+        share = float((statistics.decode(record.label, "L") == label).mean())
         if share:
             shares.append((share, Choice(index, record.id, f", {share:.2%} of it")))
     shares.sort(key=lambda pair: (-pair[0], pair[1].index))
@@ -127,15 +126,10 @@ def _strips(
     encoded = {index: record for index, record in _read(data, split) if index in indices}
     for choice in chosen:
         record = encoded[choice.index]
-        image, mask = _decoded(record.image, "RGB"), _decoded(record.label, "L")
+        image, mask = statistics.decode(record.image, "RGB"), statistics.decode(record.label, "L")
         title = f"{record.id}{choice.remark}   {image.shape[0]}x{image.shape[1]}"
         yield contact_sheet.strip(image, mask, title, spec)
 
 
 def _read(data: Path, split: str) -> Iterator[tuple[int, record_reader.Record]]:
     return enumerate(record for path in records.shards(data, split) for record in record_reader.read(path))
-
-
-def _decoded(content: bytes, mode: str) -> np.ndarray:
-    with lift_pillow_limit(), Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert(mode))

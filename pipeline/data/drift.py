@@ -60,13 +60,10 @@ def lines(against: str, findings: Sequence[Finding]) -> list[str]:
 
 def refusal(against: str, errors: Sequence[Finding]) -> str:
     """Return the message of the differences that stop a run, and of the settings that allow them."""
-    return "\n".join(
-        [
-            f"The data differ from those of {against}:",
-            *(f"  {_line(one)}" for one in errors),
-            "Look at the raw data. If the difference is intended: --set validate.drift.severity=warning (for groups: "
-            "validate.drift.groups), or raise the limit there.",
-        ]
+    differences = "".join(f"  {_line(one)}\n" for one in errors)
+    return (
+        f"The data differ from those of {against}:\n{differences}Look at the raw data. If the difference is intended: "
+        "--set validate.drift.severity=warning (for groups: validate.drift.groups), or raise the limit there."
     )
 
 
@@ -84,8 +81,7 @@ def _split(
     if config.images_factor is not None:
         far = _factor(old["images"], new["images"]) > config.images_factor
         yield finding("images", f"{old['images']}", f"{new['images']}", f"factor {config.images_factor:g}", far=far)
-    levels = (("brightness", "mean", config.brightness), ("contrast", "std", config.contrast))
-    for what, key, limit in levels:
+    for what, key, limit in (("brightness", "mean", config.brightness), ("contrast", "std", config.contrast)):
         if limit is not None:
             a, b = (sum(side[key]) / len(side[key]) for side in (old, new))
             yield finding(what, f"{a:.1f}", f"{b:.1f}", f"{limit:g}", far=abs(a - b) > limit)

@@ -59,10 +59,7 @@ def initialise(
             f"{' and '.join(existing)}: exists already. --force overwrites it; --out and --recipe name other files."
         )
     guessed = guess(folder)
-    texts = {
-        layout: guessed.text(),
-        recipe: RECIPE.format(name=name, folder=_quoted(folder), layout=_quoted(layout)),
-    }
+    texts = {layout: guessed.text(), recipe: RECIPE.format(name=name, folder=_quoted(folder), layout=_quoted(layout))}
     if dry_run:
         return [f"# {path}\n{text}" for path, text in texts.items()]
     for path, text in texts.items():
@@ -90,5 +87,5 @@ def _quoted(path: Path) -> str:
 
 
 def _shell(path: Path) -> str:
-    text = str(path if path.parent != Path() else Path(path.name))
+    text = str(path)
     return text if re.fullmatch(r"[\w./-]+", text) else f"'{text}'"

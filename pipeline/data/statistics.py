@@ -65,7 +65,7 @@ class SplitStatistics:
         Raises:
             ValueError: The label holds an id that is neither a class nor IGNORE, which ingest never writes.
         """
-        counts = np.bincount(_decode(record.label, "L").ravel(), minlength=256)
+        counts = np.bincount(decode(record.label, "L").ravel(), minlength=256)
         pixels, strange = counts[: self.num_classes], counts[self.num_classes : IGNORE]
         if strange.any():
             ids = (np.flatnonzero(strange) + self.num_classes).tolist()
@@ -77,7 +77,7 @@ class SplitStatistics:
         self.void_pixels += int(counts[IGNORE])
         if not pixels.any():
             self.void_ids.append(record.id)
-        colours = _decode(record.image, "RGB")
+        colours = decode(record.image, "RGB")
         self.levels += [np.bincount(colours[..., channel].ravel(), minlength=256) for channel in range(CHANNELS)]
         self.sizes[colours.shape[0], colours.shape[1]] += 1
         self.groups[record.group] += 1
@@ -151,6 +151,7 @@ def _measure_shard(shard: Path, num_classes: int) -> SplitStatistics:
     return part
 
 
-def _decode(content: bytes, mode: str) -> np.ndarray:
+def decode(content: bytes, mode: str) -> np.ndarray:
+    """Decode an image file, "RGB" to uint8 [H,W,3] or "L" to uint8 [H,W]."""
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert(mode))

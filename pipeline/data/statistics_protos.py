@@ -38,14 +38,8 @@ def schema(spec: DatasetSpec) -> bytes:
     """Return the bytes of the Schema of every record."""
     message = schema_pb2.Schema()
     message.string_domain.add(name="classes", value=spec.classes)
-    for name, kind in (
-        ("image", schema_pb2.BYTES),
-        ("label", schema_pb2.BYTES),
-        ("id", schema_pb2.BYTES),
-        ("group", schema_pb2.BYTES),
-        ("height", schema_pb2.INT),
-        ("width", schema_pb2.INT),
-    ):
+    for name in ("image", "label", "id", "group", "height", "width"):
+        kind = schema_pb2.INT if name in ("height", "width") else schema_pb2.BYTES
         feature = message.feature.add(name=name, type=kind)
         feature.presence.min_fraction = 1.0
         feature.shape.SetInParent()  # one value

@@ -49,24 +49,18 @@ def plot(statistics: SplitStatistics, spec: DatasetSpec) -> np.ndarray:
         uint8 [H,800,3].
     """
     images = max(1, statistics.images)
+    rows = zip(spec.classes, statistics.shares, statistics.images_with_class, spec.colours, strict=True)
     classes = [
         (name, float(share), f"{share:.2%} of pixels, {number / images:.0%} of images", colour)
-        for name, share, number, colour in zip(
-            spec.classes, statistics.shares, statistics.images_with_class, spec.colours, strict=True
-        )
+        for name, share, number, colour in rows
     ]
     sizes = [
         (f"{height}x{width}", number / images, f"{number:,} images", (120, 130, 140))
         for (height, width), number in statistics.sizes.most_common(SIZES)
     ]
     title = f"{SIZES} most frequent of {len(statistics.sizes):,} sizes" if len(statistics.sizes) > SIZES else "sizes"
-    return render.stack(
-        [
-            render.caption(_bars(classes), "classes: share of the labelled pixels"),
-            render.caption(_bars(sizes), f"{title}, height x width"),
-        ],
-        gap=12,
-    )
+    upper = render.caption(_bars(classes), "classes: share of the labelled pixels")
+    return render.stack([upper, render.caption(_bars(sizes), f"{title}, height x width")], gap=12)
 
 
 def _bars(rows: Sequence[tuple[str, float, str, tuple[int, int, int]]]) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Charts as inline SVG, without scripts or network access; colours come from the page's style sheet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import starmap
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
@@ -35,16 +36,12 @@ def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: 
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
     spoken = f"{label} from {short(ys[0])} at {x_label} {xs[0]:g} to {short(ys[-1])} at {x_label} {xs[-1]:g}"
-    body = [_y_tick(place(xs[0], tick)[1], tick) for tick in y_ticks]
-    body += [_x_tick(place(tick, 0)[0], f"{tick:g}") for tick in x_ticks if min(xs) <= tick <= max(xs)]
-    body.append(_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"))
-    body.append(f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))}"/>')
+    body = [_y_tick(LEFT, WIDTH - RIGHT, place(xs[0], tick)[1], tick) for tick in y_ticks]
+    bottom, shown = HEIGHT - BOTTOM + 15, [tick for tick in x_ticks if min(xs) <= tick <= max(xs)]
+    body += [_text(place(tick, 0)[0], bottom, f"{tick:g}", "middle") for tick in shown]
+    body += [_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"), _line(starmap(place, points))]
     body += [_dot(*place(x, y), f"{x_label} {x:g}: {short(y)}") for x, y in points]
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}" class="chart">'
-        + "".join(body)
-        + "</svg>"
-    )
+    return _svg(f"0 0 {WIDTH} {HEIGHT}", spoken, "chart", body)
 
 
 def reliability(points: Sequence[tuple[float, float, float]]) -> str:
@@ -66,8 +63,7 @@ def reliability(points: Sequence[tuple[float, float, float]]) -> str:
     body = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         (x, _), (_, y) = place(tick, 0), place(0, tick)
-        body.append(f'<line x1="{left}" x2="{left + side}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>')
-        body += [_text(left - 6, y + 4, f"{tick:g}", "end"), _text(x, top + side + 15, f"{tick:g}", "middle")]
+        body += [_y_tick(left, left + side, y, tick), _text(x, top + side + 15, f"{tick:g}", "middle")]
     for x, _, share in points:
         (centre, bottom), (_, top_edge) = place(x, 0), place(x, share)
         body.append(
@@ -76,19 +72,13 @@ def reliability(points: Sequence[tuple[float, float, float]]) -> str:
         )
     (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
     body.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="ideal"/>')
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(x, y) for x, y, _ in points))
-    body.append(f'<polyline points="{line}"/>')
+    body.append(_line(place(x, y) for x, y, _ in points))
     body += [_dot(*place(x, y), f"confidence {x:.1%}, accuracy {y:.1%}") for x, y, _ in points]
     body += [
         _text(left + side / 2, top + side + 32, "confidence", "middle"),
         _text(left + 6, top + 14, "accuracy", "start"),
     ]
-    width, height = left + side + 12, top + side + 40
-    return (
-        f'<svg viewBox="0 -4 {width} {height}" role="img" aria-label="{escape(spoken)}" class="chart square">'
-        + "".join(body)
-        + "</svg>"
-    )
+    return _svg(f"0 -4 {left + side + 12} {top + side + 40}", spoken, "chart square", body)
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
@@ -109,13 +99,18 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _y_tick(y: float, value: float) -> str:
-    grid = f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
-    return grid + _text(LEFT - 6, y + 4, f"{value:g}", "end")
+def _svg(box: str, spoken: str, kind: str, body: Iterable[str]) -> str:
+    head = f'<svg viewBox="{box}" role="img" aria-label="{escape(spoken)}" class="{kind}">'
+    return f"{head}{''.join(body)}</svg>"
 
 
-def _x_tick(x: float, text: str) -> str:
-    return _text(x, HEIGHT - BOTTOM + 15, text, "middle")
+def _y_tick(left: float, right: float, y: float, value: float) -> str:
+    grid = f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
+    return grid + _text(left - 6, y + 4, f"{value:g}", "end")
+
+
+def _line(places: Iterable[Point]) -> str:
+    return f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:

@@ -1,6 +1,7 @@
 """Contact sheets: image, mask and overlay of many examples, with a legend."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -33,16 +34,7 @@ def before_and_after(original: Pair, changed: Sequence[Pair], title: str, spec: 
 
 def sheets(strips: Iterable[np.ndarray], spec: DatasetSpec) -> Iterator[np.ndarray]:
     """Stack strips into sheets of ROWS strips, each with a legend below."""
-    pending: list[np.ndarray] = []
-    for drawn in strips:
-        pending.append(drawn)
-        if len(pending) == ROWS:
-            yield _sheet(pending, spec)
-            pending = []
-    if pending:
-        yield _sheet(pending, spec)
-
-
-def _sheet(strips: Sequence[np.ndarray], spec: DatasetSpec) -> np.ndarray:
-    width = max(drawn.shape[1] for drawn in strips)
-    return render.stack([*strips, render.legend(spec.classes, spec.colours, width)], gap=8)
+    pending = iter(strips)
+    while rows := list(islice(pending, ROWS)):
+        legend = render.legend(spec.classes, spec.colours, max(row.shape[1] for row in rows))
+        yield render.stack([*rows, legend], gap=8)

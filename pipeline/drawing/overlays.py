@@ -50,16 +50,13 @@ def choose(image_miou: Mapping[str, float | None], count: int) -> list[Choice]:
     ranked = sorted(scored, key=lambda name: (-scored[name], name))
     count = min(count, -(-len(ranked) // 3))
     middle = max(0, (len(ranked) - count) // 2)
-    kinds = {"best": ranked[:count], "worst": ranked[::-1][:count], "median": ranked[middle : middle + count]}
-    chosen: set[str] = set()
-    choices = {}
-    for kind, names in kinds.items():
-        choices[kind] = [name for name in names if name not in chosen]
-        chosen.update(names)
+    best, worst = ranked[:count], ranked[::-1][:count]
+    between = [name for name in ranked[middle : middle + count] if name not in (*best, *worst)]
+    kinds = {"best": best, "median": between, "worst": [name for name in worst if name not in best]}
     return [
         Choice(kind, rank, name, scored[name])
-        for kind in ("best", "median", "worst")
-        for rank, name in enumerate(choices[kind], start=1)
+        for kind, names in kinds.items()
+        for rank, name in enumerate(names, start=1)
     ]
 
 
@@ -75,12 +72,8 @@ def parts(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spec: Da
     Returns:
         {name in PARTS: uint8 [h,w,3]}.
     """
-    pictures = (
-        image,
-        render.colour(truth, spec.colours),
-        render.colour(prediction, spec.colours),
-        render.error_map(truth, prediction),
-    )
+    masks = (render.colour(mask, spec.colours) for mask in (truth, prediction))
+    pictures = (image, *masks, render.error_map(truth, prediction))
     return {name: render.fit(picture, WIDTH) for name, picture in zip(PARTS, pictures, strict=True)}
 
 

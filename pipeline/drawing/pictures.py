@@ -62,7 +62,8 @@ def write(
             entries[choice.id] = {**facts, **_save(pictures, Path(choice.file).stem, parts)}
         for number, pair in enumerate(confused):
             if pair["image"] == example.id:
-                window = densest(_confused_pixels(pair, example.truth, prediction, spec))
+                truth, predicted = (spec.classes.index(pair[key]) for key in ("truth", "prediction"))
+                window = densest((example.truth == truth) & (prediction == predicted))
                 parts = overlays.parts(example.image[window], example.truth[window], prediction[window], spec)
                 del parts["error"]
                 name = file_name.sanitize(f"confused-{number}-{pair['truth']}-{pair['prediction']}")
@@ -84,13 +85,6 @@ def densest(mask: np.ndarray) -> tuple[slice, slice]:
     best = np.argwhere(inside == inside.max())
     top, left = best[len(best) // 2]
     return slice(top, top + high), slice(left, left + wide)
-
-
-def _confused_pixels(
-    pair: Mapping[str, Any], truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec
-) -> np.ndarray:
-    of_class: np.ndarray = truth == spec.classes.index(pair["truth"])
-    return of_class & (prediction == spec.classes.index(pair["prediction"]))
 
 
 def _save(folder: Path, name: str, parts: Mapping[str, np.ndarray]) -> Entry:

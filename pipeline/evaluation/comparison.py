@@ -12,6 +12,7 @@ from pipeline.console.terminal import WIDTH, cut
 from pipeline.errors import UserError
 from pipeline.evaluation import bootstrap, inference_text
 from pipeline.evaluation.bootstrap import Difference
+from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.image_counts import FILE, ImageCounts
 from pipeline.workspace import json_file
 
@@ -37,13 +38,10 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; an undefined metric is None."""
-        rows = {
-            name: {
-                **{key: None if np.isnan(value) else value for key, value in asdict(difference).items()},
-                "beyond_noise": difference.beyond_noise,
-            }
-            for name, difference in self.differences.items()
-        }
+        rows = {}
+        for name, difference in self.differences.items():
+            numbers = {key: plain(value) for key, value in asdict(difference).items()}
+            rows[name] = {**numbers, "beyond_noise": difference.beyond_noise}
         values = {**asdict(self), "differences": rows}
         values["looked"] = values.pop("inference")  # the key that `segline compare --json` writes
         return values
@@ -126,8 +124,7 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
     if comparison.inference:
-        ours_text, theirs_text = comparison.inference
-        lines += textwrap.wrap(f"Inference differs. A: {ours_text}. B: {theirs_text}.", WIDTH)
+        lines += textwrap.wrap("Inference differs. A: {}. B: {}.".format(*comparison.inference), WIDTH)
     return lines
 
 

@@ -40,12 +40,8 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
         **_majority(pixels, classes),
         "absent": [name for name, count in zip(classes, pixels, strict=True) if not count],
         "per_class": [
-            {
-                "name": name,
-                **{key: plain(values[index]) for key, values in by_class.items()},
-                "pixels": int(pixels[index]),
-            }
-            for index, name in enumerate(classes)
+            {"name": name, **dict(zip(by_class, map(plain, values), strict=True)), "pixels": int(count)}
+            for name, count, *values in zip(classes, pixels, *by_class.values(), strict=True)
         ],
         "confusion": confusion.tolist(),
     }
@@ -73,9 +69,8 @@ def slices(counts: ImageCounts, classes: Sequence[str]) -> list[dict[str, Any]]:
         margins = of_group.total()
         iou = {name: plain(value) for name, value in zip(classes, margins.iou(), strict=True)}
         metrics = {name: plain(float(value)) for name, value in totals(margins).items()}
-        rows.append(
-            {"group": group, "images": len(of_group.ids), "pixels": int(margins.truth.sum()), **metrics, "iou": iou}
-        )
+        counted = {"group": group, "images": len(of_group.ids), "pixels": int(margins.truth.sum())}
+        rows.append({**counted, **metrics, "iou": iou})
     return sorted(rows, key=lambda row: (row["miou"] is None, row["miou"]))
 
 

@@ -45,11 +45,7 @@ def flat(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def problems(
-    names: Sequence[str],
-    classes: Sequence[str],
-    protocols: Mapping[str, Sequence[str]],
-    *,
-    key: str = "evaluate.gate",
+    names: Sequence[str], classes: Sequence[str], protocols: Mapping[str, Sequence[str]], *, key: str = "evaluate.gate"
 ) -> list[str]:
     """Return one line for each name that no evaluation can have as a metric, and a last line of those it can have.
 

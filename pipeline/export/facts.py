@@ -64,12 +64,7 @@ def write(
         "formats": [dict(row) for row in formats],
         "max_pixels": max_pixels,
         "image_range": spec.image_range,
-        "data": {
-            "name": spec.name,
-            "homepage": spec.homepage,
-            "licence": spec.licence,
-            "citation": spec.citation,
-        },
+        "data": {"name": spec.name, "homepage": spec.homepage, "licence": spec.licence, "citation": spec.citation},
     }
     json_file.write(saved_model / FILE, facts)
     (saved_model / LABELS).write_text("".join(f"{name}\n" for name in spec.classes), encoding="utf-8")

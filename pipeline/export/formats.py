@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tensorflow as tf
 
-from datasets.spec import IGNORE
 from models import litert, onnx_file, segmenter
 from models.fit import Fit
-from models.metrics import Margins
+from models.metrics import Margins, confusion_matrix
 from pipeline.config.input import Size
 from pipeline.errors import GateError
 from pipeline.evaluation.metric_text import number, share_of_pixels
@@ -177,9 +176,7 @@ def require(rows: list[dict[str, Any]], max_drop: float) -> None:
 
 
 def _add(tally: Tally, truth: np.ndarray, received: np.ndarray, seconds: float, expected: np.ndarray | None) -> None:
-    valid, classes = truth != IGNORE, len(tally.confusion)
-    cells = truth[valid].astype(np.int64) * classes + received[valid]
-    tally.confusion += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    tally.confusion += confusion_matrix(truth, received, len(tally.confusion))
     tally.seconds.append(seconds)
     if expected is not None:
         tally.compared += expected.size

@@ -66,9 +66,8 @@ def _metrics(metrics: Mapping[str, Any]) -> str:
     where = f"{metrics['images']} images of {metrics['split']}, one confusion matrix at their original size."
     totals = {"mIoU": "miou", "pixel accuracy": "pixel_accuracy", "mean class accuracy": "mean_class_accuracy"}
     rows = [f"| {name} | {number(metrics[key])} | |" for name, key in totals.items() if key in metrics]
-    rows += [
-        f"| {row['name']} | {number(row['iou'])} | {number(row['accuracy'])} |" for row in metrics.get("per_class", ())
-    ]
+    for row in metrics.get("per_class", ()):
+        rows.append(f"| {row['name']} | {number(row['iou'])} | {number(row['accuracy'])} |")
     return "\n".join([where, "", "| | value or IoU | recall |", "|---|---:|---:|", *rows])
 
 

@@ -10,9 +10,10 @@ import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from pipeline.host import libraries, machine
@@ -58,10 +59,7 @@ class Finding:
 
 def examine(workspace: Workspace, *, deep: bool) -> Iterator[Finding]:
     """Run all checks, in the order in which problems are best fixed; `deep` also runs TensorFlow."""
-    checks: list[Callable[[], Iterable[Finding]]] = [_python, _libraries, _gpu, _memory, _clock]
-    for check in checks:
-        yield from check()
-    yield from _workspace(workspace)
+    yield from chain(_python(), _libraries(), _gpu(), _memory(), _clock(), _workspace(workspace))
     if deep:
         yield _deep()
 
@@ -77,13 +75,9 @@ def lines(findings: Iterable[Finding], *, quiet: bool) -> Iterator[str]:
 
 def _wrapped(head: str, text: str) -> list[str]:
     """Wrap text after a head at 80 columns; paths are not broken."""
+    indent = " " * len(head)
     return textwrap.wrap(
-        text,
-        width=80,
-        initial_indent=head,
-        subsequent_indent=" " * len(head),
-        break_long_words=False,
-        break_on_hyphens=False,
+        text, 80, initial_indent=head, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
@@ -155,8 +149,7 @@ def _workspace(workspace: Workspace) -> Iterator[Finding]:
     level = "ok" if free > 5 * GB else "warn" if free > GB else "bad"
     do = "" if level == "ok" else "Free space, or use another workspace: --workspace DIR."
     yield Finding(level, "disk", f"{free / GB:.1f} GB free at {existing}", do)
-    problem = _workspace_problem(existing)
-    if problem:
+    if problem := _workspace_problem(existing):
         yield Finding("bad", "workspace", f"{existing}: {problem}", "Use another workspace: --workspace DIR.")
         return
     yield Finding("ok", "workspace", str(root) + ("" if root.exists() else ", not created yet"))

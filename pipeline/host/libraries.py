@@ -1,7 +1,7 @@
 """Check installed libraries, without importing them: versions, mutual requirements, known bad combinations."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
@@ -17,6 +17,9 @@ NEEDED = {
 }
 """Libraries without which nothing runs, with setup.py's lower bounds (a test compares the two)."""
 
+OTHER_TENSORFLOWS = ("tensorflow-cpu", "tf-nightly", "intel-tensorflow", "tensorflow-intel", "tensorflow-rocm")
+"""Distributions whose files are those of `tensorflow`."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -26,24 +29,15 @@ class Problem:
     do: str
 
 
-@dataclass(frozen=True)
-class KnownBad:
-    """A combination that installs and then fails, though it meets the libraries' declared requirements."""
-
-    applies: Callable[[], bool]
-    problem: Problem
-
-
 def problems() -> Iterator[Problem]:
     """Yield libraries that are missing, too old, in conflict, or in a known bad combination."""
     for name, bound in NEEDED.items():
-        present = installed(name)
-        if present is None or not _satisfies(present, bound):
-            what = f"{name} {bound} is needed; {present or 'none'} is installed"
-            yield Problem(what, f"pip install '{name}{bound}'")
-        else:
+        if _is(name, bound):
             yield from _conflicts(name)
-    yield from (known.problem for known in KNOWN_BAD if known.applies())
+        else:
+            what = f"{name} {bound} is needed; {installed(name) or 'none'} is installed"
+            yield Problem(what, f"pip install '{name}{bound}'")
+    yield from _known_bad()
 
 
 def installed(name: str) -> str | None:
@@ -62,57 +56,35 @@ def _conflicts(name: str) -> Iterator[Problem]:
         required = Requirement(text)
         if required.marker and not required.marker.evaluate({"extra": ""}):
             continue
-        present = installed(required.name)
-        if present is None or not required.specifier.contains(present, prereleases=True):
+        if not _is(required.name, str(required.specifier)):
             needed = f"{required.name}{required.specifier}"
-            what = f"{name} {version(name)} requires {needed}; {present or 'none'} is installed"
+            what = f"{name} {version(name)} requires {needed}; {installed(required.name) or 'none'} is installed"
             yield Problem(what, f"pip install '{needed}'")
 
 
-def _satisfies(present: str, bound: str) -> bool:
+def _is(name: str, bound: str) -> bool:
+    """Whether a distribution is installed in a version within `bound`."""
     from packaging.specifiers import SpecifierSet
 
-    return SpecifierSet(bound).contains(present, prereleases=True)
-
-
-def _is(name: str, bound: str) -> bool:
     present = installed(name)
-    return present is not None and _satisfies(present, bound)
+    return present is not None and SpecifierSet(bound).contains(present, prereleases=True)
 
 
-OTHER_TENSORFLOWS = ("tensorflow-cpu", "tf-nightly", "intel-tensorflow", "tensorflow-intel", "tensorflow-rocm")
-
-KNOWN_BAD = (
-    KnownBad(
-        lambda: _is("tensorflow", "<2.18") and _is("numpy", ">=2"),
-        Problem("TensorFlow before 2.18 was compiled for NumPy 1", "pip install 'numpy<2' or a newer TensorFlow"),
-    ),
-    KnownBad(
-        lambda: _is("tensorflow-datasets", "<=4.9.10") and installed("importlib_resources") is None,
-        Problem(
-            "TensorFlow Datasets imports importlib_resources and does not require it", "pip install importlib_resources"
-        ),
-    ),
-    KnownBad(
-        lambda: installed("tensorflow") is not None and any(installed(name) for name in OTHER_TENSORFLOWS),
-        Problem(
-            "two distributions of TensorFlow are installed and overwrite each other's files",
-            "uninstall both, then pip install tensorflow",
-        ),
-    ),
-    KnownBad(
-        lambda: installed("datasets") is not None,
-        Problem(
-            "Hugging Face's `datasets` is installed; which of the two packages is imported depends on the path",
-            "use an environment without it for Segline",
-        ),
-    ),
-    KnownBad(
-        lambda: os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
-        Problem("KERAS_BACKEND is not tensorflow, and Segline's models are TensorFlow's", "unset KERAS_BACKEND"),
-    ),
-    KnownBad(
-        lambda: os.environ.get("TF_USE_LEGACY_KERAS", "0").lower() in ("1", "true"),
-        Problem("TF_USE_LEGACY_KERAS selects Keras 2", "unset TF_USE_LEGACY_KERAS"),
-    ),
-)
+def _known_bad() -> Iterator[Problem]:
+    """Combinations that install and then fail, though they meet the libraries' declared requirements."""
+    if _is("tensorflow", "<2.18") and _is("numpy", ">=2"):
+        what = "TensorFlow before 2.18 was compiled for NumPy 1"
+        yield Problem(what, "pip install 'numpy<2' or a newer TensorFlow")
+    if _is("tensorflow-datasets", "<=4.9.10") and installed("importlib_resources") is None:
+        what = "TensorFlow Datasets imports importlib_resources and does not require it"
+        yield Problem(what, "pip install importlib_resources")
+    if installed("tensorflow") is not None and any(installed(name) for name in OTHER_TENSORFLOWS):
+        what = "two distributions of TensorFlow are installed and overwrite each other's files"
+        yield Problem(what, "uninstall both, then pip install tensorflow")
+    if installed("datasets") is not None:
+        what = "Hugging Face's `datasets` is installed; which of the two packages is imported depends on the path"
+        yield Problem(what, "use an environment without it for Segline")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        yield Problem("KERAS_BACKEND is not tensorflow, and Segline's models are TensorFlow's", "unset KERAS_BACKEND")
+    if os.environ.get("TF_USE_LEGACY_KERAS", "0").lower() in ("1", "true"):
+        yield Problem("TF_USE_LEGACY_KERAS selects Keras 2", "unset TF_USE_LEGACY_KERAS")

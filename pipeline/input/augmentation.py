@@ -17,11 +17,7 @@ Example = Mapping[str, tf.Tensor]
 
 
 def augment(
-    image: tf.Tensor,
-    label: tf.Tensor,
-    config: AugmentConfig,
-    seed: tf.Tensor,
-    rarity: np.ndarray | None = None,
+    image: tf.Tensor, label: tf.Tensor, config: AugmentConfig, seed: tf.Tensor, rarity: np.ndarray | None = None
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Augment one image and its mask.
 

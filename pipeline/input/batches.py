@@ -133,7 +133,7 @@ def eval_dataset(
         fitting = batch_size if max_pixels is None else max_pixels // ((key // 2**31) * (key % 2**31))
         return tf.clip_by_value(tf.cast(fitting, tf.int64), 1, batch_size)
 
-    examples = record_dataset.encoded(folder, split).enumerate().map(_with_index)
+    examples = record_dataset.encoded(folder, split).enumerate().map(lambda index, record: {**record, "index": index})
     worker, workers = part
     first, end = (records.splits(folder)[split] * bound // workers for bound in (worker, worker + 1))
     return (
@@ -176,10 +176,6 @@ def fetch_example(epoch: tf.Tensor, index: tf.Tensor, examples: Examples, config
     other_seed = random_draws.example_seed(seed, epoch, other["key"])
     parts = {"other_image": other["image"], "other_label": other["label"], "other_seed": other_seed}
     return {**example, **parts, "kind": plan.kind}
-
-
-def _with_index(index: tf.Tensor, record: decoded.Example) -> decoded.Example:
-    return {**record, "index": index}
 
 
 def _size(record: decoded.Example) -> tf.Tensor:

@@ -200,7 +200,7 @@ class Runner:
         self._follow(plan.step)
 
     def _follow(self, step: Step) -> None:
-        """Do what follows from a result, whoever made it."""
+        """Do what follows from a result, made now or reused."""
         for action in around(step.name).after:
             action(self.context)
 

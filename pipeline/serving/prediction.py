@@ -1,10 +1,10 @@
 """Segment images and videos with an exported model; an interrupted prediction resumes."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,6 @@ UNREADABLE = "unreadable.txt"
 """In the results folder: all unreadable files, where the message does not name all."""
 
 Decoded = tuple[ImageFile, np.ndarray]
-
-Write = Callable[[ImageFile, np.ndarray, np.ndarray], None]
-"""(file, image uint8 [H,W,3], its prediction) -> None; called in threads."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +100,16 @@ def predict(
     settings = {"outputs": list(outputs), "submission": submission, "calib": str(calib), "alpha": alpha}
     progress = Progress(out, served.folder, settings, dry_run=dry_run)
     waiting = [file for file in files if not progress.is_done(file.path, result_paths(out, chosen, file))]
+    reused = len(files) - len(waiting)
     if dry_run:
-        reused = len(files) - len(waiting)
         print(f"would predict {len(waiting)} of {len(files)} files with {served.folder}", *folders.values(), sep="\n  ")
         return Summary(reused, reused, folders)
-    with closing(progress):
-        unreadable = _predict_files(served, files, waiting, chosen, out, batch_size, progress)
-    done, reused = len(files) - len(unreadable), len(files) - len(waiting)
+    with closing(progress), tqdm(total=len(files), initial=reused, unit=" files", desc="predict", ascii=" #") as bar:
+        prediction = _Prediction(served, chosen, out, batch_size, progress, bar)
+        prediction.of_images([file for file in waiting if not file.is_video])
+        prediction.of_videos([file for file in waiting if file.is_video])
+    unreadable = prediction.unreadable
+    done = len(files) - len(unreadable)
     note = f" ({reused} of them reused)" if reused else ""
     print(f"{done} files{note} with {served.folder}", *folders.values(), sep="\n  ")
     if unreadable:
@@ -124,81 +124,67 @@ def result_paths(out: Path, outputs: Sequence[Output], file: ImageFile) -> list[
     return [out / output.folder / output.name(file) for output in outputs]
 
 
-def _predict_files(
-    model: ServedModel,
-    files: Sequence[ImageFile],
-    waiting: Sequence[ImageFile],
-    outputs: Sequence[Output],
-    out: Path,
-    batch_size: int,
-    progress: Progress,
-) -> list[str]:
-    """Write the results of the waiting files; return a line for each that could not be read."""
+@dataclass
+class _Prediction:
+    """A running prediction; `unreadable` has a line for each file that could not be read."""
 
-    def write(file: ImageFile, image: np.ndarray, prediction: np.ndarray) -> None:
-        paths = result_paths(out, outputs, file)
-        with progress.writing(file.path, paths):
-            _write(paths, outputs, file, image, prediction)
+    model: ServedModel
+    outputs: Sequence[Output]
+    out: Path
+    batch_size: int
+    progress: Progress
+    bar: tqdm
+    unreadable: list[str] = field(default_factory=list)
 
-    unreadable: list[str] = []
-    with tqdm(total=len(files), initial=len(files) - len(waiting), unit=" files", desc="predict", ascii=" #") as bar:
-        images = [file for file in waiting if not file.is_video]
-        _predict_images(model, images, outputs, write, batch_size, unreadable, bar)
-        for file in (file for file in waiting if file.is_video):
+    def of_images(self, files: Sequence[ImageFile]) -> None:
+        """Decode ahead, predict in batches and write behind, with a few batches in memory."""
+        writing: deque[Future[None]] = deque()
+        probabilities = any(output.probabilities for output in self.outputs)
+        predict_batch = self.model.probabilities if probabilities else self.model.classify
+        with ThreadPoolExecutor(THREADS) as pool:
+            for batch in _batches(self._decode(files, pool, 2 * self.batch_size), self.batch_size):
+                predictions = predict_batch(np.stack([image for _, image in batch]))
+                for (file, image), prediction in zip(batch, predictions, strict=True):
+                    writing.append(pool.submit(self._write, file, image, prediction))
+                self.bar.update(len(batch))
+                while len(writing) > self.batch_size:
+                    writing.popleft().result()
+            for future in writing:
+                future.result()
+
+    def of_videos(self, files: Sequence[ImageFile]) -> None:
+        """Predict one video after the other."""
+        for file in files:
             try:
-                with progress.writing(file.path, result_paths(out, outputs, file)):
-                    video.predict(model, file, outputs, out, batch_size)
+                with self.progress.writing(file.path, result_paths(self.out, self.outputs, file)):
+                    video.predict(self.model, file, self.outputs, self.out, self.batch_size)
             except BadImageError as error:
-                unreadable.append(f"  {file.path}: {error}")
-            bar.update()
-    return unreadable
+                self.unreadable.append(f"  {file.path}: {error}")
+            self.bar.update()
 
+    def _decode(self, files: Sequence[ImageFile], pool: ThreadPoolExecutor, ahead: int) -> Iterator[Decoded]:
+        """Decode files in threads, up to `ahead` files in advance."""
+        waiting: deque[tuple[ImageFile, Future[np.ndarray]]] = deque()
+        for file in [*files, *[None] * ahead]:
+            if file is not None:
+                waiting.append((file, pool.submit(lambda path: self.model.decode(path.read_bytes()), file.path)))
+            if waiting and (file is None or len(waiting) > ahead):
+                first, future = waiting.popleft()
+                try:
+                    yield first, future.result()
+                except (OSError, BadImageError) as error:
+                    self.unreadable.append(f"  {first.path}: {getattr(error, 'strerror', None) or error}")
+                    self.bar.update()
 
-def _predict_images(
-    model: ServedModel,
-    files: Sequence[ImageFile],
-    outputs: Sequence[Output],
-    write: Write,
-    batch_size: int,
-    unreadable: list[str],
-    bar: tqdm,
-) -> None:
-    """Decode ahead, predict in batches and write behind, with a few batches in memory."""
-    writing: deque[Future[None]] = deque()
-    predict_batch = model.probabilities if any(output.probabilities for output in outputs) else model.classify
-    with ThreadPoolExecutor(THREADS) as pool:
-        decoded = _decode(model, files, pool, 2 * batch_size, unreadable, bar)
-        for batch in _batches(decoded, batch_size):
-            predictions = predict_batch(np.stack([image for _, image in batch]))
-            for (file, image), prediction in zip(batch, predictions, strict=True):
-                writing.append(pool.submit(write, file, image, prediction))
-            bar.update(len(batch))
-            while len(writing) > batch_size:
-                writing.popleft().result()
-        for future in writing:
-            future.result()
-
-
-def _decode(
-    model: ServedModel,
-    files: Sequence[ImageFile],
-    pool: ThreadPoolExecutor,
-    ahead: int,
-    unreadable: list[str],
-    bar: tqdm,
-) -> Iterator[Decoded]:
-    """Decode files in threads, up to `ahead` files in advance; those that cannot be read are added to `unreadable`."""
-    waiting: deque[tuple[ImageFile, Future[np.ndarray]]] = deque()
-    for file in [*files, *[None] * ahead]:
-        if file is not None:
-            waiting.append((file, pool.submit(lambda path: model.decode(path.read_bytes()), file.path)))
-        if waiting and (file is None or len(waiting) > ahead):
-            first, future = waiting.popleft()
-            try:
-                yield first, future.result()
-            except (OSError, BadImageError) as error:
-                unreadable.append(f"  {first.path}: {getattr(error, 'strerror', None) or error}")
-                bar.update()
+    def _write(self, file: ImageFile, image: np.ndarray, prediction: np.ndarray) -> None:
+        """Write the results of an image; called in threads."""
+        paths = result_paths(self.out, self.outputs, file)
+        with self.progress.writing(file.path, paths):
+            for path, output in zip(paths, self.outputs, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = image_files.partial_path(path)
+                Image.fromarray(output.draw(file, image, prediction)).save(partial, "PNG", compress_level=1)
+                partial.replace(path)
 
 
 def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
@@ -213,16 +199,6 @@ def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
         elif sum(len(group) * shape[0] * shape[1] for shape, group in waiting.items()) > PENDING_PIXELS:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
-
-
-def _write(
-    paths: Sequence[Path], outputs: Sequence[Output], file: ImageFile, image: np.ndarray, prediction: np.ndarray
-) -> None:
-    for path, output in zip(paths, outputs, strict=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = image_files.partial_path(path)
-        Image.fromarray(output.draw(file, image, prediction)).save(partial, "PNG", compress_level=1)
-        partial.replace(path)
 
 
 def _unreadable_message(unreadable: list[str], count: int, out: Path) -> str:

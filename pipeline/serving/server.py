@@ -10,6 +10,7 @@ import math
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -248,12 +249,10 @@ class Handler(BaseHTTPRequestHandler):
         """Read and drop some of what the client still sends: closed at once, it might not receive the response."""
         self.connection.settimeout(1.0)
         left, deadline = self.server.max_bytes, time.monotonic() + DRAIN_TIMEOUT
-        try:
+        with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             while left > 0 and time.monotonic() < deadline and (chunk := self.connection.recv(1 << 16)):
                 left -= len(chunk)
-        except OSError:
-            return
 
     def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
         self.send_response(status)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,8 @@ def predict(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out:
 
 
 def _batches(frames: Iterator[bytes], size: tuple[int, int], batch_size: int) -> Iterator[np.ndarray]:
-    batch: list[np.ndarray] = []
-    for frame in frames:
-        batch.append(np.frombuffer(frame, np.uint8).reshape(*size, 3))
-        if len(batch) == batch_size:
-            yield np.stack(batch)
-            batch = []
-    if batch:
-        yield np.stack(batch)
+    while batch := [np.frombuffer(frame, np.uint8) for frame in islice(frames, batch_size)]:
+        yield np.stack(batch).reshape(-1, *size, 3)
 
 
 def _write(
@@ -95,7 +90,7 @@ def _write(
                 for image, mask in zip(images, model.classify(images), strict=True):
                     for writer, output in zip(writers, outputs, strict=True):
                         writer.send(np.ascontiguousarray(output.draw(file, image, mask)))
-                    count += 1
+                count += len(images)
                 bar.update(len(images))
     finally:
         for writer in writers:
@@ -110,19 +105,13 @@ def _write(
 def _writer(path: Path, output: Output, facts: dict[str, Any]) -> Any:
     import imageio_ffmpeg
 
-    grey = output.folder == LOSSLESS
-    # yuv420p, which every player supports, halves the resolution of the colours: sides must be even.
-    even = [] if grey else ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
-    writer = imageio_ffmpeg.write_frames(
-        str(path.absolute()),
-        facts["size"],
-        fps=facts["fps"],
-        pix_fmt_in="gray" if grey else "rgb24",
-        pix_fmt_out="gray" if grey else "yuv420p",
-        codec="ffv1" if grey else "libx264",
-        quality=None if grey else 8,
-        macro_block_size=1,
-        output_params=even,
-    )
+    options: dict[str, Any] = {"fps": facts["fps"], "macro_block_size": 1, "output_params": []}
+    if output.folder == LOSSLESS:
+        options |= {"pix_fmt_in": "gray", "pix_fmt_out": "gray", "codec": "ffv1", "quality": None}
+    else:
+        options |= {"pix_fmt_in": "rgb24", "pix_fmt_out": "yuv420p", "codec": "libx264", "quality": 8}
+        # yuv420p, which every player supports, halves the resolution of the colours: sides must be even.
+        options["output_params"] = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
+    writer = imageio_ffmpeg.write_frames(str(path.absolute()), facts["size"], **options)
     writer.send(None)
     return writer

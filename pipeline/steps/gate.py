@@ -17,7 +17,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation import gate, image_counts
 from pipeline.evaluation.bootstrap import FEWEST
 from pipeline.evaluation.comparison import compare
-from pipeline.evaluation.gate import Rival
+from pipeline.evaluation.gate import PairedDifference
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.export import facts
 from pipeline.workspace import json_file
@@ -45,12 +45,14 @@ def _judge(
         max_miou_drop=settings.max_miou_drop,
         served=served_metrics,
         refuse_significant_drop=settings.refuse_significant_drop,
-        rival=_rival(settings, counts, before, metrics["classes"]) if before and same else None,
+        paired=_paired(settings, counts, before, metrics["classes"]) if before and same else None,
         common=len(set(counts.ids) & set(before.ids)) if before else None,
     )
 
 
-def _rival(settings: EvaluateConfig, counts: ImageCounts, before: ImageCounts, classes: Sequence[str]) -> Rival | str:
+def _paired(
+    settings: EvaluateConfig, counts: ImageCounts, before: ImageCounts, classes: Sequence[str]
+) -> PairedDifference | str:
     """Compare with the served model on the images of both, or say why that cannot be."""
     try:
         comparison = compare(counts, before, classes, replicates=settings.resamples, confidence=settings.confidence)
@@ -61,4 +63,4 @@ def _rival(settings: EvaluateConfig, counts: ImageCounts, before: ImageCounts, c
     miou = comparison.differences.get("miou")
     if miou is None:
         return "no pixel of the images of both counts"
-    return Rival(comparison.images, miou.ours - miou.theirs, miou.low, miou.high, settings.confidence)
+    return PairedDifference(comparison.images, miou.ours - miou.theirs, miou.low, miou.high, settings.confidence)

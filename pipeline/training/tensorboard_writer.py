@@ -14,8 +14,7 @@ from PIL import Image
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.histogram_pb2 import HistogramProto
 from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.plugins.hparams import api_pb2
-from tensorboard.plugins.hparams import summary as hparams
+from tensorboard.plugins.hparams import api_pb2, summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 BINS = 64
@@ -71,12 +70,12 @@ class TensorBoardWriter:
         plain = {
             key: value if isinstance(value, bool | int | float | str) else str(value) for key, value in values.items()
         }
-        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(hparams.session_start_pb(plain))))
+        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(summary.session_start_pb(plain))))
 
     def end(self) -> None:
         """Write for the HParams page that the training is complete."""
         success = api_pb2.Status.Value("STATUS_SUCCESS")
-        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(hparams.session_end_pb(success))))
+        self._writer.add_event(Event(wall_time=time.time(), summary=_converted(summary.session_end_pb(success))))
 
     def flush(self) -> None:
         """Write pending events to disk."""

@@ -1,8 +1,8 @@
-"""Cost of the light commands, and its ratio to the floor: a Python that starts and ends.
+"""Measure the cost of the light commands, and its ratio to an empty Python process.
 
     .venv/bin/python tests/benchmarks/commands.py [--workspace DIR] [--rounds N]
 
-The workspace must hold a finished `./run demo`. Figures are medians of CPU seconds (user + system, children included)
+The workspace must hold a finished `./run demo`. Results are medians of CPU seconds (user + system, children included)
 and of wall seconds; the commands alternate, so that a busy machine slows all of them alike.
 """
 

@@ -1,9 +1,9 @@
-"""Speed of the confusion matrix of 1024 x 2048 images, and of a whole evaluation.
+"""Measure the speed of the confusion matrix of 1024 x 2048 images, and of a whole evaluation.
 
     python tests/benchmarks/evaluation.py [--images 20] [--no-model]
 
 The confusion matrix is compared with cityscapesScripts' evaluator (pip install cityscapesscripts) on the same
-predictions, without its reading of PNG files. Needs no data: truth and predictions are generated.
+predictions in memory, so without reading PNG files. Truth and predictions are generated; no data is needed.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def scene(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def official() -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
-    """Return cityscapesScripts' counting of a pair of arrays in memory; None where it is not installed."""
+    """Return the pixel counter of cityscapesScripts for two arrays in memory; None if it is not installed."""
     try:
         script: Any = importlib.import_module("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
     except ImportError:
@@ -87,7 +87,7 @@ def counting(images: int) -> None:
 
 
 def evaluating(images: int) -> None:
-    """Print the time per image of the network, and of everything that an evaluation measures."""
+    """Print the time per image of the network and of all measurements of an evaluation."""
     import tensorflow as tf
 
     from datasets.spec import DatasetSpec

@@ -1,11 +1,11 @@
-"""Benchmark one model in each exported format, in the same run, on the same CPU threads.
+"""Measure one model in each exported format, in the same run, on the same CPU threads.
 
     python tests/benchmarks/export.py [MODEL] [--size 360 480] [--seconds 3] [--threads N]
 
 MODEL is a name of models/ with its default options (default: fast) and random weights, which do not affect speed.
 Latency is the median of single images; throughput is images per second in batches of 8 (LiteRT and ONNX files take one
 image, so theirs is that of single images). Every format returns a class map; the ratio is to Keras `predict`.
-LiteRT and ONNX Runtime are skipped, with a note, where they are not installed.
+LiteRT and ONNX Runtime are skipped, with a note, if they are not installed.
 """
 
 import argparse
@@ -83,12 +83,12 @@ def formats(model, size, images, threads):
 
 
 def predict(model, images) -> np.ndarray:
-    """Plain Keras, without Segline."""
+    """Return class maps by plain Keras, without Segline."""
     return model.predict(images, verbose=0).argmax(-1)
 
 
 def timed(function: Callable[[], object], seconds: float) -> list[float]:
-    """Time calls for `seconds`, at least three, after two for warm-up."""
+    """Return the seconds of each call: two for warm-up, then at least three and until `seconds` have passed."""
     function(), function()
     times: list[float] = []
     while len(times) < 3 or sum(times) < seconds:

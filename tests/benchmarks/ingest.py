@@ -1,4 +1,4 @@
-"""Cost of ingest, next to a plain loop that reads, checks and maps the same bytes and writes TFRecords.
+"""Measure the cost of ingest against a plain loop that reads, checks and maps the same bytes and writes TFRecords.
 
     .venv/bin/python tests/benchmarks/ingest.py [PART ...] [--camvid DIR] [--ccp DIR] [--rounds N]
 
@@ -29,7 +29,7 @@ SMALL = (48, 64)
 
 
 def worker(kind: str, dataset: str, raw: Path, options: dict[str, str]) -> None:
-    """Run one measurement in this process and print its figures as JSON. `kind`: ingest, loop or import."""
+    """Run one measurement in this process and print the result as JSON. `kind`: ingest or loop."""
     import tensorflow as tf  # in both cases and before the clock starts, so that its import is not measured
 
     from datasets import audit, catalog, labels
@@ -75,19 +75,18 @@ def measure(kind: str, dataset: str, raw: Path, **options: str) -> dict[str, flo
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if process.returncode:
         sys.exit(f"{kind} of {dataset} failed:\n{process.stderr}")
-    figures: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
-    return figures
+    result: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return result
 
 
 def medians(rounds: int, cases: dict[str, Callable[[], dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Return the median of each figure of each case; the cases alternate."""
+    """Return the median of each quantity of each case; the cases alternate."""
     measured: dict[str, list[dict[str, float]]] = {name: [] for name in cases}
     for _ in range(rounds):
         for name, case in cases.items():
             measured[name].append(case())
     return {
-        name: {key: statistics.median(figures[key] for figures in rows) for key in rows[0]}
-        for name, rows in measured.items()
+        name: {key: statistics.median(row[key] for row in rows) for key in rows[0]} for name, rows in measured.items()
     }
 
 
@@ -102,9 +101,9 @@ def loop(camvid: Path, ccp: Path, rounds: int, empty: Path) -> None:
             "start": lambda: measure("ingest", "camvid", empty),
             "loop start": lambda: measure("loop", "camvid", empty),
         }
-        figures = medians(rounds, cases)
-        ingest = (figures["ingest"]["cpu"] - figures["start"]["cpu"]) / images * 1e3
-        plain = (figures["loop"]["cpu"] - figures["loop start"]["cpu"]) / images * 1e3
+        results = medians(rounds, cases)
+        ingest = (results["ingest"]["cpu"] - results["start"]["cpu"]) / images * 1e3
+        plain = (results["loop"]["cpu"] - results["loop start"]["cpu"]) / images * 1e3
         print(f"{f'{dataset}, {images}':<16} {ingest:10.2f} {plain:10.2f} {ingest / plain:8.2f}")
 
 
@@ -139,8 +138,8 @@ def processes(ccp: Path, rounds: int) -> None:
             for number in (1, 2)
             for size, raw in (("all", many), ("few", few))
         }
-        figures = medians(rounds, cases)
-    one, two = (figures[f"{number} all"]["wall"] - figures[f"{number} few"]["wall"] for number in (1, 2))
+        results = medians(rounds, cases)
+    one, two = (results[f"{number} all"]["wall"] - results[f"{number} few"]["wall"] for number in (1, 2))
     print(f"{'2 processes':<16} {one:8.2f} s with 1, {two:.2f} s with 2, ratio {one / two:.2f}   at least 1.6")
 
 
@@ -158,7 +157,7 @@ def flat(rounds: int) -> None:
     for number, cpu in cpu_of.items():
         print(f"{number:<16} {cpu / number * 1e3:36.3f}")
     marginal = [(cpu_of[b] - cpu_of[a]) / (b - a) * 1e3 for a, b in ((1000, 5000), (5000, 10_000), (10_000, 20_000))]
-    print(f"{'of each more':<16} {', '.join(f'{ms:.3f}' for ms in marginal):>36}")
+    print(f"{'each further one':<16} {', '.join(f'{ms:.3f}' for ms in marginal):>36}")
 
 
 def count(dataset: str, raw: Path) -> int:
@@ -169,7 +168,7 @@ def count(dataset: str, raw: Path) -> int:
 
 
 def repeated(ccp: Path, out: Path, number: int) -> Path:
-    """Make a folder of `number` images in CCP's layout by repeating those of another one."""
+    """Make a folder of `number` images in CCP's layout by repeating those of another folder."""
     masks = sorted((ccp / "annotations/pixel-level").glob("*.mat"))
     for folder in ("photos", "annotations/pixel-level"):
         (out / folder).mkdir(parents=True)
@@ -220,7 +219,7 @@ with tempfile.TemporaryDirectory() as out:
 
 
 def main() -> None:
-    """Measure the chosen parts and print their figures."""
+    """Measure the chosen parts and print the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--camvid", type=Path, help="the SegNet tutorial's CamVid")

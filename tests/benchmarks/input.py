@@ -1,4 +1,4 @@
-"""Benchmark the input pipeline against a PyTorch DataLoader with albumentations, alternating on the same cores.
+"""Measure the input pipeline against a PyTorch DataLoader with albumentations, alternating on the same cores.
 
     python tests/benchmarks/input.py --camvid CamVid --peer-python VENV/bin/python
 
@@ -36,7 +36,7 @@ LIMITS = {"from PNG": 1.6, "from memory": 3.0}
 """Required images/s, relative to the peer from PNG."""
 
 DEVICE_LIMIT = 0.5
-"""CPU ms per image that the host may take if the device augments."""
+"""CPU ms per image that the host may use if the device augments."""
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def measure(records: Path, settings: dict[str, str], images: int) -> dict[str, f
         records, config, batch_size=BATCH_SIZE, seed=0, epoch=0, cache=records.parent / "cache"
     )
     batch_iterator = iter(dataset)
-    for _ in range(4):  # warm-up: batches that are prefetched already would cost nothing
+    for _ in range(4):  # warm-up: batches that are already prefetched would cost nothing
         next(batch_iterator)
     began, before = time.monotonic(), cpu_seconds()
     for _ in range(images // BATCH_SIZE):
@@ -115,18 +115,18 @@ def measure(records: Path, settings: dict[str, str], images: int) -> dict[str, f
 
 
 def cpu_seconds() -> float:
-    """CPU seconds of all threads of this process."""
+    """Return the CPU seconds of all threads of this process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Medians over the repeats."""
+    """Return the medians over the repeats."""
     return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
 
 
 def report(medians: dict[str, dict[str, float]], options: argparse.Namespace) -> None:
-    """Print the table, and the measured figures beside the required ones."""
+    """Print the table, and the measured values beside the required ones."""
     base = medians.get("peer, from PNG")
     print(f"CamVid 360 x 480, {options.cores} cores, batches of {BATCH_SIZE}, median of {options.repeats} rounds\n")
     print(f"{'':<20}{'images/s':>10}{'CPU ms/image':>14}{'peak MB':>10}{'x peer from PNG':>17}")

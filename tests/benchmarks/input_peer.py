@@ -33,7 +33,7 @@ class CamVid(torch.utils.data.Dataset):
         self._kept = [self._read(pair) for pair in self._pairs] if keep else None
 
     def __len__(self) -> int:
-        """Number of pairs."""
+        """Return the number of pairs."""
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -50,7 +50,7 @@ class CamVid(torch.utils.data.Dataset):
 
 
 def cpu_seconds(who: int) -> float:
-    """CPU seconds of this process (RUSAGE_SELF) or of its finished children (RUSAGE_CHILDREN)."""
+    """Return the CPU seconds of this process (RUSAGE_SELF) or of its finished children (RUSAGE_CHILDREN)."""
     used = resource.getrusage(who)
     return used.ru_utime + used.ru_stime
 

@@ -1,10 +1,10 @@
-"""Time of a training step and of an inference of each network, compared with Keras and PyTorch in one run.
+"""Measure a training step and an inference of each network, against Keras and PyTorch in the same run.
 
     python tests/benchmarks/networks.py --networks fast ddrnet --batch 4 --threads 2
 
 Seconds are per image, the minimum of the rounds. `x Keras` is Segline's time divided by that of Keras's `fit` and
 `predict_on_batch` with the same network; `x torch` by that of segmentation_models_pytorch's network of the same kind,
-where there is one (pip install -e '.[bench]'; or name the Python of another environment: --torch-python). Each side of
+if there is one (pip install -e '.[bench]'; or name the Python of another environment: --torch-python). Each side of
 each network runs in a separate process, with the same batch and number of threads, one after the other.
 """
 
@@ -62,8 +62,8 @@ def keras_side(name: str, batch: int, size: tuple[int, int], threads: int, round
     optimizer = optimizers.build("sgd", 1e-4)
     optimizer.build(model.trainable_variables)
     update = make_update(model, optimizer, tf.distribute.get_strategy())
-    infer = tf.function(lambda seen: segmenter.logits(model, seen))
-    figures = {
+    infer = tf.function(lambda batch_images: segmenter.logits(model, batch_images))
+    measured = {
         "weights": auxiliary.without_heads(model).count_params(),
         "step": least(lambda: float(update({"image": images, "label": labels})["loss"]), rounds),
         "inference": least(lambda: infer(images).numpy(), rounds),
@@ -80,9 +80,9 @@ def keras_side(name: str, batch: int, size: tuple[int, int], threads: int, round
     truth = dict.fromkeys(outputs, labels) if several else labels
     data = tf.data.Dataset.from_tensors((tf.cast(images, tf.float32), truth)).cache().repeat()
     model.fit(data, steps_per_epoch=1, epochs=1, verbose=0)
-    figures["keras_step"] = least(lambda: model.fit(data, steps_per_epoch=1, epochs=1, verbose=0), rounds)
-    figures["keras_inference"] = least(lambda: model.predict_on_batch(images), rounds)
-    return figures
+    measured["keras_step"] = least(lambda: model.fit(data, steps_per_epoch=1, epochs=1, verbose=0), rounds)
+    measured["keras_inference"] = least(lambda: model.predict_on_batch(images), rounds)
+    return measured
 
 
 def torch_side(name: str, batch: int, size: tuple[int, int], threads: int, rounds: int) -> Seconds:
@@ -104,11 +104,11 @@ def torch_side(name: str, batch: int, size: tuple[int, int], threads: int, round
         torch.nn.functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
 
-    figures = {"step": least(step, rounds)}
+    measured = {"step": least(step, rounds)}
     model.eval()
     with torch.inference_mode():
-        figures["inference"] = least(lambda: model(images), rounds)
-    return figures
+        measured["inference"] = least(lambda: model(images), rounds)
+    return measured
 
 
 def measure(python: str, side: str, name: str, options: argparse.Namespace) -> Seconds | None:
@@ -119,17 +119,17 @@ def measure(python: str, side: str, name: str, options: argparse.Namespace) -> S
     environment = {**os.environ, **threads, "PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode:
-        print(f"{name}: no figures of {side}: {ended.stderr.strip().splitlines()[-1][:120]}", file=sys.stderr)
+        print(f"{name}: no result of {side}: {ended.stderr.strip().splitlines()[-1][:120]}", file=sys.stderr)
         return None
-    figures: Seconds = json.loads(ended.stdout.splitlines()[-1])
-    return figures
+    measured: Seconds = json.loads(ended.stdout.splitlines()[-1])
+    return measured
 
 
 def row(name: str, options: argparse.Namespace) -> str:
     """Measure one network and return its line of the table."""
     ours = measure(sys.executable, "keras", name, options)
     if ours is None:
-        return f"{name:<15}  no figures"
+        return f"{name:<15}  no result"
     torch = measure(options.torch_python, "torch", name, options) if name in TORCH else None
     cells = [f"{name:<15}{ours['weights'] / 1e6:>8.2f}"]
     for kind in ("step", "inference"):
@@ -152,8 +152,8 @@ def main() -> None:
     if options.side:
         height, width = map(int, options.size.split("x"))
         side = keras_side if options.side == "keras" else torch_side
-        figures = side(options.networks[0], options.batch, (height, width), options.threads, options.rounds)
-        print(json.dumps(figures))
+        measured = side(options.networks[0], options.batch, (height, width), options.threads, options.rounds)
+        print(json.dumps(measured))
         return
     sys.path.insert(0, str(PROJECT))
     from models import catalog

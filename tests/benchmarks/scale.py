@@ -1,9 +1,9 @@
-"""Cost that grows with the number of images: seconds and memory of each part, extrapolated to 10 million images.
+"""Measure seconds and memory of each part by the number of images, and extrapolate to 10 million images.
 
     python tests/benchmarks/scale.py                     # 1,000 5,000 20,000 images of 24 x 32; minutes
     python tests/benchmarks/scale.py 1000 --workers 1 2 4
 
-Images are small, to measure the cost of a file, a record and an entry, not of its pixels; for those add the figures of
+Images are small, to measure the cost of a file, a record and an entry, not of its pixels; for those add the results of
 tests/benchmarks/ingest.py. Each part runs in a process of its own, to measure its memory.
 """
 
@@ -92,7 +92,7 @@ def part(name: str, raw: Path, out: Path) -> Cost:
 
 
 PARTS = ("digest, first", "digest, again", "ingest", "ingest, as run does", "validate", "seal")
-"""In this order, as validate reads what ingest wrote. `segline run` also caches finished shards by their digests."""
+"""In this order, as validate reads the records of ingest. `segline run` also caches shards by their digests."""
 
 
 def in_fresh_process(name: str, raw: Path, out: Path) -> Cost:
@@ -113,7 +113,7 @@ def in_processes(raw: Path, out: Path, workers: int) -> float:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return the seconds that a call takes; its output is dropped."""
+    """Return the seconds of a call; its output is discarded."""
     began = time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):
         work()
@@ -130,7 +130,7 @@ def table(counts: list[int], rows: dict[str, list[Cost]]) -> None:
         print(f"{name:<20}{cells}{each * 1e6:>11.0f}{each * GOAL / 3600:>12.2f}")
     print(f"{'MB for images':<20}{head}   kB/image   GB at {GOAL / 1e6:.0f} million")
     for name, costs in rows.items():
-        # A difference, so that the memory of the libraries does not count.
+        # A difference, to exclude the memory of the libraries.
         each = (costs[-1].memory - costs[0].memory) / max(1, counts[-1] - counts[0])
         cells = "".join(f"{cost.memory / 1e6:>11.0f}" for cost in costs)
         print(f"{name:<20}{cells}{each / 1e3:>11.2f}{each * GOAL / 1e9:>9.1f}")

@@ -1,10 +1,10 @@
-"""Time of the training step with each of its options, relative to the plainest step of the same network.
+"""Measure the training step with each of its options, relative to a minimal step of the same network.
 
     .venv/bin/python tests/benchmarks/training.py [--model fast] [--size 96 128] [--batch 4] [--steps 24] [--rounds 5]
 
-The floor is a tf.function of forward, loss, gradient and optimiser, written out here: no norms, no check, no log.
-Variants take turns and the figures are medians, so that a busy machine slows all of them alike. Deterministic
-operations apply to a whole process: they are measured in separate processes, against one without.
+The minimal step is a tf.function of forward pass, loss, gradient and optimiser: no norms, no checks, no log. Variants
+alternate and the results are medians, so that a busy machine slows all of them alike. Deterministic operations apply to
+a whole process: they are measured in separate processes, against one without.
 """
 
 import argparse
@@ -54,8 +54,8 @@ def network(options: argparse.Namespace) -> tuple[keras.Model, keras.optimizers.
     return model, optimizer
 
 
-def floor(options: argparse.Namespace) -> Run:
-    """Return the plainest step."""
+def minimal(options: argparse.Namespace) -> Run:
+    """Return the minimal step."""
     model, optimizer = network(options)
 
     @tf.function
@@ -77,7 +77,7 @@ def floor(options: argparse.Namespace) -> Run:
 def segline(
     options: argparse.Namespace, *, fused: bool = False, ema: bool = False, **settings: Any
 ) -> step_loops.RunSteps:
-    """Return the step of the trainer."""
+    """Return the training step of Segline."""
     model, optimizer = network(options)
     strategy = tf.distribute.get_strategy()
     average = MovingAverage(model, 0.999, strategy) if ema else None
@@ -89,7 +89,7 @@ def segline(
 
 
 def logged(options: argparse.Namespace, log: TrainingLog) -> Run:
-    """Return the step of the trainer, with TensorBoard and scalars.jsonl."""
+    """Return the training step of Segline, with TensorBoard and scalars.jsonl."""
     run_steps = segline(options)
 
     def run(data: Iterator[Any], steps: int) -> None:
@@ -100,14 +100,14 @@ def logged(options: argparse.Namespace, log: TrainingLog) -> Run:
 
 
 def seconds(run: Run, data: Iterator[Any], steps: int) -> float:
-    """Measure the seconds of one step."""
+    """Return the mean seconds of a step."""
     began = time.perf_counter()
     run(data, steps)
     return (time.perf_counter() - began) / steps
 
 
 def child(options: argparse.Namespace) -> None:
-    """In a separate process: print the seconds of a step, with deterministic operations or without."""
+    """Print the seconds of a step, with deterministic operations or without; runs in a separate process."""
     if options.child == "deterministic":
         tf.config.experimental.enable_op_determinism()
     run, data = segline(options), batches(options)
@@ -116,7 +116,7 @@ def child(options: argparse.Namespace) -> None:
 
 
 def in_new_process(kind: str) -> float:
-    """Measure the seconds of a step in a new process."""
+    """Return the seconds of a step in a new process."""
     command = [sys.executable, __file__, *sys.argv[1:], "--child", kind]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
 
@@ -136,7 +136,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder, TrainingLog(Path(folder), epochs=1, steps=10**9, done=0) as log:
         variants: dict[str, Run] = {
-            "the plainest step": floor(options),
+            "minimal step": minimal(options),
             "train": segline(options),
             "train, logged to TensorBoard": logged(options, log),
             f"train.steps_per_call: {FUSED}": segline(options, fused=True),
@@ -149,8 +149,8 @@ def main() -> None:
         for _ in range(options.rounds + 1):  # the first one compiles
             for name, run in variants.items():
                 times_of[name].append(seconds(run, data, options.steps))
-    least = statistics.median(times_of["the plainest step"][1:])
-    print(f"{'step':<28} {'ms':>8} {'images/s':>9} {'x plainest':>11}")
+    least = statistics.median(times_of["minimal step"][1:])
+    print(f"{'step':<28} {'ms':>8} {'images/s':>9} {'x minimal':>11}")
     for name, times in times_of.items():
         median = statistics.median(times[1:])
         print(f"{name:<28} {1000 * median:8.1f} {options.batch / median:9.1f} {median / least:11.2f}")

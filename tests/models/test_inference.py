@@ -98,3 +98,9 @@ def test_scales_and_mirror_images_are_averaged_as_by_a_loop(data):
         for flip in (lambda x: x, lambda x: x[:, :, ::-1]):
             total += tf.image.resize(flip(tf.nn.softmax(model(flip(resized)))), (37, 53)).numpy() / 4
     np.testing.assert_allclose(predict(model, data, plan)[..., inference.CONFIDENCE], total.max(-1), atol=1e-5)
+
+
+def test_plain_classes_are_those_of_the_network_at_its_own_input_size(data):
+    model, fit = network(3), Fit((24, 32))
+    expected = segmenter.logits(model, tf.constant(data[0]), fit).numpy().argmax(-1)
+    np.testing.assert_array_equal(predict(model, data, PLAIN, fit)[..., inference.PREDICTION], expected)

@@ -41,9 +41,10 @@ class Binary:
         precision = np.divide(true, true + false, out=np.zeros_like(true), where=true + false > 0)
         recall = np.append(true / positives, 0.0)
         best = int(iou.argmax())
-        tenths = {
-            f"{tenth / 10:.1f}": _row(iou, precision, recall, round(tenth * LEVELS / 10)) for tenth in range(1, 10)
-        }
+        curves, tenths = {"IoU": iou, "precision": precision, "recall": recall}, {}
+        for tenth in range(1, 10):
+            level = round(tenth * LEVELS / 10)
+            tenths[f"{tenth / 10:.1f}"] = {name: float(curve[level]) for name, curve in curves.items()}
         metrics = {
             "iou_at_half": float(iou[LEVELS // 2]),
             "best_iou": float(iou[best]),
@@ -51,11 +52,6 @@ class Binary:
             "average_precision": float(((recall[:-1] - recall[1:]) * precision).sum()),
         }
         return Result(metrics, {"Thresholds": tenths})
-
-
-def _row(iou: np.ndarray, precision: np.ndarray, recall: np.ndarray, level: int) -> dict[str, float | None]:
-    values = {"IoU": iou, "precision": precision, "recall": recall}
-    return {name: float(curve[level]) for name, curve in values.items()}
 
 
 def misfit(spec: DatasetSpec) -> str | None:

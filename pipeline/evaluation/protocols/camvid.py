@@ -4,33 +4,22 @@ Badrinarayanan, Kendall, Cipolla: SegNet, TPAMI 2017, section 4.2; 11 classes, v
 matrix over the split: G the share of correct pixels, C the mean class accuracy, mIoU the mean over the classes present.
 """
 
-import numpy as np
-
 from datasets.spec import DatasetSpec
-from models import metrics
-from pipeline.evaluation.exact_sums import Sums
-from pipeline.evaluation.protocols.protocol import Definition, Result, ScoredImage
+from models.metrics import Margins
+from pipeline.evaluation.confusion_metrics import plain
+from pipeline.evaluation.protocols.protocol import ConfusionSum, Definition, Result
+
+METRICS = ("global_accuracy", "class_average", "miou")
 
 
-class CamVid:
+class CamVid(ConfusionSum):
     """Sums the confusion matrices of all images."""
-
-    def __init__(self, num_classes: int) -> None:
-        self.sums: Sums = {"confusion": np.zeros((num_classes, num_classes), np.int64)}
-
-    def add(self, image: ScoredImage) -> None:
-        """Count an image."""
-        self.sums["confusion"] += image.confusion
 
     def result(self) -> Result:
         """Compute global_accuracy, class_average and miou."""
-        confusion = self.sums["confusion"]
-        values = {
-            "global_accuracy": metrics.pixel_accuracy(confusion),
-            "class_average": metrics.mean_class_accuracy(confusion),
-            "miou": metrics.mean_iou(confusion),
-        }
-        return Result({name: None if np.isnan(value) else value for name, value in values.items()})
+        margins = Margins.of(self.sums["confusion"])
+        values = (margins.pixel_accuracy(), margins.mean_class_accuracy(), margins.mean_iou())
+        return Result({name: plain(float(value)) for name, value in zip(METRICS, values, strict=True)})
 
 
 def misfit(spec: DatasetSpec) -> str | None:
@@ -41,7 +30,7 @@ def misfit(spec: DatasetSpec) -> str | None:
 
 
 DEFINITION = Definition(
-    metrics=("global_accuracy", "class_average", "miou"),
+    metrics=METRICS,
     default=lambda spec: spec.name == "camvid",
     build=lambda spec, records, split: CamVid(spec.num_classes),
     misfit=misfit,

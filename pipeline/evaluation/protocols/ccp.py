@@ -7,11 +7,9 @@ pixels, and over garments only, as the background fills most of a photo. Without
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from models.metrics import Margins
-from pipeline.evaluation.exact_sums import Sums
-from pipeline.evaluation.protocols.protocol import Definition, Result, ScoredImage
+from pipeline.evaluation.confusion_metrics import plain
+from pipeline.evaluation.protocols.protocol import ConfusionSum, Definition, Result
 
 NULL = "null"
 
@@ -19,7 +17,7 @@ WITH_NULL = ("pixel_accuracy", "mean_recall", "miou")
 METRICS = (*WITH_NULL, *(f"{name}_without_null" for name in WITH_NULL))
 
 
-class ClothingCoParsing:
+class ClothingCoParsing(ConfusionSum):
     """Sums the confusion matrices of all images.
 
     Args:
@@ -27,24 +25,18 @@ class ClothingCoParsing:
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
+        super().__init__(len(classes))
         self._garments = [index for index, name in enumerate(classes) if name != NULL]
-        self.sums: Sums = {"confusion": np.zeros((len(classes), len(classes)), np.int64)}
-
-    def add(self, image: ScoredImage) -> None:
-        """Count an image."""
-        self.sums["confusion"] += image.confusion
 
     def result(self) -> Result:
         """Compute accuracy, mean recall and mIoU, each with `null` and without."""
         every = Margins.of(self.sums["confusion"])
         garments = Margins(*(part[self._garments] for part in (every.hits, every.truth, every.predicted)))
-        values = [
-            value
-            for margins in (every, garments)
-            for value in (margins.pixel_accuracy(), margins.mean_class_accuracy(), margins.mean_iou())
-        ]
-        pairs = zip(METRICS, values, strict=True)
-        return Result({name: None if np.isnan(value) else float(value) for name, value in pairs})
+        metrics: dict[str, float | None] = {}
+        for margins, suffix in ((every, ""), (garments, "_without_null")):
+            values = (margins.pixel_accuracy(), margins.mean_class_accuracy(), margins.mean_iou())
+            metrics |= {f"{name}{suffix}": plain(float(value)) for name, value in zip(WITH_NULL, values, strict=True)}
+        return Result(metrics)
 
 
 DEFINITION = Definition(

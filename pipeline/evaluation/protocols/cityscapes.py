@@ -62,12 +62,11 @@ class Cityscapes:
     """
 
     def __init__(self, classes: Sequence[str], instances: Path | None) -> None:
-        self._classes = tuple(classes)
-        count = len(classes)
+        self._index = {name: number for number, name in enumerate(classes)}
         self._instances = instances
         weighted = {name: exact_sums.exact(np.zeros(2)) for name in (*LABEL_IDS, *INSTANCE_CATEGORIES)}
         # The last column of the matrix counts pixels predicted as an ignored id.
-        self.sums: Sums = {"confusion": np.zeros((count, count + 1), np.int64), **weighted}
+        self.sums: Sums = {"confusion": np.zeros((len(classes), len(classes) + 1), np.int64), **weighted}
 
     def add(self, image: ScoredImage) -> None:
         """Count an image.
@@ -76,7 +75,7 @@ class Cityscapes:
             UserError: Its instance ids are missing or of another size.
         """
         valid = image.truth != IGNORE
-        count = len(self._classes)
+        count = len(self._index)
         predicted = np.minimum(image.prediction[valid], count).astype(np.int64)
         cells = image.truth[valid].astype(np.int64) * (count + 1) + predicted
         self.sums["confusion"] += np.bincount(cells, minlength=count * (count + 1)).reshape(count, count + 1)
@@ -90,17 +89,16 @@ class Cityscapes:
             prediction: uint8 [H,W] of train ids.
             instances: int64 [H,W], label id * 1000 + number; less than 1000: no single instance.
         """
-        index = {name: number for number, name in enumerate(self._classes)}
         # One sort of the pixels of all instances is faster than one pass over the image for each.
         of_instance = instances > 1000
         ids, which = np.unique(instances[of_instance], return_inverse=True)
         sizes = np.bincount(which, minlength=len(ids))
         predicted = prediction[of_instance]
         for category in INSTANCE_CATEGORIES:
-            members = [index[name] for name in CATEGORIES[category]]
+            members = [self._index[name] for name in CATEGORIES[category]]
             in_category = np.bincount(which, weights=np.isin(predicted, members), minlength=len(ids))
             for name in CATEGORIES[category]:
-                in_class = np.bincount(which, weights=predicted == index[name], minlength=len(ids))
+                in_class = np.bincount(which, weights=predicted == self._index[name], minlength=len(ids))
                 for place in np.flatnonzero(ids // 1000 == LABEL_IDS[name]):
                     size = float(sizes[place])
                     weight = AVERAGE_SIZES[name] / size
@@ -109,10 +107,9 @@ class Cityscapes:
 
     def result(self) -> Result:
         """Compute the four means of the official table, and IoU and iIoU of each class and category."""
-        index = {name: number for number, name in enumerate(self._classes)}
-        classes = {name: self._row(name, [index[name]]) for name in self._classes}
+        classes = {name: self._row(name, [number]) for name, number in self._index.items()}
         categories = {
-            name: self._row(name, [index[member] for member in members]) for name, members in CATEGORIES.items()
+            name: self._row(name, [self._index[member] for member in members]) for name, members in CATEGORIES.items()
         }
         metrics = {
             "class_iou": _mean([row["IoU"] for row in classes.values()]),

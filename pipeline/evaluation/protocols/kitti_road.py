@@ -99,15 +99,9 @@ def measures(counts: np.ndarray) -> dict[str, float | None]:
     average = np.mean([precision[recall >= level].max() for level in np.arange(0, 1.1, 0.1)])
     f1 = 2 * precision * recall / (precision + recall + 1e-10)
     best = int(f1.argmax())
-    values = (
-        f1[best],
-        average,
-        true[best] / (true[best] + false[best]),
-        true[best] / positives,
-        false[best] / negatives,
-        (positives - true[best]) / positives,
-    )
-    return {name: float(value) for name, value in zip(COLUMNS, values, strict=True)}
+    hits, alarms = true[best], false[best]
+    shares = hits / (hits + alarms), hits / positives, alarms / negatives, (positives - hits) / positives
+    return {name: float(value) for name, value in zip(COLUMNS, (f1[best], average, *shares), strict=True)}
 
 
 def look_up(calibration: dict[str, list[float]], shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -67,6 +67,21 @@ class Protocol(typing.Protocol):
         ...
 
 
+class ConfusionSum:
+    """Base of protocols that need only the confusion matrix of the split.
+
+    Args:
+        num_classes: C.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.sums: Sums = {"confusion": np.zeros((num_classes, num_classes), np.int64)}
+
+    def add(self, image: ScoredImage) -> None:
+        """Count an image."""
+        self.sums["confusion"] += image.confusion
+
+
 @dataclass(frozen=True)
 class Definition:
     """Description of a protocol for the pipeline: the DEFINITION of every protocol's file.

@@ -51,36 +51,16 @@ def with_copies(examples: Examples, names: Sequence[str]) -> Examples:
     return replace(examples, count=count * len(transforms), fetch=fetch)
 
 
-def _brightness(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return _rounded(tf.cast(image, tf.float32) + 255 * BRIGHTER), label
-
-
-def _gamma(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return _rounded(255 * tf.pow(tf.cast(image, tf.float32) / 255, GAMMA)), label
-
-
-def _hue(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return _rounded(255 * tf.image.adjust_hue(tf.cast(image, tf.float32) / 255, HUE)), label
-
-
 def _central_crop(image: tf.Tensor, label: tf.Tensor) -> Pair:
     size = tf.shape(label)
     kept = tf.image.central_crop(label[..., None], CENTRAL)
     mask = tf.cast(tf.image.resize(kept, size, method="nearest"), tf.uint8)[..., 0]
-    pixels = tf.image.resize(tf.cast(tf.image.central_crop(image, CENTRAL), tf.float32), size)
+    pixels = tf.image.resize(_float(tf.image.central_crop(image, CENTRAL)), size)
     return tf.ensure_shape(_rounded(pixels), image.shape), tf.ensure_shape(mask, label.shape)
 
 
-def _flip_left_right(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return tf.reverse(image, [1]), tf.reverse(label, [1])
-
-
-def _flip_up_down(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return tf.reverse(image, [0]), tf.reverse(label, [0])
-
-
-def _rot90(image: tf.Tensor, label: tf.Tensor) -> Pair:
-    return tf.image.rot90(image), tf.image.rot90(label[..., None])[..., 0]
+def _float(image: tf.Tensor) -> tf.Tensor:
+    return tf.cast(image, tf.float32)
 
 
 def _rounded(pixels: tf.Tensor) -> tf.Tensor:
@@ -88,12 +68,12 @@ def _rounded(pixels: tf.Tensor) -> tf.Tensor:
 
 
 TRANSFORMS: dict[str, Callable[[tf.Tensor, tf.Tensor], Pair]] = {
-    "brightness": _brightness,
-    "gamma": _gamma,
-    "hue": _hue,
+    "brightness": lambda image, label: (_rounded(_float(image) + 255 * BRIGHTER), label),
+    "gamma": lambda image, label: (_rounded(255 * tf.pow(_float(image) / 255, GAMMA)), label),
+    "hue": lambda image, label: (_rounded(255 * tf.image.adjust_hue(_float(image) / 255, HUE)), label),
     "central_crop": _central_crop,
-    "flip_left_right": _flip_left_right,
-    "flip_up_down": _flip_up_down,
-    "rot90": _rot90,
+    "flip_left_right": lambda image, label: (tf.reverse(image, [1]), tf.reverse(label, [1])),
+    "flip_up_down": lambda image, label: (tf.reverse(image, [0]), tf.reverse(label, [0])),
+    "rot90": lambda image, label: (tf.image.rot90(image), tf.image.rot90(label[..., None])[..., 0]),
 }
 """By their names in `input.copies`: image uint8 [H,W,3], label uint8 [H,W] -> the same."""

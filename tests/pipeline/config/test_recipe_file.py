@@ -1,4 +1,4 @@
-"""Recipes: found, overridden, checked, and every mistake named with its key."""
+"""Recipes are loaded, overridden and checked, and every mistake is named with its key."""
 
 from pathlib import Path
 
@@ -32,28 +32,28 @@ def test_every_recipe_loads_and_survives_a_round_trip(name: str, tmp_path: Path)
     assert recipe_file.headline(name)
 
 
-def test_the_name_is_the_files(file: Path) -> None:
+def test_the_name_of_a_recipe_is_that_of_its_file(file: Path) -> None:
     assert load_recipe(str(file)).name == "mine"
 
 
 @pytest.mark.parametrize("text", ["0016E5", "0006e0"])
-def test_the_name_of_a_sequence_is_no_number(file: Path, text: str) -> None:
+def test_a_sequence_name_that_looks_like_a_number_stays_text(file: Path, text: str) -> None:
     assert load_recipe(str(file), [f"data.holdout_groups=[{text}]"]).data.holdout_groups == (text,)
 
 
-def test_a_number_without_a_dot_is_a_number(file: Path) -> None:
+def test_an_exponent_without_a_dot_is_a_number(file: Path) -> None:
     assert load_recipe(str(file), ["train.weight_decay=1e-4"]).train.weight_decay == 1e-4
     assert load_recipe(str(file), ["model.options.dropout=5e-1"]).model.options == {"dropout": 0.5}
 
 
-def test_overrides_reach_every_depth(file: Path) -> None:
+def test_overrides_apply_at_every_depth(file: Path) -> None:
     loaded = load_recipe(str(file), ["input.augment.crop=[64, 96]", "validate.all_void_mask=error", "name=x"])
     assert loaded.input.augment.crop == (64, 96)
     assert loaded.validate_.all_void_mask == "error"
     assert loaded.name == "x"
 
 
-def test_all_mistakes_are_named_at_once(file: Path) -> None:
+def test_all_mistakes_are_reported_at_once(file: Path) -> None:
     with pytest.raises(UserError) as caught:
         load_recipe(
             str(file),
@@ -86,20 +86,17 @@ def test_all_mistakes_are_named_at_once(file: Path) -> None:
         ("train.learning_rate=null", "train.learning_rate: "),
         ("train.learning_rate=.inf", "train.learning_rate: "),
         ("train.warmup_epochs=3", "`warmup_epochs` must be less than `epochs`. Received: 3 of 3."),
-        (
-            "train.logit_adjustment=1",
-            "`logit_adjustment` makes up for `class_weights`;",
-        ),
+        ("train.logit_adjustment=1", "`logit_adjustment` makes up for `class_weights`;"),
         ("export.name=../../elsewhere", "export.name: "),
     ],
 )
-def test_a_wrong_override_says_what_is_allowed(file: Path, override: str, expected: str) -> None:
+def test_a_wrong_override_is_refused_with_what_is_allowed(file: Path, override: str, expected: str) -> None:
     with pytest.raises(UserError) as caught:
         load_recipe(str(file), [override])
     assert expected in str(caught.value)
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_missing_sections_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("model: {name: fast}\n")
     with pytest.raises(UserError) as caught:
         load_recipe(str(tmp_path / "empty.yaml"))
@@ -115,19 +112,19 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         (GOOD + "schedule: {{ cron }}\n", "no valid YAML: a mapping cannot be a key"),
     ],
 )
-def test_a_broken_file_says_so(tmp_path: Path, text: str, expected: str) -> None:
+def test_a_broken_file_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "broken.yaml").write_text(text)
     with pytest.raises(UserError, match=expected):
         load_recipe(str(tmp_path / "broken.yaml"))
 
 
-def test_on_the_command_line_what_is_no_yaml_is_text(file: Path) -> None:
+def test_an_override_that_is_no_yaml_is_text(file: Path) -> None:
     assert load_recipe(str(file), ["data.manual_dir=2026-02-30"]).data.manual_dir == Path("2026-02-30")
     with pytest.raises(UserError, match=r"evaluate\.gate: .*Received: '\{\[a\]: 1\}'"):
         load_recipe(str(file), ["evaluate.gate={[a]: 1}"])
 
 
-def test_an_unknown_recipe_lists_the_known() -> None:
+def test_an_unknown_recipe_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"Did you mean 'camvid_fast'\?.*demo"):
         load_recipe("camvid_fats")
     with pytest.raises(UserError, match=r"no recipe file 'not/here\.yaml'"):
@@ -139,14 +136,14 @@ def test_a_recipe_cannot_be_changed(file: Path) -> None:
         load_recipe(str(file)).train.epochs = 9  # type: ignore[misc]
 
 
-def test_a_step_sees_its_own_sections_alone(file: Path) -> None:
+def test_a_step_reads_only_its_own_sections(file: Path) -> None:
     seen: Recipe = load_recipe(str(file)).only(("data", "validate"))
     assert seen.data.name == "camvid" and seen.validate_.split_missing == "warning"
     with pytest.raises(AttributeError):
         _ = seen.train
 
 
-def test_where_the_data_lies_is_no_setting(file: Path) -> None:
+def test_paths_and_caches_are_no_settings(file: Path) -> None:
     assert "input.cache" not in settings(load_recipe(str(file)), ("input",))
     here = settings(load_recipe(str(file)), ("data",))
     there = settings(load_recipe(str(file), ["data.manual_dir=/elsewhere"]), ("data",))
@@ -154,35 +151,37 @@ def test_where_the_data_lies_is_no_setting(file: Path) -> None:
     assert here["data.name"] == "camvid"
 
 
-def test_a_file_of_weights_counts_by_its_contents(file: Path, tmp_path: Path) -> None:
+def test_a_weights_file_counts_by_its_contents(file: Path, tmp_path: Path) -> None:
     (tmp_path / "vgg.h5").write_text("weights")
     section = load_recipe(str(file), ["model.name=fcn", f"model.options.weights={tmp_path / 'vgg.h5'}"]).model
     assert section.files() == {"model.options.weights": tmp_path / "vgg.h5"}
     assert load_recipe(str(file)).model.files() == {}
 
 
-def test_a_network_that_would_see_less_than_its_stride_is_refused_with_every_key(file: Path) -> None:
+def test_sizes_below_the_stride_of_the_network_are_refused_with_every_key(file: Path) -> None:
     wrong = ["model.name=segnet", "model.options={}", "input.size=[20, 64]", "input.augment.crop=[64, 16]"]
     with pytest.raises(UserError, match=r"`input\.size`: Images of 20x64 are smaller than the stride 32") as caught:
         load_recipe(str(file), wrong)
     assert "`input.augment.crop`: Images of 64x16" in str(caught.value)
 
 
-def test_a_file_of_weights_may_lie_at_home(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_of_a_weights_file_may_begin_with_a_tilde(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "vgg.h5").write_text("weights")
     section = load_recipe(str(file), ["model.name=fcn", "model.options.weights=~/vgg.h5"]).model
     assert section.options["weights"] == str(tmp_path / "vgg.h5")
 
 
-def test_weights_are_looked_for_before_a_run_and_not_after_it(file: Path) -> None:
+def test_weights_files_must_exist_before_a_run_but_not_after_it(file: Path) -> None:
     wrong = ["model.name=fcn", "model.options.weights=gone.h5"]
     with pytest.raises(UserError, match=r"model: Parameter 'weights' .* no file of that name\. Received: 'gone\.h5'"):
         load_recipe(str(file), wrong)
     assert recipe_file.read(file, wrong).model.options == {"weights": "gone.h5"}
 
 
-def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
+def test_initial_weights_must_exist_and_count_by_their_contents(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -199,13 +198,13 @@ def test_what_a_training_begins_with_is_looked_for_and_counts_by_its_contents(
         after.train.files()
 
 
-def test_a_backbone_that_the_network_has_not_is_told_with_the_recipe(file: Path) -> None:
+def test_backbone_settings_of_a_network_without_a_backbone_are_refused(file: Path) -> None:
     with pytest.raises(UserError, match=r"`train\.backbone` is set, and model 'fast' has no backbone"):
         load_recipe(str(file), ["train.backbone.frozen_epochs=1"])
     load_recipe(str(file), ["model.name=segnet", "train.backbone.frozen_epochs=1"])
 
 
-def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: Path) -> None:
+def test_all_metrics_and_protocols_that_do_not_fit_the_data_are_reported_at_once(file: Path) -> None:
     gate = "evaluate.gate={iou/Caar: 0.4, boundary/mean_f1: 0.1, slice/0001TP/iou/Car: 0.1}"
     with pytest.raises(UserError) as error:
         load_recipe(str(file), [gate, "evaluate.protocols=[boundary, kitti_road]"])
@@ -215,16 +214,16 @@ def test_figures_and_protocols_that_the_data_cannot_have_are_told_at_once(file: 
     assert lines[4].startswith("  Metrics: miou, ") and len(lines) == 5
 
 
-def test_a_mistake_of_two_sections_begins_with_no_empty_key(file: Path) -> None:
+def test_a_mistake_across_two_sections_has_no_empty_key(file: Path) -> None:
     with pytest.raises(UserError, match=r"\n  `evaluate.inference` sliding looks at windows"):
         load_recipe(str(file), ["input.size=[64, 64]", "evaluate.inference=sliding", "evaluate.window=[64, 64]"])
     with pytest.raises(UserError, match=r"\n  `train.validate_window` looks at windows"):
         load_recipe(str(file), ["input.size=[64, 64]", "train.validate_window=[64, 64]"])
 
 
-def test_a_network_that_pools_to_a_pixel_needs_two_images_at_once(file: Path) -> None:
-    alone = ["model.name=ddrnet", "model.options={}", "train.batch_size=4", "train.accumulate=4"]
+def test_a_network_that_pools_to_one_pixel_needs_two_images_per_batch(file: Path) -> None:
+    one_image = ["model.name=ddrnet", "model.options={}", "train.batch_size=4", "train.accumulate=4"]
     with pytest.raises(UserError, match=r"needs at least 2 images at once .* Received: 4 / 4"):
-        load_recipe(str(file), alone)
-    assert load_recipe(str(file), [*alone[:3], "train.accumulate=2"]).train.accumulate == 2
+        load_recipe(str(file), one_image)
+    assert load_recipe(str(file), [*one_image[:3], "train.accumulate=2"]).train.accumulate == 2
     assert load_recipe(str(file), ["model.options={}", "train.batch_size=1"]).train.batch_size == 1

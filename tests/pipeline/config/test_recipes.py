@@ -1,4 +1,4 @@
-"""Every recipe that comes with Segline builds its network and trains a step of it."""
+"""Every built-in recipe builds its network and trains it for a step."""
 
 from collections.abc import Iterator
 
@@ -18,15 +18,15 @@ from pipeline.training.train_step import make_update
 QUICK = {"demo", "camvid_fast", "salt_unet", "salt_unet_modern"}
 
 SIZE = (64, 96)
-"""Of the image: that a network takes any is for its own tests."""
+"""Height and width of the image."""
 
 FULL_HEAD = "camvid_fcn8s"
-"""Of the recipes with FCN's head 4096 wide, the one that is tried so: 135 million weights take their time."""
+"""The only FCN recipe that is tested with its head 4096 wide: 135 million weights are slow."""
 
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """One step is quicker without a graph."""
+    """Run without graphs, which is faster for a single step."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -34,7 +34,7 @@ def eager() -> Iterator[None]:
 
 def classes(recipe: Recipe) -> int:
     if datasets_catalog.takes_layout(recipe.data.name):
-        return 2  # its folder is not here, and both recipes are for binary masks
+        return 2  # no data folder here to read them from; both recipes are for binary masks
     return recipe.data.spec().num_classes
 
 
@@ -42,7 +42,7 @@ def classes(recipe: Recipe) -> int:
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipe_file.names()]
 )
 @pytest.mark.usefixtures("eager")
-def test_a_step_of_it_trains(name: str) -> None:
+def test_a_training_step_changes_the_weights(name: str) -> None:
     keras.utils.set_random_seed(0)
     recipe = load_recipe(name)
     train, count = recipe.train, classes(recipe)
@@ -51,20 +51,20 @@ def test_a_step_of_it_trains(name: str) -> None:
         options["head_width"] = 64
     model = catalog.build(recipe.model.name, count, options)
     optimizer = optimisation.optimizer(train, model, optimisation.learning_rate(train, 10), 10)
-    draw = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     batch = {
-        "image": tf.constant(draw.integers(0, 256, (1, *SIZE, 3), np.uint8)),
-        "label": tf.constant(draw.integers(0, count, (1, *SIZE), np.int32)),
+        "image": tf.constant(rng.integers(0, 256, (1, *SIZE, 3), np.uint8)),
+        "label": tf.constant(rng.integers(0, count, (1, *SIZE), np.int32)),
     }
     last = model.trainable_variables[-1]
     before = last.numpy()
-    found = make_update(model, optimizer, tf.distribute.get_strategy(), loss=train.loss)(batch)
-    assert np.isfinite(found["loss"])
+    result = make_update(model, optimizer, tf.distribute.get_strategy(), loss=train.loss)(batch)
+    assert np.isfinite(result["loss"])
     assert np.isfinite(last).all() and np.any(last.numpy() != before)
     keras.backend.clear_session()
 
 
-def test_each_document_has_its_recipe_and_a_modern_one_that_says_what_it_changes() -> None:
+def test_each_reference_recipe_has_a_modern_one_that_lists_its_changes() -> None:
     names = set(recipe_file.names())
     for name in ("camvid_fcn8s", "cityscapes_pairs_fcn8s", "ccp_unet_densenet121", "kitti_road_fcn8s", "salt_unet"):
         assert {name, f"{name}_modern"} <= names

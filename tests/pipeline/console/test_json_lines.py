@@ -1,4 +1,4 @@
-"""--log-json: every line an object, from the steps too, and the run's own log stays for people."""
+"""--log-json: every line is a JSON object, also those of the steps; the run's own log stays plain text."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ def objects(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_errors_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_json_objects(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "demo", "--log-json", "--set", "train.ä=1"]) == 2
     shown = capsys.readouterr().err
     first, second = objects(shown)
@@ -26,7 +26,7 @@ def test_errors_are_objects(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 setting is not right" in str(first["message"]) and "train.ä" in str(second["message"]) and "ä" in shown
 
 
-def test_the_variable_asks_as_well_and_commands_that_answer_are_left_alone(
+def test_the_environment_variable_has_the_same_effect_except_on_queries(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(json_lines.VARIABLE, "1")
@@ -36,7 +36,7 @@ def test_the_variable_asks_as_well_and_commands_that_answer_are_left_alone(
     assert "There is no recipe" in str(objects(capsys.readouterr().err)[0]["message"])
 
 
-def test_a_fault_is_one_object_with_its_traceback(
+def test_an_unexpected_error_is_one_object_with_its_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(json_lines.VARIABLE, raising=False)
@@ -50,7 +50,7 @@ def test_a_fault_is_one_object_with_its_traceback(
     assert objects(shown.out)[0]["message"] == "half a line"
 
 
-def test_steps_write_objects_too_and_the_log_stays_for_people(tmp_path: Path, camvid_raw: Path) -> None:
+def test_steps_print_objects_and_the_log_stays_plain_text(tmp_path: Path, camvid_raw: Path) -> None:
     command = [sys.executable, "-P", "-m", "pipeline", "run", "tests/tiny.yaml", "--until", "ingest", "--log-json"]
     command += ["--set", f"data.manual_dir={camvid_raw}", "--workspace", str(tmp_path)]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(PROJECT)}

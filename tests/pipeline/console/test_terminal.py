@@ -1,4 +1,4 @@
-"""What is printed fits 80 columns, and loses nothing."""
+"""Printed text fits 80 columns, and no word is lost."""
 
 import pytest
 
@@ -22,12 +22,12 @@ def test_long_lines_break_between_words_and_no_word_is_lost() -> None:
     assert [line[:4] for line in lines if "three" in line] == ["  th", "    "]
 
 
-def test_for_programs_a_line_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_lines_are_not_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGLINE_LOG_JSON", "1")
     assert wrapped("word " * 40) == "word " * 40
 
 
-def test_a_name_keeps_both_its_ends() -> None:
+def test_a_shortened_name_keeps_both_ends() -> None:
     assert cut("short", 5) == "short"
     assert cut("stuttgart_000012_000019_leftImg8bit", 14) == "stuttg..mg8bit"
     assert {len(cut("x" * 40, width)) for width in (7, 8, 9)} == {7, 8, 9}
@@ -39,15 +39,15 @@ def test_an_error_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown.startswith("segline: ") and max(map(len, shown.splitlines())) <= WIDTH
 
 
-def test_the_layers_of_a_deep_network_fit() -> None:
+def test_the_layer_table_of_a_deep_network_fits() -> None:
     lines = inspection.table(catalog.build("ddrnet", 19, {}), (1024, 2048))
     assert max(map(len, lines)) <= WIDTH
 
 
 def test_tables_of_long_names_fit() -> None:
     names = ["a class of a very long name, " * 3 + str(number) for number in range(30)]
-    found = {f"iou/{name}": Difference(0.5, 0.25, 0.1234, 0.4321, 0.01) for name in names}
-    lines = comparison.table(Comparison(9, 1, 0, found, 0.95), "a" * 20, "b")
+    differences = {f"iou/{name}": Difference(0.5, 0.25, 0.1234, 0.4321, 0.01) for name in names}
+    lines = comparison.table(Comparison(9, 1, 0, differences, 0.95), "a" * 20, "b")
     assert max(map(len, lines)) <= WIDTH
     assert "Just by chance, about 2 of 30 metrics would seem better or worse." in lines
     rows = [{"name": name, "iou": 1.0, "precision": 1.0, "accuracy": 1.0, "pixels": 7} for name in names]

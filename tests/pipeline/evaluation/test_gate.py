@@ -1,4 +1,4 @@
-"""The gate lets through what it should and nothing else."""
+"""The gate passes the models that meet every demand, and no other."""
 
 import pytest
 from pydantic import ValidationError
@@ -19,7 +19,7 @@ def test_no_demand_passes_without_a_check():
 
 
 @pytest.mark.parametrize(("least", "passed"), [(0.59, True), (0.6, True), (0.61, False)])
-def test_least_miou(least, passed):
+def test_min_miou_is_a_lower_bound(least, passed):
     verdict = judge(least=least)
     assert verdict["passed"] is passed
     assert verdict["checks"] == [
@@ -40,18 +40,18 @@ def test_not_worse_than_the_served_model(before, passed):
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "note"),
     [
         ({"dataset": "kitti"}, "another dataset: kitti"),
         ({"split": "test"}, "another split: test"),
         ({"classes": ["road"]}, "another class list: road"),
     ],
 )
-def test_a_model_measured_on_something_else_is_not_compared_and_it_is_said(other, said):
+def test_a_model_measured_on_something_else_is_not_compared_and_the_note_says_so(other, note):
     verdict = judge(drop=0.0, served={**METRICS, "miou": 0.9, **other})
     check = verdict["checks"][0]
     assert verdict["passed"] and check["passed"] is None
-    assert said in check["note"]
+    assert note in check["note"]
 
 
 def test_the_first_model_is_compared_with_nothing():
@@ -59,7 +59,7 @@ def test_the_first_model_is_compared_with_nothing():
     assert verdict["passed"] and verdict["checks"][0]["note"] == "no model is served yet"
 
 
-def test_another_number_of_images_is_compared_but_said():
+def test_another_number_of_images_is_compared_and_noted():
     note = judge(drop=0.02, served={**METRICS, "images": 7})["checks"][0]["note"]
     assert "7 images" in note and "10" in note
 
@@ -122,52 +122,52 @@ def test_a_bound_that_no_share_can_meet_or_miss_is_refused(bound):
         EvaluateConfig(gate={"miou": bound})
 
 
-def rival(low, high):
-    return gate.Rival(images=40, difference=(low + high) / 2, low=low, high=high, confidence=0.95)
+def paired(low, high):
+    return gate.PairedDifference(images=40, difference=(low + high) / 2, low=low, high=high, confidence=0.95)
 
 
 @pytest.mark.parametrize(("low", "high", "passed"), [(-0.1, -0.01, False), (-0.1, 0.0, True), (0.1, 0.2, True)])
 def test_a_drop_beyond_noise_is_refused(low, high, passed):
     verdict = gate.judge(
-        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, rival=rival(low, high)
+        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, paired=paired(low, high)
     )
     assert verdict["passed"] is passed and "paired bootstrap over 40 images" in verdict["checks"][0]["note"]
 
 
 @pytest.mark.parametrize(
-    ("served", "found", "said"),
+    ("served", "comparison", "note"),
     [
         (None, None, "no model is served yet"),
         (METRICS, None, "keeps no counts"),
         (METRICS, "the masks differ", "the masks differ"),
         (METRICS, "images in common: 3", "images in common: 3"),
-        ({**METRICS, "inference": {"flip": True}}, rival(-1, -1), "other evaluate.inference"),
+        ({**METRICS, "inference": {"flip": True}}, paired(-1, -1), "other evaluate.inference"),
     ],
 )
-def test_without_pairs_the_noise_check_does_not_apply_and_says_why(served, found, said):
+def test_without_common_images_the_noise_check_does_not_apply_and_says_why(served, comparison, note):
     verdict = gate.judge(
-        METRICS, demands={}, max_miou_drop=None, served=served, refuse_significant_drop=True, rival=found
+        METRICS, demands={}, max_miou_drop=None, served=served, refuse_significant_drop=True, paired=comparison
     )
-    assert verdict["passed"] and verdict["checks"][0]["passed"] is None and said in verdict["checks"][0]["note"]
+    assert verdict["passed"] and verdict["checks"][0]["passed"] is None and note in verdict["checks"][0]["note"]
 
 
-def test_figures_of_another_inference_than_the_exported_one_say_so():
-    assert "what is exported" in judge({**METRICS, "inference": {"flip": True}})["note"]
+def test_metrics_of_another_inference_than_the_exported_one_say_so():
+    assert "the exported model" in judge({**METRICS, "inference": {"flip": True}})["note"]
 
 
-def test_what_does_not_apply_is_said_but_for_what_goes_without_saying():
+def test_checks_that_do_not_apply_are_listed_unless_no_model_is_served():
     few = "images in common: 1; to tell a difference from noise, at least 5 are needed"
     verdict = gate.judge(
-        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, rival=few
+        METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, paired=few
     )
-    told = gate.unapplied(verdict)
-    assert few in " ".join(line.strip() for line in told) and max(map(len, told)) <= 70
+    lines = gate.unapplied(verdict)
+    assert few in " ".join(line.strip() for line in lines) and max(map(len, lines)) <= 70
     first = gate.judge(METRICS, demands={}, max_miou_drop=0.1, served=None, refuse_significant_drop=True)
     assert gate.unapplied(first) == []
 
 
 @pytest.mark.parametrize(
-    ("images", "common", "said"),
+    ("images", "common", "ending"),
     [
         (METRICS["images"], None, ""),
         (METRICS["images"], METRICS["images"], ""),
@@ -176,7 +176,7 @@ def test_what_does_not_apply_is_said_but_for_what_goes_without_saying():
         (99, None, f"on 99 images, this one on {METRICS['images']}"),
     ],
 )
-def test_a_drop_against_other_images_says_how_many_are_the_same(images, common, said):
+def test_a_drop_against_other_images_says_how_many_are_the_same(images, common, ending):
     served = {**METRICS, "images": images}
     note = gate.judge(METRICS, demands={}, max_miou_drop=0.1, served=served, common=common)["checks"][0]["note"]
-    assert note.endswith(said or "is allowed")
+    assert note.endswith(ending or "is allowed")

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's list "Add a step", followed to the letter in a copy of the project."""
+"""Follow the list "Add a step" of CONTRIBUTING.md in a copy of the project."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_list_is_enough(camvid_raw: Path, tmp_path: Path) -> None:
+def test_a_step_added_as_the_list_says_runs(camvid_raw: Path, tmp_path: Path) -> None:
     code = tmp_path / "code"
     for package in ("datasets", "models", "pipeline"):
         shutil.copytree(PROJECT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -86,10 +86,10 @@ def test_the_list_is_enough(camvid_raw: Path, tmp_path: Path) -> None:
         assert shown.returncode == 0, shown.stdout + shown.stderr
         return shown.stdout
 
-    given = (str(PROJECT / "tests/tiny.yaml"), "--set", f"data.manual_dir={camvid_raw}")
-    first = segline("run", *given, "--until", "survey")
+    options = (str(PROJECT / "tests/tiny.yaml"), "--set", f"data.manual_dir={camvid_raw}")
+    first = segline("run", *options, "--until", "survey")
     assert "survey    runs     for the first time" in first and "survey    is followed" in first
     (written,) = (tmp_path / "workspace").glob("artifacts/survey/*/survey.json")
     assert "Road" in json.loads(written.read_text())
-    assert "survey    reused" in segline("run", *given, "--until", "survey")
-    assert "survey    run      survey.least 1 -> 2" in segline("explain", *given, "--set", "survey.least=2")
+    assert "survey    reused" in segline("run", *options, "--until", "survey")
+    assert "survey    run      survey.least 1 -> 2" in segline("explain", *options, "--set", "survey.least=2")

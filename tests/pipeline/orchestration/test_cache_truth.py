@@ -1,6 +1,6 @@
-"""Cache truth: each way in which a result goes stale makes its step run, and nothing else does.
+"""Each way in which a result becomes stale runs its step; any other change runs nothing.
 
-The real steps and the real recipe; their results are made up, since only what they depend on counts here.
+The steps and the recipe are real and their results made up, as only what they depend on counts here.
 """
 
 import os
@@ -44,7 +44,7 @@ class Bench:
         self.workspace = Workspace(root / "work")
 
     def settle(self) -> None:
-        """Bring every step up to date, with a made-up result."""
+        """Publish a made-up result of every step."""
         store, recipe = Store(self.workspace.store), load_recipe(str(self.recipe))
         run = RunFolder.create(self.workspace, recipe, ["test"], "first")
         store.begin_run(run.id, recipe.name, "test", "no git", "stepwise")
@@ -59,26 +59,26 @@ class Bench:
         store.close()
 
     def stale(self, *overrides: str) -> dict[str, str]:
-        """Steps that would not simply be reused, and why."""
+        """Return {step that would not be reused: reason}."""
         outlooks = forecast.forecast(self.workspace, load_recipe(str(self.recipe), overrides))
         return {outlook.step: outlook.reason for outlook in outlooks if outlook.action != "reuse"}
 
     def own_code(self, patch: pytest.MonkeyPatch, name: str) -> None:
-        """Work with a copy of the code, `name` in the bench's folder; reading it again takes half a second."""
+        """Use a copy of the code, `name` in the bench's folder; reading it again takes half a second."""
         self.code = shutil.copytree(self.code, self.root / name)
         patch.setattr(fingerprint, "PROJECT", self.code)
 
 
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Shared by all tests, each of which works on a copy of all but the code."""
+    """Bench with every step up to date; each test works on a copy of all but the code."""
     with pytest.MonkeyPatch.context() as patch:
         for name in fingerprint.ENVIRONMENT:
             patch.delenv(name, raising=False)
-        made = Bench(tmp_path_factory.mktemp("settled"))
-        patch.setattr(fingerprint, "PROJECT", made.code)
-        made.settle()
-    return made
+        bench = Bench(tmp_path_factory.mktemp("settled"))
+        patch.setattr(fingerprint, "PROJECT", bench.code)
+        bench.settle()
+    return bench
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("override", SETTINGS)
-def test_a_setting_runs_the_steps_that_see_it(override: str, bench: Bench) -> None:
+def test_a_setting_runs_the_steps_that_read_it(override: str, bench: Bench) -> None:
     reason, steps = SETTINGS[override]
     stale = bench.stale(override)
     assert (tuple(stale), stale[steps[0]]) == (steps, reason)
@@ -133,7 +133,7 @@ def remove_raw(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("change", [change_raw, add_raw, remove_raw])
-def test_raw_files_run_everything(change: Callable[[Bench], None], bench: Bench) -> None:
+def test_a_change_of_raw_files_runs_everything(change: Callable[[Bench], None], bench: Bench) -> None:
     change(bench)
     stale = bench.stale()
     assert tuple(stale) == ALL and stale["ingest"] == "raw has other contents"
@@ -153,7 +153,7 @@ MODULES = {
 
 
 @pytest.mark.parametrize("file", MODULES)
-def test_a_module_runs_what_imports_it_however_far_away(
+def test_a_module_runs_the_steps_that_import_it_directly_or_not(
     file: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, steps = MODULES[file]
@@ -167,7 +167,7 @@ def test_a_module_runs_what_imports_it_however_far_away(
     assert (tuple(stale), stale[first]) == (steps, f"code of {file[:-3].replace('/', '.')}")
 
 
-def test_another_served_model_gives_a_new_verdict_and_measures_nothing(bench: Bench) -> None:
+def test_another_served_model_runs_only_the_gate(bench: Bench) -> None:
     served = bench.workspace.serving / "mine/1/assets.extra"
     served.mkdir(parents=True)
     (served / "segline.json").write_text("{}")
@@ -188,7 +188,7 @@ PRINTING = sorted(
 
 
 @pytest.mark.parametrize("file", PRINTING)
-def test_a_module_that_only_prints_or_draws_runs_nothing(
+def test_a_change_of_a_module_that_only_prints_or_draws_runs_nothing(
     file: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.own_code(monkeypatch, "code")
@@ -197,7 +197,7 @@ def test_a_module_that_only_prints_or_draws_runs_nothing(
     assert bench.stale() == {}
 
 
-def test_every_module_that_is_left_out_exists() -> None:
+def test_every_module_that_does_not_count_exists() -> None:
     assert len(PRINTING) >= 6
     for name in fingerprint.UNCOUNTED:
         base = PROJECT.joinpath(*name.split("."))
@@ -218,7 +218,7 @@ def test_a_reworded_docstring_runs_nothing(bench: Bench, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("library", "steps"), [("tensorflow", LEARNING), ("keras", LEARNING), ("apache-beam", ALL), ("pillow", ALL)]
 )
-def test_the_version_of_a_library_runs_what_uses_it(
+def test_another_version_of_a_library_runs_the_steps_that_use_it(
     library: str, steps: tuple[str, ...], bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = fingerprint._version
@@ -227,13 +227,13 @@ def test_the_version_of_a_library_runs_what_uses_it(
     assert tuple(stale) == steps and stale[steps[0]] == f"{library} {version(library)} -> 99"
 
 
-def test_the_version_of_python_runs_everything(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_python_runs_everything(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprint.platform, "python_version", lambda: "3.99.0")
     assert tuple(bench.stale()) == ALL
 
 
 @pytest.mark.parametrize("variable", ["TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"])
-def test_a_variable_that_changes_what_is_computed_runs_what_computes(
+def test_an_environment_variable_that_affects_computation_runs_the_steps_that_compute(
     variable: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "0")
@@ -241,7 +241,7 @@ def test_a_variable_that_changes_what_is_computed_runs_what_computes(
     assert tuple(stale) == LEARNING and stale["train"] == f"the variable {variable} absent -> 0"
 
 
-def test_what_a_training_begins_with_counts_by_its_contents(bench: Bench) -> None:
+def test_initial_weights_count_by_their_contents(bench: Bench) -> None:
     def key(path: str) -> str:
         config = load_recipe(str(bench.recipe), [f"train.begin_with={path}"])
         runner = Runner(bench.workspace, config, RunFolder(bench.root), Store(bench.workspace.store), wait=False)
@@ -254,13 +254,13 @@ def test_what_a_training_begins_with_counts_by_its_contents(bench: Bench) -> Non
     assert tuple(stale) == LEARNING and stale["train"] == "train.begin_with has other contents"
 
 
-def test_a_layout_of_labels_runs_everything(tmp_path: Path) -> None:
-    made = Bench(tmp_path, "image_folder")
-    made.settle()
-    assert made.stale() == {}
-    layout = made.raw / "segline.yaml"
+def test_another_layout_file_runs_everything(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "image_folder")
+    bench.settle()
+    assert bench.stale() == {}
+    layout = bench.raw / "segline.yaml"
     layout.write_text(layout.read_text() + "\n# more\n")
-    stale = made.stale()
+    stale = bench.stale()
     assert tuple(stale) == ALL and stale["ingest"].startswith("data.layout has other contents")
 
 
@@ -274,7 +274,7 @@ def order(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     bench.recipe.write_text("\n".join([head, *exports, *(line for line in lines if line not in exports)]))
 
 
-def pace(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+def speed(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     with bench.recipe.open("a") as recipe:
         recipe.write("ingest: {runner: multi_processing, workers: 2}\nschedule: {cron: '30 2 * * *'}\n")
 
@@ -301,7 +301,7 @@ def other_host(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("HOME", "/nowhere")
 
 
-def moved(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+def moved_workspace(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     bench.workspace = Workspace(bench.workspace.root.rename(bench.root / "other place ü"))
 
 
@@ -319,48 +319,61 @@ def touched(bench: Bench, patch: pytest.MonkeyPatch) -> None:
         path.touch()
 
 
-def stranger(bench: Bench, patch: pytest.MonkeyPatch) -> None:
+def unread_file(bench: Bench, patch: pytest.MonkeyPatch) -> None:
     (bench.raw / "notes.txt").write_text("not read by CamVid")
 
 
 @pytest.mark.parametrize(
     "change",
-    [comment, order, pace, display, default, verbosity, other_host, moved, moved_raw, moved_code, touched, stranger],
+    [
+        comment,
+        order,
+        speed,
+        display,
+        default,
+        verbosity,
+        other_host,
+        moved_workspace,
+        moved_raw,
+        moved_code,
+        touched,
+        unread_file,
+    ],
 )
-def test_what_changes_no_result_runs_nothing(
+def test_a_change_that_affects_no_result_runs_nothing(
     change: Callable[[Bench, pytest.MonkeyPatch], None], bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(bench, monkeypatch)
     assert bench.stale() == {}
 
 
-def test_a_forecast_makes_no_workspace(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    stale = forecast.forecast(Workspace(bench.root / "new"), load_recipe(str(bench.recipe)), until="train")
-    assert [(one.step, one.action, one.reason) for one in stale] == [
+def test_a_forecast_creates_no_workspace(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    steps = forecast.forecast(Workspace(bench.root / "new"), load_recipe(str(bench.recipe)), until="train")
+    assert [(one.step, one.action, one.reason) for one in steps] == [
         (name, "run", "for the first time") for name in ALL[:3]
     ]
     assert not (bench.root / "new").exists()
 
 
-def test_trial_steps_are_foreseen(bench: Bench) -> None:
+def test_trial_steps_of_an_automatic_batch_size_are_forecast(bench: Bench) -> None:
     auto = load_recipe(str(bench.recipe), ["train.batch_size=auto"])
-    stale = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
-    assert stale["train"].action == "run" and stale["train"].reason.endswith("(train.batch_size auto)")
-    assert not any("auto" in stale[name].reason for name in stale if name != "train")
+    steps = {one.step: one for one in forecast.forecast(bench.workspace, auto)}
+    assert steps["train"].action == "run" and steps["train"].reason.endswith("(train.batch_size auto)")
+    assert not any("auto" in steps[name].reason for name in steps if name != "train")
 
 
-def test_a_lost_store_is_foreseen_to_cost_nothing(bench: Bench) -> None:
+def test_without_a_store_every_result_is_forecast_as_reused(bench: Bench) -> None:
     for path in bench.workspace.root.glob("store.sqlite*"):
         path.unlink()
-    stale = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)))
-    assert [one.action for one in stale] == ["reuse"] * 6
+    steps = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)))
+    assert [one.action for one in steps] == ["reuse"] * 6
     assert not bench.workspace.store.exists()
     assert "is gone" in status.lines(bench.workspace, 5)[0]
 
 
-def test_rerun_is_foreseen(bench: Bench) -> None:
-    stale = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)), rerun=frozenset({"train"}))
-    assert [one.action for one in stale] == ["reuse", "reuse", "run", "depends", "depends", "depends"]
-    assert forecast.lines(stale)[2] == "train     run      --rerun asks for it"
+def test_a_rerun_is_forecast(bench: Bench) -> None:
+    steps = forecast.forecast(bench.workspace, load_recipe(str(bench.recipe)), rerun=frozenset({"train"}))
+    assert [one.action for one in steps] == ["reuse", "reuse", "run", "depends", "depends", "depends"]
+    assert forecast.lines(steps)[2] == "train     run      --rerun asks for it"
     long = forecast.Forecast("train", "run", "code of pipeline.augment, " * 9)
     assert max(map(len, forecast.lines([long]))) <= 80 and len(forecast.lines([long])) > 2

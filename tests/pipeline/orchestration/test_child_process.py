@@ -1,4 +1,4 @@
-"""Child processes: how they start, that none outlives its parent, and that nothing starts after one asked to stop."""
+"""Child processes: start, interruption, and none that outlives its parent."""
 
 import os
 import signal
@@ -29,11 +29,15 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize(
-    ("listens", "code"), [("", 130), (LISTENS.format(code=0), 130), (LISTENS.format(code=7), 7)], ids=["deaf", "0", "7"]
+    ("listens", "code"),
+    [("", 130), (LISTENS.format(code=0), 130), (LISTENS.format(code=7), 7)],
+    ids=["no handler", "0", "7"],
 )
-def test_a_stop_is_not_forgotten(listens: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a process that does not listen yet, one that was done anyway, and one that says itself how it ended."""
-    (tmp_path / "asked_to_stop.py").write_text(listens + SLEEPS)
+def test_sigterm_ends_the_child_and_raises(
+    listens: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child without a handler, one that ends with 0, and one that ends with an exit code of its own."""
+    (tmp_path / "stopped_child.py").write_text(listens + SLEEPS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     begun = tmp_path / "begun"
 
@@ -45,12 +49,12 @@ def test_a_stop_is_not_forgotten(listens: str, code: int, tmp_path: Path, monkey
     over, before = threading.Event(), signal.getsignal(signal.SIGTERM)
     threading.Thread(target=stop, daemon=True).start()
     with pytest.raises(ChildError) as ended:
-        run_module("asked_to_stop", str(begun), environment={})
+        run_module("stopped_child", str(begun), environment={})
     assert ended.value.exit_code == code and signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_child_is_started_without_the_handlers_of_a_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GRPC's handlers fail where its threads run, and then the child hangs or aborts."""
+def test_a_child_starts_without_fork_handlers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handlers of gRPC fail while its threads run, and then the child hangs or aborts."""
     (tmp_path / "quick.py").write_text("import sys\nassert sys.argv[1:] == ['a', '-b'] and __name__ == '__main__'")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     forks: list[str] = []
@@ -59,12 +63,12 @@ def test_a_child_is_started_without_the_handlers_of_a_fork(tmp_path: Path, monke
     assert not forks
 
 
-def test_no_source_has_code_run_between_fork_and_exec() -> None:
+def test_no_source_runs_code_between_fork_and_exec() -> None:
     sources = [path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py")]
     assert sources and not [str(path) for path in sources if "preexec_fn=" in path.read_text()]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a signal")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the parent-death signal of Linux")
 def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "sleeps.py").write_text(f"import os\n{SLEEPS}".replace(".touch()", ".write_text(str(os.getpid()))"))
     child = tmp_path / "child"
@@ -81,8 +85,8 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     wait_until(lambda: not status.exists() or "(zombie)" in status.read_text())
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for a signal")
-def test_a_child_whose_parent_ended_before_it_could_ask_ends_at_once(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the parent-death signal of Linux")
+def test_a_child_whose_parent_has_already_ended_ends_at_once(tmp_path: Path) -> None:
     (tmp_path / "begun.py").write_text(SLEEPS)
     command = bound_program.command("begun", str(tmp_path / "begun"))
     command[command.index(str(os.getpid()))] = str(os.getppid())

@@ -1,7 +1,7 @@
-"""`segline launch` with real processes that are killed, stopped and asked to end: nothing is lost, nobody is left.
+"""`segline launch` with real processes that are killed, stopped and interrupted: no work and no process is left over.
 
-Each start takes about 35 s on 2 idle cores, a test one to four of them: not for CI. No limit here is one of Segline's,
-but where a test says so: a slow machine takes longer, and is no fault.
+A start takes about 35 s on 2 idle cores, and a test makes one to four: not for CI. Time limits are not those of Segline
+unless a test says so, as a slow machine may take longer.
 """
 
 import json
@@ -23,20 +23,20 @@ from pipeline.orchestration.launch import GRACE_SECONDS, KILL_SECONDS
 
 PROJECT = Path(__file__).parents[3]
 EPOCHS = 24
-"""Of 2 steps: so many that a training is still at work when a busy test comes to kill it."""
+"""Epochs of 2 steps each: enough that the training still runs when a slow test kills it."""
 
 SLOW = 300
-"""Seconds after which what has to end by itself counts as one that never will."""
+"""Seconds after which a process that should end by itself counts as hanging."""
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc"),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
 ]
 
 
 class Launch:
-    """`segline launch --workers 2` on the sample data, as far as the train step, in a workspace."""
+    """`segline launch --workers 2 --until train` on the sample data, in a workspace."""
 
     def __init__(self, workspace: Path, raw: Path) -> None:
         self.workspace, self.raw = workspace, raw
@@ -53,9 +53,9 @@ class Launch:
             "train.timeout_s": timeout_s,
             "train.samples": 0,
         }
-        told = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+        overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
         command = [sys.executable, "-m", "pipeline", "launch", "--workers", "2", str(PROJECT / "tests/tiny.yaml")]
-        command += [*told, "--workspace", str(self.workspace), "--until", "train", *options]
+        command += [*overrides, "--workspace", str(self.workspace), "--until", "train", *options]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -69,8 +69,8 @@ class Launch:
 
     def steps_done(self) -> int:
         """Number of the newest checkpoint."""
-        found = self.workspace.glob("artifacts/train/*.partial/checkpoints/step-*.npz")
-        return max((int(path.stem[5:]) for path in found), default=0)
+        checkpoints = self.workspace.glob("artifacts/train/*.partial/checkpoints/step-*.npz")
+        return max((int(path.stem[5:]) for path in checkpoints), default=0)
 
     def writes(self) -> bool:
         """Whether a checkpoint is being written at this moment."""
@@ -78,13 +78,13 @@ class Launch:
 
     def process(self, kind: str, index: int) -> int:
         """Process id of a worker (`run`), or of its step (`step`)."""
-        found = [number for number, told in self.processes().items() if told == (kind, index)]
-        assert len(found) == 1, f"{kind} of worker {index}: {found}\n{self.shown}"
-        return found[0]
+        numbers = [number for number, role in self.processes().items() if role == (kind, index)]
+        assert len(numbers) == 1, f"{kind} of worker {index}: {numbers}\n{self.shown}"
+        return numbers[0]
 
     def processes(self) -> dict[int, tuple[str, int]]:
-        """Process ids of workers and of their steps; each one's kind, `run` or `step`, and the worker's number."""
-        found = {}
+        """{process id of a worker or of its step: (`run` or `step`, the worker's number)}."""
+        roles = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 arguments = (folder / "cmdline").read_bytes().decode().split("\0")
@@ -95,11 +95,11 @@ class Launch:
             mine = "pipeline" in arguments and str(self.workspace) in arguments and "TF_CONFIG" in variables
             if mine and state != "Z":
                 kind = arguments[arguments.index("pipeline") + 1]
-                found[int(folder.name)] = kind, json.loads(variables["TF_CONFIG"])["task"]["index"]
-        return found
+                roles[int(folder.name)] = kind, json.loads(variables["TF_CONFIG"])["task"]["index"]
+        return roles
 
     def end(self) -> None:
-        """End whatever is left, those first that would start others."""
+        """Kill every process left, first those that would start others."""
         for process in self.started:
             if process.poll() is None:
                 process.kill()
@@ -111,11 +111,13 @@ class Launch:
             time.sleep(0.2)
 
     def weights(self) -> dict[str, np.ndarray]:
-        found: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         (path,) = self.workspace.glob("artifacts/train/*/weights.h5")
         with h5py.File(path) as file:
-            file.visititems(lambda name, item: found.update({name: item[()]} if isinstance(item, h5py.Dataset) else {}))
-        return found
+            file.visititems(
+                lambda name, item: arrays.update({name: item[()]} if isinstance(item, h5py.Dataset) else {})
+            )
+        return arrays
 
     def until(self, ready: Callable[[], object], process: "subprocess.Popen[bytes]", seconds: float = 600) -> None:
         deadline = time.monotonic() + seconds
@@ -125,7 +127,7 @@ class Launch:
             time.sleep(0.002)
 
     def ended(self, process: "subprocess.Popen[bytes]", seconds: float = 600) -> int:
-        """Wait for its end; give its exit code. None of its processes may be left, once the kernel has had its turn."""
+        """Wait for its end and return its exit code; soon after, none of its processes may be left."""
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -144,29 +146,29 @@ def _variables(folder: Path) -> list[str]:
 
 @pytest.fixture
 def launch(tmp_path: Path, camvid_raw: Path) -> Iterator[Launch]:
-    made = Launch(tmp_path / "workspace", camvid_raw)
-    yield made
-    made.end()
+    job = Launch(tmp_path / "workspace", camvid_raw)
+    yield job
+    job.end()
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, camvid_raw: Path) -> dict[str, np.ndarray]:
-    """Weights of a training that nobody disturbed."""
-    made = Launch(tmp_path_factory.mktemp("whole") / "workspace", camvid_raw)
+    """Weights of an uninterrupted training."""
+    job = Launch(tmp_path_factory.mktemp("whole") / "workspace", camvid_raw)
     try:
-        assert made.ended(made.start()) == 0, made.shown
+        assert job.ended(job.start()) == 0, job.shown
     finally:
-        made.end()
-    return made.weights()
+        job.end()
+    return job.weights()
 
 
-def same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
-    assert found.keys() == expected.keys() and len(found) > 20
-    return all(np.array_equal(array, expected[name]) for name, array in found.items())
+def same(weights: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
+    assert weights.keys() == expected.keys() and len(weights) > 20
+    return all(np.array_equal(array, expected[name]) for name, array in weights.items())
 
 
-def test_killed_workers_and_chiefs_cost_nothing(launch: Launch, whole: dict[str, np.ndarray]) -> None:
-    """First the step of a worker, then that of the chief while it writes a checkpoint; both times all start again."""
+def test_a_job_restarts_after_a_worker_or_the_chief_is_killed(launch: Launch, whole: dict[str, np.ndarray]) -> None:
+    """First the step of a worker, then that of the chief while it writes a checkpoint."""
     process = launch.start("--max-restarts", "2")
     launch.until(lambda: launch.steps_done() >= 3, process)
     os.kill(launch.process("step", 1), signal.SIGKILL)
@@ -182,7 +184,7 @@ def test_killed_workers_and_chiefs_cost_nothing(launch: Launch, whole: dict[str,
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_host_that_goes_ends_the_job_and_the_same_command_goes_on(
+def test_a_lost_host_ends_the_job_and_the_same_command_resumes(
     launch: Launch, whole: dict[str, np.ndarray], index: int
 ) -> None:
     process = launch.start()
@@ -200,18 +202,18 @@ def test_a_worker_that_hangs_ends_the_job_in_time(launch: Launch, kind: str) -> 
     launch.until(lambda: launch.steps_done() >= 3, process)
     for name in kind.split(" and "):
         os.kill(launch.process(name, 1), signal.SIGSTOP)
-    # One that is stopped as a whole hears nothing: launch ends it when the time of grace for all others is over.
+    # A worker that is stopped as a whole receives no signal: launch kills it after the grace period of the others.
     assert launch.ended(process, timeout_s + GRACE_SECONDS + KILL_SECONDS + 60) == 1
     assert re.search(r"train\.timeout_s", launch.shown), launch.shown
 
 
-@pytest.mark.parametrize("whom", ["step", "run"])
-def test_a_worker_that_is_asked_to_end_ends_all_at_one_step(
-    launch: Launch, whole: dict[str, np.ndarray], whom: str
+@pytest.mark.parametrize("kind", ["step", "run"])
+def test_sigterm_to_one_worker_stops_all_at_the_same_step(
+    launch: Launch, whole: dict[str, np.ndarray], kind: str
 ) -> None:
     process = launch.start("--max-restarts", "1")
     launch.until(lambda: launch.steps_done() >= 3, process)
-    os.kill(launch.process(whom, 1), signal.SIGTERM)
+    os.kill(launch.process(kind, 1), signal.SIGTERM)
     assert launch.ended(process, SLOW) == 130
     assert "restart" not in launch.shown and len(set(re.findall(r"stopped at (.*);", launch.shown))) == 1
     assert launch.ended(launch.start()) == 0
@@ -219,7 +221,7 @@ def test_a_worker_that_is_asked_to_end_ends_all_at_one_step(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_launch_passes_on_that_it_is_asked_to_end(launch: Launch, number: signal.Signals) -> None:
+def test_launch_forwards_stop_signals(launch: Launch, number: signal.Signals) -> None:
     process = launch.start("--max-restarts", "1")
     launch.until(lambda: launch.steps_done() >= 3, process)
     process.send_signal(number)

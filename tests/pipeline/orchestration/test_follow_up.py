@@ -1,4 +1,4 @@
-"""What is checked before a step, and what follows it."""
+"""The checks before a step and the actions after it."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -43,7 +43,7 @@ class FakeStep(Step):
 
 
 class Bench:
-    """A gate and an export that do nothing, run as new runs would."""
+    """A workspace in which `run` executes fake gate and export steps as a new run."""
 
     def __init__(self, root: Path) -> None:
         self.raw = root / "raw"
@@ -97,9 +97,7 @@ def test_a_failed_gate_stops_the_export_and_names_every_check(bench: Bench) -> N
     assert not (bench.workspace.root / "artifacts/export").exists()
 
 
-def test_an_export_that_was_made_is_not_reused_past_a_failed_gate(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_existing_export_is_not_reused_after_a_failed_gate(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.run(gate(passed=True), MODEL)
     strict = {"min_miou": 0.9}
     with pytest.raises(GateError):
@@ -114,9 +112,7 @@ def test_an_export_that_was_made_is_not_reused_past_a_failed_gate(
     assert bench.states() == [(GATE, "reused"), (EXPORT, "reused")]
 
 
-def test_checks_are_made_early_only_where_the_run_reaches_what_needs_them(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_early_checks_run_only_for_steps_that_will_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     first, second = (FakeStep(name, ("export",), (RAW,), ("file",), files={"file": 1}) for name in STEP_NAMES[:2])
     entry = follow_up.Around(foresee=((second.name, lambda context: seen.append(context.run.id)),))
@@ -133,7 +129,7 @@ def test_checks_are_made_early_only_where_the_run_reaches_what_needs_them(
         bench.store.begin_run(name, "fake", "test", "no git", "running")
         rerun = frozenset({first.name} if name == "whole" else ())
         Runner(bench.workspace, folder.recipe(), folder, bench.store, wait=True).run_all(until, rerun)
-    assert seen == ["whole"]  # neither where the run ends before, nor where the step is reused
+    assert seen == ["whole"]  # "early" ends before the step, and "again" reuses it
 
 
 def test_the_table_names_only_steps() -> None:

@@ -1,4 +1,4 @@
-"""The graph: linted, so that a wrong line in it fails before anything runs."""
+"""The graph of steps is consistent, so that a wrong entry fails before anything runs."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from pipeline.config.step_names import STEP_NAMES
 from pipeline.orchestration.graph import RAW, SERVED, STEPS, Step
 
 
-def test_the_command_line_knows_every_step() -> None:
+def test_the_graph_has_every_step_of_the_command_line() -> None:
     assert tuple(step.name for step in STEPS) == STEP_NAMES
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_a_step_reads_only_what_came_before(step: Step) -> None:
+def test_a_step_reads_only_earlier_results(step: Step) -> None:
     before = {RAW, SERVED, *STEP_NAMES[: STEP_NAMES.index(step.name)]}
     assert set(step.reads) <= before
     assert step.writes

@@ -1,4 +1,4 @@
-"""Several workers on one host: who gets which GPU, whose end is whose, and what is started again."""
+"""Several workers on one host: their GPUs, their common end, and restarts."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
 
 
-def test_gpus_are_shared_out() -> None:
+def test_gpus_are_divided_among_the_workers() -> None:
     assert launch.gpu_shares(2, ["0", "1", "2", "3"]) == ["0,1", "2,3"]
     assert launch.gpu_shares(2, []) == ["", ""]
     with pytest.raises(UserError, match=r"2 workers cannot share 1 GPU evenly.*CUDA_VISIBLE_DEVICES=-1"):
@@ -31,8 +31,8 @@ def test_addresses_differ() -> None:
     assert len(set(launch.free_addresses(4))) == 4
 
 
-def test_a_port_is_one_that_no_outgoing_connection_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds pass before a worker listens on it."""
+def test_ports_are_outside_the_ephemeral_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outgoing connection must not take a port in the seconds before a worker listens on it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -51,7 +51,7 @@ def start(
     restarts: int = 0,
     rerun: launch.Rerun | None = None,
 ) -> tuple[int, list[str]]:
-    """Launch two processes of a shell script that knows its number as $N."""
+    """Launch two processes of a shell script, which finds its worker number in $N."""
     program = tmp_path / "python"
     program.write_text(f'#!/bin/sh\nN=$(echo "$TF_CONFIG" | sed \'s/.*index": //; s/}}.*//\')\n{script}\n')
     program.chmod(0o755)
@@ -64,24 +64,24 @@ def start(
     return code, capfd.readouterr().out.splitlines()
 
 
-def test_what_they_print_is_marked(
+def test_output_lines_carry_the_worker_number(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     code, lines = start(monkeypatch, tmp_path, 'echo "I am $N"; echo bad >&2', capfd)
     assert code == 0 and sorted(lines) == ["[0] I am 0", "[0] bad", "[1] I am 1", "[1] bad"]
 
 
-def test_one_that_ends_ends_all(
+def test_one_failed_worker_ends_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Also one that hears no SIGTERM, and what it has started."""
+    """Also a worker that ignores SIGTERM, and its child process."""
     script = f'[ $N = 1 ] && exit 5; trap "" TERM; sleep 600 & echo $! > {tmp_path}/sleeper; wait; wait; sleep 600'
     assert start(monkeypatch, tmp_path, script, capfd)[0] == 5
     status = Path("/proc", (tmp_path / "sleeper").read_text().strip(), "status")
-    assert not status.exists() or "(zombie)" in status.read_text()  # dead, whether or not anybody has asked
+    assert not status.exists() or "(zombie)" in status.read_text()  # dead, though its parent may not have reaped it
 
 
-def test_all_start_again_as_often_as_allowed(
+def test_all_workers_restart_up_to_the_limit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     script = f"echo x >> {tmp_path}/$N; [ $(wc -l < {tmp_path}/$N) = 3 ]"
@@ -90,7 +90,7 @@ def test_all_start_again_as_often_as_allowed(
     assert lines[-1].endswith("exit code 1: restart 2 of 4")
 
 
-def test_what_is_to_run_again_does_so_once_and_not_at_each_restart(
+def test_a_requested_rerun_is_not_repeated_by_a_restart(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = Store(Workspace(tmp_path).store)
@@ -106,7 +106,7 @@ def test_what_is_to_run_again_does_so_once_and_not_at_each_restart(
     assert {line[4:] for line in lines if line.startswith("[")} == {f"{bound} pipeline run recipe --rerun train"}
 
 
-def test_launch_takes_what_run_takes(
+def test_launch_accepts_the_options_of_run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen: list[tuple[list[str], launch.Rerun]] = []
@@ -118,13 +118,13 @@ def test_launch_takes_what_run_takes(
 
 
 @pytest.mark.parametrize("code", [2, 3, 130])
-def test_what_no_start_would_better_is_not_started_again(
+def test_failures_that_a_restart_cannot_fix_are_final(
     code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert start(monkeypatch, tmp_path, f"exit {code}", capfd, restarts=3) == (code, [])
 
 
-def test_a_job_in_a_job_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_launch_inside_a_job_and_wrong_numbers_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SEGLINE_WORKERS", "a:1,b:1")
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
     with pytest.raises(UserError, match="already names 2 workers"):

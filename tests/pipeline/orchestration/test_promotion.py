@@ -1,4 +1,4 @@
-"""Promotion: a new version for a new model, none for the same one, and a comparison with somebody else's."""
+"""Promotion: a version for each new model, rollback, and the comparison with the model of another training."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from pipeline.workspace.store import Store
 
 
 class Exports:
-    """A workspace in which trainings and exports are made by name."""
+    """A workspace in which `promote` makes and promotes a training and an export by name."""
 
     def __init__(self, root: Path) -> None:
         self.workspace = Workspace(root)
@@ -45,7 +45,7 @@ class Exports:
         return promotion.promote(self.workspace, "net", export, run, self.store)
 
     def judge(self, name: str, train: Path) -> Path:
-        """The verdict, made once: it compares with what is served at that time."""
+        """Return the folder of the verdict, made once: it compares with the model served at that time."""
         folder = self.workspace.root / "artifacts/gate" / name
         if not folder.exists():
             folder.mkdir(parents=True)
@@ -55,8 +55,8 @@ class Exports:
         return folder
 
     def before(self, name: str) -> str | None:
-        found = promotion.before(self.workspace, "net", self.workspace.root / "artifacts/train" / name)
-        return found.name if found else None
+        version = promotion.before(self.workspace, "net", self.workspace.root / "artifacts/train" / name)
+        return version.name if version else None
 
 
 @pytest.fixture
@@ -64,12 +64,12 @@ def exports(tmp_path: Path) -> Exports:
     return Exports(tmp_path)
 
 
-def test_each_new_model_is_a_version_and_the_same_one_is_none(exports: Exports) -> None:
+def test_only_a_new_model_makes_a_version(exports: Exports) -> None:
     assert [exports.promote(name).name for name in ("a", "a", "b", "b")] == ["1", "1", "2", "2"]
     assert (exports.workspace.serving / "net/2/saved_model.pb").read_text() == "b"
 
 
-def test_a_model_is_compared_with_the_newest_of_another_training(exports: Exports) -> None:
+def test_a_model_is_compared_with_the_newest_version_of_another_training(exports: Exports) -> None:
     assert exports.before("a") is None
     exports.promote("a")
     assert (exports.before("a"), exports.before("b")) == (None, "1")
@@ -103,56 +103,56 @@ def test_a_crash_while_copying_leaves_no_version(exports: Exports, monkeypatch: 
     assert not (exports.workspace.serving / "net/.partial").exists()
 
 
-def test_a_version_put_there_by_hand_is_counted_and_not_compared_with(exports: Exports) -> None:
+def test_a_version_copied_by_hand_counts_but_is_not_compared_with(exports: Exports) -> None:
     (exports.workspace.serving / "net/7").mkdir(parents=True)
     assert exports.promote("a").name == "8"
     assert exports.before("a") is None
 
 
-def test_a_rollback_serves_the_earlier_model_and_the_bad_one_does_not_come_back_by_itself(exports: Exports) -> None:
+def test_after_a_rollback_the_withdrawn_model_is_not_promoted_automatically(exports: Exports) -> None:
     for name in ("a", "b"):
         exports.promote(name)
-    foreseen = promotion.rollback(exports.workspace, "net", exports.store, dry_run=True)
-    assert not foreseen[0].exists()
+    expected = promotion.rollback(exports.workspace, "net", exports.store, dry_run=True)
+    assert not expected[0].exists()
     served, before, restored = promotion.rollback(exports.workspace, "net", exports.store)
-    assert foreseen == (served, before, restored)
+    assert expected == (served, before, restored)
     assert (served.name, before, restored) == ("3", 2, 1)
     assert (served / "saved_model.pb").read_text() == "a"
-    assert exports.promote("b").name == "3"  # the unchanged recipe runs again: nothing is served anew
+    assert exports.promote("b").name == "3"  # the unchanged recipe runs again: no new version
     assert exports.before("a") is None and exports.before("c") == "3"
     steps = [row["step"] for run in exports.store.runs(9) for row in exports.store.executions(run["id"])]
     assert sorted(steps) == ["promote", "promote", "rollback"]
 
 
-def test_a_person_may_serve_the_withdrawn_model_again(exports: Exports, tiny_recipe) -> None:
+def test_a_withdrawn_model_can_be_promoted_by_hand(exports: Exports, tiny_recipe) -> None:
     for name in ("a", "b"):
         exports.promote(name)
     promotion.rollback(exports.workspace, "net", exports.store)
     export = exports.workspace.root / "artifacts/export/b"
     digest.write_atomically(exports.workspace.run("b") / "recipe.yaml", recipe_file.dump(tiny_recipe))
-    for expected in ("4", "4"):
-        foreseen = promotion.promote_by_hand(exports.workspace, export, exports.store, "net", dry_run=True)
-        assert foreseen.exists() == (exports.workspace.serving / "net/4").exists()
+    for number in ("4", "4"):
+        expected = promotion.promote_by_hand(exports.workspace, export, exports.store, "net", dry_run=True)
+        assert expected.exists() == (exports.workspace.serving / "net/4").exists()
         served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
-        assert foreseen == served and served.name == expected
+        assert expected == served and served.name == number
         assert (served / "saved_model.pb").read_text() == "b"
     assert promotion.withdrawn(served) == []
     assert promotion.promote_by_hand(exports.workspace, export, exports.store).parent.name == "tiny"
 
 
-def test_no_two_versions_say_the_same_of_themselves(exports: Exports, tiny_recipe: Recipe) -> None:
-    """By its origin a version is known where it is uploaded to, whatever its number is there."""
+def test_every_version_has_its_own_origin(exports: Exports, tiny_recipe: Recipe) -> None:
+    """The origin identifies a version wherever it is uploaded, whatever its number there."""
     for name in ("a", "b"):
         exports.promote(name)
         digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipe_file.dump(tiny_recipe))
     for name in ("a", "b", "a", "b"):
         export = exports.workspace.root / "artifacts/export" / name
         served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
-    said = [(served.parent / str(version) / promotion.ORIGIN).read_text() for version in range(1, 7)]
-    assert len(set(said)) == 6
+    origins = [(served.parent / str(version) / promotion.ORIGIN).read_text() for version in range(1, 7)]
+    assert len(set(origins)) == 6
 
 
-def test_a_rollback_that_cannot_be_says_what_there_is(exports: Exports) -> None:
+def test_an_impossible_rollback_lists_the_versions(exports: Exports) -> None:
     with pytest.raises(UserError, match=r"Nothing is served as 'net'\. Served: nothing"):
         promotion.rollback(exports.workspace, "net", exports.store)
     assert not (exports.workspace.serving / "net").exists()
@@ -164,7 +164,7 @@ def test_a_rollback_that_cannot_be_says_what_there_is(exports: Exports) -> None:
 
 
 @pytest.mark.parametrize("name", ["../evil", "", ".", "a/b", "/tmp/x"])
-def test_a_name_that_is_no_folder_of_serving_is_refused(exports: Exports, name: str) -> None:
+def test_a_name_that_is_no_direct_folder_of_serving_is_refused(exports: Exports, name: str) -> None:
     served = exports.promote("a")
     export = exports.workspace.root / "artifacts/export/a"
     with pytest.raises(UserError, match="folder under serving/"):

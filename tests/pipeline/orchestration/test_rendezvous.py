@@ -1,4 +1,4 @@
-"""How workers find each other through files: past what earlier jobs left, and with an end when one stays silent."""
+"""Workers meet through status files: despite files of earlier jobs, and with a timeout for a silent worker."""
 
 import errno
 import json
@@ -32,7 +32,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def helped(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> list[str]:
-    """Steps that the worker was called for, in place of their processes."""
+    """Names of the steps that the worker took part in, recorded instead of run."""
     steps: list[str] = []
     (workspace.run("r")).mkdir(parents=True)
     (workspace.run("r") / "recipe.yaml").write_text("")
@@ -47,7 +47,7 @@ def helped(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> list[str]:
     return steps
 
 
-class Other(threading.Thread):
+class SecondWorker(threading.Thread):
     """Worker 1, in a thread."""
 
     def __init__(self, workspace: Workspace, timeout_s: float = 20) -> None:
@@ -70,18 +70,20 @@ def lead(workspace: Workspace, timeout_s: float = 20) -> Any:
     return rendezvous.lead(workspace, Cluster(WORKERS, 0, "TF_CONFIG"), timeout_s)
 
 
-def test_a_worker_helps_where_it_is_called_and_ends_as_the_chief_does(workspace: Workspace, helped: list[str]) -> None:
-    other = Other(workspace)
-    with lead(workspace) as (crew, end):
+def test_a_worker_joins_each_step_and_ends_with_the_exit_code_of_the_chief(
+    workspace: Workspace, helped: list[str]
+) -> None:
+    other = SecondWorker(workspace)
+    with lead(workspace) as (workers, end):
         for step in ("train", "evaluate"):
-            with crew.called("r", step):
+            with workers.called("r", step):
                 while step not in helped:
                     time.sleep(0.01)
         end(3)
     assert other.result() == 3 and helped == ["train", "evaluate"]
 
 
-def test_what_an_earlier_job_left_is_not_taken_for_an_answer(workspace: Workspace, helped: list[str]) -> None:
+def test_status_files_of_an_earlier_job_are_ignored(workspace: Workspace, helped: list[str]) -> None:
     folder = workspace.cluster(KEY)
     folder.mkdir(parents=True)
     call = {"number": 1, "run": "r", "step": "old", "again": False, "workers": ["me"]}
@@ -91,26 +93,26 @@ def test_what_an_earlier_job_left_is_not_taken_for_an_answer(workspace: Workspac
         pytest.raises(WorkerLost, match=r"no sign of life from worker 1 \(localhost:2\) for 0.5 s"),
         lead(workspace, 0.5),
     ):
-        pytest.fail("nobody came")
-    other = Other(workspace)
+        pytest.fail("no worker joined")
+    other = SecondWorker(workspace)
     with lead(workspace) as (_, end):
         end(0)
     assert other.result() == 0 and helped == []
 
 
 def test_a_step_that_fails_at_a_worker_ends_it_with_that_code(workspace: Workspace, helped: list[str]) -> None:
-    other = Other(workspace)
-    with lead(workspace) as (crew, _), crew.called("r", "bad"):
+    other = SecondWorker(workspace)
+    with lead(workspace) as (workers, _), workers.called("r", "bad"):
         assert other.result() == 7
     assert json.loads((workspace.cluster(KEY) / "worker-1.json").read_text())["failed"] == 7
 
 
-def test_a_worker_that_ended_ends_the_chiefs_step_when_its_grace_is_over(
+def test_a_worker_that_ended_ends_the_step_of_the_chief_after_the_grace_period(
     workspace: Workspace, helped: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rendezvous, "GRACE_SECONDS", 0.1)
-    other = Other(workspace)
-    with lead(workspace) as (crew, _), crew.called("r", "bad") as watch:
+    other = SecondWorker(workspace)
+    with lead(workspace) as (workers, _), workers.called("r", "bad") as watch:
         other.result()
         assert watch.reason() is None
         time.sleep(0.2)
@@ -118,30 +120,30 @@ def test_a_worker_that_ended_ends_the_chiefs_step_when_its_grace_is_over(
         watch.close()
 
 
-def test_a_chief_that_falls_silent_ends_the_worker(workspace: Workspace, helped: list[str]) -> None:
+def test_a_silent_chief_ends_the_worker(workspace: Workspace, helped: list[str]) -> None:
     folder = workspace.cluster(KEY)
     folder.mkdir(parents=True)
     (folder / "chief.json").write_text(json.dumps({"name": "dead", "beat": 1, "call": None, "over": None}))
-    assert "no sign of life from the chief for 0.3 s" in Other(workspace, 0.3).result()
+    assert "no sign of life from the chief for 0.3 s" in SecondWorker(workspace, 0.3).result()
 
 
-def test_a_chief_that_fails_tells_so(workspace: Workspace, helped: list[str]) -> None:
-    other = Other(workspace)
+def test_a_failed_chief_ends_the_worker(workspace: Workspace, helped: list[str]) -> None:
+    other = SecondWorker(workspace)
     with pytest.raises(RuntimeError), lead(workspace):
         raise RuntimeError
     assert other.result() == 1
 
 
-def test_a_half_written_notice_is_no_news(tmp_path: Path) -> None:
-    with StatusFile(tmp_path / "a.json", job="x") as notice:
-        look = StatusView(tmp_path / "a.json")
-        assert look()["job"] == "x"
-        notice.post(job="y")
+def test_a_half_written_status_file_is_ignored(tmp_path: Path) -> None:
+    with StatusFile(tmp_path / "a.json", job="x") as status_file:
+        view = StatusView(tmp_path / "a.json")
+        assert view()["job"] == "x"
+        status_file.post(job="y")
         (tmp_path / "a.json").write_text('{"name": "')
-        assert look()["job"] == "x"
+        assert view()["job"] == "x"
 
 
-def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_look(
+def test_a_transient_file_system_error_stops_neither_the_heartbeat_nor_the_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stale(*_: Any, **__: Any) -> None:
@@ -150,25 +152,25 @@ def test_a_fault_of_the_file_system_that_passes_ends_neither_the_beat_nor_the_lo
 
     faults: list[threading.Thread] = []
     monkeypatch.setattr(rendezvous, "BEAT_SECONDS", 0.02)
-    with StatusFile(tmp_path / "a.json", job="x") as notice:
-        look = StatusView(tmp_path / "a.json")
-        assert look()["job"] == "x"
+    with StatusFile(tmp_path / "a.json", job="x") as status_file:
+        view = StatusView(tmp_path / "a.json")
+        assert view()["job"] == "x"
         with monkeypatch.context() as patch:
             patch.setattr(Path, "open", stale)
-            notice.post(job="y")
-            assert look()["job"] == "x"
-            while len(set(faults)) < 2:  # the beat's own thread, too
+            status_file.post(job="y")
+            assert view()["job"] == "x"
+            while len(set(faults)) < 2:  # in the thread of the heartbeat as well
                 time.sleep(0.01)
         began = time.monotonic()
-        while look()["job"] != "y":
-            assert time.monotonic() - began < 20, "the beat has stopped"
+        while view()["job"] != "y":
+            assert time.monotonic() - began < 20, "the heartbeat has stopped"
             time.sleep(0.01)
     with pytest.raises(IsADirectoryError), StatusFile(tmp_path):
-        pytest.fail("what can never be written is told at once")
+        pytest.fail("a path that can never be written fails at once")
 
 
-def test_facts_that_may_not_be_read_are_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where two workers are two users: else a worker would wait for ten minutes, and be told that nobody lives."""
+def test_an_unreadable_status_file_fails_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers may run as two users: without this error, one waits ten minutes and reports the other as lost."""
 
     def forbidden(*_: Any, **__: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -178,13 +180,13 @@ def test_facts_that_may_not_be_read_are_told_at_once(tmp_path: Path, monkeypatch
         StatusView(tmp_path / "a.json")()
 
 
-def test_a_child_that_beats_no_more_is_ended() -> None:
+def test_a_child_without_a_heartbeat_is_ended() -> None:
     import os
 
-    elsewhere: list[str] = []
-    watch = Watch(0.05, lambda: elsewhere[0] if elsewhere else None)
+    reasons: list[str] = []
+    watch = Watch(0.05, lambda: reasons[0] if reasons else None)
     time.sleep(0.1)
-    assert watch.reason() is None  # it has not begun
+    assert watch.reason() is None  # the first step has not begun
     os.write(watch.pipe, b"..")
     assert watch.reason() is None
     time.sleep(0.1)
@@ -192,22 +194,22 @@ def test_a_child_that_beats_no_more_is_ended() -> None:
     os.write(watch.pipe, b".!")
     assert watch.reason() is None
     time.sleep(0.1)
-    elsewhere.append("worker 1 has ended")
-    assert watch.reason() is None  # it publishes, alone
+    reasons.append("worker 1 has ended")
+    assert watch.reason() is None  # the chief publishes, without the workers
     watch.close()
 
 
-def test_jobs_that_follow_each_other_at_once_are_told_apart(workspace: Workspace, helped: list[str]) -> None:
-    """As in a sweep: a worker that missed the end of one would wait for one more in the end."""
+def test_immediately_successive_jobs_are_distinguished(workspace: Workspace, helped: list[str]) -> None:
+    """As in a sweep, where a worker that misses the end of a job would wait for one more job at the end."""
     for code in (0, 3, 0):
-        other = Other(workspace)
+        other = SecondWorker(workspace)
         with lead(workspace) as (_, end):
             end(code)
         assert other.result() == code
 
 
-class Chiefs:
-    """A chief's run, as far as who helps it looks at it."""
+class ChiefRun:
+    """The parts of a chief's run that a worker uses."""
 
     def __init__(self, workspace: Workspace, helped: list[str]) -> None:
         self.workspace, self.helped = workspace, helped
@@ -223,13 +225,13 @@ class Chiefs:
         return {}
 
 
-def test_what_another_run_makes_is_waited_for_and_used(workspace: Workspace, helped: list[str]) -> None:
-    chiefs: Any = Chiefs(workspace, helped)
+def test_a_result_that_another_run_is_making_is_awaited_and_used(workspace: Workspace, helped: list[str]) -> None:
+    chief: Any = ChiefRun(workspace, helped)
     workspace.partial("train", "k").mkdir(parents=True)
-    helper = threading.Thread(target=attendance.assist, args=(chiefs, chiefs.step), kwargs={"again": False})
+    helper = threading.Thread(target=attendance.assist, args=(chief, chief.step), kwargs={"again": False})
     with lock.hold(workspace.lock("train", "k"), "another", wait=False, on_wait=print):
         helper.start()
-        time.sleep(1)  # longer than timeout_s: it is the chief that waits, and lives
+        time.sleep(1)  # longer than timeout_s: the chief is alive and waits as well
         assert helper.is_alive() and helped == []
         made = workspace.partial("train", "k").rename(workspace.next_attempt("train", "k"))
         (made / SEAL).write_text("{}")
@@ -237,11 +239,11 @@ def test_what_another_run_makes_is_waited_for_and_used(workspace: Workspace, hel
     assert not helper.is_alive() and helped == []
 
 
-def test_what_the_chief_begins_is_helped_with(workspace: Workspace, helped: list[str]) -> None:
-    chiefs: Any = Chiefs(workspace, helped)
+def test_a_worker_joins_a_step_that_the_chief_has_begun(workspace: Workspace, helped: list[str]) -> None:
+    chief: Any = ChiefRun(workspace, helped)
     with pytest.raises(WorkerLost, match="did not begin step train"):
-        attendance.assist(chiefs, chiefs.step, again=False)
+        attendance.assist(chief, chief.step, again=False)
     workspace.partial("train", "k").mkdir(parents=True)
     with lock.hold(workspace.lock("train", "k"), "mine", wait=False, on_wait=print):
-        attendance.assist(chiefs, chiefs.step, again=False)
+        attendance.assist(chief, chief.step, again=False)
     assert helped == ["train"]

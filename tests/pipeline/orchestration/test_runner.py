@@ -1,4 +1,4 @@
-"""The runner, with steps that only write a file: reuse, reasons, atomic publishing, and what a crash leaves."""
+"""The runner, with steps that only write a file: reuse, reasons, atomic publishing, and recovery from a crash."""
 
 import errno
 import json
@@ -57,7 +57,7 @@ VALIDATE = FakeStep("validate", ("validate",), ("ingest",), ("size",), work=coun
 
 
 class Bench:
-    """A workspace, a raw folder, and a way to run steps as new runs would."""
+    """A workspace and a raw folder; `run` executes steps as a new run."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -99,14 +99,14 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_what_has_not_changed_is_reused(bench: Bench) -> None:
+def test_unchanged_results_are_reused(bench: Bench) -> None:
     first = bench.run(INGEST, VALIDATE)
     second = bench.run(INGEST, VALIDATE)
     assert bench.states() == [("ingest", "reused"), ("validate", "reused")]
     assert first.artifact("validate") == second.artifact("validate")
 
 
-def test_a_changed_raw_file_runs_what_depends_on_it(bench: Bench) -> None:
+def test_a_changed_raw_file_runs_the_steps_that_depend_on_it(bench: Bench) -> None:
     bench.run(INGEST, VALIDATE)
     (bench.raw / "train/a").write_text("alpha beta")
     folder = bench.run(INGEST, VALIDATE)
@@ -115,14 +115,14 @@ def test_a_changed_raw_file_runs_what_depends_on_it(bench: Bench) -> None:
     assert (folder.artifact("validate") / "size").read_text() == "10"
 
 
-def test_a_changed_setting_runs_its_own_step_alone(bench: Bench) -> None:
+def test_a_changed_setting_runs_only_its_own_step(bench: Bench) -> None:
     bench.run(INGEST, VALIDATE)
     bench.run(INGEST, VALIDATE, all_void_mask="error")
     assert bench.states() == [("ingest", "reused"), ("validate", "done")]
     assert bench.reason() == 'validate.all_void_mask "warning" -> "error"'
 
 
-def test_equal_contents_stop_the_wave(bench: Bench) -> None:
+def test_a_step_whose_inputs_are_rebuilt_with_equal_contents_is_reused(bench: Bench) -> None:
     bench.run(INGEST, VALIDATE)
     bench.run(INGEST, again=True)
     bench.run(INGEST, VALIDATE)
@@ -140,7 +140,7 @@ def test_a_moved_workspace_and_moved_raw_files_are_reused(bench: Bench) -> None:
     assert bench.states() == [("ingest", "reused"), ("validate", "reused")]
 
 
-def test_rerun_leaves_the_older_artifact_as_it_is(bench: Bench) -> None:
+def test_rerun_keeps_the_older_artifact(bench: Bench) -> None:
     first = bench.run(INGEST).artifact("ingest")
     second = bench.run(INGEST, again=True).artifact("ingest")
     assert second.name == f"{first.name}-2"
@@ -148,21 +148,21 @@ def test_rerun_leaves_the_older_artifact_as_it_is(bench: Bench) -> None:
     assert bench.run(INGEST).artifact("ingest") == second
 
 
-def test_rerun_takes_nothing_from_a_cache_that_others_use_and_removes_nothing(bench: Bench) -> None:
-    given = []
+def test_rerun_neither_reads_nor_clears_a_shared_cache(bench: Bench) -> None:
+    received = []
 
     def work(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-        given.append(inputs)
+        received.append(inputs)
         copy_raw(config, inputs, out)
 
     ingest = replace(INGEST, cached=True, work=work)
     first = bench.run(ingest)
-    kept = given[0]["cache"] / "of-another.tfrecord"
+    kept = received[0]["cache"] / "of-another.tfrecord"
     kept.parent.mkdir(parents=True)
     kept.touch()
     second = bench.run(ingest, again=True)
-    assert given[1]["fresh_cache"] == given[0]["cache"] and "cache" not in given[1] and kept.exists()
-    assert [inputs["refusal"] for inputs in given] == [first.path / "audit.json", second.path / "audit.json"]
+    assert received[1]["fresh_cache"] == received[0]["cache"] and "cache" not in received[1] and kept.exists()
+    assert [inputs["refusal"] for inputs in received] == [first.path / "audit.json", second.path / "audit.json"]
 
 
 def test_a_failed_step_publishes_nothing_and_says_why(bench: Bench) -> None:
@@ -180,7 +180,7 @@ def test_a_failed_step_publishes_nothing_and_says_why(bench: Bench) -> None:
     assert bench.states() == [("ingest", "done")]
 
 
-def test_leftovers_of_a_killed_step_are_removed_and_a_living_ones_kept(bench: Bench) -> None:
+def test_partial_results_of_a_killed_step_are_removed_and_those_of_a_running_one_kept(bench: Bench) -> None:
     dead, living = (bench.workspace.partial("validate", key) for key in ("dead", "living"))
     resumable = bench.workspace.partial("train", "dead")
     for folder in (dead, living, resumable):
@@ -190,36 +190,36 @@ def test_leftovers_of_a_killed_step_are_removed_and_a_living_ones_kept(bench: Be
     assert (dead.exists(), living.exists(), resumable.exists()) == (False, True, True)
 
 
-def test_a_step_that_leaves_something_out_is_not_published(bench: Bench) -> None:
+def test_a_step_that_does_not_write_every_output_is_not_published(bench: Bench) -> None:
     with pytest.raises(RuntimeError, match="without writing records"):
         bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",)))
     assert bench.states() == [("ingest", "failed")]
 
 
-def test_a_step_of_training_alone_looks_at_the_evaluation_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_train_step_checks_the_evaluation_settings_first(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(ingest: Path, settings: EvaluateConfig) -> None:
         assert (ingest / "records").read_text() == "alpha" and settings.split == "val"
-        raise UserError("evaluate.gate: there is no such figure")
+        raise UserError("evaluate.gate: there is no such metric")
 
     monkeypatch.setattr(evaluation_check, "require", refuse)
-    with pytest.raises(UserError, match="no such figure"):
+    with pytest.raises(UserError, match="no such metric"):
         bench.run(INGEST, VALIDATE, FakeStep("train", ("train",), ("ingest",), ("size",), work=count))
     assert bench.states() == [("ingest", "done"), ("validate", "done")]
 
 
-def test_a_full_disk_is_said_in_one_sentence(bench: Bench) -> None:
+def test_a_full_disk_is_a_user_error(bench: Bench) -> None:
     def full(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(OSError) as caught:
         bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",), work=full))
-    told = as_user_error(caught.value, bench.root)
-    assert isinstance(told, UserError) and "is full" in str(told) and "MB free" in str(told)
+    error = as_user_error(caught.value, bench.root)
+    assert isinstance(error, UserError) and "is full" in str(error) and "MB free" in str(error)
     assert any("is full" in line for line in status.lines(bench.workspace, 1))
     assert as_user_error(ValueError("other"), bench.root).args == ("other",)
 
 
-def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:
+def test_a_resumed_step_starts_from_its_partial_folder(bench: Bench) -> None:
     def count_up(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         seen = len(list(out.iterdir()))
         (out / f"try{seen}").touch()
@@ -233,7 +233,7 @@ def test_a_step_that_resumes_finds_what_it_left(bench: Bench) -> None:
     assert (bench.run(step).artifact("ingest") / "try2").is_file()
 
 
-def test_a_kill_between_seal_and_rename_leaves_no_seal_among_the_files(
+def test_a_kill_between_seal_and_rename_does_not_list_the_seal_as_a_file(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
@@ -247,7 +247,9 @@ def test_a_kill_between_seal_and_rename_leaves_no_seal_among_the_files(
     assert list(read_seal(bench.run(step).artifact("ingest"))["files"]) == ["records"]
 
 
-def test_a_kill_between_rename_and_record_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_between_rename_and_record_is_repaired_by_the_next_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -256,11 +258,11 @@ def test_a_kill_between_rename_and_record_is_made_good(bench: Bench, monkeypatch
         bench.run(INGEST)
     folder = bench.run(INGEST)
     assert bench.states() == [("ingest", "reused")]
-    told = ancestry.lines(bench.workspace, folder.artifact("ingest"))
-    assert any("made by   run run1" in line for line in told)
+    lines = ancestry.lines(bench.workspace, folder.artifact("ingest"))
+    assert any("made by   run run1" in line for line in lines)
 
 
-def test_a_lost_store_costs_no_result(bench: Bench) -> None:
+def test_a_deleted_store_does_not_invalidate_results(bench: Bench) -> None:
     bench.run(INGEST, VALIDATE)
     bench.store.close()
     for path in bench.workspace.root.glob("store.sqlite*"):
@@ -268,11 +270,11 @@ def test_a_lost_store_costs_no_result(bench: Bench) -> None:
     bench.store = Store(bench.workspace.store)
     folder = bench.run(INGEST, VALIDATE)
     assert [state for _, state in bench.states()] == ["done", "reused", "done", "reused"]
-    told = ancestry.lines(bench.workspace, folder.artifact("validate"))
-    assert any(line.strip().startswith("raw") for line in told)
+    lines = ancestry.lines(bench.workspace, folder.artifact("validate"))
+    assert any(line.strip().startswith("raw") for line in lines)
 
 
-def test_an_interrupted_rerun_goes_on(bench: Bench) -> None:
+def test_an_interrupted_rerun_resumes(bench: Bench) -> None:
     def count_up(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         seen = len(list(out.iterdir()))
         (out / f"try{seen}").touch()
@@ -307,7 +309,7 @@ bench.run(FakeStep("ingest", ("data",), (RAW,), ("records",), work=slow))
 """
 
 
-def test_kill_9_leaves_the_old_state_and_the_same_command_finishes(bench: Bench) -> None:
+def test_after_kill_9_the_same_command_completes_the_run(bench: Bench) -> None:
     code = KILLED.format(project=str(PROJECT), tests=str(Path(__file__).parent), root=str(bench.root))
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout and process.stdout.readline() == "half\n"
@@ -323,12 +325,12 @@ def test_kill_9_leaves_the_old_state_and_the_same_command_finishes(bench: Bench)
     ]
 
 
-def test_lineage_goes_back_to_the_raw_files(bench: Bench) -> None:
+def test_lineage_reaches_the_raw_files(bench: Bench) -> None:
     folder = bench.run(INGEST, VALIDATE)
-    told = "\n".join(ancestry.lines(bench.workspace, folder.artifact("validate") / "size"))
+    text = "\n".join(ancestry.lines(bench.workspace, folder.artifact("validate") / "size"))
     seal = json.loads((folder.artifact("ingest") / SEAL).read_text())
-    assert told.startswith("validate  artifacts/validate/")
-    assert f"raw  {bench.raw}" in told
-    assert seal["digest"] in told and seal["fingerprint"]["inputs"]["raw"] in told
+    assert text.startswith("validate  artifacts/validate/")
+    assert f"raw  {bench.raw}" in text
+    assert seal["digest"] in text and seal["fingerprint"]["inputs"]["raw"] in text
     with pytest.raises(UserError, match="does not list"):
         ancestry.lines(bench.workspace, bench.root / "nowhere")

@@ -1,4 +1,4 @@
-"""Results on shared storage: hosts with workspaces of their own, and servers on loopback that speak S3 and Google's."""
+"""Results on shared storage: hosts with separate workspaces, and loopback servers for S3 and Google Cloud Storage."""
 
 import json
 from collections.abc import Callable
@@ -59,11 +59,11 @@ VALIDATE = FakeStep("validate", ("validate",), ("ingest",), ("size",), work=coun
 
 
 def never(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
-    raise AssertionError("runs, though its result is on the storage")
+    raise AssertionError("the step runs although its result is on the storage")
 
 
 class Host:
-    """A machine with a workspace of its own, which drives runs as `segline run` does; steps run in this process."""
+    """A host with its own workspace, which runs like `segline run` but with the steps in this process."""
 
     def __init__(self, root: Path, url: str, raw: Path, patch: pytest.MonkeyPatch) -> None:
         self.workspace, self.patch = Workspace(root, url), patch
@@ -88,15 +88,15 @@ class Host:
 
         def child(run: RunFolder, workspace: Workspace, name: str, *, again: bool, **_: Any) -> None:
             step = next(step for step in steps if step.name == name)
-            alone = replace(workspace, shared=None)
-            runner.Runner(alone, self.recipe, run, self.store, wait=False).execute(step, again=again)
+            unshared = replace(workspace, shared=None)
+            runner.Runner(unshared, self.recipe, run, self.store, wait=False).execute(step, again=again)
 
         self.patch.setattr(runner, "run_child", child)
         runner.Runner(self.workspace, self.recipe, folder, self.store, wait=False).run_all(None, rerun)
         return folder
 
-    def did(self) -> list[tuple[str, str]]:
-        """State and first word of the reason of each execution of the newest run."""
+    def executions(self) -> list[tuple[str, str]]:
+        """Return state and first word of the reason of each execution of the newest run."""
         rows = self.store.executions(f"{self.workspace.root.name}{self.runs}")
         return [(row["state"], row["reason"].split()[0]) for row in rows]
 
@@ -118,30 +118,30 @@ def contents(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_second_host_fetches_what_the_first_made(storage: Any, host: Callable[[str], Host]) -> None:
+def test_a_second_host_fetches_the_results_of_the_first(storage: Any, host: Callable[[str], Host]) -> None:
     first, second = host("a"), host("b")
     made = first.run(INGEST, VALIDATE)
     never_again = replace(INGEST, work=never), replace(VALIDATE, work=never)
     got = second.run(*never_again)
-    assert second.did() == [("done", "fetched:"), ("done", "fetched:")]
+    assert second.executions() == [("done", "fetched:"), ("done", "fetched:")]
     for step in ("ingest", "validate"):
         assert got.artifact(step).name == made.artifact(step).name
         assert contents(got.artifact(step)) == contents(made.artifact(step))
     assert (got.artifact("ingest") / "empty").is_dir()
     assert read_seal(got.artifact("ingest"))["fetched"]["run"] == "a1"
     verification.require_sound(list(verification.verify(second.workspace)))
-    told = "\n".join(ancestry.lines(second.workspace, got.artifact("validate")))
+    text = "\n".join(ancestry.lines(second.workspace, got.artifact("validate")))
     assert (
-        f"from      {storage.at('results')}/validate/" in told and "run a1 of another workspace made it with " in told
+        f"from      {storage.at('results')}/validate/" in text and "run a1 of another workspace made it with " in text
     )
-    assert "fetched   by run b1" in told and "made by   run a1" not in told
+    assert "fetched   by run b1" in text and "made by   run a1" not in text
     before = storage.names("results")
     second.run(*never_again)
-    assert second.did() == [("reused", "nothing"), ("reused", "nothing")]
+    assert second.executions() == [("reused", "nothing"), ("reused", "nothing")]
     assert storage.names("results") == before
 
 
-def test_what_is_made_again_lies_beside_and_the_newest_counts(storage: Any, host: Callable[[str], Host]) -> None:
+def test_a_rerun_uploads_a_second_result_and_the_newest_counts(storage: Any, host: Callable[[str], Host]) -> None:
     def other(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         copy_raw(config, inputs, out)
         (out / "records/more").write_text("by chance")
@@ -154,9 +154,7 @@ def test_what_is_made_again_lies_beside_and_the_newest_counts(storage: Any, host
     assert (got / "records/more").is_file() and "-" not in got.name
 
 
-def test_a_network_that_goes_away_in_a_step_costs_nothing_but_a_retry(
-    storage: Any, host: Callable[[str], Host]
-) -> None:
+def test_a_network_failure_during_a_step_costs_only_a_retry(storage: Any, host: Callable[[str], Host]) -> None:
     def cut(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         storage.stop()
         copy_raw(config, inputs, out)
@@ -165,16 +163,16 @@ def test_a_network_that_goes_away_in_a_step_costs_nothing_but_a_retry(
     with pytest.raises(Unreachable, match="cannot be reached") as error:
         first.run(replace(INGEST, work=cut), VALIDATE)
     assert is_transient(error.value.exit_code) and "secret" not in str(error.value)
-    assert first.did() == [("done", "for"), ("done", "for")]  # it went on without the storage
-    with pytest.raises(Unreachable):  # nobody knows whether it has to run: that is not guessed
+    assert first.executions() == [("done", "for"), ("done", "for")]  # the run continues without the storage
+    with pytest.raises(Unreachable):  # whether the step has to run is unknown, and not guessed
         second.run(replace(INGEST, work=never))
     storage.start()
     first.run(INGEST, VALIDATE)
-    assert first.did() == [("reused", "nothing"), ("reused", "nothing")]
+    assert first.executions() == [("reused", "nothing"), ("reused", "nothing")]
     second.run(replace(INGEST, work=never), replace(VALIDATE, work=never))
 
 
-def test_uploads_that_fail_wait_until_the_run_ends(
+def test_failed_uploads_are_repeated_at_the_end_of_the_run(
     storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     upload, tried = connection.upload, []
@@ -182,25 +180,26 @@ def test_uploads_that_fail_wait_until_the_run_ends(
     def cut(system: Any, path: Path, target: str) -> None:
         tried.append(path)
         if len(tried) == 2:
-            raise ConnectionResetError("the network went away")
+            raise ConnectionResetError("the network is down")
         upload(system, path, target)
 
     monkeypatch.setattr(connection, "PARALLEL_FILES", 1)
     monkeypatch.setattr(connection, "upload", cut)
     host("a").run(INGEST, VALIDATE)
-    told = capfd.readouterr().out
-    assert told.index("waits until the run ends") < told.index("validate  done") < told.index("ingest    uploaded")
+    printed = capfd.readouterr().out
+    positions = [printed.index(text) for text in ("waits until the run ends", "validate  done", "ingest    uploaded")]
+    assert positions == sorted(positions)
     assert sum(name.endswith(SEAL) for name in storage.names("results")) == 2
 
 
-def test_a_cut_upload_is_no_result_and_is_finished_later(
+def test_an_interrupted_upload_is_no_result_and_is_completed_by_the_next_run(
     storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload = connection.upload
 
     def cut(system: Any, path: Path, target: str) -> None:
         if path.name == SEAL:
-            raise ConnectionResetError("the network went away")
+            raise ConnectionResetError("the network is down")
         upload(system, path, target)
 
     first = host("a")
@@ -213,11 +212,11 @@ def test_a_cut_upload_is_no_result_and_is_finished_later(
     )
     assert not scheduled_run.is_unchanged(first.workspace, first.recipe)
     first.run(INGEST)
-    assert first.did() == [("reused", "nothing")] and shared_results.has(first.workspace.shared, made)
+    assert first.executions() == [("reused", "nothing")] and shared_results.has(first.workspace.shared, made)
     assert scheduled_run.is_unchanged(first.workspace, first.recipe)
 
 
-def test_a_cut_fetch_publishes_nothing_and_goes_on(
+def test_an_interrupted_fetch_publishes_nothing_and_resumes(
     storage: Any, host: Callable[[str], Host], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     download, seen = connection.download, []
@@ -225,7 +224,7 @@ def test_a_cut_fetch_publishes_nothing_and_goes_on(
     def cut(system: Any, path: str, target: Path) -> None:
         seen.append(path)
         if len(seen) == 4:
-            raise ConnectionResetError("the network went away")
+            raise ConnectionResetError("the network is down")
         download(system, path, target)
 
     first, second = host("a"), host("b")
@@ -234,10 +233,10 @@ def test_a_cut_fetch_publishes_nothing_and_goes_on(
     monkeypatch.setattr(connection, "download", cut)
     with pytest.raises(Unreachable):
         second.run(replace(INGEST, work=never))
-    assert second.did() == [("failed", "fetched:")]
+    assert second.executions() == [("failed", "fetched:")]
     assert not list((second.workspace.root / "artifacts/ingest").glob("[!.]*"))
     second.run(replace(INGEST, work=never))
-    assert len(seen) == 4 + 2 and second.did() == [("done", "fetched:")]
+    assert len(seen) == 4 + 2 and second.executions() == [("done", "fetched:")]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +248,7 @@ def test_a_cut_fetch_publishes_nothing_and_goes_on(
         (lambda seal: {}, "does not belong"),
     ],
 )
-def test_what_is_damaged_there_is_refused(
+def test_a_damaged_result_on_the_storage_is_refused(
     change: Callable[[dict[str, Any]], dict[str, Any]], message: str, storage: Any, host: Callable[[str], Host]
 ) -> None:
     first, second = host("a"), host("b")
@@ -263,23 +262,23 @@ def test_what_is_damaged_there_is_refused(
     assert second.workspace.complete("ingest", first.workspace.root.name) is None
 
 
-def test_what_has_expired_in_part_is_made_and_uploaded_again(storage: Any, host: Callable[[str], Host]) -> None:
+def test_a_partly_expired_result_is_rebuilt_and_uploaded_again(storage: Any, host: Callable[[str], Host]) -> None:
     first, second, third = host("a"), host("b"), host("c")
     first.run(INGEST)
     names = storage.names("results")
     storage.system.rm(next(f"bucket/results/{name}" for name in names if name.endswith("/3")))
     second.run(INGEST)
-    assert second.did() == [("failed", "fetched:"), ("done", "for")] and storage.names("results") == names
+    assert second.executions() == [("failed", "fetched:"), ("done", "for")] and storage.names("results") == names
     third.run(replace(INGEST, work=never))
 
 
-def test_a_fetch_is_foreseen(host: Callable[[str], Host]) -> None:
+def test_a_fetch_is_forecast(host: Callable[[str], Host]) -> None:
     first, second = host("a"), host("b")
     first.run(INGEST, VALIDATE)
-    found = forecast.forecast(second.workspace, second.recipe)
-    assert [(one.action, one.reason) for one in found] == [("fetch", "run a1 of another workspace made it")] * 2
-    found = forecast.forecast(second.workspace, second.recipe, rerun=frozenset({"ingest"}))
-    assert [one.action for one in found] == ["run", "run"]
+    steps = forecast.forecast(second.workspace, second.recipe)
+    assert [(one.action, one.reason) for one in steps] == [("fetch", "run a1 of another workspace made it")] * 2
+    steps = forecast.forecast(second.workspace, second.recipe, rerun=frozenset({"ingest"}))
+    assert [one.action for one in steps] == ["run", "run"]
 
 
 def test_the_environment_names_the_storage(tmp_path: Path) -> None:
@@ -289,10 +288,10 @@ def test_the_environment_names_the_storage(tmp_path: Path) -> None:
         Workspace.of(tmp_path, {SHARED: "results"})
 
 
-def test_records_are_made_once_for_all_hosts(
+def test_records_are_written_once_for_all_hosts(
     storage: Any, camvid_raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real step and the real records: one host has an orchestrator, the other one `segline run`."""
+    """With the real ingest step: one host uses an orchestrator, the other `segline run`."""
     monkeypatch.setenv(SHARED, storage.at("results"))
     monkeypatch.setattr(runner, "run_child", never)
     file, setting = str(PROJECT / "tests/tiny.yaml"), f"data.manual_dir={camvid_raw}"
@@ -305,7 +304,7 @@ def test_records_are_made_once_for_all_hosts(
     verification.require_sound(list(verification.verify(workspace)))
 
 
-def test_a_reproduction_is_made_and_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reproduction_never_fetches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setenv(SHARED, URL)
     monkeypatch.setattr(run_command, "bring_up_to_date", lambda workspace, *_, **__: seen.append(workspace.shared) or 0)

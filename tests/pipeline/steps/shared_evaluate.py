@@ -1,4 +1,4 @@
-"""Run by test_shared_evaluate.py in processes of their own: the evaluate step, by one worker or by several."""
+"""The evaluate step with one worker or several; test_shared_evaluate.py runs this script in separate processes."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from tests.pipeline.cluster import loopback
 
 
 def main(path: str, ingest: str, train: str, out: str, count: str, *settings: str) -> None:
-    """Evaluate on `count` devices of this process, with the other workers that TF_CONFIG names."""
+    """Evaluate on `count` devices of this process, together with the other workers of TF_CONFIG."""
     if int(count) > 1:
         loopback.replicas(int(count))
     if int(count) > 1 and "TF_CONFIG" not in os.environ:

@@ -1,4 +1,4 @@
-"""The evaluate step measures what the model predicts, and shows it."""
+"""The evaluate step measures the model's predictions, and draws some of them."""
 
 import io
 import json
@@ -23,7 +23,7 @@ SECTIONS = ("input", "model", "evaluate")
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory, tiny_recipe, ingested) -> Path:
-    """Folder such as the train step leaves, of a net that has learnt nothing."""
+    """Folder as the train step writes it, of an untrained network."""
     folder = tmp_path_factory.mktemp("train")
     spec = DatasetSpec.read(ingested / "spec.json")
     model = catalog.build(tiny_recipe.model.name, spec.num_classes, tiny_recipe.model.options)
@@ -42,7 +42,7 @@ def step(recipe, ingested: Path, train: Path, out: Path, **changes) -> Path:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory, tiny_recipe, ingested, train) -> Path:
-    """The step's folder; what it printed lies in the file `printed`."""
+    """The step's folder, with the step's output in the file `printed`."""
     out = tmp_path_factory.mktemp("evaluate") / "out"
     with redirect_stdout(io.StringIO()) as printed:
         step(tiny_recipe, ingested, train, out)
@@ -51,77 +51,77 @@ def evaluated(tmp_path_factory, tiny_recipe, ingested, train) -> Path:
 
 
 @pytest.fixture(scope="module")
-def figures(evaluated) -> dict:
+def measured(evaluated) -> dict:
     return json.loads((evaluated / "metrics.json").read_text())
 
 
-def test_the_confusion_matrix_is_that_of_the_split_counted_image_by_image(tiny_recipe, ingested, train, figures):
+def test_the_confusion_matrix_is_the_sum_over_the_images_of_the_split(tiny_recipe, ingested, train, measured):
     model = trained_model.load(train, tiny_recipe.model, 11)
     expected = np.zeros((11, 11), np.int64)
     for example in examples.read(ingested / "records", "val"):
         prediction = trained_model.class_map(model, example.image, None)
         counted = metrics.confusion_matrix(example.truth, prediction, 11)
-        assert figures["image_miou"][example.id] == pytest.approx(metrics.mean_iou(counted), abs=1e-3)
+        assert measured["image_miou"][example.id] == pytest.approx(metrics.mean_iou(counted), abs=1e-3)
         expected += counted
-    received = np.array(figures["confusion"])
+    received = np.array(measured["confusion"])
     assert received.sum() == expected.sum()
     assert abs(received - expected).sum() <= 1e-3 * expected.sum()
-    assert figures["miou"] == pytest.approx(metrics.mean_iou(received))
+    assert measured["miou"] == pytest.approx(metrics.mean_iou(received))
 
 
-def test_metrics_say_what_was_measured(figures):
-    assert (figures["dataset"], figures["split"], figures["images"]) == ("camvid", "val", 4)
-    assert len(figures["per_class"]) == len(figures["classes"]) == 11
-    assert figures["majority_baseline_miou"] > 0
-    absent = {row["name"] for row in figures["per_class"] if row["iou"] is None}
-    assert absent == set(figures["absent"])
+def test_metrics_name_dataset_split_and_classes(measured):
+    assert (measured["dataset"], measured["split"], measured["images"]) == ("camvid", "val", 4)
+    assert len(measured["per_class"]) == len(measured["classes"]) == 11
+    assert measured["majority_baseline_miou"] > 0
+    absent = {row["name"] for row in measured["per_class"] if row["iou"] is None}
+    assert absent == set(measured["absent"])
 
 
-def test_best_median_and_worst_are_shown(evaluated, figures):
+def test_best_median_and_worst_images_are_drawn(evaluated, measured):
     shown = {path.name.rsplit("-1-")[0]: path for path in (evaluated / "overlays").iterdir()}
     assert set(shown) == {"best", "median", "worst"}
-    best = max(figures["image_miou"], key=figures["image_miou"].get)
+    best = max(measured["image_miou"], key=measured["image_miou"].get)
     assert best in shown["best"].name
     assert Image.open(shown["best"]).width > 4 * 200
 
 
-def test_pictures_are_listed_with_their_files(evaluated, figures):
+def test_pictures_are_listed_with_their_files(evaluated, measured):
     index = json.loads((evaluated / "pictures/index.json").read_text())
     assert [entry["kind"] for entry in index["examples"]] == ["best", "median", "worst"]
-    assert [pair["pixels"] for pair in index["confused"]] == [pair["pixels"] for pair in figures["confused"]]
+    assert [pair["pixels"] for pair in index["confused"]] == [pair["pixels"] for pair in measured["confused"]]
     for entry in index["examples"] + index["confused"]:
         for name in entry["files"].values():
             assert Image.open(evaluated / "pictures" / name).size == (entry["width"], entry["height"])
 
 
-def test_what_each_image_contributed_adds_up(evaluated, figures):
+def test_the_counts_of_the_images_add_up(evaluated, measured):
     counts = ImageCounts.read(evaluated / "per_image.npz")
-    np.testing.assert_array_equal(counts.truth.sum(axis=0), [row["pixels"] for row in figures["per_class"]])
-    assert counts.total().mean_iou() == pytest.approx(figures["miou"])
-    assert sorted(counts.ids) == sorted(figures["image_miou"])
-    assert figures["intervals"]["figures"] == {}  # of four images
+    np.testing.assert_array_equal(counts.truth.sum(axis=0), [row["pixels"] for row in measured["per_class"]])
+    assert counts.total().mean_iou() == pytest.approx(measured["miou"])
+    assert sorted(counts.ids) == sorted(measured["image_miou"])
+    assert measured["intervals"]["figures"] == {}  # four images are too few
 
 
-def test_protocols_slices_and_calibration_are_measured(figures):
-    assert set(figures["protocols"]) == {"boundary", "camvid"}
-    assert figures["protocols"]["camvid"]["figures"]["miou"] == pytest.approx(figures["miou"])
-    assert sum(slice_["images"] for slice_ in figures["slices"]) == figures["images"]
-    pixels = sum(part["pixels"] for part in figures["calibration"]["bins"])
-    assert pixels == sum(row["pixels"] for row in figures["per_class"])
-    assert 0 <= figures["calibration"]["ece"] <= 1
+def test_protocols_slices_and_calibration_are_measured(measured):
+    assert set(measured["protocols"]) == {"boundary", "camvid"}
+    assert measured["protocols"]["camvid"]["figures"]["miou"] == pytest.approx(measured["miou"])
+    assert sum(slice_["images"] for slice_ in measured["slices"]) == measured["images"]
+    pixels = sum(part["pixels"] for part in measured["calibration"]["bins"])
+    assert pixels == sum(row["pixels"] for row in measured["per_class"])
+    assert 0 <= measured["calibration"]["ece"] <= 1
 
 
-def test_windows_and_mirror_images_are_measured_and_said(tiny_recipe, ingested, train, tmp_path):
+def test_sliding_windows_and_flips_are_measured_and_recorded(tiny_recipe, ingested, train, tmp_path):
     changes = {"inference": "sliding", "window": (40, 48), "flip": True}
     out = step(tiny_recipe, ingested, train, tmp_path / "out", overlays=1, confusions=0, **changes)
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["inference"]["window"] == [40, 48] and metrics["inference"]["flip"] is True
     verdict = gate.judge(metrics, demands={}, max_miou_drop=None, served=None)
-    assert "what is exported" in verdict["note"]
+    assert "the exported model" in verdict["note"]
     assert len(list((out / "overlays").iterdir())) == 3
 
 
-def test_a_protocol_that_does_not_fit_is_told(tiny_recipe, ingested, train, tmp_path):
+def test_protocols_that_do_not_fit_the_data_are_refused(tiny_recipe, ingested, train, tmp_path):
     with pytest.raises(UserError, match=r"(?s)cityscapes: needs the 19 classes.*binary: needs 2 classes"):
         step(tiny_recipe, ingested, train, tmp_path / "out", protocols=("cityscapes", "binary"))
 
@@ -132,12 +132,12 @@ def test_the_metrics_are_printed(evaluated):
     assert max(map(len, printed.splitlines())) <= 80
 
 
-def test_no_picture_need_be_drawn(tiny_recipe, ingested, train, tmp_path):
+def test_no_picture_is_drawn_without_overlays(tiny_recipe, ingested, train, tmp_path):
     out = step(tiny_recipe, ingested, train, tmp_path / "out", overlays=0)
     assert not list((out / "overlays").iterdir())
 
 
-def test_a_split_that_is_not_there_is_told_with_those_that_are(tiny_recipe, ingested, train, tmp_path):
+def test_an_absent_split_is_refused_with_a_list_of_the_present_ones(tiny_recipe, ingested, train, tmp_path):
     with pytest.raises(UserError, match=r"evaluate.split: split 'holdout' is not there.*train \(8 images\)"):
         step(tiny_recipe, ingested, train, tmp_path / "out", split="holdout")
 

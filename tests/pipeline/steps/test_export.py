@@ -1,4 +1,4 @@
-"""What is exported is what was evaluated, proven in a process that does not know the project."""
+"""The exported model is the evaluated one, as a process without the project confirms."""
 
 import io
 import json
@@ -29,7 +29,7 @@ SECTIONS = ("input", "model", "export")
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
-    """Folders such as the steps before leave: data of a range, a net that has learnt nothing, a gate that passed."""
+    """Folders of the earlier steps: data with an image range, an untrained network and its metrics."""
     train, evaluate = tmp_path_factory.mktemp("train"), tmp_path_factory.mktemp("evaluate")
     ingest = tmp_path_factory.mktemp("ingest")
     (ingest / "records").symlink_to(ingested / "records")
@@ -45,19 +45,19 @@ def inputs(tmp_path_factory, tiny_recipe, ingested) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, tiny_recipe, inputs) -> Path:
-    """The step's folder. Starts the fresh process, the dearest part, once."""
+    """The step's folder, made once, as the fresh process is the slowest part."""
     out = tmp_path_factory.mktemp("export")
-    export.run(asking(tiny_recipe, outputs=OUTPUTS), inputs, out)
+    export.run(with_export(tiny_recipe, outputs=OUTPUTS), inputs, out)
     return out
 
 
-def asking(recipe, **settings):
-    """The recipe with other settings in its export section, as the step sees it."""
+def with_export(recipe, **settings):
+    """Return the step's part of the recipe, with some settings of its export section changed."""
     changed = ExportConfig.model_validate({**recipe.export.model_dump(), **settings})
     return recipe.model_copy(update={"export": changed}).only(SECTIONS)
 
 
-def test_every_signature_gave_the_same_class_maps(exported):
+def test_every_signature_returns_the_same_class_maps(exported):
     result = json_file.read(exported / "parity.json")
     assert result["passed"] and result["images"] == 2 and result["pixels"] == 2 * 72 * 96
     assert set(result["signatures"]) == set(SIGNATURES)
@@ -67,14 +67,14 @@ def test_every_signature_gave_the_same_class_maps(exported):
 def test_the_saved_model_is_the_trained_model(exported, tiny_recipe, inputs):
     example = next(examples.read(inputs["ingest"] / "records", "val"))
     classify = tf.saved_model.load(str(exported / "saved_model")).signatures["serving_default"]
-    found = classify(images=tf.constant(example.image[None]))["classes"].numpy()[0]
+    classes = classify(images=tf.constant(example.image[None]))["classes"].numpy()[0]
     model = trained_model.load(inputs["train"], tiny_recipe.model, 11)
-    assert (found != trained_model.class_map(model, example.image, None)).mean() <= 1e-4
+    assert (classes != trained_model.class_map(model, example.image, None)).mean() <= 1e-4
 
 
-def test_a_process_that_knows_the_project_proves_nothing(inputs, tmp_path, capsys):
+def test_the_check_fails_in_a_process_that_imports_the_project(inputs, tmp_path, capsys):
     class Red(tf.Module):
-        """The least that can be asked: one signature, no network."""
+        """The smallest servable model: one signature, no network."""
 
         @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8, name="images")])
         def classify(self, images):
@@ -87,33 +87,34 @@ def test_a_process_that_knows_the_project_proves_nothing(inputs, tmp_path, capsy
     np.savez(request, image_0=example.image, bytes_0=np.frombuffer(example.encoded, np.uint8))
     assert fresh_process.main(str(tmp_path / "model"), str(request), str(response)) == 1
     assert "imported the project's datasets, models, pipeline" in capsys.readouterr().err
-    with np.load(response) as answers:
-        np.testing.assert_array_equal(answers["serving_default_0"], example.image[..., 0])
+    with np.load(response) as outputs:
+        np.testing.assert_array_equal(outputs["serving_default_0"], example.image[..., 0])
 
 
-def test_the_model_says_what_it_is(exported):
-    told = facts.read(exported / "saved_model")
-    assert len(told["classes"]) == len(told["colours"]) == 11 and told["ignore"] == 255
-    assert told["data"]["name"] == "camvid" and told["data"]["licence"] and told["data"]["citation"]
-    assert told["metrics"] == {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5}
-    assert set(told["signatures"]) == set(SIGNATURES)
+def test_the_facts_describe_the_model(exported):
+    described = facts.read(exported / "saved_model")
+    assert len(described["classes"]) == len(described["colours"]) == 11 and described["ignore"] == 255
+    data = described["data"]
+    assert data["name"] == "camvid" and data["licence"] and data["citation"]
+    assert described["metrics"] == {"dataset": "camvid", "split": "val", "images": 4, "miou": 0.5}
+    assert set(described["signatures"]) == set(SIGNATURES)
 
 
-def test_16_bits_are_served_as_they_were_learned(exported):
+def test_16_bit_images_are_served_as_they_were_trained_on(exported):
     folder, file = exported / "saved_model", io.BytesIO()
     assert facts.read(folder)["image_range"] == [0, 4095]
     assert "In a 16-bit PNG 0 is read as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
     deep = np.random.default_rng(0).integers(0, 4096, (72, 96), np.uint16)
     Image.fromarray(deep).save(file, "PNG")
-    learned = np.stack([np.rint(deep * (255 / 4095)).astype(np.uint8)] * 3, -1)
+    converted = np.stack([np.rint(deep * (255 / 4095)).astype(np.uint8)] * 3, -1)
     model = ServedModel(folder)
-    np.testing.assert_array_equal(model.decode(file.getvalue()), learned)
+    np.testing.assert_array_equal(model.decode(file.getvalue()), converted)
     of_bytes = tf.saved_model.load(str(folder)).signatures["serving_bytes"]
-    answer = of_bytes(image_bytes=tf.constant([file.getvalue()]))["png_bytes"][0]
-    np.testing.assert_array_equal(tf.io.decode_png(answer)[..., 0].numpy(), model.classify(learned[None])[0])
+    response = of_bytes(image_bytes=tf.constant([file.getvalue()]))["png_bytes"][0]
+    np.testing.assert_array_equal(tf.io.decode_png(response)[..., 0].numpy(), model.classify(converted[None])[0])
 
 
-def test_the_folder_holds_labels_and_a_card_for_people(exported):
+def test_the_folder_holds_labels_and_a_model_card(exported):
     labels = (exported / "saved_model" / "assets.extra" / "labels.txt").read_text(encoding="utf-8").splitlines()
     assert labels == facts.read(exported / "saved_model")["classes"]
     card = (exported / "saved_model" / "README.md").read_text(encoding="utf-8")
@@ -122,16 +123,16 @@ def test_the_folder_holds_labels_and_a_card_for_people(exported):
     assert "Licence:" in card and "| mIoU | 0.5000 |" in card and "## Formats" not in card
 
 
-def test_the_card_names_weak_and_unmeasured_classes(exported):
-    told = facts.read(exported / "saved_model")
+def test_the_model_card_names_weak_and_unmeasured_classes(exported):
+    described = facts.read(exported / "saved_model")
     classes = [
         {"name": name, "iou": iou, "accuracy": 0.5} for name, iou in (("Sky", 0.9), ("Pole", 0.1), ("Car", None))
     ]
-    told["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
-    card = model_card.text(told, "For the test.")
+    described["metrics"] |= {"per_class": classes, "absent": ["Car"], "inference": {"flip": True}}
+    card = model_card.text(described, "For the test.")
     assert "Weak classes (IoU): Pole 0.10." in card and "no image shows them: Car." in card
-    told["data"]["homepage"] = ""
-    assert f"\n{told['data']['name']}. Licence: " in model_card.text(told, "")
+    described["data"]["homepage"] = ""
+    assert f"\n{described['data']['name']}. Licence: " in model_card.text(described, "")
     assert (
         "the served model predicts the whole image once" in card
         and "For the test." in card
@@ -139,18 +140,18 @@ def test_the_card_names_weak_and_unmeasured_classes(exported):
     )
 
 
-def test_a_limit_below_the_datasets_own_images_is_told(tiny_recipe, inputs, tmp_path):
+def test_a_pixel_limit_below_the_size_of_the_datasets_images_is_refused(tiny_recipe, inputs, tmp_path):
     with pytest.raises(UserError, match=r"export.max_pixels is 100, and image '.*' .* has 96 x 72"):
-        export.run(asking(tiny_recipe, max_pixels=100, outputs=["argmax"]), inputs, tmp_path)
-    assert not list(tmp_path.iterdir())  # it is told before anything is made
+        export.run(with_export(tiny_recipe, max_pixels=100, outputs=["argmax"]), inputs, tmp_path)
+    assert not list(tmp_path.iterdir())  # it is refused before anything is written
 
 
 @pytest.mark.slow
-def test_every_format_is_measured_and_the_exact_ones_are_the_evaluated_model(tiny_recipe, inputs, tmp_path):
+def test_every_format_is_measured_and_the_exact_ones_match_the_evaluated_model(tiny_recipe, inputs, tmp_path):
     names = [name for name in formats.FILES if not libraries.missing(name)]
     if not names:
         pytest.skip("neither LiteRT nor ONNX Runtime is installed here (pip install 'segline[litert,onnx]')")
-    export.run(asking(tiny_recipe, formats=names, max_drop=1.0, outputs=["argmax"]), inputs, tmp_path)
+    export.run(with_export(tiny_recipe, formats=names, max_drop=1.0, outputs=["argmax"]), inputs, tmp_path)
     rows = {row["format"]: row for row in json_file.read(tmp_path / "formats.json")}
     assert list(rows) == ["SavedModel", *names]
     for name in names:
@@ -167,7 +168,7 @@ def test_every_format_is_measured_and_the_exact_ones_are_the_evaluated_model(tin
     assert formats.FILES[names[0]] in (tmp_path / "saved_model" / "README.md").read_text(encoding="utf-8")
 
 
-def test_int8_is_calibrated_on_images_of_train_and_not_on_those_that_judge_it(inputs, tmp_path, monkeypatch):
+def test_int8_is_calibrated_on_the_training_split(inputs, tmp_path, monkeypatch):
     seen, records = [], inputs["ingest"] / "records"
     monkeypatch.setattr(formats.litert, "Network", lambda *_: None)
     monkeypatch.setattr(formats.litert, "convert", lambda *arguments: seen.extend(arguments[-1]) or b"")
@@ -179,9 +180,9 @@ def row(name: str, *, differ: float = 0.0, drop: float | None = 0.0) -> dict:
     return {"format": name, "different_pixels": differ, "miou_drop": drop}
 
 
-def test_formats_that_are_another_model_are_all_named():
+def test_all_formats_that_differ_from_the_model_are_named():
     good = [row("SavedModel"), row("onnx", differ=1e-4, drop=0.02), row("litert_int8", differ=0.3, drop=0.02)]
-    good.append(row("litert_float16", differ=2e-3, drop=0.02))  # its weights are rounded: it is held to its mIoU
+    good.append(row("litert_float16", differ=2e-3, drop=0.02))  # its weights are rounded: only its mIoU counts
     formats.require(good, 0.02)
     bad = [row("onnx", differ=2e-4), row("litert_int8", drop=0.03), row("litert_float16", differ=0.1, drop=None)]
     with pytest.raises(GateError) as error:
@@ -192,15 +193,15 @@ def test_formats_that_are_another_model_are_all_named():
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [({"outputs": ["confidence"]}, "must hold argmax"), ({"formats": ["onnx", "onnx"]}, "must name each once")],
 )
-def test_wrong_outputs_and_formats_are_told(settings, said):
-    with pytest.raises(ValueError, match=said):
+def test_wrong_outputs_and_formats_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
         ExportConfig.model_validate(settings)
 
 
-def test_missing_libraries_are_told_before_anything_runs(monkeypatch):
+def test_missing_libraries_are_reported_before_anything_runs(monkeypatch):
     monkeypatch.setattr(libraries, "NEEDED", {"onnx": ("of_nobody", "onnx_of_nobody"), "litert": ("of_nobody",)})
     libraries.require(())
     with pytest.raises(ModelError, match=r"onnx needs of_nobody, onnx_of_nobody: pip install 'segline\[onnx\]'"):
@@ -209,22 +210,22 @@ def test_missing_libraries_are_told_before_anything_runs(monkeypatch):
         libraries.require(("litert_int8", "litert_float32"))
 
 
-def test_nothing_of_the_step_names_its_folder(exported):
+def test_the_exported_files_do_not_hold_the_path_of_their_folder(exported):
     assert str(exported) not in json.dumps(json_file.read(exported / "parity.json"))
     assert str(exported).encode() not in (exported / "saved_model" / "saved_model.pb").read_bytes()
 
 
-def result_of(monkeypatch, answers) -> dict:
-    """Compare made-up answers of one signature with an empty class map of 100 x 100."""
-    monkeypatch.setattr(parity, "_call", lambda *_: {"serving_default_0": answers})
+def result_of(monkeypatch, classes) -> dict:
+    """Compare a made-up response of one signature with an empty class map of 100 x 100."""
+    monkeypatch.setattr(parity, "_call", lambda *_: {"serving_default_0": classes})
     return parity.check(Path(), [b""], [np.zeros((100, 100, 3), np.uint8)], [np.zeros((100, 100), np.uint8)])
 
 
 @pytest.mark.parametrize(("different", "passed"), [(0, True), (1, True), (2, False)])
-def test_more_than_one_pixel_in_ten_thousand_is_another_model(monkeypatch, different, passed):
-    answer = np.zeros((100, 100), np.uint8)
-    answer[0, :different] = 1
-    result = result_of(monkeypatch, answer)
+def test_more_than_one_different_pixel_in_ten_thousand_fails(monkeypatch, different, passed):
+    classes = np.zeros((100, 100), np.uint8)
+    classes[0, :different] = 1
+    result = result_of(monkeypatch, classes)
     assert result["different_pixels"] == different and result["passed"] is passed
     if passed:
         parity.require(result)
@@ -237,6 +238,6 @@ def test_a_class_map_of_another_size_differs_everywhere(monkeypatch):
     assert result_of(monkeypatch, np.zeros((50, 100), np.uint8))["different_pixels"] == 10_000
 
 
-def test_a_model_that_cannot_be_loaded_is_told(tmp_path):
+def test_a_model_that_cannot_be_loaded_is_reported(tmp_path):
     with pytest.raises(RuntimeError, match="cannot be used in a fresh process"):
         parity.check(tmp_path, [b""], [np.zeros((2, 2, 3), np.uint8)], [np.zeros((2, 2), np.uint8)])

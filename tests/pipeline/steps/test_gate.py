@@ -1,4 +1,4 @@
-"""The gate judges what evaluate measured, and measures nothing itself."""
+"""The gate step checks the metrics of evaluate, and measures nothing itself."""
 
 import json
 import subprocess
@@ -77,14 +77,16 @@ def test_a_recipe_that_demands_nothing_passes(
     require_passed(verdict)
 
 
-def test_the_served_model_is_compared(tiny_recipe: Recipe, evaluated: Path, served: Path, tmp_path: Path) -> None:
+def test_the_metrics_are_compared_with_the_served_model(
+    tiny_recipe: Recipe, evaluated: Path, served: Path, tmp_path: Path
+) -> None:
     inputs = {"evaluate": evaluated, "served": served}
     (check,) = judge(tiny_recipe, tmp_path / "out", inputs, max_miou_drop=0.1)["checks"]
     assert check["required"] == pytest.approx(0.8) and check["passed"] is False
 
 
 @pytest.mark.parametrize(("fewest", "passed"), [(4, False), (5, True)])
-def test_the_served_model_is_compared_image_by_image_where_there_are_enough(
+def test_the_common_images_are_compared_in_pairs_if_there_are_enough(
     tiny_recipe: Recipe,
     evaluated: Path,
     served: Path,
@@ -106,6 +108,6 @@ def test_the_served_model_is_compared_image_by_image_where_there_are_enough(
         assert "paired bootstrap over 4 images" in verdict["checks"][0]["note"]
 
 
-def test_a_verdict_needs_no_tensorflow() -> None:
+def test_the_gate_imports_no_tensorflow() -> None:
     code = "import sys, pipeline.steps.gate; sys.exit(sorted({'tensorflow', 'keras'} & set(sys.modules)) or 0)"
     subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True)

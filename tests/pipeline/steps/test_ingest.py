@@ -26,11 +26,11 @@ def run(raw: Path, out: Path, *overrides: str) -> None:
 
 @pytest.fixture
 def raw(camvid_raw: Path, tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(camvid_raw, tmp_path / "raw"))
 
 
-def test_the_folder_holds_what_the_contract_says(ingested: Path) -> None:
+def test_the_folder_holds_records_spec_and_audit(ingested: Path) -> None:
     assert sorted(path.name for path in ingested.iterdir()) == ["audit.json", "records", "spec.json"]
     info = tfds.builder_from_directory(ingested / "records").info
     assert {name: split.num_examples for name, split in info.splits.items()} == {"train": 8, "val": 4, "test": 2}
@@ -39,7 +39,7 @@ def test_the_folder_holds_what_the_contract_says(ingested: Path) -> None:
     assert json.loads((ingested / "audit.json").read_text())["problems"] == []
 
 
-def test_it_says_what_it_wrote_and_what_is_absent(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_written_and_absent_splits_are_printed(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(raw / "test")
     shutil.rmtree(raw / "testannot")
     run(raw, tmp_path / "out", "ingest.num_shards=2")
@@ -50,7 +50,7 @@ def test_it_says_what_it_wrote_and_what_is_absent(raw: Path, tmp_path: Path, cap
     assert noise == ""
 
 
-def test_a_bad_file_stops_it_and_quarantine_goes_on(
+def test_a_bad_file_stops_ingest_unless_it_is_quarantined(
     raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bad = min((raw / "train").iterdir())
@@ -63,12 +63,14 @@ def test_a_bad_file_stops_it_and_quarantine_goes_on(
     assert json.loads((tmp_path / "out" / "audit.json").read_text())["problems"][0]["file"] == f"train/{bad.name}"
 
 
-def test_a_part_of_the_data_set_needs_leave(raw: Path, tmp_path: Path) -> None:
+def test_a_partial_dataset_is_refused_unless_allowed(raw: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Split train: received 8 images, published are 367"):
         run(raw, tmp_path / "out", "data.allow_partial=false")
 
 
-def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_file_rewrites_only_its_own_shard(
+    raw: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}", "ingest.num_shards=4"])
     inputs = {"raw": raw, "cache": tmp_path / "cache" / "key", "digests": tmp_path / "digests.json"}
     shown = []
@@ -83,7 +85,7 @@ def test_a_changed_file_makes_its_own_shard_again(raw: Path, tmp_path: Path, cap
     assert "ingest    11 of 12 shards are reused" in shown[1]
 
 
-def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None:
+def test_a_refusal_names_its_report(raw: Path, tmp_path: Path) -> None:
     bad = min((raw / "train").iterdir())
     bad.write_bytes(b"")
     config = load_recipe(str(PROJECT / "tests" / "tiny.yaml"), [f"data.manual_dir={raw}"])
@@ -98,13 +100,13 @@ def test_a_refusal_says_where_its_report_lies(raw: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["ingest.workers=2"], "`workers` is for `runner: multi_processing`. Received: runner in_process."),
         (["ingest.runner=portable"], "`beam_options` and `runner: portable` go together"),
         (["ingest.beam_options=[--runner=FlinkRunner]"], "`beam_options` and `runner: portable` go together"),
     ],
 )
-def test_a_runner_without_its_options_is_refused(overrides: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=re.escape(told)):
+def test_runner_options_that_do_not_fit_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=re.escape(message)):
         load_recipe(str(PROJECT / "tests" / "tiny.yaml"), overrides)

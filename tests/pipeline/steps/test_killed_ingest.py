@@ -1,4 +1,4 @@
-"""`segline run`, killed with all its processes while shards are written: the same command finishes the work."""
+"""`segline run`, killed with all its processes while shards are written, is completed by the same command."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parents[3]
 
 def command(camvid_raw: Path, workspace: Path) -> list[str]:
     settings = (f"data.manual_dir={camvid_raw}", "ingest.num_shards=8")
-    told = [part for setting in settings for part in ("--set", setting)]
+    overrides = [part for setting in settings for part in ("--set", setting)]
     recipe = PROJECT / "tests" / "tiny.yaml"
     return [
         sys.executable,
@@ -26,7 +26,7 @@ def command(camvid_raw: Path, workspace: Path) -> list[str]:
         str(workspace),
         "--until",
         "ingest",
-        *told,
+        *overrides,
     ]
 
 
@@ -36,7 +36,7 @@ def records(workspace: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_is_finished_by_the_same_command(camvid_raw: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_completed_by_the_same_command(camvid_raw: Path, tmp_path: Path) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     process = subprocess.Popen(command(camvid_raw, killed), cwd=PROJECT, start_new_session=True)
     while not list(killed.glob("cache/ingest/*/*.tfrecord")) and process.poll() is None:

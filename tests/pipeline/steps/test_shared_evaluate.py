@@ -1,4 +1,4 @@
-"""The evaluate step by several workers and devices: every figure is that of one device, to the last digit."""
+"""The evaluate step with several workers and devices: every metric equals that of one device, to the last digit."""
 
 import json
 from pathlib import Path
@@ -26,35 +26,35 @@ def tiny(*settings: str) -> Recipe:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Five images of val, and a network that has learnt nothing: its answers are close calls."""
+    """Five images of val and an untrained network, whose class probabilities are nearly equal."""
     folder = tmp_path_factory.mktemp("inputs")
     sample.write(folder / "raw", count=20, seed=1, size=(72, 96))
-    config, found = tiny(), {name: folder / name for name in ("ingest", "train")}
-    for path in found.values():
+    config, folders = tiny(), {name: folder / name for name in ("ingest", "train")}
+    for path in folders.values():
         path.mkdir()
-    ingest.run(config.only(("data", "ingest")), {"raw": folder / "raw"}, found["ingest"])
-    spec = DatasetSpec.read(found["ingest"] / "spec.json")
-    trained_model.save(found["train"], catalog.build(config.model.name, spec.num_classes, config.model.options))
-    return found
+    ingest.run(config.only(("data", "ingest")), {"raw": folder / "raw"}, folders["ingest"])
+    spec = DatasetSpec.read(folders["ingest"] / "spec.json")
+    trained_model.save(folders["train"], catalog.build(config.model.name, spec.num_classes, config.model.options))
+    return folders
 
 
 @pytest.fixture(scope="module")
-def alone(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("alone")
+def single(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("single")
     evaluate.run(tiny(*SETTINGS).only(("input", "model", "evaluate")), inputs, out)
     return out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("workers", "devices"), [(1, 2), (2, 1), (2, 2)])
-def test_the_figures_are_those_of_one_device(
-    inputs: dict[str, Path], alone: Path, tmp_path: Path, workers: int, devices: int
+def test_the_metrics_are_those_of_one_device(
+    inputs: dict[str, Path], single: Path, tmp_path: Path, workers: int, devices: int
 ) -> None:
     folders = [str(PROJECT / "tests/tiny.yaml"), str(inputs["ingest"]), str(inputs["train"]), str(tmp_path)]
     shown = loopback.together(SCRIPT, [*folders, str(devices), *SETTINGS], workers)
     assert [text.count("on 5 images of val") for text in shown] == [1, 0][:workers]
     for name in FILES:
-        assert (tmp_path / name).read_text() == (alone / name).read_text(), name
-    assert (tmp_path / "per_image.npz").read_bytes() == (alone / "per_image.npz").read_bytes()
+        assert (tmp_path / name).read_text() == (single / name).read_text(), name
+    assert (tmp_path / "per_image.npz").read_bytes() == (single / "per_image.npz").read_bytes()
     speed = json.loads((tmp_path / "speed.json").read_text())
     assert (speed["workers"], speed["replicas"]) == (workers, workers * devices)

@@ -1,4 +1,4 @@
-"""The train step on the sample data: what it leaves, what it refuses, and that kill -9 costs nothing."""
+"""The train step on the sample data: its files, its refusals, and resuming after kill -9."""
 
 import json
 import re
@@ -44,16 +44,16 @@ def run(inputs: dict[str, Path], out: Path, *settings: str) -> Path:
 
 
 def weights(out: Path) -> dict[str, np.ndarray]:
-    """Every array of the weights file."""
-    found: dict[str, np.ndarray] = {}
+    """Return every array of the weights file."""
+    arrays: dict[str, np.ndarray] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
+            arrays[name] = item[()]
 
     with h5py.File(out / trained_model.WEIGHTS) as file:
         file.visititems(visit)
-    return found
+    return arrays
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def whole(inputs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     return run(inputs, tmp_path_factory.mktemp("whole"), "train.epochs=6")
 
 
-def test_the_folder_holds_what_later_steps_read(whole: Path) -> None:
+def test_the_folder_holds_the_inputs_of_later_steps(whole: Path) -> None:
     names = ["events", "history.json", "scalars.jsonl", "weights.h5"]
     assert sorted(path.name for path in whole.iterdir()) == names
     history = json.loads((whole / "history.json").read_text())
@@ -102,7 +102,7 @@ EVERYTHING = (
 
 
 def command(inputs: dict[str, Path], out: Path, *settings: str) -> list[str]:
-    """A process that runs the train step; op determinism, once on, stays on for good."""
+    """Return a command that runs the train step in its own process, as op determinism cannot be switched off again."""
     code = (
         "import sys; from pathlib import Path; from pipeline.steps import train\n"
         "from pipeline.orchestration.recipe_loader import load_recipe\n"
@@ -116,7 +116,7 @@ def command(inputs: dict[str, Path], out: Path, *settings: str) -> list[str]:
 
 
 def kill_at(number: int, command: list[str], out: Path) -> None:
-    """Kill the process when the checkpoint of step `number` or of a later one is there."""
+    """Kill the process when the checkpoint of step `number` or of a later one exists."""
     process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
@@ -128,12 +128,12 @@ def kill_at(number: int, command: list[str], out: Path) -> None:
     process.wait()
 
 
-def different(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> list[str]:
-    assert expected.keys() == found.keys() and len(found) > 20
-    return [name for name, array in found.items() if not np.array_equal(array, expected[name])]
+def different(weights: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> list[str]:
+    assert expected.keys() == weights.keys() and len(weights) > 20
+    return [name for name, array in weights.items() if not np.array_equal(array, expected[name])]
 
 
-def test_killed_and_resumed_it_ends_with_the_same_weights(
+def test_a_killed_and_resumed_training_ends_with_the_same_weights(
     whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
@@ -146,7 +146,9 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_with_every_setting_on_a_kill_costs_nothing_either(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_killed_and_resumed_training_with_every_setting_ends_with_the_same_weights(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
     number = int(np.random.default_rng().integers(1, 10))
     subprocess.run(command(inputs, tmp_path / "whole", *EVERYTHING), cwd=PROJECT, check=True, capture_output=True)
     out = tmp_path / "out"
@@ -157,7 +159,7 @@ def test_with_every_setting_on_a_kill_costs_nothing_either(inputs: dict[str, Pat
     assert not different(weights(out), weights(tmp_path / "whole")), f"killed at step {number}"
 
 
-def test_killed_between_the_last_step_and_publishing_it_does_not_train_again(
+def test_a_training_killed_between_the_last_step_and_publishing_does_not_train_again(
     whole: Path, inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = Path(shutil.copytree(whole, tmp_path / "out"))
@@ -167,7 +169,7 @@ def test_killed_between_the_last_step_and_publishing_it_does_not_train_again(
     assert not (out / "checkpoints").exists()
 
 
-def test_without_a_validation_split_the_last_weights_are_kept_and_it_is_said(
+def test_without_a_validation_split_the_last_weights_are_kept_and_a_line_says_so(
     inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ingest = Path(shutil.copytree(inputs["ingest"], tmp_path / "ingest"))
@@ -180,7 +182,7 @@ def test_without_a_validation_split_the_last_weights_are_kept_and_it_is_said(
     assert (out / trained_model.WEIGHTS).exists()
 
 
-def test_it_begins_with_what_was_trained_before(
+def test_training_begins_with_the_given_weights(
     whole: Path, inputs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = whole / trained_model.WEIGHTS
@@ -199,7 +201,7 @@ def test_mixed_precision_trains_float32_weights(inputs: dict[str, Path], tmp_pat
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_images_that_are_too_few_or_too_small_are_refused_before_anything_is_built(
+def test_too_few_or_too_small_images_are_refused_before_the_network_is_built(
     inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "build", pytest.fail)

@@ -1,4 +1,4 @@
-"""What the records hold, against figures computed by hand; every anomaly, with every severity."""
+"""Statistics and weights against values computed by hand; every anomaly, with every severity."""
 
 import io
 import json
@@ -71,7 +71,7 @@ def serialized(one: Record) -> bytes:
 
 
 def ingest_folder(folder: Path, splits: dict[str, tuple[Record, ...]]) -> Path:
-    """Write what the ingest step would have written: a shard for each record."""
+    """Write an ingest folder with a shard for each record."""
     (folder / "records").mkdir(parents=True)
     SPEC.write(folder / "spec.json")
     for split, examples in splits.items():
@@ -84,7 +84,7 @@ def ingest_folder(folder: Path, splits: dict[str, tuple[Record, ...]]) -> Path:
 
 
 class Settings:
-    """A recipe that holds the section `validate` alone."""
+    """A recipe with only the section `validate`."""
 
     def __init__(self, **severities: str) -> None:
         self.validate_ = ValidateConfig(**severities)
@@ -99,7 +99,7 @@ def run(tmp_path: Path, splits: dict[str, tuple[Record, ...]], **severities: str
 # Counting
 
 
-def test_counts_are_those_of_the_pixels() -> None:
+def test_pixels_images_sizes_and_groups_are_counted() -> None:
     split = counted(*TRAIN)
     assert split.images == 2
     assert split.pixels.tolist() == [8, 1, 1]
@@ -116,26 +116,26 @@ def test_mean_and_deviation_are_over_all_pixels() -> None:
     assert split.std == pytest.approx([math.sqrt((8 * 100 + 4 * 2500) / 12 - (280 / 12) ** 2)] * 3)
 
 
-def test_parts_add_up_to_the_whole() -> None:
+def test_merged_statistics_equal_those_of_the_whole() -> None:
     parts = counted(TRAIN[0])
     ids = parts.ids
     parts.merge(counted(TRAIN[1]))
     assert parts.as_dict() == counted(*TRAIN).as_dict()
     assert parts.ids == counted(*TRAIN).ids
-    assert parts.ids is ids, "a copy for each shard takes a time that grows with the square of the images"
+    assert parts.ids is ids, "a copy for each shard would take time quadratic in the number of images"
 
 
-def test_a_grey_image_counts_as_colour() -> None:
+def test_a_greyscale_image_has_three_channels() -> None:
     one = Record("a", "g", png(np.full((1, 2), 7, np.uint8)), png(np.zeros((1, 2), np.uint8)))
     assert counted(one).mean.tolist() == [7, 7, 7]
 
 
-def test_a_label_that_is_no_class_is_named() -> None:
+def test_label_ids_that_are_no_class_are_named() -> None:
     with pytest.raises(ValueError, match=r"record 'x': label ids \[3, 200\]; allowed 0\.\.2 and 255"):
         counted(record("x", [[0, 3, 200]]))
 
 
-def test_damaged_records_are_named(tmp_path: Path) -> None:
+def test_a_damaged_record_file_is_named(tmp_path: Path) -> None:
     records = ingest_folder(tmp_path, {"train": TRAIN}) / "records"
     shard = next(records.glob("*train*00001-of*"))
     shard.write_bytes(shard.read_bytes()[:-9])
@@ -144,7 +144,7 @@ def test_damaged_records_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [3, 20, -2])
-def test_a_flipped_bit_in_a_record_is_found(place: int, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_record_is_detected(place: int, tmp_path: Path) -> None:
     shard = tmp_path / "x.tfrecord"
     tfrecord.write(shard, [serialized(TRAIN[0]), serialized(TRAIN[1])])
     assert [one.id for one in record_reader.read(shard)] == ["a", "b"]
@@ -158,19 +158,19 @@ def test_a_flipped_bit_in_a_record_is_found(place: int, tmp_path: Path) -> None:
 # Weights
 
 
-def test_median_frequency_is_the_median_over_the_frequency_where_the_class_occurs() -> None:
+def test_median_frequency_counts_only_images_where_the_class_occurs() -> None:
     frequency = [8 / 10, 1 / 7, 1 / 3]  # labelled pixels of a: 7, of b: 3
     expected = [(1 / 3) / value for value in frequency]
     assert class_weights.median_frequency(counted(*TRAIN)) == pytest.approx(expected)
     assert class_weights.sqrt_median_frequency(counted(*TRAIN)) == pytest.approx([math.sqrt(one) for one in expected])
 
 
-def test_enet_is_one_over_the_logarithm_of_the_share() -> None:
+def test_enet_is_one_over_the_logarithm_of_the_frequency() -> None:
     expected = [1 / math.log(1.02 + 0.8), 1 / math.log(1.02 + 0.1), 1 / math.log(1.02 + 0.1)]
     assert class_weights.enet(counted(*TRAIN)) == pytest.approx(expected)
 
 
-def test_a_class_without_a_pixel_weighs_nothing_and_moves_no_median() -> None:
+def test_a_class_without_pixels_has_weight_0_and_does_not_change_the_median() -> None:
     weights = class_weights.all_kinds(counted(record("a", [[0, 0, 0, 1]])))
     assert weights["median_frequency"] == pytest.approx([0.5 / 0.75, 0.5 / 0.25, 0])
     assert [values[2] for values in weights.values()] == [0, 0, 0]
@@ -180,12 +180,12 @@ def test_a_class_without_a_pixel_weighs_nothing_and_moves_no_median() -> None:
 # Anomalies
 
 
-def found(splits: dict[str, SplitStatistics], **severities: str) -> list[tuple[str, str]]:
+def kinds(splits: dict[str, SplitStatistics], **severities: str) -> list[tuple[str, str]]:
     return [(one.anomaly, one.severity) for one in anomalies.find(splits, SPEC, ValidateConfig(**severities))]
 
 
-def test_sound_data_has_none() -> None:
-    assert found({"train": counted(*TRAIN), "val": counted(*VAL)}) == []
+def test_sound_data_has_no_anomaly() -> None:
+    assert kinds({"train": counted(*TRAIN), "val": counted(*VAL)}) == []
 
 
 CASES = {
@@ -225,7 +225,7 @@ def test_an_anomaly_stops_warns_or_is_ignored_as_the_recipe_says(
     assert json.loads((out / "anomalies.json").read_text()) == []
 
 
-def test_without_train_nothing_helps(tmp_path: Path) -> None:
+def test_a_missing_training_split_is_an_error_whatever_the_severity(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="split train is missing") as error:
         run(tmp_path, {"val": VAL}, split_missing="ignore")
     assert "--set" not in str(error.value)
@@ -233,10 +233,10 @@ def test_without_train_nothing_helps(tmp_path: Path) -> None:
 
 
 def test_a_split_without_records_is_missing() -> None:
-    assert found({"train": counted(*TRAIN), "val": counted()}) == [("split_missing", "warning")]
+    assert kinds({"train": counted(*TRAIN), "val": counted()}) == [("split_missing", "warning")]
 
 
-def test_a_split_without_any_label_is_told_in_one_line() -> None:
+def test_a_split_without_labels_is_one_anomaly() -> None:
     unlabelled = counted(record("a", [[V, V]], colour=5), record("b", [[V, V]], colour=60))
     (anomaly,) = anomalies.find(
         {"train": counted(*TRAIN), "val": counted(*VAL), "test": unlabelled}, SPEC, ValidateConfig()
@@ -244,7 +244,7 @@ def test_a_split_without_any_label_is_told_in_one_line() -> None:
     assert anomaly.message == "split test has no labels: all 2 masks are void, nothing can be measured on it"
 
 
-def test_many_images_are_one_line_and_all_in_the_json() -> None:
+def test_an_anomaly_of_many_images_shortens_its_message_but_not_its_ids() -> None:
     train, val = SplitStatistics(SPEC.num_classes, images=500), SplitStatistics(SPEC.num_classes, images=500)
     for split in (train, val):
         split.ids = {bytes([i // 256, i % 256]): f"{i:03d}" for i in range(300)}
@@ -258,11 +258,11 @@ def test_many_images_are_one_line_and_all_in_the_json() -> None:
     ] * 2
 
 
-def test_a_class_that_no_split_shows_is_no_anomaly() -> None:
-    assert found({"train": counted(record("a", [[0, 1]])), "val": counted(record("b", [[0, 1]], colour=9))}) == []
+def test_a_class_absent_from_every_split_is_no_anomaly() -> None:
+    assert kinds({"train": counted(record("a", [[0, 1]])), "val": counted(record("b", [[0, 1]], colour=9))}) == []
 
 
-def test_all_errors_are_told_at_once_and_warnings_too(tmp_path: Path) -> None:
+def test_all_errors_and_warnings_are_reported_at_once(tmp_path: Path) -> None:
     splits = {
         "train": (record("a", [[0, 0]], colour=1), record("b", [[0, 0]], colour=2), record("v", [[V, V]], colour=4)),
         "val": (record("x", [[1, 2]], colour=1), record("y", [[0, 0]], colour=2)),
@@ -280,7 +280,7 @@ def test_all_errors_are_told_at_once_and_warnings_too(tmp_path: Path) -> None:
 # The step
 
 
-def test_everything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_statistics_and_weights_are_written_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run(tmp_path, {"train": TRAIN, "val": VAL})
     facts = json.loads((out / "statistics.json").read_text())
     assert facts["classes"] == ["Road", "Car", "Dog"]
@@ -296,7 +296,7 @@ def test_everything_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert lines[2].split() == ["Road", "80.00%", "2", "25.00%", "1"]
 
 
-def test_protos_hold_the_same_figures(tmp_path: Path) -> None:
+def test_the_protocol_buffers_hold_the_same_statistics(tmp_path: Path) -> None:
     out = run(tmp_path, {"train": TRAIN, "val": VAL})
     message = statistics_pb2.DatasetFeatureStatisticsList.FromString((out / "statistics.pb").read_bytes())
     assert [(one.name, one.num_examples) for one in message.datasets] == [("train", 2), ("val", 1)]
@@ -312,7 +312,7 @@ def test_protos_hold_the_same_figures(tmp_path: Path) -> None:
     assert list(schema.string_domain[0].value) == list(SPEC.classes)
 
 
-def test_sample_data_passes(validated: Path) -> None:
+def test_the_sample_data_passes(validated: Path) -> None:
     facts = json.loads((validated / "statistics.json").read_text())
     assert {split: one["images"] for split, one in facts["splits"].items()} == {"train": 8, "val": 4, "test": 2}
     assert facts["splits"]["train"]["sizes"] == {"72x96": 8}
@@ -320,7 +320,7 @@ def test_sample_data_passes(validated: Path) -> None:
         assert sum(one["pixels"]) + one["void_pixels"] == one["images"] * 72 * 96
 
 
-def test_measuring_needs_no_tensorflow(ingested: Path) -> None:
+def test_measuring_imports_no_tensorflow(ingested: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from pipeline.steps import validate;"
         "from pipeline.data import statistics;"

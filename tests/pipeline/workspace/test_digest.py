@@ -1,4 +1,4 @@
-"""Digests: by content, not by time or place, and without reading twice."""
+"""Digests depend on contents only, and no unchanged file is read twice."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "raw"
 
 
-def test_contents_count_and_place_and_time_do_not(folder: Path, tmp_path: Path) -> None:
+def test_a_digest_depends_on_contents_and_not_on_place_or_time(folder: Path, tmp_path: Path) -> None:
     before = digest.digest(digest.manifest(folder, ["train", "test"]))
     folder.rename(tmp_path / "moved")
     os.utime(tmp_path / "moved/train/a.png", ns=(1, 1))
@@ -28,7 +28,7 @@ def test_contents_count_and_place_and_time_do_not(folder: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("change", ["write", "rename", "remove", "add"])
-def test_every_change_of_a_source_counts(folder: Path, tmp_path: Path, change: str) -> None:
+def test_every_change_of_a_source_changes_the_digest(folder: Path, tmp_path: Path, change: str) -> None:
     memory = tmp_path / "memory.json"
     before = digest.remembered(folder, ["train"], memory)
     file = folder / "train/a.png"
@@ -55,7 +55,7 @@ def test_an_unchanged_file_is_not_read_again(folder: Path, tmp_path: Path, monke
     assert read == ["b.png"]
 
 
-def test_a_raw_file_that_cannot_be_read_is_noted_and_tried_again(
+def test_an_unreadable_raw_file_is_recorded_and_read_again_later(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> str:
@@ -64,15 +64,17 @@ def test_a_raw_file_that_cannot_be_read_is_noted_and_tried_again(
     sources, memory = (".",), tmp_path / "memory.json"
     with monkeypatch.context() as patch:
         patch.setattr(digest, "file_digest", refuse)
-        noted = digest.remembered(folder, sources, memory)
+        recorded_digest = digest.remembered(folder, sources, memory)
         with pytest.raises(PermissionError):
             digest.manifest(folder, sources)
     assert {entry[2] for entry in json.loads(memory.read_text()).values()} == {digest.UNREADABLE}
-    assert digest.remembered(folder, sources, memory) == digest.digest(digest.manifest(folder, sources)) != noted
+    assert (
+        digest.remembered(folder, sources, memory) == digest.digest(digest.manifest(folder, sources)) != recorded_digest
+    )
 
 
 @pytest.mark.parametrize("sources", [(".",), ("*",), ("train", "*/*", "*/*/*")])
-def test_a_workspace_in_a_folder_is_none_of_its_contents(folder: Path, sources: tuple[str, ...]) -> None:
+def test_a_workspace_inside_a_folder_is_not_part_of_its_contents(folder: Path, sources: tuple[str, ...]) -> None:
     before = digest.manifest(folder, sources)
     (folder / "work/artifacts/train/1").mkdir(parents=True)
     for name in ("store.sqlite", "store.sqlite-wal", "artifacts/train/1/best.weights.h5"):
@@ -82,7 +84,7 @@ def test_a_workspace_in_a_folder_is_none_of_its_contents(folder: Path, sources: 
     assert len(digest.manifest(folder / "work")) == 3
 
 
-def test_names_that_are_no_utf8_have_a_digest(tmp_path: Path) -> None:
+def test_file_names_that_are_not_utf8_have_a_digest(tmp_path: Path) -> None:
     os.close(os.open(os.fsencode(tmp_path) + b"/caf\xe9.png", os.O_CREAT))
     memory = tmp_path.parent / "memory.json"
     assert digest.remembered(tmp_path, (".",), memory) == digest.remembered(tmp_path, (".",), memory)

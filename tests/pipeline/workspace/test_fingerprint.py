@@ -1,4 +1,4 @@
-"""Fingerprints: what must change them, what must not, and how a change is named."""
+"""Fingerprints: the changes that count, the changes that do not, and their descriptions."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ BASE = Fingerprint({"train.epochs": 3}, {"ingest": "a"}, {"models.fast": "c"}, {
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of three modules: a step imports a model, inside a function, and that imports blocks."""
+    """A project of three modules: a step imports a model inside a function, and the model imports blocks."""
     for name, source in {
         "pipeline/__init__.py": "",
         "pipeline/steps/__init__.py": "",
@@ -39,7 +39,7 @@ def test_imports_are_followed_into_functions_and_through_modules(project: Path) 
     assert set(libraries) == {"python", "numpy"}
 
 
-def test_a_change_far_away_counts_and_a_comment_does_not(project: Path) -> None:
+def test_an_indirect_import_counts_and_a_comment_does_not(project: Path) -> None:
     before, _ = code_of(["pipeline.steps.train"])
     blocks = project / "models/blocks.py"
     blocks.write_text("def convolution():\n\n    return 1  # still one\n")
@@ -49,7 +49,7 @@ def test_a_change_far_away_counts_and_a_comment_does_not(project: Path) -> None:
     assert [name for name in after if after[name] != before[name]] == ["models.blocks"]
 
 
-def test_a_module_that_vanishes_is_no_longer_counted(project: Path) -> None:
+def test_a_deleted_module_no_longer_counts(project: Path) -> None:
     shutil.rmtree(project / "models")
     assert "models.fast" not in code_of(["pipeline.steps.train"])[0]
 
@@ -74,7 +74,7 @@ def test_the_key_depends_on_every_part() -> None:
     assert BASE.changes(old) == []
 
 
-def test_a_difference_is_one_line_of_the_screen() -> None:
+def test_a_difference_fits_one_line() -> None:
     old = {"settings": {"a": 1, "b": 2, "c": 3}, "inputs": {}, "code": {}, "libraries": {}, "version": 1}
     now = Fingerprint(settings={"a": 2, "b": 3, "c": 3}, inputs={}, code={}, libraries={}, version=1)
     assert now.difference(old) == "a 1 -> 2; b 2 -> 3"

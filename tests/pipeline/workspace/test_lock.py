@@ -1,4 +1,4 @@
-"""Locks: one holder at a time, named to those who wait, and gone with a killed process."""
+"""Locks have one holder at a time, name it to waiting processes, and end with a killed process."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def holder(tmp_path: Path):
     process.wait()
 
 
-def test_a_held_lock_is_refused_with_its_holder(holder) -> None:
+def test_a_held_lock_is_refused_with_the_name_of_its_holder(holder) -> None:
     path, process = holder
     assert lock.is_held(path)
     with (
@@ -38,16 +38,16 @@ def test_a_held_lock_is_refused_with_its_holder(holder) -> None:
         pass
 
 
-def test_who_waits_is_told_and_goes_on_when_the_holder_is_killed(holder) -> None:
+def test_a_waiting_process_names_the_holder_and_continues_once_it_is_killed(holder) -> None:
     path, process = holder
-    said: list[str] = []
+    lines: list[str] = []
 
-    def hear(line: str) -> None:
-        said.append(line)
+    def on_wait(line: str) -> None:
+        lines.append(line)
         process.kill()
 
-    with lock.hold(path, "second", wait=True, on_wait=hear):
+    with lock.hold(path, "second", wait=True, on_wait=on_wait):
         assert lock.is_held(path)
         assert "run second" in lock.holder(path)
-    assert len(said) == 1 and "waiting for run first" in said[0]
+    assert len(lines) == 1 and "waiting for run first" in lines[0]
     assert not lock.is_held(path)

@@ -1,4 +1,4 @@
-"""The store: several processes at once, an older and a newer file."""
+"""The store: concurrent and killed processes, older and newer schemas."""
 
 import sqlite3
 import subprocess
@@ -27,7 +27,7 @@ store.end_run(run, "done")
 """
 
 
-def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     writers = [
         subprocess.Popen([sys.executable, "-c", WRITE, str(path), f"run{number}"], cwd=PROJECT) for number in range(4)
@@ -56,7 +56,7 @@ def test_the_fingerprint_of_the_same_recipe_is_preferred(tmp_path: Path) -> None
     assert store.last_fingerprint("export", "mine") is None
 
 
-def test_a_store_of_a_newer_segline_is_left_alone(tmp_path: Path) -> None:
+def test_a_store_of_a_newer_segline_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     Store(path).close()
     with sqlite3.connect(path) as database:
@@ -92,15 +92,15 @@ def test_processes_killed_at_random_leave_a_sound_store(tmp_path: Path) -> None:
         assert {writer.wait(60) for writer in writers} == {-9}
     store = Store(path)
     assert store.damage() == []
-    torn = (
+    incomplete = (
         "SELECT * FROM executions WHERE state = 'done' AND id NOT IN (SELECT execution FROM events WHERE direction = "
     )
-    assert store.rows(torn + "'output')") == []  # an artifact and the end of what made it: both, or neither
+    assert store.rows(incomplete + "'output')") == []  # an artifact and the end of its execution are written together
     assert store.rows("SELECT * FROM events WHERE direction = 'output'") and store.live()
     store.begin_run("after", "recipe", "", "", "running")
 
 
-def test_a_store_of_an_older_segline_keeps_what_it_knows(tmp_path: Path) -> None:
+def test_a_store_of_an_older_segline_keeps_its_content(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with sqlite3.connect(path) as database:
         database.executescript(MIGRATIONS[0])
@@ -117,7 +117,7 @@ def test_a_store_of_an_older_segline_keeps_what_it_knows(tmp_path: Path) -> None
     assert {row["context"] for row in store.rows("SELECT * FROM attributions WHERE artifact = 1")} == {"mine", "old"}
 
 
-def test_slots_that_an_older_segline_backfilled_are_known_as_evaluated_alone(tmp_path: Path) -> None:
+def test_slots_backfilled_by_an_older_segline_count_as_evaluated_only(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with sqlite3.connect(path) as database:
         for migration in MIGRATIONS[:3]:
@@ -128,11 +128,11 @@ def test_slots_that_an_older_segline_backfilled_are_known_as_evaluated_alone(tmp
             columns = "schedule, slot, state, reason, run, host, started"
             database.execute(f"INSERT INTO attempts ({columns}) VALUES ('m', 1.0, 'done', '', '{run}', 'host', 1.0)")
         database.execute("PRAGMA user_version = 3")
-    found = Store(path).rows("SELECT run, until FROM attempts ORDER BY id")
-    assert found == [{"run": "evaluated", "until": "evaluate"}, {"run": "whole", "until": None}]
+    attempts = Store(path).rows("SELECT run, until FROM attempts ORDER BY id")
+    assert attempts == [{"run": "evaluated", "until": "evaluate"}, {"run": "whole", "until": None}]
 
 
-def test_what_was_removed_and_is_made_again_is_live(tmp_path: Path) -> None:
+def test_a_removed_and_rebuilt_artifact_is_live(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.sqlite")
     store.begin_run("run", "recipe", "", "", "running")
     for state in (["a"], ["a"]):

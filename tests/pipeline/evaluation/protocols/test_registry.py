@@ -21,7 +21,7 @@ from pipeline.evaluation.protocols.cityscapes import CATEGORIES
 from pipeline.evaluation.protocols.protocol import ScoredImage
 from pipeline.workspace import fingerprint
 
-ALL = ("binary", "boundary", "camvid", "ccp", "cityscapes", "kitti_road")
+ALL = protocol_names()
 PACKAGE = "pipeline.evaluation.protocols"
 MADE_UP = """
 import numpy as np
