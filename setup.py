@@ -18,6 +18,7 @@ REQUIRES = [
     "numpy>=1.26",
     "pillow>=10.3",
     "psutil>=5.9",
+    "pycocotools>=2.0.8",
     "pydantic>=2.11,<2.15",  # the __dict__ of a model (Recipe.only)
     "pyyaml>=6.0",  # parse, dump and SafeDumper.add_implicit_resolver only, which are documented
     "scipy>=1.11",

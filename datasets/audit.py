@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL import Image
 
+from datasets import pages
+
 SHOWN = 20
 """Number of names that `join_names` shows; the others are counted."""
 
@@ -25,7 +27,7 @@ MAX_PIXELS = 100_000_000
 """Default limit of pixels per image; decoded, that is 300 MB."""
 
 SUFFIXES = frozenset(
-    f".{name}" for name in ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "npy", "mat")
+    f".{name}" for name in ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "npy", "mat")
 )
 """Suffixes of files that may be meant as images or masks; other files are passed over."""
 
@@ -48,21 +50,33 @@ class Kind(StrEnum):
     NOT_AN_IMAGE = "not a PNG or JPEG image"
     DAMAGED = "truncated or damaged image"
     TOO_LARGE = "more pixels than data.max_pixels"
+    PAGES = "several images in one file"
+    BANDS = "bands that are not red, green and blue"
+    ORIENTATION = "orientation by EXIF in one file of a pair only"
     DEPTH = "16-bit colour"
     MASK_CHANNELS = "mask is not a single channel of 8-bit ids"
     MASK_DIMENSIONS = "mask is not two-dimensional"
     MASK_KEY = "mask file without the key"
     MASK_SIZE = "mask of another size than its image"
     LABEL_RANGE = "label out of range"
+    PALETTE = "an id of several colours (see mask.palette)"
+    ANNOTATION = "bad annotation"
     WITHOUT_MASK = "image without mask"
     WITHOUT_IMAGE = "mask without image"
     DUPLICATE = "duplicate id"
+    CROSSING = "shape that crosses itself, filled as its tool does"
     STRAY = "no image by its name, passed over"
 
     @property
     def is_error(self) -> bool:
         """Whether such a file must be repaired or left out. Other files are only listed in the JSON."""
-        return self is not Kind.STRAY
+        return self not in (Kind.CROSSING, Kind.STRAY)
+
+
+ADVICE = {
+    Kind.PALETTE: "Palettes differ: `mask: {read: colours}` reads colours; if ids are right, add `palette: ignore`.",
+}
+"""{kind: what to do}, where the text of the kind and the details do not say it."""
 
 
 class BadFileError(Exception):
@@ -114,7 +128,7 @@ def image_size(content: bytes) -> tuple[int, int]:
     with open_image(content) as image, raise_damage():
         width, height = image.size
         if image.format != "PNG":
-            image.draft("L", (width // 8, height // 8))
+            image.draft("L", (max(1, width // 8), max(1, height // 8)))
             image.load()
     return height, width
 
@@ -123,15 +137,19 @@ def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Imag
     """Open the bytes of an image file, without decoding pixels; a PNG's checksums are compared.
 
     Raises:
-        BadFileError: Not of one of the `formats`, or damaged.
+        BadFileError: Not of one of the `formats`, damaged, or several images in one file.
     """
     check_png(content)
     with raise_damage():  # also for a header with an absurd number of pixels
         try:
-            return Image.open(io.BytesIO(content), formats=formats)
+            image = Image.open(io.BytesIO(content), formats=formats)
         except Image.UnidentifiedImageError as error:
             kind = Kind.DAMAGED if content.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)) else Kind.NOT_AN_IMAGE
             raise BadFileError(kind, f"{len(content)} bytes, none of {', '.join(formats)}") from error
+        number = pages.count(image)
+        if number != 1:
+            raise BadFileError(Kind.PAGES, pages.describe(image.format or "image", number))
+        return image
 
 
 @contextmanager
@@ -224,7 +242,8 @@ def write(path: Path, dataset: str, splits: dict[str, Any], problems: Iterable[P
         "dataset": dataset,
         "splits": splits,
         "problems": [asdict(problem) for problem in problems if problem.kind.is_error],
-        "passed_over": [problem.file for problem in problems if not problem.kind.is_error],
+        "passed_over": [problem.file for problem in problems if problem.kind is Kind.STRAY],
+        "noted": [asdict(problem) for problem in problems if problem.kind is Kind.CROSSING],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

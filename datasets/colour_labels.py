@@ -35,7 +35,7 @@ def map_exact(rgb: np.ndarray, colours: Colours, *, other: int = INVALID) -> np.
     Args:
         rgb: Colours, uint8 [H, W, 3].
         colours: Train id of each colour.
-        other: Train id of colours that are not listed: IGNORE, or INVALID, which is an error.
+        other: Train id of colours that are not listed: a class, IGNORE, or INVALID, which is an error.
 
     Returns:
         Train ids, uint8 [H, W].

@@ -107,6 +107,19 @@ def to_integers(values: np.ndarray, name: str) -> np.ndarray:
     return whole
 
 
+def unite(label: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the union of two masks of one class, 1, on a background, 0: uint8 [H, W].
+
+    A pixel is of the class where either says so, else ignored where either is.
+
+    >>> unite(np.array([[0, 1, 0, 255]], np.uint8), np.array([[0, 0, 1, 1]], np.uint8))
+    array([[0, 1, 1, 1]], dtype=uint8)
+    """
+    united = np.maximum(label, other)
+    united[(label == 1) | (other == 1)] = 1
+    return united
+
+
 def encode(train_ids: np.ndarray) -> bytes:
     """Encode train ids, uint8 [H, W], as an 8-bit grey PNG.
 

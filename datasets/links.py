@@ -39,8 +39,8 @@ def find(root: Path, splits: Mapping[str, Split]) -> list[Problem]:
         Problem(Kind.OUTSIDE, name, file, pair.id)
         for name, split in splits.items()
         for pair in split.pairs
-        for file in dict.fromkeys((pair.image, pair.mask))  # image and mask may be the same file
-        if file and links.above(file)
+        for file in pair.files
+        if links.above(file)
     ]
 
 

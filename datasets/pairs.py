@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from datasets.audit import SUFFIXES, Kind, Problem, join_names
 from datasets.errors import DatasetError
-from datasets.raw import RawFolder
+from datasets.raw import Part, RawFolder
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,23 @@ class Pair:
         id: Unique within the split.
         group: A city, a sequence, a category ...; evaluation slices by it.
         image, mask: Names in the raw folder; both may be the same file. `mask` is None for an image without labels.
+        parts: Where the label is drawn from annotations (`Reader.drawn`): what describes it, in that order; empty: the
+            whole of `mask`.
+        further: Names of further masks, whose objects are united with those of `mask`.
     """
 
     id: str
     group: str
     image: str
     mask: str | None
+    parts: tuple[Part, ...] = ()
+    further: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files, each once."""
+        names = (self.image, self.mask, *self.further, *(part.file for part in self.parts))
+        return tuple(dict.fromkeys(name for name in names if name))
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,42 @@
 """One view of a dataset's raw files, whether in folders or still in the downloaded zip files."""
 
+import itertools
 import os
 import posixpath
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from datasets.audit import BadFileError, Kind, Problem
 from datasets.errors import DatasetError
 from datasets.workspace_mark import is_workspace
 
-JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
-"""Files of operating systems. They are ignored, as are all names that begin with a dot."""
+SHEET = "segline.png"
+"""Name of the contact sheet that `segline init` draws beside a layout in the raw folder."""
+
+JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", SHEET})
+"""Files of operating systems, and our own. They are ignored, as are all names that begin with a dot."""
 
 WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
 """{wildcard of a pattern: its regular expression}."""
+
+
+class Part(NamedTuple):
+    """The bytes of a file that describe one image: all of them, or those of a JSON object among many.
+
+    Attributes:
+        file: Name in the raw folder.
+        start: Position of the first byte.
+        length: Number of bytes; None: to the end.
+    """
+
+    file: str
+    start: int = 0
+    length: int | None = None
 
 
 class RawFolder:
@@ -35,16 +53,17 @@ class RawFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._unnameable: set[str] = set()
+        self._kept = ("", b"")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_unnameable": self._unnameable}
+        return {"path": self.path, "_unnameable": self._unnameable, "_kept": ("", b"")}
 
     def files(self, pattern: str) -> list[str]:
         """Return the names of the matching files, sorted. `*` and `?` match within a part, `**/` any number of folders.
 
         Dangling links are included; reading them fails.
         """
-        wanted = re.compile(to_regex(pattern))
+        wanted = re.compile(to_regex(pattern), re.DOTALL)  # a name may hold a line end
         parts = pattern.split("/")
         fixed = next(index for index, part in enumerate(parts) if index == len(parts) - 1 or set(part) & set("*?"))
         depth = None if "**" in parts else len(parts) - fixed
@@ -105,13 +124,30 @@ class RawFolder:
             raise BadFileError(Kind.EMPTY)
         return content
 
+    def read_parts(self, parts: Iterable[Part], most: int | None = None) -> list[tuple[str, bytes]]:
+        """Read (name, bytes) of each part, in their order; no file on disk is read as a whole for a part of it.
+
+        Raises BadFileError as `read` does.
+        """
+        contents = []
+        for name, group in itertools.groupby(parts, key=lambda part: part.file):
+            wanted = list(group)
+            if wanted == [(name, 0, None)]:
+                contents.append((name, self.read(name, most)))
+            elif name in self._members and not os.path.lexists(self.path / name):
+                content = self._member(name)
+                contents += [(name, content[start : start + (length or len(content))]) for _, start, length in wanted]
+            else:
+                contents += [(name, content) for content in self._read_slices(name, wanted)]
+        return contents
+
     def lines(self, name: str) -> list[str]:
         """Read the non-empty lines of a UTF-8 text file, stripped, or raise BadFileError."""
         try:
             text = self.read(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise BadFileError(Kind.UNREADABLE, f"no UTF-8 text: {error.reason} at byte {error.start}") from error
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        return [line.strip() for line in re.split(r"[\r\n]+", text) if line.strip()]
 
     def size(self, name: str) -> int:
         """Return the size in bytes; 0 for a file that cannot be read, which the audit reports later."""
@@ -146,6 +182,23 @@ class RawFolder:
         if name in self._members and not os.path.lexists(path):
             archive, member = self._members[name]
             return self._archives[archive].read(member)
+        return self._checked(path).read_bytes()
+
+    def _read_slices(self, name: str, parts: Iterable[Part]) -> list[bytes]:
+        try:
+            with self._checked(self.path / name).open("rb") as file:
+                return [os.pread(file.fileno(), length or 2**31, start) for _, start, length in parts]
+        except OSError as error:
+            raise BadFileError(Kind.UNREADABLE, error.strerror or str(error)) from error
+
+    def _member(self, name: str) -> bytes:
+        """Read a file in a zip; the last one is kept, as its parts are read one image after the other."""
+        if self._kept[0] != name:
+            self._kept = (name, self.read(name))
+        return self._kept[1]
+
+    def _checked(self, path: Path) -> Path:
+        """Return the path of a file on disk; raise BadFileError if it is outside the folder or no regular file."""
         target = os.path.realpath(path)
         if not target.startswith(self._root + os.sep):
             raise BadFileError(Kind.OUTSIDE, f"it leads to {target}")
@@ -153,7 +206,7 @@ class RawFolder:
             raise BadFileError(Kind.UNREADABLE, f"a link to {path.readlink()}, which is not there")
         if path.exists() and not (path.is_file() or path.is_dir()):  # reading a pipe might block forever
             raise BadFileError(Kind.UNREADABLE, "no regular file")
-        return path.read_bytes()
+        return path
 
     @cached_property
     def _root(self) -> str:

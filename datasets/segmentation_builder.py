@@ -1,10 +1,7 @@
 """The TFDS builder base class. A dataset's own builder finds its files and reads its masks; all else is here."""
 
 import abc
-import errno
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, file_adapters
 
-from datasets import audit, links, record
+from datasets import audit, disk_space, links, record
 from datasets.conversion import collect, convert
 from datasets.errors import DatasetError
 from datasets.holdout import hold_out
@@ -112,26 +109,39 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Describe how a split differs from the published one, in sentences with a space before each."""
         return describe_difference(split.ids, self.published_ids(name))
 
+    def look(self, raw: RawFolder, splits: Mapping[str, Split]) -> list[audit.Problem]:
+        """Return the problems that headers of some files show, in seconds. Default: none."""
+        del raw, splits
+        return []
+
     def write_extras(self, raw: RawFolder, splits: Mapping[str, Split], folder: Path) -> None:
         """Write files that belong to no record into the records' `folder`. Default: nothing."""
 
     def check_extras(self, raw: RawFolder, splits: Mapping[str, Split]) -> None:
         """Raise DatasetError where `write_extras` needs files that only some images have. Default: nothing."""
 
+    def leave_out(self, raw: RawFolder, splits: dict[str, Split]) -> dict[str, Split]:
+        """Return the splits without pairs whose files contradict those of others, which become problems. Default: all.
+
+        It is called by ingest only, and may read all files.
+        """
+        del raw
+        return splits
+
     def settings(self) -> list[object]:
         """Return everything but files and code that the bytes of a record depend on, as JSON values."""
         return [self.name, self.spec.config, self.spec.classes, self._max_pixels]
 
     def survey(self, path: Path) -> dict[str, int]:
-        """Count the examples of each split in the raw folder `path`; no file is opened.
+        """Count the examples of each split in the raw folder `path`; no pixel is decoded.
 
         Raises:
             DatasetError: A folder is missing, a split is short, or there is no such group to hold out; with
-                on_bad_input "error" also: files without a partner, or links out of the folder.
+                on_bad_input "error" also: files without a partner, links out of the folder, or what `look` returns.
         """
         raw = RawFolder(path)
         splits = self._splits(raw)
-        problems = [*_problems_of_names(raw, splits), *links.find(raw.path, splits)]
+        problems = [*_problems_of_names(raw, splits), *links.find(raw.path, splits), *self.look(raw, splits)]
         if self._on_bad_input == "error" and any(problem.kind.is_error for problem in problems):
             raise DatasetError(self._report_problems(raw, problems, LEAVE_OUT))
         return {name: len(split.ids) for name, split in splits.items()}
@@ -160,7 +170,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         if self.info.file_format is not file_adapters.FileFormat.TFRECORD:
             raise DatasetError(f"`file_format` must be tfrecord. Received: {self.info.file_format}.")
         raw = self._raw_folder(dl_manager)
-        splits = self._splits(raw)
+        splits = self.leave_out(raw, self._splits(raw))
         sizes = {name: sum(raw.size(pair.image) for pair in split.pairs) for name, split in splits.items()}
         plan = self._plan(splits, sizes, download_config.num_shards)
         reports = self._convert(raw, plan, sum(sizes.values()), download_config)
@@ -182,7 +192,8 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         self.reused_shards = sum(source.path in done for source in sources)
         # A dict, since all empty shards are one and the same file of the cache.
         missing = list({source.path: source for source in sources if source.path not in done}.values())
-        with self._require_space(needed * len(missing) // max(1, len(sources))):
+        needed = needed * len(missing) // max(1, len(sources))
+        with disk_space.require(Path(self.data_dir_root), needed, self.spec.shown_name):
             if missing:
                 convert(missing, writer, runner=download_config.beam_runner, options=download_config.beam_options)
             reports = iter(collect(sources))
@@ -236,25 +247,6 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
             plan[name] = [Shard(name, Path(path), part) for path, part in zip(paths, parts, strict=True)]
         return plan
 
-    @contextmanager
-    def _require_space(self, needed: int) -> Iterator[None]:
-        """Raise DatasetError if the disk has less than `needed` bytes free, or fills up inside the block."""
-        if shutil.disk_usage(self.data_dir_root).free < needed:
-            raise self._no_space(needed)
-        try:
-            yield
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise self._no_space(needed) from error
-
-    def _no_space(self, needed: int) -> DatasetError:
-        free = shutil.disk_usage(self.data_dir_root).free
-        return DatasetError(
-            f"No space left for the records of {self.name} in {self.data_dir_root}: they take about "
-            f"{needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free. Make room there, then run the same command again."
-        )
-
     def _finish(self, raw: RawFolder, splits: dict[str, Split], reports: dict[str, list[ShardReport]]) -> None:
         """Refuse bad files, or write the audit, the split sizes and the extra files."""
         if self._cache:
@@ -292,7 +284,9 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
     def _report_problems(self, raw: RawFolder, problems: list[audit.Problem], advice: str) -> str:
         if any(problem.kind is audit.Kind.OUTSIDE for problem in problems):
             advice = f"{links.ADVICE}\n{advice}"
-        return audit.format_report(self.name, links.fold(raw.path, problems), advice)
+        kinds = {problem.kind for problem in problems}
+        advice = "\n".join([*(text for kind, text in audit.ADVICE.items() if kind in kinds), advice])
+        return audit.format_report(self.spec.shown_name, links.fold(raw.path, problems), advice)
 
 
 def _problems_of_names(raw: RawFolder, splits: Mapping[str, Split]) -> list[audit.Problem]:

@@ -66,7 +66,7 @@ class ShardCache:
             )
 
     def _key(self, shard: Shard, raw: RawFolder, settings: Sequence[object]) -> str:
-        names = {name for pair in shard.pairs for name in (pair.image, pair.mask) if name}
+        names = {name for pair in shard.pairs for name in pair.files}
         # A file without a digest (a dangling link, a file just added) gets a random one: its shard is never reused.
         digests = {name: raw.checksum(name) or self.digests.get(name) or uuid4().hex for name in sorted(names)}
         text = json.dumps([*settings, shard.split, [astuple(pair) for pair in shard.pairs], digests])

@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ import numpy as np
 from datasets import audit, labels, tfrecord
 from datasets.audit import BadFileError, Kind, Problem
 from datasets.pairs import Pair
-from datasets.raw import RawFolder
-from datasets.reader import Reader
+from datasets.raw import Part, RawFolder
+from datasets.reader import Drawing, Reader
 from datasets.record import Serializer, features
 from datasets.spec import IGNORE
 from datasets.writers import signature
@@ -128,9 +128,9 @@ class ShardWriter:
         for pair in shard.pairs:
             pair_problems: list[Problem] = []
             try:
-                image, label = self._read(pair, shard.split, pair_problems)
-                if pair_problems:
-                    problems += pair_problems
+                image, label = self.read(pair, shard.split, pair_problems)
+                problems += pair_problems
+                if any(problem.kind.is_error for problem in pair_problems):
                     continue
                 example = {
                     "image": image,
@@ -146,10 +146,11 @@ class ShardWriter:
                 raise
             yield record
 
-    def _read(self, pair: Pair, split: str, problems: list[Problem]) -> tuple[bytes, np.ndarray]:
+    def read(self, pair: Pair, split: str, problems: list[Problem]) -> tuple[bytes, np.ndarray]:
         """Read and check both files of a pair: return the image file's bytes and the train ids, uint8 [H, W].
 
-        Both files are checked in any case, and their problems are appended to `problems`.
+        Both files are checked in any case, and their problems are appended to `problems`; those whose kind is no error
+        leave the result as it is.
         """
         content = image = b""
         size = (0, 0)
@@ -159,20 +160,61 @@ class ShardWriter:
             audit.check_pixels(content, self.max_pixels)
             image = self.reader.image(content)
             size = audit.image_size(image)
+        if self.reader.drawn is not None:
+            return image, label if problems else self._draw(self.reader.drawn, pair, split, size, problems)
         if pair.mask is None:
             return image, np.full(size, IGNORE, np.uint8)
         if pair.mask == pair.image and problems:  # the same file: report it once
             return image, label
-        with _collect_errors(problems, split, pair.mask, pair.id):
-            if pair.mask != pair.image:
-                content = self.raw.read(pair.mask, self._most_bytes)
-                audit.check_pixels(content, self.max_pixels)
-            label = self.reader.mask(content)
-            if label.ndim != 2:
-                raise BadFileError(Kind.MASK_DIMENSIONS, f"shape {_format(label.shape)}")
-            if not problems and label.shape != size:
-                raise BadFileError(Kind.MASK_SIZE, f"mask {_format(label.shape)}, image {_format(size)}")
-        return image, label
+        return image, self._read_masks(pair, split, content, size, problems)
+
+    def _read_masks(
+        self, pair: Pair, split: str, image: bytes, size: tuple[int, int], problems: list[Problem]
+    ) -> np.ndarray:
+        """Read and check the masks of a pair; return the train ids of all, uint8 [H, W].
+
+        Args:
+            pair: The pair.
+            split: Name of its split.
+            image: Bytes of the image file.
+            size: (height, width) of the image, unless there are problems.
+            problems: Those of the image; those of the masks are appended.
+        """
+        label = np.empty((0, 0), np.uint8)
+        for mask in filter(None, (pair.mask, *pair.further)):
+            with _collect_errors(problems, split, mask, pair.id):
+                content = image
+                if mask != pair.image:
+                    content = self.raw.read(mask, self._most_bytes)
+                    audit.check_pixels(content, self.max_pixels)
+                part = self.reader.mask(content)
+                if part.ndim != 2:
+                    raise BadFileError(Kind.MASK_DIMENSIONS, f"shape {_format(part.shape)}")
+                if self.reader.check and not problems:
+                    self.reader.check(image, content)
+                if not problems and part.shape != size:
+                    raise BadFileError(Kind.MASK_SIZE, f"mask {_format(part.shape)}, image {_format(size)}")
+                label = part if mask == pair.mask or problems else labels.unite(label, part)
+        return label
+
+    def _draw(
+        self,
+        drawn: Callable[[Drawing], np.ndarray],
+        pair: Pair,
+        split: str,
+        size: tuple[int, int],
+        problems: list[Problem],
+    ) -> np.ndarray:
+        """Draw the label of a pair from its annotations; append their problems to `problems`."""
+        file = pair.mask or pair.image
+        parts = pair.parts or ((Part(pair.mask),) if pair.mask else ())
+        with _collect_errors(problems, split, file, pair.id):
+            contents = self.raw.read_parts(parts, self._most_bytes)
+            notes: list[str] = []
+            label = drawn(Drawing(pair.image, size, contents, notes))
+            problems += [Problem(Kind.CROSSING, split, file, pair.id, note) for note in notes]
+            return label
+        return np.empty((0, 0), np.uint8)
 
 
 def number_of_shards(image_bytes: int) -> int:

@@ -25,6 +25,11 @@ class DatasetSpec:
         homepage, licence, citation: Where it comes from, its terms of use, what to cite (BibTeX).
         image_range: Values of a 16-bit image that ingest maps to 0 and 255; prediction and serving must do the same.
             None: the high byte of each value is used.
+        image_bands: Numbers, from 1, of an image's bands that are seen as red, green and blue, or of the one that is
+            grey; prediction and serving must choose the same. None: the colours of the file.
+        image_exif: The EXIF orientation of an image is applied ("apply") or not ("ignore"). Published images are
+            upright, so that a model of them needs upright photos.
+        title: The name for people; "": `name`.
 
     Raises:
         ValueError: `classes` and `colours` differ in length.
@@ -46,6 +51,9 @@ class DatasetSpec:
     citation: str
     config: str = ""
     image_range: tuple[float, float] | None = None
+    image_bands: tuple[int, ...] | None = None
+    image_exif: str = "apply"
+    title: str = ""
 
     def __post_init__(self) -> None:
         if len(self.classes) != len(self.colours):
@@ -53,6 +61,11 @@ class DatasetSpec:
                 f"`colours` must hold one colour per class. Received: {len(self.classes)} classes, "
                 f"{len(self.colours)} colours."
             )
+
+    @property
+    def shown_name(self) -> str:
+        """The name for people."""
+        return self.title or self.name
 
     @property
     def num_classes(self) -> int:

@@ -1,7 +1,8 @@
 """Segmentation metrics, all from an integer confusion matrix: rows are the truth, columns the predictions.
 
-A class without a pixel in the truth is absent: its metrics are NaN and the means skip it. Pixels predicted as an absent
-class still count as false negatives of their true classes.
+As in cityscapesScripts, mmsegmentation and torchmetrics: the metrics of a class that neither truth nor prediction shows
+are NaN, and the means skip it. One that is predicted and never true has IoU, F1 and precision 0, which count in the
+means; its recall is NaN.
 """
 
 from dataclasses import dataclass
@@ -87,65 +88,63 @@ class Margins:
         return cls(*(part.astype(np.float64) for part in (hits, matrix.sum(axis=-1), matrix.sum(axis=-2))))
 
     def iou(self) -> Values:
-        """Return the intersection over union of each class, [..., C] in 0..1; NaN for absent classes."""
-        return _share(self.hits, self.truth + self.predicted - self.hits, self.truth > 0)
+        """Return the intersection over union of each class, [..., C] in 0..1; NaN if neither true nor predicted."""
+        return _share(self.hits, self.truth + self.predicted - self.hits)
 
     def recall(self) -> Values:
-        """Return the correct share of each class's pixels (class accuracy), [..., C] in 0..1; NaN if absent."""
-        return _share(self.hits, self.truth, self.truth > 0)
+        """Return the correct share of each class's pixels (class accuracy), [..., C] in 0..1; NaN if never true."""
+        return _share(self.hits, self.truth)
 
     def precision(self) -> Values:
-        """Return the correct share of each class's predictions, [..., C] in 0..1; NaN if absent or never predicted."""
-        return _share(self.hits, self.predicted, (self.truth > 0) & (self.predicted > 0))
+        """Return the correct share of each class's predictions, [..., C] in 0..1; NaN if never predicted."""
+        return _share(self.hits, self.predicted)
 
     def f1(self) -> Values:
-        """Return the harmonic mean of precision and recall (Dice), [..., C] in 0..1; NaN for absent classes."""
-        return _share(2 * self.hits, self.truth + self.predicted, self.truth > 0)
+        """Return the Dice coefficient of each class, [..., C] in 0..1; NaN if neither true nor predicted."""
+        return _share(2 * self.hits, self.truth + self.predicted)
 
     def mean_iou(self) -> Values:
-        """Return the mean of `iou` over the present classes, [...]; NaN if all pixels are ignored."""
+        """Return the mean of `iou` over the classes that have one, [...]; NaN if all pixels are ignored."""
         return _means(self.iou())
 
     def mean_class_accuracy(self) -> Values:
-        """Return the mean of `recall` over the present classes, [...]; NaN if all pixels are ignored."""
+        """Return the mean of `recall` over the classes in the truth, [...]; NaN if all pixels are ignored."""
         return _means(self.recall())
 
     def mean_f1(self) -> Values:
-        """Return the mean of `f1` over the present classes, [...]; NaN if all pixels are ignored."""
+        """Return the mean of `f1` over the classes that have one, [...]; NaN if all pixels are ignored."""
         return _means(self.f1())
 
     def pixel_accuracy(self) -> Values:
         """Return the correct share of all pixels, [...]; NaN if all pixels are ignored."""
-        total = self.truth.sum(axis=-1)
-        return _share(self.hits.sum(axis=-1), total, total > 0)
+        return _share(self.hits.sum(axis=-1), self.truth.sum(axis=-1))
 
     def frequency_weighted_iou(self) -> Values:
         """Return the mean of `iou` weighted by class frequency (Long et al. 2015); NaN if all pixels are ignored."""
-        total = self.truth.sum(axis=-1)
-        return _share((np.nan_to_num(self.iou()) * self.truth).sum(axis=-1), total, total > 0)
+        return _share((np.nan_to_num(self.iou()) * self.truth).sum(axis=-1), self.truth.sum(axis=-1))
 
 
 def iou(matrix: Counts) -> Values:
-    """Return the intersection over union of each class, float64 [C] in 0..1; NaN for absent classes.
+    """Return the intersection over union of each class, float64 [C] in 0..1; NaN if neither true nor predicted.
 
-    >>> iou(np.array([[1, 1], [0, 2]])).round(3).tolist()
-    [0.5, 0.667]
+    >>> iou(np.array([[1, 1, 0], [0, 2, 0], [0, 0, 0]])).round(3).tolist()
+    [0.5, 0.667, nan]
     """
     return Margins.of(matrix).iou()
 
 
 def class_accuracy(matrix: Counts) -> Values:
-    """Return the correct share of each class's pixels (recall), float64 [C] in 0..1; NaN for absent classes."""
+    """Return the correct share of each class's pixels (recall), float64 [C] in 0..1; NaN if never true."""
     return Margins.of(matrix).recall()
 
 
 def mean_iou(matrix: Counts) -> float:
-    """Return the mean of `iou` over the present classes; NaN if all pixels are ignored."""
+    """Return the mean of `iou` over the classes that have one; NaN if all pixels are ignored."""
     return float(Margins.of(matrix).mean_iou())
 
 
 def mean_class_accuracy(matrix: Counts) -> float:
-    """Return the mean of `class_accuracy` over the present classes; NaN if all pixels are ignored."""
+    """Return the mean of `class_accuracy` over the classes in the truth; NaN if all pixels are ignored."""
     return float(Margins.of(matrix).mean_class_accuracy())
 
 
@@ -163,12 +162,12 @@ def _outside(name: str, num_classes: int, low: int, high: int) -> str:
     return f"`{name}` must be in 0..{num_classes - 1}, or 255 in labels. Received: {low}..{high}."
 
 
-def _share(part: Values, whole: Values, present: NDArray[np.bool_]) -> Values:
-    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=present)
+def _share(part: Values, whole: Values) -> Values:
+    """Return part / whole; NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole > 0))
 
 
 def _means(values: Values) -> Values:
     """Return the mean over the last axis, skipping NaN."""
     present = ~np.isnan(values)
-    count = present.sum(axis=-1)
-    return _share(np.where(present, values, 0.0).sum(axis=-1), count, np.asarray(count > 0))
+    return _share(np.where(present, values, 0.0).sum(axis=-1), present.sum(axis=-1))

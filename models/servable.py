@@ -23,7 +23,10 @@ _ARRAYS = "images uint8 [B,H,W,3] RGB -> classes uint8 [B,H,W]"
 _FILES = (
     "image_bytes string [B], PNG, JPEG, BMP or still WebP, of any sizes -> png_bytes string [B]: an 8-bit grey PNG of "
 )
-_FILES += "class ids at each image's own size; height, width int32 [B]"
+_FILES += (
+    "class ids at each image's size; height, width int32 [B]; orientation int32 [B]: the EXIF orientation from which "
+)
+_FILES += "it was turned upright, 1 if it was not turned"
 
 SIGNATURES = {
     "serving_default": _ARRAYS,
@@ -37,6 +40,9 @@ SIGNATURES = {
     "confidence_bytes": f"{_FILES}; confidence_png_bytes string [B]: a 16-bit grey PNG, 65535 is probability 1",
 }
 """Inputs and outputs of each signature; C classes in the order of segline.json, ids 0..C-1."""
+
+AS_STORED = image_file.Reading()
+"""Images whose pixels ingest did not change."""
 
 FULL_SCALE = 65535
 """Probability 1 in a 16-bit PNG."""
@@ -57,7 +63,7 @@ class Servable(tf.Module):
         *,
         outputs: Sequence[str] = ("argmax", "probabilities"),
         max_pixels: int = image_file.MAX_PIXELS,
-        image_range: tuple[float, float] | None = None,
+        reading: image_file.Reading = AS_STORED,
     ) -> None:
         """Wrap a model.
 
@@ -66,13 +72,13 @@ class Servable(tf.Module):
             fit: How images are brought to the network's input size; None: they are not changed.
             outputs: Some of OUTPUTS, including argmax.
             max_pixels: An image file of more pixels is rejected before it is decompressed.
-            image_range: Values of a 16-bit PNG that become 0 and 255; None: its high bytes are used.
+            reading: What ingest did to the images that the model was trained on.
         """
         super().__init__(name="segline")
         self._variables = [variable.value for variable in model.variables]
         self._infer = lambda images: segmenter.logits(model, images, fit)
         self._outputs = outputs
-        self._decode = lambda encoded: image_file.decode_untrusted(encoded, max_pixels, image_range)
+        self._max_pixels, self._reading = max_pixels, reading
 
     def signatures(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """Trace every signature; the keys are those of `describe_signatures`."""
@@ -87,6 +93,10 @@ class Servable(tf.Module):
             traced[arrays] = tf.function(of_arrays).get_concrete_function(IMAGES)
             traced[files] = tf.function(of_files).get_concrete_function(IMAGE_BYTES)
         return traced
+
+    def decode(self, encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Decode an image file, a scalar string, as image_file.decode_untrusted does; for a tf.function."""
+        return image_file.decode_untrusted(encoded, self._max_pixels, self._reading)
 
     def classify(self, images: tf.Tensor) -> Outputs:
         """Return each pixel's most probable class: uint8 [B,H,W,3], 0..255 -> `classes` uint8 [B,H,W]."""
@@ -103,7 +113,11 @@ class Servable(tf.Module):
         return {"classes": _classes(logits), "confidence": tf.reduce_max(tf.nn.softmax(logits), axis=-1)}
 
     def classify_bytes(self, image_bytes: tf.Tensor) -> Outputs:
-        """Decode and `classify` image by image: string [B] -> `png_bytes` string [B]; `height`, `width` int32 [B]."""
+        """Decode and `classify` image by image: string [B] -> `png_bytes` string [B] and three int32 [B].
+
+        `height` and `width` are those of the class map; `orientation`, 1..8, is that of the file, by which the picture
+        was turned upright, so that a client can turn the class map back; 1 where it was not turned.
+        """
         return self._each(self.classify, image_bytes, {})
 
     def probabilities_bytes(self, image_bytes: tf.Tensor) -> Outputs:
@@ -132,16 +146,19 @@ class Servable(tf.Module):
         """
 
         def one(encoded: tf.Tensor) -> Outputs:
-            outputs = function(self._decode(encoded)[None])
+            image, orientation = self.decode(encoded)
+            outputs = function(image[None])
             classes = outputs["classes"][0]
             return {
                 "png_bytes": tf.io.encode_png(classes[..., None]),
                 "height": tf.shape(classes)[0],
                 "width": tf.shape(classes)[1],
+                "orientation": orientation,
                 **{name: _png16(pixels(outputs)) for name, pixels in png16.items()},
             }
 
-        dtypes = {"png_bytes": tf.string, "height": tf.int32, "width": tf.int32, **dict.fromkeys(png16, tf.string)}
+        dtypes = {"png_bytes": tf.string, **dict.fromkeys(("height", "width", "orientation"), tf.int32)}
+        dtypes |= dict.fromkeys(png16, tf.string)
         return tf.map_fn(one, image_bytes, fn_output_signature=dtypes, parallel_iterations=1)
 
 

@@ -151,7 +151,7 @@ def test_recipes_and_layouts_in_blocks_are_valid(page: Path, tmp_path: Path, mon
     monkeypatch.setenv("HOME", str(tmp_path))
     for number, block in enumerate(blocks(page, "yaml")):
         tree = yaml.safe_load(block)
-        if "masks" in tree:
+        if "images" in tree:
             Layout.model_validate(tree)
             continue
         whole = yaml.safe_load((recipe_file.RECIPES / "camvid_fast.yaml").read_text())

@@ -17,12 +17,15 @@ BOUNDS = (1, 255, 1023, 4095, 16383, 65535)
 """Usual largest values: of fractions, and of 8, 10, 12, 14 and 16 bits."""
 
 
-def guess(raw: RawFolder, names: Sequence[str]) -> tuple[tuple[float, float] | None, list[str]]:
+def guess(
+    raw: RawFolder, names: Sequence[str], bands: Sequence[int] = ()
+) -> tuple[tuple[float, float] | None, list[str]]:
     """Guess the values that are black and white.
 
     Args:
         raw: The raw folder.
         names: Names of the images.
+        bands: `image.bands`, if the layout has it.
 
     Returns:
         `image.range`, or None where the default fits; and notes for the user.
@@ -31,7 +34,7 @@ def guess(raw: RawFolder, names: Sequence[str]) -> tuple[tuple[float, float] | N
     extrema = []
     for index in range(number):
         with suppress(BadFileError):  # ingest reports it
-            extrema += _extrema(raw.read(names[index * len(names) // number]))
+            extrema += _extrema(raw.read(names[index * len(names) // number]), bands)
     if not extrema:
         return None, []
     low, high = min(least for least, _ in extrema), max(greatest for _, greatest in extrema)
@@ -43,11 +46,11 @@ def guess(raw: RawFolder, names: Sequence[str]) -> tuple[tuple[float, float] | N
     return limits, [f"images of 16 bits or floating point hold {low:g} to {high:g}: {shown} become black and white"]
 
 
-def _extrema(content: bytes) -> list[tuple[float, float]]:
+def _extrema(content: bytes, bands: Sequence[int]) -> list[tuple[float, float]]:
     """Return [(least, greatest value)] of an image, or [] of an 8-bit one. Raises BadFileError."""
     with lift_pillow_limit():  # around both: Pillow's own limit would look like a damaged image
         check_pixels(content, MAX_PIXELS)
-        pixels = files.read_deep_pixels(content)
+        pixels = files.read_deep_pixels(content, bands)
     if pixels is None or not (finite := pixels[np.isfinite(pixels)]).size:
         return []
     return [(float(finite.min()), float(finite.max()))]

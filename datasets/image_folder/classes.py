@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.image_folder.layout import Layout, read
-from datasets.image_folder.sections import ALL_16_BITS, Class
+from datasets.image_folder.sections import Class
 from datasets.palette import pascal_voc
 from datasets.spec import DatasetSpec
+
+FILE = "segline.yaml"
+"""Name of a layout's file that `segline init` writes."""
 
 
 def read_specs(layout: Path) -> Mapping[str, DatasetSpec]:
@@ -16,11 +19,16 @@ def read_specs(layout: Path) -> Mapping[str, DatasetSpec]:
     Raises:
         DatasetError: The layout is missing or invalid.
     """
-    spec = spec_of(read(layout))
+    spec = spec_of(read(layout), title_of(layout))
     return {spec.config: spec}
 
 
-def spec_of(layout: Layout) -> DatasetSpec:
+def title_of(file: Path) -> str:
+    """Return the name that people know the data by: of a layout's file, or where it has init's name, of its folder."""
+    return file.stem if file.name != FILE else file.absolute().parent.name
+
+
+def spec_of(layout: Layout, title: str = "") -> DatasetSpec:
     """Return the spec that a layout describes; no split has a published size."""
     return DatasetSpec(
         name="image_folder",
@@ -32,7 +40,10 @@ def spec_of(layout: Layout) -> DatasetSpec:
         homepage=layout.homepage,
         licence=layout.licence,
         citation=layout.citation,
-        image_range=None if layout.image.range == ALL_16_BITS else layout.image.range,
+        image_range=layout.image.range,
+        image_bands=layout.image.bands,
+        image_exif=layout.image.exif,
+        title=title,
     )
 
 
@@ -49,12 +60,18 @@ def _colour_in_masks(class_: Class, read: str) -> tuple[int, int, int] | None:
 
 def sources(layout: Layout) -> tuple[str, ...]:
     """Return the folders that hold the files of the patterns, and the lists of splits."""
-    tops = {_top(pattern) for pattern in (*layout.images, *layout.masks)}
+    annotated = layout.annotations.files if layout.annotations else []
+    tops = {_top(pattern) for pattern in (*layout.images, *layout.masks, *annotated)}
     folders = {"*"} if "*" in tops else tops
     return tuple(sorted(folders | set((layout.splits.lists or {}).values())))
 
 
 def _top(pattern: str) -> str:
-    """Return the folder that holds all files of a pattern; "*" for the raw folder itself."""
+    """Return the folder that holds all files of a pattern; "*" for the raw folder itself.
+
+    A part of it that is not ASCII becomes "*", as the disk may have it in another form of Unicode.
+    """
     fixed = re.split(r"[{*?]", pattern)[0]
-    return fixed.rpartition("/")[0] or "*"
+    if fixed == pattern:  # a single file
+        return pattern
+    return re.sub(r"[^/]*[^\x00-\x7f][^/]*", "*", fixed.rpartition("/")[0]) or "*"

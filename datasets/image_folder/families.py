@@ -1,14 +1,16 @@
 """Sort the files of a folder by path into families: all images, or all masks, over all splits and groups."""
 
+import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import PurePosixPath
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".gif", ".mat")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
+MASK_SUFFIXES = (*IMAGE_SUFFIXES, ".mat")
 
 SPLIT_WORDS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -17,16 +19,29 @@ SPLIT_WORDS = {
 
 MASK_WORDS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot", "gt", "gts", "groundtruth",
-    "ground_truth", "ground-truth", "segmentations", "segmentation", "segs", "seg", "segmentationclass", "targets",
-    "target", "gt_image_2", "gtfine",
+    "ground_truth", "ground-truth", "segmentations", "segmentation", "segs", "seg", "segmentationclass",
+    "segmentationclasspng", "targets", "target", "gt_image_2", "gtfine", "manual", "pixel-level",
+    "segmentationobject",
 )  # fmt: skip
+
+MASK_PARTS = frozenset({
+    "mask", "masks", "label", "labels", "gt", "gts", "groundtruth", "manual", "annotation", "annotations",
+    "segmentation", "segmentations",
+})  # fmt: skip
+"""A name of several words means masks if one of these is among them: 1st_manual, labels-ah, masks_png."""
+
+IMAGE_PARTS = frozenset({"images", "image", "imgs", "img", "input", "inputs", "rgb"})
+"""A name of several words means images if it begins or ends with one of these: images_png, 2_Ortho_RGB."""
+
+FEW_FOLDERS = 20
+"""A family with files in no more folders than this below its root may hold several kinds of masks."""
 
 _WORD = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
 _SPLIT = re.compile(
-    rf"(?P<before>(?:\w+[-_ ])?)(?P<split>(?:{_WORD})(?:[-_ ]?\d+)?)(?P<after>(?:[-_ ]?[A-Za-z]+)?)", re.IGNORECASE
+    rf"(?P<before>(?:[\w-]+[-_ ])?)(?P<split>(?:{_WORD})(?:[-_ ]?\d+)?)(?P<after>(?:[-_ ]?[A-Za-z]+)?)", re.IGNORECASE
 )
 _MENTIONS_SPLIT = re.compile(rf"(?:.*[-_ ])?(?i:{_WORD})(?![a-z])")
-_IMAGES = re.compile(r"images?|imgs?|photos?|pictures|jpegimages|image_2|rgb|leftimg8bit|data|input|inputs")
+_IMAGES = re.compile(r"images?|imgs?|photos?|pictures|jpegimages|image_2|rgb|leftimg8bit|data|input|inputs|top")
 _VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.IGNORECASE)
 
 EXTRA = 0.1
@@ -47,18 +62,16 @@ class Family:
         root: The folder, with `{split}` in place of the name of a split, and `{group}` in place of a name in which
             otherwise equal folders differ, such as that of a patient; empty for the raw folder itself.
         is_mask: Whether the folder's name says that it holds masks.
-        files: {key: suffix}.
+        files: {key: name in the raw folder}. The key, like the root, is in Unicode's composed form.
     """
 
     root: str
     is_mask: bool
     files: dict[Key, str]
 
-    def file(self, key: Key) -> str:
-        """Return the name of a file in the raw folder."""
-        split, group, name = key
-        folder = self.root.replace("{split}", split).replace("{group}", group)
-        return f"{folder}/{name}{self.files[key]}" if folder else f"{name}{self.files[key]}"
+    def suffix(self, key: Key) -> str:
+        """Return the suffix of a file, as it is written."""
+        return os.path.splitext(self.files[key])[1]  # noqa: PTH122 - a tenth of pathlib's time
 
 
 @dataclass(frozen=True)
@@ -73,17 +86,30 @@ def find_families(files: Sequence[str]) -> list[Family]:
     """Sort files into families."""
     by_root: dict[_Root, dict[Key, str]] = defaultdict(dict)
     for file in files:
-        path = PurePosixPath(file)
+        path = PurePosixPath(unicodedata.normalize("NFC", file))
         if path.suffix.lower() in MASK_SUFFIXES:
             root, split = _parse_folders(path.parent.parts)
             inner = PurePosixPath(*path.parts[len(root.parts) :])
-            by_root[root][split, "", str(inner.with_suffix(""))] = path.suffix
+            by_root[root].setdefault((split, "", str(inner.with_suffix(""))), file)
     groups = _find_groups(by_root)
     merged: dict[tuple[str, bool], dict[Key, str]] = defaultdict(dict)
     for root, keys in by_root.items():
         pattern, group = _insert_group(root.parts, groups)
-        merged[pattern, root.is_mask] |= {(split, group, name): suffix for (split, _, name), suffix in keys.items()}
+        merged[pattern, root.is_mask] |= {(split, group, name): file for (split, _, name), file in keys.items()}
     return [Family(pattern, is_mask, keys) for (pattern, is_mask), keys in merged.items()]
+
+
+def inner_families(family: Family) -> list[Family]:
+    """Return a family for each folder below the root of a family, of which some may hold masks: vessels, trimaps."""
+    by_folder: dict[str, dict[Key, str]] = defaultdict(dict)
+    for (split, group, name), file in family.files.items():
+        folder, _, inner = name.rpartition("/")
+        by_folder[folder][split, group, inner] = file
+    folders = [folder for folder in by_folder if folder]
+    if len(folders) > FEW_FOLDERS:
+        return []
+    start = f"{family.root}/" if family.root else ""
+    return [Family(f"{start}{folder}", family.is_mask, by_folder[folder]) for folder in folders]
 
 
 def split_of(part: str) -> str:
@@ -97,13 +123,13 @@ def _parse_folders(folders: tuple[str, ...]) -> tuple[_Root, str]:
     for index, name in enumerate(folders):
         match = _SPLIT.fullmatch(name)
         word = _word(f"{match['before']}{match['after']}" if match else name)
-        if match and not split and (not word or word in MASK_WORDS or word in ("images", "image", "imgs", "img")):
+        if match and not split and (not word or _means_masks(word) or _means_images(word)):
             split = match["split"]
             name = f"{match['before']}{{split}}{match['after']}"
             last = index + 1
-        if word in MASK_WORDS or word in ("pixel-level",):
+        if _means_masks(word):
             is_mask, last = True, index + 1
-        elif _IMAGES.fullmatch(word):
+        elif _means_images(word):
             last = index + 1
         parts.append(name)
     return _Root(tuple(parts[:last]), is_mask), split
@@ -111,6 +137,19 @@ def _parse_folders(folders: tuple[str, ...]) -> tuple[_Root, str]:
 
 def _word(name: str) -> str:
     return name.strip("-_ ").lower()
+
+
+def _means_masks(word: str) -> bool:
+    return word.rstrip("0123456789") in MASK_WORDS or word in MASK_WORDS or not MASK_PARTS.isdisjoint(_parts(word))
+
+
+def _means_images(word: str) -> bool:
+    parts = _parts(word)
+    return bool(_IMAGES.fullmatch(word)) or (len(parts) > 1 and not IMAGE_PARTS.isdisjoint((parts[0], parts[-1])))
+
+
+def _parts(word: str) -> list[str]:
+    return [part.rstrip("0123456789") for part in re.split(r"[-_ ]", word)]
 
 
 def _find_groups(by_root: Mapping[_Root, Mapping[Key, str]]) -> dict[tuple[str, ...], set[str]]:
@@ -138,7 +177,7 @@ def _find_groups(by_root: Mapping[_Root, Mapping[Key, str]]) -> dict[tuple[str, 
 def _is_meaningful(name: str) -> bool:
     """Whether a part of a root means images, masks, or a split, even one that cannot become `{split}`."""
     word = _word(name)
-    return word in MASK_WORDS or bool(_IMAGES.fullmatch(word) or _MENTIONS_SPLIT.match(name) or "{split}" in name)
+    return _means_masks(word) or _means_images(word) or bool(_MENTIONS_SPLIT.match(name)) or "{split}" in name
 
 
 def _are_versions(images: Mapping[str, set]) -> bool:

@@ -1,16 +1,17 @@
-"""Convert files of any common kind for a record: 16 bits, transparency, other formats, EXIF orientation."""
+"""Convert files of any common kind for a record: 16 bits, transparency, bands, other formats, EXIF orientation."""
 
 import io
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from datasets import colour_labels, labels, mat_labels
 from datasets.audit import BadFileError, Kind, open_image, raise_damage
+from datasets.image_folder import tiff_bands
 from datasets.image_folder.sections import ALL_16_BITS
-from datasets.spec import IGNORE
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF")
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 """Formats that are read. All but PNG and JPEG are re-encoded as PNG."""
 
 UNCHANGED = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "RGB")}
@@ -36,14 +37,32 @@ INVERSE = {
 }
 """{orientation: transposition that reverts it}."""
 
+UPRIGHT: Mapping[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: np.fliplr,
+    3: lambda pixels: np.rot90(pixels, 2),
+    4: np.flipud,
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: np.rot90(pixels, -1),  # clockwise
+    7: lambda pixels: np.rot90(pixels.swapaxes(0, 1), 2),
+    8: np.rot90,
+}
+"""{orientation: what turns an array [H, W, ...] upright}."""
+
 ORIENTATION_MARKS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 """A PNG with an orientation contains one of these, before or after its pixels."""
+
+SWAPPED = (5, 6, 7, 8)
+"""Orientations that exchange height and width."""
+
+SOFT_VALUES, SOFT_SHARE = 1, 0.5
+"""Transparency of more values than this between none and full, in more than this share of the pixels, is no
+transparency but a band: cut-outs are clear or opaque nearly everywhere."""
 
 BITS_PER_SAMPLE = 258
 """The TIFF tag: one number per channel."""
 
 
-def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
+def record_image(content: bytes, low: float, high: float, exif: str, bands: Sequence[int] = ()) -> bytes:
     """Return the PNG or JPEG for the record: the file itself where possible, else a lossless PNG.
 
     Args:
@@ -51,34 +70,73 @@ def record_image(content: bytes, low: float, high: float, exif: str) -> bytes:
         low: Value of 16-bit and floating-point images that becomes 0.
         high: Value of 16-bit and floating-point images that becomes 255.
         exif: "apply" the EXIF orientation to the pixels, or "ignore" it.
+        bands: Numbers, from 1, of the bands that become red, green and blue, or of the one that becomes grey. Empty:
+            the colours of the file.
 
     Returns:
         A PNG or JPEG of 8 bits without transparency; or an unchanged PNG of 16-bit colour, which decoders reduce to its
         high bytes.
 
     Raises:
-        BadFileError: Not an image, damaged, or of 16-bit colour although a range is set.
+        BadFileError: Not an image, damaged, of several images, of 16-bit colour although a range is set, of bands that
+            are not colours although `bands` is empty, or of fewer than `bands` asks for.
     """
-    with open_image(content, FORMATS) as image:
+    if bands:
+        return _encode(_to_8_bits(_read_bands(content, bands, exif), low, high))
+    with _open(content) as image:
         if (low, high) != ALL_16_BITS:
             _refuse_16_bit_colour(image, content, "`image.range` cannot be applied to it")
         rotated = exif == "apply" and _orientation(image, content) != 1
         if image.mode in UNCHANGED.get(image.format or "", ()) and not rotated:
             return content
         upright = _load(image, exif)
-    pixels = np.asarray(upright)
     if upright.mode.startswith(DEEP):
-        scaled = np.rint((pixels.astype(np.float64) - low) * (255 / (high - low)))
-        upright = Image.fromarray(np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8))
-    elif upright.mode not in ("L", "RGB"):
+        return _encode(_to_8_bits(np.asarray(upright), low, high))
+    if upright.mode not in ("L", "RGB"):
+        _require_transparency(upright)
         upright = upright.convert("L" if upright.mode in ("1", "LA", "La") else "RGB")
-    file = io.BytesIO()
-    upright.save(file, "PNG", compress_level=1, exif=b"")
-    return file.getvalue()
+    return _encode(upright)
 
 
-def read_deep_pixels(content: bytes) -> np.ndarray | None:
-    """Decode an image of more than 8 bits to its values, [H, W]; return None for 8 bits. Raises BadFileError."""
+def require_one_orientation(image: bytes, mask: bytes) -> None:
+    """Raise BadFileError if image and mask are turned differently by EXIF, and their sizes cannot tell which is right.
+
+    Args:
+        image: Bytes of an image file.
+        mask: Bytes of its mask, an image file.
+    """
+    (turned, (height, width)), (mask_turned, _) = orientation(image), orientation(mask)
+    by_size = (turned in SWAPPED) != (mask_turned in SWAPPED) and height != width
+    if turned != mask_turned and not by_size:
+        raise BadFileError(
+            Kind.ORIENTATION,
+            f"orientation {turned}, of its mask {mask_turned}; say in the layout `image: {{exif: apply}}` if the mask "
+            "fits the image as a viewer shows it, or `exif: ignore` if it fits the pixels as stored",
+        )
+
+
+def orientation(content: bytes) -> tuple[int, tuple[int, int]]:
+    """Return the EXIF orientation of an image file, 1 if there is none, and its stored size, (height, width), pixels.
+
+    Raises:
+        BadFileError: Not an image, or damaged.
+    """
+    with open_image(content, FORMATS) as image:
+        turned = _orientation(image, content)
+        width, height = image.size
+        swapped = image.format in ROTATED_BY_PILLOW and turned in SWAPPED  # Pillow gives the upright size
+        return turned, (width, height) if swapped else (height, width)
+
+
+def read_deep_pixels(content: bytes, bands: Sequence[int] = ()) -> np.ndarray | None:
+    """Decode an image of more than 8 bits to its values, [H, W] or, of `bands`, [H, W, bands]; return None for 8 bits.
+
+    Raises:
+        BadFileError: Not an image, damaged, of several images, or of fewer than `bands` asks for.
+    """
+    if bands:
+        pixels = _read_bands(content, bands, "ignore")
+        return None if pixels.dtype == np.uint8 else pixels
     with open_image(content, FORMATS) as image:
         return np.asarray(_load(image, "ignore")) if image.mode.startswith(DEEP) else None
 
@@ -102,13 +160,11 @@ def read_threshold_mask(content: bytes, at: int, exif: str) -> np.ndarray:
 
 
 def read_colour_mask(
-    content: bytes, colours: colour_labels.Colours, exif: str, *, nearest: bool, ignore_others: bool
+    content: bytes, colours: colour_labels.Colours, exif: str, *, nearest: bool, other: int
 ) -> np.ndarray:
-    """Decode a mask of colours to train ids, uint8 [H, W]. Raises BadFileError."""
+    """Decode a mask of colours to train ids, uint8 [H, W]; `other` is as in `map_exact`. Raises BadFileError."""
     rgb = read_rgb(content, exif)
-    if nearest:
-        return colour_labels.map_nearest(rgb, colours)
-    return colour_labels.map_exact(rgb, colours, other=IGNORE if ignore_others else labels.INVALID)
+    return colour_labels.map_nearest(rgb, colours) if nearest else colour_labels.map_exact(rgb, colours, other=other)
 
 
 def read_ids(content: bytes, exif: str) -> np.ndarray:
@@ -132,6 +188,53 @@ def read_ids(content: bytes, exif: str) -> np.ndarray:
 def read_rgb(content: bytes, exif: str) -> np.ndarray:
     """Decode a mask to its colours, uint8 [H, W, 3]; transparency is dropped. Raises BadFileError."""
     return np.asarray(_read_mask(content, exif).convert("RGB"))
+
+
+def _open(content: bytes) -> Image.Image:
+    """Open an image of grey or of colours."""
+    if tiff_bands.is_tiff(content):
+        tiff_bands.require_colours(content)
+    return open_image(content, FORMATS)
+
+
+def _read_bands(content: bytes, bands: Sequence[int], exif: str) -> np.ndarray:
+    """Decode the chosen bands: [H, W, 3] or [H, W], of the file's own dtype, upright where `exif` is "apply"."""
+    if tiff_bands.is_tiff(content):
+        turned, pixels = tiff_bands.orientation(content), tiff_bands.read(content)
+    else:
+        with open_image(content, FORMATS) as image, raise_damage():
+            _refuse_16_bit_colour(image, content, "its bands cannot be chosen")
+            turned = _orientation(image, content)
+            pixels = np.atleast_3d(np.asarray(image.convert("RGB") if image.mode in ("P", "1") else image))
+    if max(bands) > pixels.shape[2]:
+        raise BadFileError(Kind.BANDS, f"it has {pixels.shape[2]}, `image.bands` asks for {list(bands)}")
+    chosen = pixels[..., [band - 1 for band in bands]]
+    chosen = chosen[..., 0] if len(bands) == 1 else chosen
+    return np.ascontiguousarray(UPRIGHT[turned](chosen) if exif == "apply" and turned in UPRIGHT else chosen)
+
+
+def _to_8_bits(pixels: np.ndarray, low: float, high: float) -> Image.Image:
+    """Map `low` to 0 and `high` to 255; 8-bit values stay."""
+    if pixels.dtype == np.uint8:
+        return Image.fromarray(pixels)
+    scaled = np.rint((pixels.astype(np.float64) - low) * (255 / (high - low)))
+    return Image.fromarray(np.clip(np.nan_to_num(scaled), 0, 255).astype(np.uint8))
+
+
+def _encode(image: Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1, exif=b"")
+    return file.getvalue()
+
+
+def _require_transparency(image: Image.Image) -> None:
+    """Raise BadFileError if what is declared as transparency holds as many values as a band of a picture."""
+    if image.mode not in ("RGBA", "LA", "PA"):
+        return
+    counts = np.asarray(image.getchannel("A").histogram())[1:-1]
+    if np.count_nonzero(counts) > SOFT_VALUES and counts.sum() > SOFT_SHARE * image.width * image.height:
+        number = len(image.getbands())
+        raise BadFileError(Kind.BANDS, f"band {number} of {number} is no transparency; {tiff_bands.advice(number)}")
 
 
 def _read_mask(content: bytes, exif: str) -> Image.Image:

@@ -2,52 +2,46 @@
 
 import hashlib
 import re
-import unicodedata
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from datasets.audit import BadFileError, Kind, Problem, join_names
+from datasets.audit import Kind, Problem, join_names
 from datasets.errors import DatasetError
+from datasets.image_folder import lists
 from datasets.image_folder.layout import Layout
+from datasets.image_folder.matching import Matched, match_files, match_numbered
 from datasets.image_folder.sections import SPLITS
 from datasets.pairs import Pair, Split
-from datasets.raw import RawFolder, to_regex
+from datasets.raw import RawFolder
 
+UNION = "with two classes `mask: {union: true}` unites them"
 
-@dataclass(frozen=True)
-class Matched:
-    """A file that matches a pattern.
-
-    Attributes:
-        file: Its name in the raw folder.
-        part: Value of `{split}`; empty where the pattern has none.
-        id: Value of `{id}`, in Unicode's composed form, as macOS and others may encode a name differently.
-        group: Value of `{group}`; empty where the pattern has none.
-        name: Id of the record, which pairs image and mask: `id`, or group/id where several groups have the same ids.
-    """
-
-    file: str
-    part: str
-    id: str
-    group: str
-    name: str
+Key = tuple[str, str]
+"""(value of {split}, name of the record)."""
 
 
 def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
     """Return {split: its files} of the files that match the layout's patterns.
 
+    An image of which one mask of several cannot be used is in no pair: it would have a part of its label.
+
     Raises:
         DatasetError: Nothing matches, a split is empty, or a list names missing or ambiguous images.
     """
-    masks = _match(raw, layout.masks, skip=frozenset())
-    images = _match(raw, layout.images, skip=frozenset(mask.file for mask in masks))
+    masks = match_files(raw, layout.masks, skip=frozenset())
+    numbered = [] if layout.annotations else match_numbered(raw, layout.masks)
+    images = match_files(raw, layout.images, skip=frozenset(file.file for file in (*masks, *numbered)))
     if not images or not masks:
-        raise DatasetError(_describe_no_match(raw, layout, images, masks))
-    images, masks = _add_groups(layout, images, masks)
+        raise DatasetError(describe_no_match(raw, layout, images, masks))
+    images, masks, numbered = _name(layout, images, masks, numbered)
+    masks = _replace_numbered(images, masks, numbered)
     split_of = SplitAssigner(raw, layout, images)
     image_of, duplicate_images = _index(images)
     mask_of, duplicate_masks = _index(masks)
-    duplicates = [*duplicate_images, *duplicate_masks]
+    further = _by_key(duplicate_masks) if layout.mask.union else {}
+    duplicates = [(image, f"{first} has the same id") for image, first in duplicate_images]
+    if not layout.mask.union:
+        duplicates += [(mask, f"{first} is a mask of the same image; {UNION}") for mask, first in duplicate_masks]
     ambiguous = {(duplicate.part, duplicate.name) for duplicate, _ in duplicates}
     splits: dict[str, tuple[list[Pair], list[Problem]]] = {name: ([], []) for name in SPLITS}
     for key in sorted(image_of.keys() | mask_of.keys()):
@@ -58,30 +52,44 @@ def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
         if not (image and mask):
             splits[split][1].append(_missing_partner(layout, split, image, mask))
         elif key not in ambiguous:
-            splits[split][0].append(Pair(image.name, image.group or "all", image.file, mask.file))
-    for duplicate, first in duplicates:
+            pair = Pair(image.name, image.group or "all", image.file, mask.file, further=further.get(key, ()))
+            splits[split][0].append(pair)
+    for duplicate, detail in duplicates:
         split = split_of(duplicate)
         if split is not None:
-            detail = f"{first} has the same id"
             splits[split][1].append(Problem(Kind.DUPLICATE, split, duplicate.file, duplicate.name, detail))
-    return _require_examples(raw, layout, splits)
+    return require_examples(raw, layout, splits)
 
 
-def _match(raw: RawFolder, patterns: Iterable[str], skip: frozenset[str]) -> list[Matched]:
-    matched: dict[str, Matched] = {}
-    for pattern in patterns:
-        wanted = re.compile(to_regex(pattern, id=".+", split="[^/]+", group="[^/]+"))
-        folder = re.split(r"[{*?]", pattern)[0].rpartition("/")[0]
-        for file in raw.files(f"{folder}/**/*" if folder else "**/*"):
-            match = wanted.fullmatch(file)
-            if match and file not in skip and file not in matched:
-                parts = match.groupdict()
-                id_ = unicodedata.normalize("NFC", parts["id"])
-                matched[file] = Matched(file, parts.get("split") or "", id_, parts.get("group") or "", id_)
-    return [matched[file] for file in sorted(matched)]
+def _name(layout: Layout, *files: list[Matched]) -> list[list[Matched]]:
+    """Prefix all names with their group where `add_groups` does so."""
+    images, masks, numbered = files
+    named_images, named_masks = add_groups(layout, images, masks)
+    if named_images is not images:
+        numbered = [replace(file, name=f"{file.group}/{file.id}") for file in numbered]
+    return [named_images, named_masks, numbered]
 
 
-def _add_groups(layout: Layout, images: list[Matched], masks: list[Matched]) -> tuple[list[Matched], list[Matched]]:
+def _replace_numbered(images: list[Matched], masks: list[Matched], numbered: Sequence[Matched]) -> list[Matched]:
+    """Add the masks that are numbered after another of the same image, as a_mask_1 after a_mask.
+
+    A file of such a name that is the mask of an image of its own, as frame_1 beside frame, stays what it is.
+    """
+    with_image = {(image.part, image.name) for image in images}
+    own = {mask.file: (mask.part, mask.name) in with_image for mask in masks}
+    first = {(mask.part, mask.name) for mask in masks}
+    further = [
+        file
+        for file in numbered
+        if (file.part, file.name) in with_image
+        and (file.file not in own or (not own[file.file] and (file.part, file.name) in first))
+    ]
+    replaced = {file.file for file in further}
+    orphans = [file for file in numbered if file.file not in own and file.file not in replaced]
+    return [*(mask for mask in masks if mask.file not in replaced), *further, *orphans]
+
+
+def add_groups(layout: Layout, images: list[Matched], masks: list[Matched]) -> tuple[list[Matched], list[Matched]]:
     """Prefix all names with their group where several groups have the same id, and all patterns have a {group}."""
     if any("{group}" not in pattern for pattern in (*layout.images, *layout.masks)):
         return images, masks
@@ -103,6 +111,13 @@ def _index(files: list[Matched]) -> tuple[dict[tuple[str, str], Matched], list[t
     return first, duplicates
 
 
+def _by_key(duplicates: Iterable[tuple[Matched, str]]) -> dict[Key, tuple[str, ...]]:
+    files: dict[Key, tuple[str, ...]] = {}
+    for file, _ in duplicates:
+        files[file.part, file.name] = (*files.get((file.part, file.name), ()), file.file)
+    return files
+
+
 class SplitAssigner:
     """Assigns files to splits.
 
@@ -116,7 +131,9 @@ class SplitAssigner:
         self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
         self._ratios = {str(split): ratio for split, ratio in (layout.splits.ratios or {}).items()}
         self._split_of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
-        self._split_of_name = _read_lists(raw, layout.splits.lists or {}, images)
+        self._split_of_name = lists.read(
+            raw, {str(split): file for split, file in (layout.splits.lists or {}).items()}, images
+        )
 
     def __call__(self, file: Matched) -> str | None:
         """Return the split of a file; None where it is in none of the layout's."""
@@ -124,7 +141,8 @@ class SplitAssigner:
             return self._split_of_part.get(file.part)
         if self._splits.lists:
             return self._split_of_name.get(file.name)
-        name = self._group_of.get(file.name, file.group) or file.name
+        group = self._group_of.get(file.name, file.group)
+        name = f"{group}/{file.id}" if group and self._splits.by == "image" else group or file.name
         return random_split(name, self._ratios, self._splits.seed)
 
 
@@ -142,47 +160,6 @@ def random_split(name: str, ratios: Mapping[str, float], seed: int) -> str:
     return list(ratios)[-1]
 
 
-def _read_lists(raw: RawFolder, lists: dict, images: list[Matched]) -> dict[str, str]:
-    """Return {name: split} of the images in the lists, whose lines are ids or group/id."""
-    meant = _names_by_line(images)
-    split_of_name: dict[str, str] = {}
-    faults = []
-    for split, file in lists.items():
-        try:
-            lines = {unicodedata.normalize("NFC", line) for line in raw.lines(file)}
-        except BadFileError as error:
-            faults.append(f"{file} (splits.lists.{split}): {error}.")
-            continue
-        missing = sorted(lines - meant.keys())
-        if missing:
-            grouped = any(image.group for image in images)
-            allowed = "{id} in `images`, or {group}/{id}" if grouped else "{id} in `images`"
-            advice = f"A line must be exactly the value of {allowed}."
-            faults.append(f"{file} names {len(missing)} ids without an image: {join_names(missing)}. {advice}")
-        several = sorted(line for line in lines & meant.keys() if len(meant[line]) > 1)
-        if several:
-            example = min(meant[several[0]])
-            advice = f"Write them as {{group}}/{{id}}, such as {example}."
-            faults.append(f"{file} names {len(several)} ids that several groups have: {join_names(several)}. {advice}")
-        names = {name for line in lines for name in meant.get(line, ()) if len(meant[line]) == 1}
-        twice = sorted(names & split_of_name.keys())
-        if twice:
-            faults.append(f"{file} names ids that another list names too: {join_names(twice)}.")
-        split_of_name.update(dict.fromkeys(names, split))
-    if faults:
-        raise DatasetError("\n".join([f"In {raw.path}:", *faults]))
-    return split_of_name
-
-
-def _names_by_line(images: list[Matched]) -> dict[str, set[str]]:
-    """Return {line of a list: names of the images it may mean}; a line that equals a name means only that image."""
-    meant: dict[str, set[str]] = {}
-    for image in images:
-        for line in (image.id, f"{image.group}/{image.id}") if image.group else (image.id,):
-            meant.setdefault(line, set()).add(image.name)
-    return meant | {image.name: {image.name} for image in images}
-
-
 def _missing_partner(layout: Layout, split: str, image: Matched | None, mask: Matched | None) -> Problem:
     if image:
         return Problem(Kind.WITHOUT_MASK, split, image.file, image.name, _expected(layout.masks, image))
@@ -196,7 +173,7 @@ def _expected(patterns: list[str], file: Matched) -> str:
     return f"no file {' or '.join(names)}"
 
 
-def _require_examples(raw: RawFolder, layout: Layout, files: dict) -> dict[str, Split]:
+def require_examples(raw: RawFolder, layout: Layout, files: dict) -> dict[str, Split]:
     """Return the splits that the layout names; raise DatasetError if one is empty."""
     given = layout.splits.folders or layout.splits.lists or layout.splits.ratios or {}
     splits = {name: Split(tuple(pairs), tuple(problems)) for name, (pairs, problems) in files.items()}
@@ -207,7 +184,8 @@ def _require_examples(raw: RawFolder, layout: Layout, files: dict) -> dict[str, 
     return {name: split for name, split in splits.items() if name in given}
 
 
-def _describe_no_match(raw: RawFolder, layout: Layout, images: list[Matched], masks: list[Matched]) -> str:
+def describe_no_match(raw: RawFolder, layout: Layout, images: list[Matched], masks: list[Matched]) -> str:
+    """Return the message for patterns that no file matches."""
     lines = [f"In {raw.path}:"]
     lines += [f"No file matches images: {' or '.join(layout.images)}."] if not images else []
     lines += [f"No file matches masks: {' or '.join(layout.masks)}."] if not masks else []

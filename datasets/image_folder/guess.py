@@ -1,34 +1,30 @@
 """Guess the layout of a folder, and explain every guess in words."""
 
-import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from datasets import plain_yaml
-from datasets.audit import BadFileError
+from datasets.audit import escape
 from datasets.errors import DatasetError
-from datasets.image_folder import brightness, masks, names
-from datasets.image_folder.families import find_families, split_of
-from datasets.image_folder.folder import random_split
+from datasets.image_folder import (
+    brightness,
+    class_names,
+    headers,
+    mask_exports,
+    masks,
+    names,
+    rivals,
+    split_guess,
+    tool_files,
+)  # fmt: skip
+from datasets.image_folder.families import find_families
 from datasets.image_folder.layout import Layout
+from datasets.image_folder.meaning import Meaning
+from datasets.image_folder.rehearsal import rehearse
 from datasets.raw import RawFolder
-
-LISTS = ("{split}.txt", "splits/{split}.txt", "ImageSets/Segmentation/{split}.txt", "lists/{split}.txt")
-"""Usual names of lists of ids."""
-
-CLASS_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "names.txt")
-"""Usual names of files with the classes, one per line."""
-
-RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
-RATIOS_OF_TWO = {"train": 0.5, "val": 0.5}
-
-FEW, SEEDS = 100, 100
-"""With fewer images, or groups, than FEW, a random split may be empty: the best of SEEDS seeds is chosen."""
 
 FEW_WORDS = 5
 """Number of folders that a note names."""
@@ -56,7 +52,7 @@ class Guess:
 
     def text(self) -> str:
         """Return the text of the YAML file."""
-        parts = [HEAD.format(notes="\n".join(f"#   {line}" for line in self.notes))]
+        parts = [HEAD.format(notes="\n".join(f"#   {escape(line)}" for line in self.notes))]
         for key, value in self.layout.items():
             if key == "classes":
                 lines = [f"  - {_flow(class_)}" for class_ in value]
@@ -76,35 +72,62 @@ def guess(folder: Path) -> Guess:
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
     files = raw.files("**/*")
-    lists = _find_lists(raw)
-    match = names.match(files, listed=bool(lists))
-    if match is None:
+    if tool := tool_files.recognise(raw, files):
+        return _of_tool(*tool)
+    export = mask_exports.recognise(raw, files)
+    files = export.keep(files) if export else files
+    lists = split_guess.find_lists(raw)
+    matches = names.matches(files, listed=bool(lists))
+    if not matches:
         raise DatasetError(_describe_no_match(folder, files))
-    meaning = masks.guess(raw, match.examples)
+    match, rival_notes = rivals.choose(raw, matches)
+    meaning = masks.guess(raw, match.examples) if export is None else Meaning({}, [], notes=[export.note()])
+    union_notes = _unite_further(match, meaning)
     unlabelled = {match.images[0].replace("{split}", part): number for part, number in match.unlabelled.items()}
-    match = _replace_uniform_splits(_drop_single_split(match))
-    splits, split_notes = _guess_splits(raw, match, lists)
-    image_range, range_notes = brightness.guess(raw, match.image_examples)
-    class_names, class_note = _class_names(raw, len(meaning.classes))
+    match = split_guess.replace_uniform_splits(split_guess.drop_single_split(match))
+    splits, split_notes = split_guess.guess(raw, match, lists)
+    image, image_notes = _guess_image(raw, match)
+    classes, ignored, class_notes = class_names.name(raw, meaning) if export is None else ([], [], [])
     layout: dict[str, Any] = {"images": _one_or_many(match.images), "masks": _one_or_many(match.masks)}
-    layout |= {
-        "splits": splits,
-        **({"image": {"range": list(image_range)}} if image_range else {}),
-        "mask": meaning.mask,
-    }
-    layout["classes"] = [
-        {"name": name, **({"raw": value} if value is not None else {}), **({"colour": list(colour)} if colour else {})}
-        for name, (value, colour) in zip(class_names, meaning.classes, strict=True)
-    ]
-    layout["ignore"] = meaning.ignore
+    layout |= {"splits": splits, "image": image, "mask": meaning.mask, "classes": classes, "ignore": ignored}
+    layout |= export.sections() if export else {}
+    rehearsal = rehearse(raw, layout, match)
+    layout = {key: value for key, value in rehearsal.layout.items() if value != {}}
+    if rehearsal.layout["splits"] is not splits:
+        split_notes = []
+    notes = [*_pair_notes(match, unlabelled, splits), *rival_notes, *image_notes, *meaning.notes, *union_notes]
+    return Guess(layout, (*notes, *class_notes, *split_notes, *rehearsal.notes), len(rehearsal.pairs) or match.pairs)
+
+
+def _of_tool(layout: dict[str, Any], notes: list[str], pairs: int) -> Guess:
     Layout.model_validate(layout)
-    notes = [*_pair_notes(match, unlabelled, splits), *range_notes, *meaning.notes, class_note, *split_notes]
-    return Guess(layout, tuple(notes), sum(match.parts.values()))
+    return Guess(layout, tuple(notes), pairs)
+
+
+def _guess_image(raw: RawFolder, match: names.Match) -> tuple[dict[str, Any], list[str]]:
+    """Return the layout's `image` section, which may be empty, and notes."""
+    bands, notes = headers.bands(raw, match.image_examples)
+    limits, range_notes = brightness.guess(raw, match.image_examples, bands or ())
+    image = {"bands": list(bands) if bands else None, "range": list(limits) if limits else None}
+    return {key: value for key, value in image.items() if value}, [*notes, *range_notes]
+
+
+def _unite_further(match: names.Match, meaning: Meaning) -> list[str]:
+    """Say in the layout that further masks of an image are united where they have two classes; return notes."""
+    if not match.further:
+        return []
+    number, example = len(match.further), match.further[0]
+    are = f"{number} masks are" if number > 1 else "1 mask is"
+    if len(meaning.classes) != 2:
+        return [f"{are} a further one of an image, such as {example}: these images are bad files, as only masks of two "
+                "classes can be united"]  # fmt: skip
+    meaning.mask["union"] = True
+    return [f"{are} a further one of an image, such as {example}: united with the first (mask.union)"]
 
 
 def _pair_notes(match: names.Match, unlabelled: Mapping[str, int], splits: Mapping[str, Any]) -> Iterator[str]:
     """Yield notes on what was paired, and what was not."""
-    pairs = sum(match.parts.values())
+    pairs = match.pairs
     patterns = f"{' and '.join(match.images)} with {' and '.join(match.masks)}"
     yield f"{pairs} image{'s have' if pairs > 1 else ' has'} a mask: {patterns}"
     groups = sorted(filter(None, match.groups))
@@ -128,102 +151,6 @@ def _pair_notes(match: names.Match, unlabelled: Mapping[str, int], splits: Mappi
 def _some(words: Sequence[str]) -> str:
     more = f" and {len(words) - FEW_WORDS} more" if len(words) > FEW_WORDS else ""
     return ", ".join(words[:FEW_WORDS]) + more
-
-
-def _drop_single_split(match: names.Match) -> names.Match:
-    """If only one folder holds pairs, as train/ often does, drop `{split}`: the splits are drawn at random."""
-    if len(match.parts) > 1 or "" in match.parts:
-        return match
-    (part,) = match.parts
-    images, masks_ = (tuple(p.replace("{split}", part) for p in patterns) for patterns in (match.images, match.masks))
-    return replace(match, images=images, masks=masks_, parts={"": match.parts[part]})
-
-
-def _replace_uniform_splits(match: names.Match) -> names.Match:
-    """If all folders with pairs mean the same split, other than train, as dev1/ and dev2/, make them groups."""
-    meant = {split_of(part) for part in match.parts if part}
-    if "" in match.parts or len(meant) > 1 or meant == {"train"} or match.unlabelled or "" not in match.groups:
-        return match
-    images, masks_ = (tuple(p.replace("{split}", "{group}") for p in of) for of in (match.images, match.masks))
-    parts = {"": sum(match.parts.values())}
-    return replace(match, images=images, masks=masks_, parts=parts, groups=match.parts)
-
-
-def _find_lists(raw: RawFolder) -> dict[str, str]:
-    """Return {split: file} of the lists of ids; empty unless there are lists of train and val."""
-    for pattern in LISTS:
-        lists = {split: pattern.format(split=split) for split in ("train", "val", "test")}
-        lists = {split: file for split, file in lists.items() if raw.has(file)}
-        if {"train", "val"} <= lists.keys():
-            return lists
-    return {}
-
-
-def _guess_splits(raw: RawFolder, match: names.Match, lists: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the layout's `splits` section, by folders, by lists, or at random, and notes."""
-    if any(match.parts):
-        return _split_by_folders(raw, match)
-    if lists:
-        return {"lists": lists}, [f"{', '.join(lists.values())} define the splits"]
-    return _split_at_random(match)
-
-
-def _split_by_folders(raw: RawFolder, match: names.Match) -> tuple[dict[str, Any], list[str]]:
-    """Use the folders named train, val and test; of two folders for the same split, the one with more pairs."""
-    parts_of: dict[str, list[str]] = defaultdict(list)
-    for part in sorted(match.parts, key=lambda part: (-match.parts[part], part)):
-        parts_of[split_of(part)].append(part)
-    if "train" not in parts_of:
-        folders = ", ".join(f"{part} ({number})" for part, number in sorted(match.parts.items()))
-        raise DatasetError(
-            f"In {raw.path}: images with masks are in {folders}, and no such folder is called train.\n"
-            "Name one of them train, with its folder of masks, or write the layout by hand with\n"
-            f"  splits: {{folders: {{train: {min(match.parts)}, ...}}}}\n"
-            "datasets/image_folder/README.md shows how."
-        )
-    part_of = {split: parts[0] for split, parts in parts_of.items()}
-    notes = [f"the folders {', '.join(sorted(part_of.values()))} are the splits"]
-    for split, (first, *others) in parts_of.items():
-        for part in others:
-            images = match.images[0].replace("{split}", part)
-            notes.append(f"{match.parts[part]} of {images} are not used, as {first} is the {split} split")
-    if "val" not in part_of and "test" in part_of:
-        part_of["val"] = part_of.pop("test")
-        notes.append(f"nothing is called validation: {part_of['val']!r} is used as val, so no test is left")
-    elif "val" not in part_of:
-        notes.append("nothing is called validation: training and evaluation need a val split, so make one")
-    return {"folders": {split: part_of[split] for split in ("train", "val", "test") if split in part_of}}, notes
-
-
-def _split_at_random(match: names.Match) -> tuple[dict[str, Any], list[str]]:
-    """Split the images, or the groups if there are any; for few of them, with the seed that fits the ratios best."""
-    grouped = "" not in match.groups
-    drawn = match.groups if grouped else dict.fromkeys((unicodedata.normalize("NFC", id_) for id_ in match.names), 1)
-    ratios = RATIOS if len(drawn) != len(RATIOS_OF_TWO) else RATIOS_OF_TWO
-    seed = min(range(SEEDS), key=partial(_distance, drawn, ratios)) if len(drawn) < FEW else 0
-    shares = ", ".join(f"{ratio:.0%} {split}" for split, ratio in ratios.items())
-    whole = ", each group in a single split" if grouped else ""
-    return {"ratios": dict(ratios), "seed": seed}, [f"no folder or list names a split: {shares}, at random{whole}"]
-
-
-def _distance(drawn: Mapping[str, int], ratios: Mapping[str, float], seed: int) -> tuple[int, float]:
-    """Return the number of empty splits of a seed, and the sum of the absolute differences from the ratios."""
-    images: Counter[str] = Counter()
-    for name, number in drawn.items():
-        images[random_split(name, ratios, seed)] += number
-    shares = {split: images[split] / images.total() for split in ratios}
-    return len(ratios) - len(images), sum(abs(shares[split] - ratio) for split, ratio in ratios.items())
-
-
-def _class_names(raw: RawFolder, number: int) -> tuple[list[str], str]:
-    for file in CLASS_LISTS:
-        with suppress(BadFileError):  # missing, or not a text file
-            lines = raw.lines(file)
-            if len(lines) == number and len(set(lines)) == number:
-                return lines, f"{number} classes, whose names are those of {file}"
-    if number == 2:
-        return ["background", "object"], "2 classes; give the second its name"
-    return [f"class_{index}" for index in range(number)], f"{number} classes; give them their names"
 
 
 def _describe_no_match(folder: Path, files: list[str]) -> str:

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from datasets import plain_yaml
 from datasets.errors import DatasetError, did_you_mean
+from datasets.image_folder import annotation_section
+from datasets.image_folder.annotation_section import Annotations
 from datasets.image_folder.sections import Class, Image, Mask, Raw, Section, Splits
 
 
@@ -23,6 +25,7 @@ class Layout(Section):
         image, mask: How they are read.
         classes: The classes; the index is the train id.
         ignore: Raw ids or colours that become IGNORE.
+        annotations: A labelling tool's own files, in place of `masks`, `mask` and `ignore`.
         homepage, licence, citation: Stored with the records and the exported model.
     """
 
@@ -33,9 +36,15 @@ class Layout(Section):
     mask: Mask
     classes: Annotated[list[Class], Field(min_length=2, max_length=253)]
     ignore: list[Raw] = Field(default_factory=list)
+    annotations: Annotations | None = None
     homepage: str = ""
     licence: str = ""
     citation: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _annotations_or_masks(cls, tree: Any) -> Any:
+        return annotation_section.supply_masks(tree)
 
     @field_validator("images", "masks", mode="before")
     @classmethod
@@ -44,7 +53,7 @@ class Layout(Section):
 
     @field_validator("images", "masks")
     @classmethod
-    def _patterns_name_an_id(cls, value: list[str]) -> list[str]:
+    def _patterns_name_an_id(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for pattern in value:
             unknown = set(re.findall(r"\{[^}]*\}?", pattern)) - {"{id}", "{split}", "{group}"}
             if pattern.count("{id}") != 1 or unknown or pattern.startswith("/") or ".." in pattern.split("/"):
@@ -52,7 +61,7 @@ class Layout(Section):
                     f"a pattern is relative and holds {{id}} once, {{split}} and {{group}} if need be, such as "
                     f"images/{{id}}.jpg. Received: {pattern!r}."
                 )
-        if not value:
+        if not value and info.field_name == "images":
             raise ValueError("at least one pattern is needed.")
         return value
 
@@ -89,10 +98,16 @@ def read(path: Path) -> Layout:
 
 def _faults_of_patterns(layout: Layout) -> list[str]:
     faults = []
+    if not layout.masks and layout.annotations is None:
+        faults.append("masks: at least one pattern is needed.")
     if set(layout.images) & set(layout.masks):
         faults.append("masks: a pattern cannot stand for images and masks at once.")
-    with_split = [pattern for pattern in (*layout.images, *layout.masks) if "{split}" in pattern]
-    if layout.splits.folders and len(with_split) < len(layout.images) + len(layout.masks):
+    annotated = layout.annotations.files if layout.annotations else []
+    with_split = [pattern for pattern in (*layout.images, *layout.masks, *annotated) if "{split}" in pattern]
+    complete = any(
+        patterns and all("{split}" in pattern for pattern in patterns) for patterns in (annotated, layout.images)
+    ) if layout.annotations else len(with_split) == len(layout.images) + len(layout.masks)  # fmt: skip
+    if layout.splits.folders and not complete:
         faults.append("splits.folders: every pattern of `images` and `masks` must hold {split}.")
     if with_split and not layout.splits.folders:
         faults.append(f"splits.folders: must say what {{split}} in {with_split[0]!r} stands for.")
@@ -101,6 +116,12 @@ def _faults_of_patterns(layout: Layout) -> list[str]:
 
 def _faults_of_classes(layout: Layout) -> list[str]:
     faults = []
+    if layout.annotations:
+        faults += annotation_section.faults(
+            layout.annotations, [(class_.name, class_.labels_or_name) for class_ in layout.classes]
+        )
+    elif any(class_.labels is not None for class_ in layout.classes):
+        faults.append("classes: `labels` go with `annotations`; with masks give `raw`.")
     names = [class_.name for class_ in layout.classes]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -109,7 +130,11 @@ def _faults_of_classes(layout: Layout) -> list[str]:
     repeated = sorted({str(raw) for raw in raws if raws.count(raw) > 1})
     if repeated:
         faults.append(f"classes: a raw value may stand for one class, or be ignored. Twice: {', '.join(repeated)}.")
-    read, missing = layout.mask.read, [class_.name for class_ in layout.classes if class_.raw is None]
+    read, others = layout.mask.read, layout.mask.others
+    missing = [class_.name for class_ in layout.classes if class_.raw is None and class_.name != others]
+    if others not in ("error", "ignore", *names):
+        hint = did_you_mean(others, ["error", "ignore", *names])
+        faults.append(f"mask.others: must be error, ignore, or the name of a class. Received: {others}.{hint}")
     if read == "threshold" and (len(names) != 2 or raws):
         faults.append("classes: `read: threshold` needs two classes, without `raw`, and no `ignore`.")
     wanted = {"colours": tuple, "ids": int, "mat": int}.get(read)
@@ -117,9 +142,11 @@ def _faults_of_classes(layout: Layout) -> list[str]:
     if invalid:
         kind = "colours, such as [128, 0, 0]" if read == "colours" else "whole numbers"
         faults.append(f"classes: with `read: {read}` raw values are {kind}. Received: {', '.join(invalid)}.")
+    if layout.mask.union and len(names) != 2:
+        faults.append(f"mask.union: unites the masks of two classes. Received: {len(names)} classes.")
     if read == "colours" and missing:
         faults.append(f"classes: with `read: colours` each class needs `raw`. Without: {', '.join(missing)}.")
-    if 0 < len(missing) < len(names) and read in ("ids", "mat"):
+    if 0 < len(missing) < len(names) - (others in names) and read in ("ids", "mat"):
         faults.append(f"classes: give `raw` for all classes or for none. Without: {', '.join(missing)}.")
     return faults
 
@@ -142,5 +169,7 @@ def _describe(entry: Any) -> str:
 
 
 def _keys(where: list) -> list[str]:
-    sections: Mapping[str, type[Section]] = {"splits": Splits, "image": Image, "mask": Mask, "classes": Class}
+    sections: Mapping[str, type[Section]] = {
+        "splits": Splits, "image": Image, "mask": Mask, "classes": Class, "annotations": Annotations
+    }  # fmt: skip
     return list(sections.get(str(where[0]) if where else "", Layout).model_fields)

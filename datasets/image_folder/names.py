@@ -1,19 +1,21 @@
 """Guess from names which files of a folder are images, which are masks, and which form pairs."""
 
+import itertools
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
-from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families
+from datasets.image_folder import affixes
+from datasets.image_folder.affixes import Affix
+from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families, inner_families
 
-MASK_ENDINGS = (
-    "_mask", "_masks", "-mask", ".mask", " mask", "_label", "_labels", "-label", "_seg", "_segmentation", "_gt",
-    "-gt", "_groundtruth", "_annotation", "_L", "_GT", "_Mask", "_labelIds", "_gtFine_labelIds", "_lab", "_m", "_anno",
-)  # fmt: skip
+FEWEST_FOLDERS = 2
+"""Number of folders with one image and its masks each that make a data set."""
 
-IMAGE_ENDINGS = ("", "_leftImg8bit", "_image", "_img", "_sat", "_rgb", "_orig")
+Score = tuple[bool, int, bool]
+"""(whether the masks' family is one by its name, pairs, whether the masks are lossless)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Match:
         unused: {folder: number of images}, of other families and of groups that are left out.
         strays: Groups without pairs that `{group}` would match, which is why the patterns are narrowed.
         left_out: Groups that the patterns leave out: the strays, and those that cannot be kept without them.
+        is_named: Whether the folder or the names of the masks say what they are.
+        of_images: Whether the folder of the masks is one of images by its name.
+        further: Names of masks that are numbered after another mask of the same image, as a_mask_1 after a_mask.
     """
 
     images: tuple[str, ...]
@@ -46,63 +51,123 @@ class Match:
     unused: dict[str, int]
     strays: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
+    is_named: bool = True
+    of_images: bool = False
+    further: tuple[str, ...] = ()
+
+    @property
+    def pairs(self) -> int:
+        """Number of pairs."""
+        return sum(self.parts.values())
 
 
-def match(files: Sequence[str], *, listed: bool = False) -> Match | None:
-    """Return the families of images and masks with the most pairs; None where there is no pair.
+def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
+    """Return every way to pair the files, the one with the most pairs first.
 
-    Where it is unclear which of two families holds the masks, it is the one that is not JPEG.
+    Of two families that may hold the masks of the same images, one by its name comes before one that is not, and one
+    that is not JPEG before one that is. Which of the first of them holds labels, the contents must tell.
 
     Args:
         files: Names of all files.
         listed: Whether lists define the splits; then groups without pairs may stay.
 
-    >>> pairs = match(["train/images/a.jpg", "train/masks/a.png"])
+    >>> pairs, = matches(["train/images/a.jpg", "train/masks/a.png"])
     >>> pairs.images, pairs.masks, pairs.parts
     (('{split}/images/{id}.jpg',), ('{split}/masks/{id}.png',), {'train': 1})
     """
     known = find_families(files)
-    best: tuple[tuple[int, bool], Match, Family, Family] | None = None
+    inner = [one for family in known for one in inner_families(family)]
+    candidates: list[tuple[Score, Match, tuple[Family, Family]]] = []
     for images in known:
         if images.is_mask:
             continue
-        for masks in known:
+        for masks in (*known, *inner):
             if masks is not images and not masks.is_mask and images.root == masks.root:
                 continue
-            for candidate in _matches(images, masks, listed=listed):
-                lossless = not any(mask.lower().endswith((".jpg", ".jpeg")) for mask in candidate.masks)
-                score = (sum(candidate.parts.values()) * 2 + masks.is_mask, lossless)
-                if best is None or score > best[0]:
-                    best = (score, candidate, images, masks)
-    if best is None:
-        return None
-    _, chosen, *used = best
+            by_name = masks.is_mask or any(masks is one for one in known)
+            for match in _distinct(_matches(images, masks, listed=listed)):
+                lossless = not any(mask.lower().endswith((".jpg", ".jpeg")) for mask in match.masks)
+                match = replace(match, of_images=by_name and not match.is_named)
+                candidates.append(((by_name, match.pairs * 2 + masks.is_mask, lossless), match, (images, masks)))
+    if not candidates:
+        candidates = [((True, match.pairs, True), match, used) for match, used in _pair_folders(known)]
+    candidates.sort(key=lambda candidate: candidate[0], reverse=True)
+    return [_with_unused(match, known, used) for _, match, used in candidates]
+
+
+def _pair_folders(known: Sequence[Family]) -> Iterator[tuple[Match, tuple[Family, Family]]]:
+    """Yield the pairs of folders that hold one image and its masks each: a/images/x.png with a/masks/y.png, z.png."""
+    for images, masks in itertools.permutations([one for one in known if "{group}" in one.root], 2):
+        image_of = {key[:2]: key for key in images.files}
+        masks_of: dict[tuple[str, str], list[Key]] = defaultdict(list)
+        for key in sorted(masks.files):
+            masks_of[key[:2]].append(key)
+        both = sorted(image_of.keys() & masks_of.keys())
+        if images.is_mask or not masks.is_mask or len(image_of) < len(images.files) or len(both) < FEWEST_FOLDERS:
+            continue
+        patterns = [
+            tuple(f"{one.root.replace('{group}', '{id}')}/*{end}" for end in sorted({one.suffix(key) for key in keys}))
+            for one, keys in ((images, [image_of[at] for at in both]), (masks, [masks_of[at][0] for at in both]))
+        ]
+        match = Match(
+            images=patterns[0],
+            masks=patterns[1],
+            parts=dict(Counter(split for split, _ in both)),
+            groups={"": len(both)},
+            names=tuple(group for _, group in both),
+            examples=tuple(sorted(masks.files[masks_of[at][0]] for at in both)),
+            image_examples=tuple(sorted(images.files[image_of[at]] for at in both)),
+            unpaired=len(image_of) - len(both),
+            unlabelled={},
+            unused={},
+            further=tuple(sorted(masks.files[key] for at in both for key in masks_of[at][1:])),
+        )
+        yield match, (images, masks)
+
+
+def _distinct(matches: Iterable[Match]) -> list[Match]:
+    """Return the matches with the most pairs of those that have masks in common."""
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda match: -match.pairs):
+        if all(frozenset(match.examples).isdisjoint(other.examples) for other in kept):
+            kept.append(match)
+    return kept
+
+
+def _with_unused(chosen: Match, known: Sequence[Family], used: tuple[Family, Family]) -> Match:
+    """Add the numbers of images that a match does not use."""
     others = [family for family in known if not family.is_mask and all(family is not one for one in used)]
-    left_out = {key: suffix for key, suffix in used[0].files.items() if key[1] in chosen.left_out}
+    left_out = {key: file for key, file in used[0].files.items() if key[1] in chosen.left_out}
     others.append(replace(used[0], files=left_out))
-    return replace(chosen, unused=dict(_count_images(others)))
+    return replace(chosen, unused=dict(_count_images(others, set(chosen.examples))))
 
 
 def _matches(images: Family, masks: Family, *, listed: bool) -> Iterator[Match]:
-    """Yield every way to pair two families, or the files of one."""
-    mask_ends = [end for end in MASK_ENDINGS if any(name.endswith(end) for *_, name in masks.files)]
-    for mask_end in mask_ends if masks is images else ("", *mask_ends):
-        mask_keys = _without_ending(masks, mask_end)
-        for image_end in IMAGE_ENDINGS:
-            match = _pair(images, masks, image_end, mask_end, mask_keys)
-            if match and _is_too_wide(match) and not (listed and "" in match.parts):
-                match = _narrow(images, masks, image_end, mask_end, match)
-            if match:
-                yield match
+    """Yield every way to pair two families, or the files of one; by numbered masks only where no other way is."""
+    of_images, same = affixes.of_images(images), masks is images
+    is_paired = False
+    for of_masks in (affixes.of_masks, affixes.of_numbered_masks):
+        for of_mask in () if is_paired else of_masks(masks, among_images=same):
+            mask_keys = _by_id(masks, of_mask)
+            for of_image in of_images if mask_keys else ():
+                match = _pair(images, masks, of_image, of_mask, mask_keys)
+                if match and _is_too_wide(match) and not (listed and "" in match.parts):
+                    match = _narrow(images, masks, of_image, of_mask, match)
+                if match:
+                    is_paired = True
+                    yield match
+                    if match.pairs == len(masks.files) == len(images.files):
+                        return  # all are paired: no other affix does better
 
 
-def _without_ending(masks: Family, end: str) -> dict[Key, Key]:
-    """Return {key of a mask without its ending: its key}."""
-    return {
-        (split, group, name.removesuffix(end)): (split, group, name)
-        for split, group, name in masks.files
-        if name.endswith(end)
-    }
+def _by_id(masks: Family, affix: Affix) -> dict[Key, Key]:
+    """Return {(split, group, id): key of a mask}."""
+    first: dict[Key, Key] = {}
+    for key in sorted(masks.files):
+        id_ = affix.id_of(key[0], key[2])
+        if id_ is not None:
+            first.setdefault((key[0], key[1], id_), key)
+    return first
 
 
 def _is_too_wide(match: Match) -> bool:
@@ -110,7 +175,7 @@ def _is_too_wide(match: Match) -> bool:
     return bool(match.strays) or (len(match.groups) == 1 and "" not in match.groups)
 
 
-def _narrow(images: Family, masks: Family, image_end: str, mask_end: str, match: Match) -> Match | None:
+def _narrow(images: Family, masks: Family, of_image: Affix, of_mask: Affix, match: Match) -> Match | None:
     """Pair only the groups with the same prefix or, if that matches strays, only the largest group."""
     kept = set(match.groups)
     start, *others = {re.sub(r"(\d+|[A-Z])$", "", name) for name in kept}
@@ -119,7 +184,7 @@ def _narrow(images: Family, masks: Family, image_end: str, mask_end: str, match:
         kept = {start}
     kept_images = _select_groups(images, kept, start)
     kept_masks = kept_images if masks is images else _select_groups(masks, kept, start)
-    narrowed = _pair(kept_images, kept_masks, image_end, mask_end, _without_ending(kept_masks, mask_end))
+    narrowed = _pair(kept_images, kept_masks, of_image, of_mask, _by_id(kept_masks, of_mask))
     left_out = {group for _, group, _ in (*images.files, *masks.files)} - kept
     return replace(narrowed, strays=match.strays, left_out=frozenset(left_out)) if narrowed else None
 
@@ -135,58 +200,79 @@ def _select_groups(family: Family, kept: set[str], start: str) -> Family:
     return Family(root, family.is_mask, files)
 
 
-def _pair(images: Family, masks: Family, image_end: str, mask_end: str, mask_keys: Mapping[Key, Key]) -> Match | None:
-    """Pair by names without endings, where `mask_keys` is from `_without_ending`; None if there is no pair."""
-    same = images is masks
+def _pair(images: Family, masks: Family, of_image: Affix, of_mask: Affix, mask_keys: Mapping[Key, Key]) -> Match | None:
+    """Pair by the ids in the names, where `mask_keys` is from `_by_id`; None if there is no pair."""
+    if not any((key[0], key[1], of_image.id_of(key[0], key[2])) in mask_keys for key in images.files):
+        return None
     parts: Counter[str] = Counter()
     groups: Counter[str] = Counter()
     without_mask: Counter[tuple[str, str, str]] = Counter()
-    image_suffixes, mask_suffixes, names, examples, image_examples = set(), set(), [], [], []
-    for (split, group, name), suffix in images.files.items():
-        if not name.endswith(image_end) or suffix.lower() not in IMAGE_SUFFIXES or (same and name.endswith(mask_end)):
+    pairs: list[tuple[str, Key, Key]] = []
+    used = set(mask_keys.values())
+    further = affixes.further(masks, of_mask, mask_keys)
+    among = used | further.keys() | _with_known_ending(masks) if images is masks else set()
+    for key in images.files:
+        split, group, name = key
+        id_ = of_image.id_of(split, name)
+        if id_ is None or images.suffix(key).lower() not in IMAGE_SUFFIXES or key in among:
             continue
-        id_ = name.removesuffix(image_end)
         mask = mask_keys.get((split, group, id_))
         if mask is None:
-            without_mask[split, group, suffix] += 1
+            without_mask[split, group, images.suffix(key)] += 1
             continue
         parts[split] += 1
         groups[group] += 1
-        image_suffixes.add(suffix)
-        mask_suffixes.add(masks.files[mask])
-        names.append(f"{group}/{id_}" if group else id_)
-        examples.append(masks.file(mask))
-        image_examples.append(images.file((split, group, name)))
+        pairs.append((f"{group}/{id_}" if group else id_, key, mask))
     if not parts:
         return None
+    image_suffixes = {images.suffix(image) for _, image, _ in pairs}
+    mask_suffixes = {masks.suffix(mask) for *_, mask in pairs}
+    paired = {mask for *_, mask in pairs}
+    further = {key: first for key, first in further.items() if first in paired and key not in paired}
     included = {group for split, group, suffix in without_mask if split in parts and suffix in image_suffixes}
-    included |= {mask[1] for mask in mask_keys.values() if mask[0] in parts and masks.files[mask] in mask_suffixes}
+    included |= {mask[1] for mask in used if mask[0] in parts and masks.suffix(mask) in mask_suffixes}
     unlabelled: Counter[str] = Counter()
     for (split, _, _), number in without_mask.items():
         unlabelled[split] += number
     return Match(
-        images=_patterns(images.root, image_end, image_suffixes),
-        masks=_patterns(masks.root, mask_end, mask_suffixes),
+        images=_patterns(images.root, of_image, image_suffixes),
+        masks=_patterns(masks.root, of_mask, mask_suffixes),
         parts=dict(parts),
         groups=dict(groups),
-        names=tuple(names),
-        examples=tuple(sorted(examples)),
-        image_examples=tuple(sorted(image_examples)),
+        names=tuple(name for name, *_ in pairs),
+        examples=tuple(sorted(masks.files[mask] for *_, mask in pairs)),
+        image_examples=tuple(sorted(images.files[image] for _, image, _ in pairs)),
         unpaired=sum(number for split, number in unlabelled.items() if split in parts),
         unlabelled={split: number for split, number in unlabelled.items() if split not in parts},
         unused={},
         strays=frozenset(included - groups.keys()),
+        is_named=masks.is_mask or of_mask.is_known,
+        further=tuple(sorted(masks.files[key] for key in further)),
     )
 
 
-def _patterns(root: str, end: str, suffixes: set[str]) -> tuple[str, ...]:
+def _patterns(root: str, affix: Affix, suffixes: set[str]) -> tuple[str, ...]:
+    """Return a pattern for each suffix; a pattern matches its suffix in capitals, too."""
     start = f"{root}/" if root else ""
-    return tuple(f"{start}{{id}}{end}{suffix}" for suffix in sorted(suffixes))
+    written = {suffix.lower(): suffix for suffix in sorted(suffixes)}  # .jpg rather than .JPG
+    return tuple(f"{start}{affix.pattern}{suffix}" for suffix in sorted(written.values()))
 
 
-def _count_images(families: Sequence[Family]) -> Counter[str]:
-    """Count the images of families by folder."""
-    files = (
-        family.file(key) for family in families for key, end in family.files.items() if end.lower() in IMAGE_SUFFIXES
+def _with_known_ending(family: Family) -> set[Key]:
+    """Return the keys of files that are masks by their names, beside images of the same names without the ending."""
+    keys: set[Key] = set()
+    for affix in affixes.of_masks(family, among_images=True):
+        keys |= {
+            key for (split, group, id_), key in _by_id(family, affix).items() if (split, group, id_) in family.files
+        }
+    return keys
+
+
+def _count_images(families: Sequence[Family], masks: set[str]) -> Counter[str]:
+    """Count the images of families by folder, without the `masks`."""
+    return Counter(
+        str(PurePosixPath(file).parent)
+        for family in families
+        for key, file in family.files.items()
+        if family.suffix(key).lower() in IMAGE_SUFFIXES and file not in masks
     )
-    return Counter(str(PurePosixPath(file).parent) for file in files)

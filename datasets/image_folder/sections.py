@@ -1,6 +1,6 @@
 """The sections of a layout and their allowed values."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -10,9 +10,14 @@ ALL_16_BITS = (0.0, 65535.0)
 """Default `image.range`. It equals a pixel's high byte, plus or minus 1."""
 
 Byte = Annotated[int, Field(ge=0, le=255)]
+Band = Annotated[int, Field(ge=1)]
 Colour = tuple[Byte, Byte, Byte]
 RawId = Annotated[int, Field(ge=0, le=65535)]
 Raw = RawId | Colour
+
+
+def _is_band(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class Section(BaseModel):
@@ -29,12 +34,14 @@ class Splits(Section):
         lists: {split: text file with one id per line}.
         ratios: {split: share, 0..1}: at random, as a function of the image's id (or group) and `seed` only.
         seed: Seed of `ratios`.
+        by: With `ratios` and a `{group}`, whole groups are drawn ("group"), or the images of each ("image").
     """
 
     folders: dict[Literal["train", "val", "test"], str] | None = None
     lists: dict[Literal["train", "val", "test"], str] | None = None
     ratios: dict[Literal["train", "val", "test"], Annotated[float, Field(gt=0, le=1)]] | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+    by: Literal["group", "image"] = "group"
 
     @model_validator(mode="after")
     def _is_one_way(self) -> "Splits":
@@ -53,11 +60,15 @@ class Image(Section):
     Attributes:
         range: Values of a 16-bit or floating-point image that become 0 and 255; the exported model does the same with
             16-bit PNGs.
-        exif: "apply" the EXIF orientation of each image and mask, or "ignore" it and use the pixels as stored.
+        exif: "apply" the EXIF orientation of each image and mask, or "ignore" it and use the pixels as stored. Where it
+            is left out it is applied, and a pair of which sizes cannot tell how the mask lies is a bad file.
+        bands: Numbers, from 1 as in GDAL, of the bands that are seen as red, green and blue, or of the one that is
+            grey. None: the colours of the file; then a TIFF of other bands is a bad file.
     """
 
     range: tuple[float, float] = ALL_16_BITS
     exif: Literal["apply", "ignore"] = "apply"
+    bands: tuple[Band] | tuple[Band, Band, Band] | None = None
 
     @field_validator("range")
     @classmethod
@@ -65,6 +76,13 @@ class Image(Section):
         if value[0] >= value[1]:
             raise ValueError(f"must be [low, high] with low < high. Received: {list(value)}.")
         return value
+
+    @field_validator("bands", mode="before")
+    @classmethod
+    def _are_one_or_three(cls, value: Any) -> Any:
+        if value is None or (isinstance(value, (list, tuple)) and len(value) in (1, 3) and all(map(_is_band, value))):
+            return value
+        raise ValueError(f"must be three band numbers, or one, counted from 1, such as [1, 2, 3]. Received: {value!r}.")
 
 
 class Mask(Section):
@@ -77,14 +95,20 @@ class Mask(Section):
         at: The threshold, 1..255.
         nearest: Map an unlisted colour to the nearest listed one, for JPEGs; otherwise it is an error.
         key: Name of the variable of a .mat file.
-        others: Unlisted raw ids or colours are an "error", or become IGNORE ("ignore").
+        others: Unlisted raw ids or colours are an "error", become IGNORE ("ignore"), or are the class of this name.
+        palette: For "ids", "compare" the palettes of the masks: where they give an id several colours, those of the
+            fewer masks are bad files. "ignore": the indices alone count.
+        union: Several masks of one image, of two classes, are united: a pixel is of the second where any of them says
+            so. Otherwise such an image is bad. They match the patterns with one id, or are numbered: a_mask, a_mask_1.
     """
 
     read: Literal["ids", "threshold", "colours", "mat"]
     at: Annotated[int, Field(ge=1, le=255)] = 128
     nearest: bool = False
     key: str | None = None
-    others: Literal["error", "ignore"] = "error"
+    others: Annotated[str, Field(min_length=1)] = "error"
+    palette: Literal["compare", "ignore"] = "compare"
+    union: bool = False
 
     @model_validator(mode="after")
     def _key_is_for_mat(self) -> "Mask":
@@ -99,12 +123,19 @@ class Class(Section):
     Attributes:
         name: Its name.
         raw: Its values in the masks: an id, a colour [red, green, blue], or a list of either. None: its train id.
+        labels: Its labels in the files of `annotations`; None: its name.
         colour: Its colour in displays; None: its colour in the masks, or one of PASCAL VOC's map.
     """
 
     name: Annotated[str, Field(min_length=1)]
     raw: RawId | list[Raw] | None = None
+    labels: list[str] | None = None
     colour: Colour | None = None
+
+    @property
+    def labels_or_name(self) -> list[str]:
+        """The labels of the class in the files of `annotations`."""
+        return [self.name] if self.labels is None else self.labels
 
     def raws(self, read: str) -> list[int | tuple[int, int, int]]:
         """Return `raw` as a list; [1, 2, 3] is a single colour for `read: colours`, else three ids."""

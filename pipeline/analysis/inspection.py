@@ -10,18 +10,20 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from datasets.audit import MAX_PIXELS
 from datasets.spec import DatasetSpec
-from models import catalog, image_file, inspect
+from models import catalog, inspect
 from models.auxiliary import without_heads
 from models.errors import ModelError
 from models.fit import Fit, Size
+from models.image_file import Reading
 from pipeline.analysis import unfinished
 from pipeline.config.step_names import EXPORT, INGEST, TRAIN
 from pipeline.console.terminal import cut
 from pipeline.drawing import file_name
 from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
-from pipeline.export import facts
+from pipeline.export import facts, raw_image
 from pipeline.serving.served_model import newest_version
 from pipeline.training import trained_model
 from pipeline.workspace.layout import SEAL, Workspace, read_seal
@@ -56,7 +58,7 @@ class Subject:
         fit: How images are resized for it; None: not at all.
         size: (height, width) of the summary's image, pixels.
         weights: Origin of its weights, in words.
-        image_range: Values of a 16-bit image that become 0 and 255; None: its high bytes are used.
+        reading: How ingest read the images that it is trained on.
     """
 
     model: "keras.Model"
@@ -64,7 +66,7 @@ class Subject:
     fit: Fit | None
     size: Size
     weights: str
-    image_range: tuple[float, float] | None = None
+    reading: Reading = Reading()  # noqa: RUF009 - a frozen value
 
 
 def load(
@@ -149,7 +151,7 @@ def _of_run(run: RunFolder, size: Size | None) -> Subject:
         workspace = Workspace(run.path.resolve().parents[1])
         model, step = unfinished.load(run, workspace, recipe.model, spec.num_classes)
         weights += f", after step {step} of an unfinished training"
-    return Subject(model, recipe.model.name, recipe.input.fitting, seen, weights, spec.image_range)
+    return Subject(model, recipe.model.name, recipe.input.fitting, seen, weights, raw_image.reading_of(spec))
 
 
 def _of_saved_model(folder: Path, size: Size | None) -> Subject:
@@ -168,7 +170,7 @@ def _of_saved_model(folder: Path, size: Size | None) -> Subject:
                 "version of Segline. Inspect it with that version, or export it again."
             )
         variable.assign(stored.get_tensor(key))
-    return Subject(model, name, facts.fit(card), seen, str(folder), facts.image_range(card))
+    return Subject(model, name, facts.fit(card), seen, str(folder), raw_image.reading_of(card))
 
 
 def table(model: "keras.Model", size: Size) -> list[str]:
@@ -236,7 +238,7 @@ def draw(
     if activations:
         if image is None:
             raise UserError("--activations needs an image: --image FILE.")
-        seen = inspect.activations(subject.model, activations, _read(image, subject.image_range), subject.fit)
+        seen = inspect.activations(subject.model, activations, _read(image, subject.reading), subject.fit)
         pictures[f"{activations}-{image.stem}"] = grid(seen, f"{activations} {image.name}")
     out.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -246,11 +248,10 @@ def draw(
     return paths
 
 
-def _read(path: Path, image_range: tuple[float, float] | None) -> np.ndarray:
+def _read(path: Path, reading: Reading) -> np.ndarray:
     try:
-        pixels: np.ndarray = image_file.decode(tf.constant(path.read_bytes()), image_range).numpy()
+        return raw_image.RawImages(reading, MAX_PIXELS).read(path.read_bytes())
     except OSError as error:
         raise UserError(f"--image: {str(path)!r} cannot be read: {error.strerror}.") from None
-    except tf.errors.InvalidArgumentError:
-        raise UserError(f"--image: {str(path)!r} is no image, or damaged.") from None
-    return pixels
+    except raw_image.BadImageError as error:
+        raise UserError(f"--image: {str(path)!r} cannot be read: {error}") from None

@@ -36,6 +36,12 @@ def add(commands: Commands) -> None:
         "--calib", metavar="DIR", type=Path, help="for kitti_road: its calib folder; writes the bird's-eye view"
     )
     parser.add_argument(
+        "--geometry",
+        choices=("upright", "stored"),
+        default="upright",
+        help="results as the picture is seen, or as its file stores the pixels (EXIF orientation; default: upright)",
+    )
+    parser.add_argument(
         "--batch-size", metavar="N", type=int, default=8, help="images of one size a batch (default: 8)"
     )
     parser.add_argument("--max-pixels", metavar="N", type=int, help="largest image (default: the model's own limit)")
@@ -74,6 +80,7 @@ def predict_files(options: argparse.Namespace) -> None:
         alpha=options.alpha,
         batch_size=options.batch_size,
         max_pixels=options.max_pixels,
+        geometry=options.geometry,
         dry_run=options.dry_run,
     )
 

@@ -30,7 +30,13 @@ class DriftConfig(Section):
 class ValidateConfig(Section):
     """How grave each anomaly of the data is. An error stops the run, a warning is shown."""
 
-    class_absent_from_train: Severity = "error"
+    class_absent_from_train: Severity = Field(
+        default="error", description="a class of another split, in no mask of train"
+    )
+    class_absent_from_evaluation: Severity = Field(
+        default="warning", description="a class of train, in no mask of val or test"
+    )
+    class_absent_from_all: Severity = Field(default="warning", description="a class in no mask of any split")
     split_missing: Severity = "warning"
     same_image_in_two_splits: Severity = "error"
     all_void_mask: Severity = "warning"

@@ -17,6 +17,10 @@ DULL = 2.0
 """Standard deviation of a split's pixels, of 255, below which its images are nearly one colour; photographs have 60."""
 
 
+LAYOUT = "image_folder"
+"""The dataset whose classes and images a layout of the user's describes."""
+
+
 @dataclass(frozen=True)
 class Anomaly:
     """One anomaly.
@@ -43,7 +47,9 @@ def find(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severities: V
     filled = {name: split for name, split in splits.items() if split.images}
     anomalies = [
         *_missing_splits(filled, spec, severities.split_missing),
-        *_absent_classes(filled, spec, severities.class_absent_from_train),
+        *_absent_from_train(filled, spec, severities.class_absent_from_train),
+        *_absent_from_evaluation(filled, spec, severities.class_absent_from_evaluation),
+        *_absent_from_all(filled, spec, severities.class_absent_from_all),
         *_shared_images(filled, severities.same_image_in_two_splits),
         *_void_masks(filled, severities.all_void_mask),
         *_dull_images(filled, spec, severities.nearly_one_colour),
@@ -85,7 +91,9 @@ def _missing_splits(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
             yield Anomaly("split_missing", severity, message)
 
 
-def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+def _absent_from_train(
+    splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity
+) -> Iterator[Anomaly]:
     """Classes that occur in another split but not in train, so that they cannot be learned."""
     if TRAIN not in splits:
         return
@@ -98,6 +106,39 @@ def _absent_classes(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, se
         if elsewhere:
             message = f"class {spec.classes[index]!r} is absent from train, but present in {', '.join(elsewhere)}"
             yield Anomaly("class_absent_from_train", severity, message)
+
+
+def _absent_from_evaluation(
+    splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity
+) -> Iterator[Anomaly]:
+    """Classes of train that another split does not show, so that nothing says how well they are predicted."""
+    if TRAIN not in splits:
+        return
+    for name, split in splits.items():
+        absent = np.flatnonzero((split.pixels == 0) & (splits[TRAIN].pixels > 0))
+        if len(absent) and split.pixels.any():  # a split without any label is an anomaly of its own
+            they = "they are" if len(absent) > 1 else "it is"
+            message = (
+                f"{_classes(spec, absent)} absent from {name}, but present in train: an evaluation on {name} does not "
+                f"measure how well {they} predicted"
+            )
+            yield Anomaly("class_absent_from_evaluation", severity, message)
+
+
+def _absent_from_all(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, severity: Severity) -> Iterator[Anomaly]:
+    """Classes that no mask shows: the network has an output for them, and the loss no example."""
+    pixels = sum((split.pixels for split in splits.values()), np.zeros(spec.num_classes, np.int64))
+    absent = np.flatnonzero(pixels == 0)
+    if len(absent) and pixels.any():
+        where = "the layout" if spec.name == LAYOUT else "the masks"
+        them = "them" if len(absent) > 1 else "it"
+        message = f"{_classes(spec, absent)} absent from every split: no mask shows {them}; check {where}"
+        yield Anomaly("class_absent_from_all", severity, message)
+
+
+def _classes(spec: DatasetSpec, indices: Sequence[int] | np.ndarray) -> str:
+    names = join_names([repr(spec.classes[index]) for index in indices])
+    return f"classes {names} are" if len(indices) > 1 else f"class {names} is"
 
 
 def _shared_images(splits: Mapping[str, SplitStatistics], severity: Severity) -> Iterator[Anomaly]:
@@ -135,7 +176,7 @@ def _dull_images(splits: Mapping[str, SplitStatistics], spec: DatasetSpec, sever
     for name, split in splits.items():
         spread = split.std.max()
         if split.images > 1 and spread < DULL:
-            own = spec.name == "image_folder"
+            own = spec.name == LAYOUT
             hint = "; `image.range` in the layout says which values are black and white" if own else ""
             message = f"the images of {name} are nearly one colour (standard deviation {spread:.1f} of 255){hint}"
             yield Anomaly("nearly_one_colour", severity, message)

@@ -93,7 +93,7 @@ def _split(data: Path, split: str | None) -> str:
 
 def _class(spec: DatasetSpec, name: str) -> int:
     if name not in spec.classes:
-        raise UserError(f"--class: {spec.name} has no class {name!r}. Allowed: {', '.join(spec.classes)}.")
+        raise UserError(f"--class: {spec.shown_name} has no class {name!r}. Allowed: {', '.join(spec.classes)}.")
     return spec.classes.index(name)
 
 

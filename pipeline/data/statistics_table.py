@@ -23,7 +23,7 @@ def table(split: str, statistics: SplitStatistics, spec: DatasetSpec) -> list[st
     labelled = int(statistics.pixels.sum())
     void = statistics.void_pixels / max(1, labelled + statistics.void_pixels)
     lines = [
-        f"{split} of {spec.name}: {statistics.images:,} images, {labelled:,} labelled pixels, {void:.1%} ignored",
+        f"{split} of {spec.shown_name}: {statistics.images:,} images, {labelled:,} labelled pixels, {void:.1%} ignored",
         "",
         f"{'class':<{NAME}} {'pixels':>8} {'images':>8}",
     ]

@@ -4,14 +4,18 @@ Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 2
 in colour masks and transparent in overlays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from datasets.spec import IGNORE
 
-Colours = Sequence[tuple[int, int, int]]
+Colour = tuple[int, int, int]
+Colours = Sequence[Colour]
+
+Entry = tuple[str, Colour | None]
+"""A text of a legend and its colour; None: hatched."""
 
 PAPER = (255, 255, 255)
 INK = (32, 33, 36)
@@ -66,6 +70,14 @@ def overlay(image: np.ndarray, mask: np.ndarray, colours: Colours, alpha: float 
     return np.where((mask == IGNORE)[..., None], image, np.rint(mixed).astype(np.uint8))
 
 
+def hatch(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Draw black and white stripes where the mask bool [H,W] is True; uint8 [H,W,3], a copy."""
+    stripe = np.add.outer(np.arange(where.shape[0]), np.arange(where.shape[1])) % 10
+    hatched = picture.copy()
+    hatched[where & (stripe < 2)], hatched[where & (stripe >= 2) & (stripe < 4)] = INK, PAPER
+    return hatched
+
+
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Draw wrong pixels vermilion, right ones light grey and ignored ones black; both masks uint8 [H,W]."""
     picture = np.where((truth == prediction)[..., None], RIGHT, WRONG).astype(np.uint8)
@@ -104,17 +116,25 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
     Returns:
         uint8 [H,width,3]; the height follows from the number of rows.
     """
-    names = [*classes, "ignored"]
-    face = font()
-    cell = SWATCH + 2 * PAD + int(max(face.getlength(name) for name in names)) + PAD
+    return entries([*zip(classes, colours, strict=True), ("ignored", (0, 0, 0))], width)
+
+
+def entries(items: Iterable[Entry], width: int) -> np.ndarray:
+    """Draw a swatch and a text for each entry, in as many columns as fit `width` pixels: uint8 [H,width,3]."""
+    items, face = list(items), font()
+    cell = SWATCH + 2 * PAD + int(max(face.getlength(text) for text, _ in items)) + PAD
     columns = max(1, width // cell)
     row = SWATCH + PAD
-    picture = Image.new("RGB", (width, -(-len(names) // columns) * row + PAD), PAPER)
+    picture = Image.new("RGB", (width, -(-len(items) // columns) * row + PAD), PAPER)
     draw = ImageDraw.Draw(picture)
-    for index, (name, fill) in enumerate(zip(names, [*colours, (0, 0, 0)], strict=True)):
+    for index, (text, fill) in enumerate(items):
         left, top = index % columns * cell, index // columns * row + PAD
-        draw.rectangle((left, top, left + SWATCH, top + SWATCH - 1), fill=tuple(fill), outline=INK)
-        draw.text((left + SWATCH + PAD, top - 2), name, fill=INK, font=face)
+        if fill is None:
+            blank = np.full((SWATCH, SWATCH, 3), (128, 128, 128), np.uint8)
+            picture.paste(Image.fromarray(hatch(blank, np.ones((SWATCH, SWATCH), bool))), (left, top))
+        box = (left, top, left + SWATCH, top + SWATCH - 1)
+        draw.rectangle(box, fill=None if fill is None else tuple(fill), outline=INK)
+        draw.text((left + SWATCH + PAD, top - 2), text, fill=INK, font=face)
     return np.asarray(picture)
 
 

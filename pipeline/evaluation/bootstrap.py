@@ -73,8 +73,8 @@ def intervals(
         seed: Of the resamples.
 
     Returns:
-        {metric: (low, high)}; empty for fewer than FEWEST images. A class absent from a resample is left out of that
-        resample only; a metric undefined in every resample is left out.
+        {metric: (low, high)}; empty for fewer than FEWEST images. A class that a resample neither shows nor
+        predicts is left out of that resample only; a metric undefined in every resample is left out.
     """
     if len(counts.ids) < FEWEST:
         return {}

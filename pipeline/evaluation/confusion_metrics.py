@@ -17,6 +17,9 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     (0.5833, 0.75, 'road')
     >>> round(metrics["per_class"][1]["iou"], 4), metrics["per_class"][1]["pixels"]
     (0.5, 4)
+    >>> without_sky = summarise(np.array([[6, 2], [0, 0]]), ["road", "sky"])
+    >>> without_sky["per_class"][1]["iou"], without_sky["miou"], without_sky["only_predicted"]
+    (0.0, 0.375, ['sky'])
 
     Args:
         confusion: int64 [C,C], rows truth, columns prediction, ignored pixels left out.
@@ -25,10 +28,13 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     Returns:
         Plain values, all fractions in 0..1, None where a metric is undefined: miou, pixel_accuracy,
         mean_class_accuracy, frequency_weighted_iou, mean_f1, per_class [{name, iou, accuracy (recall), precision, f1,
-        pixels}], absent (names of classes without a pixel in the truth), majority_class and majority_baseline_miou (the
-        mIoU of always predicting the most frequent class of this truth), confusion.
+        pixels}], absent (names of classes without a pixel in the truth), only_predicted (those of them that were
+        predicted, so that their IoU is 0 and counts in miou; the IoU of the others is None), majority_class and
+        majority_baseline_miou (the mIoU of always predicting the most frequent class of this truth), confusion.
     """
     pixels, margins = confusion.sum(axis=1), Margins.of(confusion)
+    absent = [name for name, count in zip(classes, pixels, strict=True) if not count]
+    predicted = {name for name, count in zip(classes, margins.predicted, strict=True) if count}
     by_class = {
         "iou": margins.iou(),
         "accuracy": margins.recall(),
@@ -38,7 +44,8 @@ def summarise(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
     return {
         **{name: plain(float(value)) for name, value in totals(margins).items()},
         **_majority(pixels, classes),
-        "absent": [name for name, count in zip(classes, pixels, strict=True) if not count],
+        "absent": absent,
+        "only_predicted": [name for name in absent if name in predicted],
         "per_class": [
             {"name": name, **dict(zip(by_class, map(plain, values), strict=True)), "pixels": int(count)}
             for name, count, *values in zip(classes, pixels, *by_class.values(), strict=True)

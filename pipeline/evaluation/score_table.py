@@ -17,19 +17,34 @@ def table(metrics: Mapping[str, Any]) -> str:
         metrics: The content of metrics.json.
 
     Returns:
-        Lines without a final newline. A class absent from the split is `n/a`, and is named below the table.
+        Lines without a final newline. Classes absent from the split are named below the table.
     """
     total = sum(row["pixels"] for row in metrics["per_class"])
     lines = [
-        f"{metrics['split']} of {metrics['dataset']}: {metrics['images']:,} images, {total:,} labelled pixels",
+        f"{metrics['split']} of {metrics.get('title', metrics['dataset'])}: {metrics['images']:,} images, "
+        f"{total:,} labelled pixels",
         "",
         f"{'class':<{NAME}} {'IoU':>7} {'precision':>9} {'recall':>7} {'pixels':>8}",
     ]
     lines += [_row(row, total) for row in metrics["per_class"]]
     lines += ["", *_totals(metrics)]
-    if metrics["absent"]:
-        lines.append(wrapped(f"Not in this split, n/a and out of the means: {', '.join(metrics['absent'])}."))
+    lines += map(wrapped, absent_notes(metrics))
     return "\n".join(lines)
+
+
+def absent_notes(metrics: Mapping[str, Any]) -> list[str]:
+    """Return a sentence on the classes without a pixel in the truth that are predicted, and one on the others.
+
+    >>> absent_notes({"absent": ["car", "sky"], "only_predicted": ["car"]})[0]
+    'Not in this split, but predicted: car. IoU 0, which counts in mIoU.'
+    """
+    predicted = metrics.get("only_predicted", ())
+    neither = [name for name in metrics["absent"] if name not in predicted]
+    notes = [f"Not in this split, but predicted: {', '.join(predicted)}. IoU 0, which counts in mIoU."] * bool(
+        predicted
+    )
+    notes += [f"Not in this split nor predicted, n/a and out of the means: {', '.join(neither)}."] * bool(neither)
+    return notes
 
 
 def _row(row: Mapping[str, Any], total: int) -> str:

@@ -20,6 +20,15 @@ LABELS = FILE.with_name("labels.txt")
 MAX_PIXELS = 1 << 24
 """Limit of models without `max_pixels` in their facts."""
 
+OLDER: Mapping[str, Any] = {
+    "formats": [],
+    "max_pixels": MAX_PIXELS,
+    "image_range": None,
+    "image_exif": "ignore",
+    "image_bands": None,
+}
+"""What older models, which lack these facts, did."""
+
 FORMAT = 1
 """Version of segline.json; to be raised when an older reader would misread it."""
 
@@ -64,7 +73,14 @@ def write(
         "formats": [dict(row) for row in formats],
         "max_pixels": max_pixels,
         "image_range": spec.image_range,
-        "data": {"name": spec.name, "homepage": spec.homepage, "licence": spec.licence, "citation": spec.citation},
+        "image_exif": spec.image_exif,
+        "image_bands": spec.image_bands,
+        "data": {
+            "name": spec.shown_name,
+            "homepage": spec.homepage,
+            "licence": spec.licence,
+            "citation": spec.citation,
+        },
     }
     json_file.write(saved_model / FILE, facts)
     (saved_model / LABELS).write_text("".join(f"{name}\n" for name in spec.classes), encoding="utf-8")
@@ -88,12 +104,7 @@ def read(saved_model: Path) -> dict[str, Any]:
         raise UserError(
             f"{str(path)!r} has format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
         )
-    return {"formats": [], "max_pixels": MAX_PIXELS, "image_range": None, **facts}
-
-
-def image_range(facts: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Return the values of a 16-bit image that become 0 and 255; None: the high byte of each value is used."""
-    return facts["image_range"] and tuple(facts["image_range"])
+    return {**OLDER, **facts}
 
 
 def fit(facts: Mapping[str, Any]) -> Fit | None:

@@ -30,7 +30,8 @@ def main(saved_model: str, request: str, response: str) -> int:
 
     Args:
         saved_model: Folder of the model.
-        request: File of arrays "image_<i>" (uint8 [H,W,3]) and "bytes_<i>" (uint8 [n], the same image as a file).
+        request: File of arrays "image_<i>" (uint8 [H,W,3]) and "bytes_<i>" (uint8 [n], the same image as a file; may be
+            missing).
         response: File to write: "<signature>_<i>", the class map uint8 [H,W] of image i by each signature.
 
     Returns:
@@ -40,18 +41,20 @@ def main(saved_model: str, request: str, response: str) -> int:
     import tensorflow as tf
 
     with np.load(request) as arrays:
-        count = len(arrays.files) // 2
-        images = [arrays[f"image_{index}"] for index in range(count)]
-        files = [arrays[f"bytes_{index}"].tobytes() for index in range(count)]
+        images, files = (
+            {int(name.rpartition("_")[2]): arrays[name] for name in arrays.files if name.startswith(kind)}
+            for kind in ("image_", "bytes_")
+        )
+    contents = [file.tobytes() for file in files.values()]
     signatures = tf.saved_model.load(saved_model).signatures
     class_maps = {}
     for name, signature in signatures.items():
         if "images" in signature.structured_input_signature[1]:
-            for index, image in enumerate(images):
+            for index, image in images.items():
                 class_maps[f"{name}_{index}"] = signature(images=tf.constant(image[None]))["classes"].numpy()[0]
-        else:
-            for index, class_map in enumerate(_class_maps(signature(image_bytes=tf.constant(files)))):
-                class_maps[f"{name}_{index}"] = class_map
+        elif contents:
+            received = _class_maps(signature(image_bytes=tf.constant(contents)))
+            class_maps |= {f"{name}_{index}": class_map for index, class_map in zip(files, received, strict=True)}
     np.savez(response, **class_maps)
     imported = sorted({name.split(".")[0] for name in sys.modules} & set(PROJECT))
     if imported:

@@ -3,7 +3,7 @@
 The sections are those of Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.evaluation.metric_text import number, share_of_pixels
@@ -28,6 +28,10 @@ INTENDED = (
     "recipe's `export.intended_use` replaces this text."
 )
 """Intended use where the recipe states none."""
+
+
+ALL_VALUES = (0, 65535)
+"""Range of a 16-bit image that need not be mentioned."""
 
 
 def text(facts: Mapping[str, Any], intended: str | None) -> str:
@@ -55,7 +59,7 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
         _metrics(metrics),
         *_formats(facts["formats"]),
         "## Limits",
-        "\n".join(f"- {line}" for line in _limits(metrics, facts["max_pixels"], facts["image_range"])),
+        "\n".join(f"- {line}" for line in _limits(metrics, facts)),
         "## Signatures",
         "\n".join(f"- `{name}`: {description}" for name, description in facts["signatures"].items()),
     ]
@@ -83,7 +87,7 @@ def _formats(rows: list[dict[str, Any]]) -> list[str]:
     return ["## Formats", "\n".join([head, "|---|---|---:|---:|---:|---:|", *body]), ROUNDED]
 
 
-def _limits(metrics: Mapping[str, Any], max_pixels: int, image_range: Sequence[float] | None) -> list[str]:
+def _limits(metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     per_class = metrics.get("per_class", ())
     limits = ["The metrics hold for images like those they were measured on: same places, cameras, weather, light."]
     weak = sorted((row["iou"], row["name"]) for row in per_class if row["iou"] is not None)
@@ -91,16 +95,30 @@ def _limits(metrics: Mapping[str, Any], max_pixels: int, image_range: Sequence[f
     if weak:
         limits.append(f"Weak classes (IoU): {', '.join(f'{name} {iou:.2f}' for iou, name in weak)}.")
     if metrics.get("absent"):
-        limits.append(f"Not measured, as no image shows them: {', '.join(metrics['absent'])}.")
+        limits.append(
+            f"Not measured how well they are predicted, as no image shows them: {', '.join(metrics['absent'])}."
+        )
     if metrics.get("inference"):
         limits.append(
             "The metrics were measured with windows, zooms or mirror images; the served model predicts the whole image "
             "once."
         )
     limits.append("Objects of none of the classes are predicted as one of them, and probabilities do not reveal it.")
-    limits.append(f"An image file of more than {max_pixels:,} pixels, a GIF and an animated WebP are refused.")
-    if image_range:
-        low, high = image_range
-        limits.append(f"In a 16-bit PNG {low:g} is read as 0 and {high:g} as 255, as in the training data.")
-    limits.append("Pixels are read as stored: an EXIF orientation is not applied.")
+    limits += _limits_of_files(facts)
+    return limits
+
+
+def _limits_of_files(facts: Mapping[str, Any]) -> list[str]:
+    limits = [f"An image file of more than {facts['max_pixels']:,} pixels and an animation are refused."]
+    if facts["image_range"] and tuple(facts["image_range"]) != ALL_VALUES:
+        low, high = facts["image_range"]
+        limits.append(f"In a 16-bit grey image {low:g} is read as 0 and {high:g} as 255, as in the training data.")
+    if facts["image_bands"]:
+        bands = ", ".join(map(str, facts["image_bands"]))
+        limits.append(f"Of an image's bands these are seen, counted from 1: {bands}.")
+    limits.append(
+        "A photo is turned upright by its EXIF orientation, as in training; its class map is upright, too."
+        if facts["image_exif"] == "apply"
+        else "Pixels are read as stored: an EXIF orientation is not applied."
+    )
     return limits

@@ -1,14 +1,16 @@
 """`segline check`: verify the recipe, raw files, disk space, devices and model before a run. No step is run."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.errors import DatasetError
-from models import libraries
+from models import catalog, libraries
 from models.errors import ModelError
 from pipeline.cluster import devices
 from pipeline.config.recipe import Recipe
 from pipeline.data import recipe_builder
+from pipeline.data.raw_examples import RawExamples
 from pipeline.errors import UserError
 from pipeline.input import input_check, records
 from pipeline.orchestration import network_check
@@ -53,11 +55,14 @@ def _raw(recipe: Recipe, problems: list[str]) -> int:
         if not folder.is_dir():
             problems.append(raw_files.missing_message(recipe.data))
             return 0
-        counts = recipe_builder.builder(recipe, folder).survey(folder)
+        builder = recipe_builder.builder(recipe, folder)
+        counts = builder.survey(folder)
+        sizes = RawExamples(builder, folder).sizes(records.TRAIN)
     except DatasetError as error:
         problems.append(str(error))
     else:
         problems += _counts(recipe, counts)
+        problems += _sizes(recipe, sizes)
     size = digest.size(folder, patterns)
     splits = ", ".join(f"{split} {count}" for split, count in counts.items()) or "invalid"
     print(f"raw       {folder}: {splits}, {size / 1e6:.0f} MB")
@@ -75,6 +80,20 @@ def _counts(recipe: Recipe, counts: dict[str, int]) -> list[str]:
             f"train.batch_size: {recipe.train.images} is more than the {images} images of split "
             f"{records.TRAIN!r}{copies}."
         )
+    return problems
+
+
+def _sizes(recipe: Recipe, sizes: Mapping[str, int]) -> list[str]:
+    """Return why training images of these sizes, {"360x480": 367}, cannot be trained on."""
+    if not sizes:
+        return []
+    problems = input_check.problems_of_sizes(recipe.input, recipe.train, sizes)
+    if not (recipe.input.size or recipe.input.augment.crop):
+        smallest = min((tuple(map(int, size.split("x"))) for size in sizes), key=min)
+        try:
+            catalog.check_size(recipe.model.name, recipe.model.options, (smallest[0], smallest[1]))
+        except ModelError as error:
+            problems.append(f"model: {error}")
     return problems
 
 

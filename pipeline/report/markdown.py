@@ -9,7 +9,7 @@ def markdown(material: Material) -> str:
     """Format the metrics, the gate and the lineage as Markdown."""
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
-    title = f"{material.settings['model.name']} on {metrics['dataset']}"
+    title = f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}"
     totals = ["miou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou", "mean_f1"]
     lines = [
         f"# {title}",

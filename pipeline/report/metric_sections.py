@@ -7,6 +7,7 @@ from typing import Any
 from datasets.spec import DatasetSpec
 from pipeline.drawing.charts import reliability
 from pipeline.evaluation.metric_text import number
+from pipeline.evaluation.score_table import absent_notes
 from pipeline.report import html
 from pipeline.report.contents import Material
 
@@ -100,8 +101,7 @@ def classes(material: Material) -> str:
         others = (number(row[key]) for key in ("precision", "accuracy", "f1"))
         rows += html.row(name, *iou, *others, f"{row['pixels'] / total:.1%}", kind="" if row["pixels"] else "absent")
     head = html.columns("Class", "IoU", "", "Interval", "Precision", "Recall", "F1", "Pixels")
-    absent = metrics["absent"]
-    note = f"Not in this split and left out of the means: {', '.join(absent)}." if absent else ""
+    note = " ".join(absent_notes(metrics))
     return html.table("Each class over the whole split, ignored pixels left out", head, rows, "wide") + html.note(note)
 
 

@@ -49,7 +49,7 @@ def page(material: Material) -> str:
             f"{section(material)}</section>"
         )
     return PAGE.substitute(
-        title=escape(f"{material.settings['model.name']} on {metrics['dataset']}"),
+        title=escape(f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}"),
         subtitle=escape(
             f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} images of the "
             f"{metrics['split']} split at their original size, {describe(metrics['inference'])}."

@@ -42,7 +42,7 @@ def _legend(material: Material) -> str:
 
 
 def _example(material: Material, entry: Mapping[str, Any]) -> str:
-    text = f"{entry['id']}: mIoU {entry['miou']:.3f} over the classes of this image"
+    text = f"{entry['id']}: mIoU {entry['miou']:.3f} over the classes of this image and of its prediction"
     return _figure(material, entry, text, "row")
 
 
@@ -97,6 +97,10 @@ def speed(material: Material) -> str:
     if parity := material.parity:
         differing = f"{parity['different_pixels']:,} of {parity['pixels']:,} pixels differ from the evaluated model"
         rows["Parity of the export"] = differing
+        if raw := parity.get("raw"):
+            rows["Raw files"] = (
+                f"{raw['files']} compared ({', '.join(raw['kinds'])}): served with the pixels of training"
+            )
     table = html.facts("Speed and size", {name: escape(value) for name, value in rows.items()})
     return f'<div class="words">{table}</div>' + _formats(material.formats)
 
@@ -127,7 +131,7 @@ def run(material: Material) -> str:
         "Code": material.code,
         "Epochs": str(len(epochs)) + _took(epochs[-1] if epochs else {}),
         "Software": ", ".join(f"{name} {version}" for name, version in sorted(material.versions.items())),
-        "Data": spec.name,
+        "Data": spec.shown_name,
         "Licence of the data": spec.licence or "not stated",
     }
     rows = {name: escape(value) for name, value in facts.items()}

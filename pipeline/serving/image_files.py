@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePath
 
+from datasets import audit
 from pipeline.errors import UserError
 from pipeline.serving.prediction_progress import FILE
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-"""Images inside a folder; a file that is given directly may have any suffix."""
+SUFFIXES = audit.SUFFIXES - {".mat", ".npy"}
+"""Images inside a folder, of every format that training reads; a file that is given directly may have any suffix."""
 
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"})
 """Videos, in a folder or given directly."""

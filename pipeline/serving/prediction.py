@@ -11,12 +11,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from datasets.audit import lift_pillow_limit
 from pipeline.errors import UserError
+from pipeline.export.raw_image import BadImageError, turn_back
 from pipeline.serving import image_files, output_formats, video
 from pipeline.serving.image_files import ImageFile
 from pipeline.serving.output_formats import Output
 from pipeline.serving.prediction_progress import Progress
-from pipeline.serving.served_model import BATCH_PIXELS, BadImageError, ServedModel
+from pipeline.serving.served_model import BATCH_PIXELS, ServedModel
 
 PENDING_PIXELS = 4 * BATCH_PIXELS
 """Pixels of all images that wait for others of their size, at most."""
@@ -30,7 +32,11 @@ LISTED = 18
 UNREADABLE = "unreadable.txt"
 """In the results folder: all unreadable files, where the message does not name all."""
 
-Decoded = tuple[ImageFile, np.ndarray]
+GEOMETRIES = ("upright", "stored")
+"""Geometry of results: that of the picture as people see it, or that of the pixels in the file."""
+
+Decoded = tuple[ImageFile, np.ndarray, int]
+"""A file, its image uint8 [H,W,3] as training sees it, and the EXIF orientation from which results are turned back."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,12 @@ def predict(
     alpha: float = 0.5,
     batch_size: int = 8,
     max_pixels: int | None = None,
+    geometry: str = GEOMETRIES[0],
     dry_run: bool = False,
 ) -> Summary:
     """Write <out>/<output>/<name>.png for each image and output; for a video, one video per output.
 
-    Class maps have the size of the image as stored: an EXIF orientation is applied neither to them nor to the overlay.
+    An image is read as ingest reads it: if that applies the EXIF orientation, the model sees the picture upright.
     Results of the same model, settings and file are reused, unless the file has changed since.
 
     Args:
@@ -76,12 +83,13 @@ def predict(
         alpha: Weight of the overlay's colours, 0..1.
         batch_size: Images of a batch at most; they have one size.
         max_pixels: Overrides the model's own limit of pixels per image.
+        geometry: One of GEOMETRIES. "stored" turns class maps and overlays back to how the file stores its pixels.
         dry_run: Check everything and print how many files are left; write nothing.
 
     Raises:
         UserError: An argument is wrong; or, after all others are done, files could not be read, each with the reason.
     """
-    _require(alpha, batch_size, outputs)
+    _require(alpha, batch_size, outputs, geometry)
     served = ServedModel(model, max_pixels=max_pixels)
     files = output_formats.without_other_files(submission, image_files.find(paths, out, output_formats.WRITTEN))
     if submission:
@@ -98,14 +106,19 @@ def predict(
         for folder in folders.values():
             folder.mkdir(parents=True, exist_ok=True)
     settings = {"outputs": list(outputs), "submission": submission, "calib": str(calib), "alpha": alpha}
+    settings["geometry"] = geometry
     progress = Progress(out, served.folder, settings, dry_run=dry_run)
     waiting = [file for file in files if not progress.is_done(file.path, result_paths(out, chosen, file))]
     reused = len(files) - len(waiting)
     if dry_run:
         print(f"would predict {len(waiting)} of {len(files)} files with {served.folder}", *folders.values(), sep="\n  ")
         return Summary(reused, reused, folders)
-    with closing(progress), tqdm(total=len(files), initial=reused, unit=" files", desc="predict", ascii=" #") as bar:
-        prediction = _Prediction(served, chosen, out, batch_size, progress, bar)
+    with (
+        closing(progress),
+        lift_pillow_limit(),
+        tqdm(total=len(files), initial=reused, unit=" files", desc="predict", ascii=" #") as bar,
+    ):
+        prediction = _Prediction(served, chosen, out, batch_size, progress, bar, stored=geometry == "stored")
         prediction.of_images([file for file in waiting if not file.is_video])
         prediction.of_videos([file for file in waiting if file.is_video])
     unreadable = prediction.unreadable
@@ -134,6 +147,7 @@ class _Prediction:
     batch_size: int
     progress: Progress
     bar: tqdm
+    stored: bool
     unreadable: list[str] = field(default_factory=list)
 
     def of_images(self, files: Sequence[ImageFile]) -> None:
@@ -143,9 +157,10 @@ class _Prediction:
         predict_batch = self.model.probabilities if probabilities else self.model.classify
         with ThreadPoolExecutor(THREADS) as pool:
             for batch in _batches(self._decode(files, pool, 2 * self.batch_size), self.batch_size):
-                predictions = predict_batch(np.stack([image for _, image in batch]))
-                for (file, image), prediction in zip(batch, predictions, strict=True):
-                    writing.append(pool.submit(self._write, file, image, prediction))
+                predictions = predict_batch(np.stack([image for _, image, _ in batch]))
+                for (file, image, turned), prediction in zip(batch, predictions, strict=True):
+                    upright = (image, prediction)
+                    writing.append(pool.submit(self._write, file, *(turn_back(part, turned) for part in upright)))
                 self.bar.update(len(batch))
                 while len(writing) > self.batch_size:
                     writing.popleft().result()
@@ -164,17 +179,22 @@ class _Prediction:
 
     def _decode(self, files: Sequence[ImageFile], pool: ThreadPoolExecutor, ahead: int) -> Iterator[Decoded]:
         """Decode files in threads, up to `ahead` files in advance."""
-        waiting: deque[tuple[ImageFile, Future[np.ndarray]]] = deque()
+        waiting: deque[tuple[ImageFile, Future[tuple[np.ndarray, int]]]] = deque()
         for file in [*files, *[None] * ahead]:
             if file is not None:
-                waiting.append((file, pool.submit(lambda path: self.model.decode(path.read_bytes()), file.path)))
+                waiting.append((file, pool.submit(self._read, file.path)))
             if waiting and (file is None or len(waiting) > ahead):
                 first, future = waiting.popleft()
                 try:
-                    yield first, future.result()
+                    yield first, *future.result()
                 except (OSError, BadImageError) as error:
                     self.unreadable.append(f"  {first.path}: {getattr(error, 'strerror', None) or error}")
                     self.bar.update()
+
+    def _read(self, path: Path) -> tuple[np.ndarray, int]:
+        """Read an image, and the orientation from which its results are turned back; called in threads."""
+        content = path.read_bytes()
+        return self.model.images.read(content), self.model.images.orientation(content) if self.stored else 1
 
     def _write(self, file: ImageFile, image: np.ndarray, prediction: np.ndarray) -> None:
         """Write the results of an image; called in threads."""
@@ -190,9 +210,9 @@ class _Prediction:
 def _batches(decoded: Iterator[Decoded], size: int) -> Iterator[list[Decoded]]:
     """Group images by size; once too many pixels wait, the oldest group is yielded incomplete."""
     waiting: dict[tuple[int, ...], list[Decoded]] = {}
-    for file, image in decoded:
+    for file, image, turned in decoded:
         batch = waiting.setdefault(image.shape, [])
-        batch.append((file, image))
+        batch.append((file, image, turned))
         pixels = image[..., 0].size
         if len(batch) == size or (len(batch) + 1) * pixels > BATCH_PIXELS:
             yield waiting.pop(image.shape)
@@ -210,7 +230,7 @@ def _unreadable_message(unreadable: list[str], count: int, out: Path) -> str:
     return "\n".join(lines)
 
 
-def _require(alpha: float, batch_size: int, outputs: Sequence[str]) -> None:
+def _require(alpha: float, batch_size: int, outputs: Sequence[str], geometry: str) -> None:
     problems = []
     if not 0 <= alpha <= 1:
         problems.append(f"alpha must be from 0 (only the image) to 1 (only the colours). Received: {alpha:g}.")
@@ -221,5 +241,7 @@ def _require(alpha: float, batch_size: int, outputs: Sequence[str]) -> None:
         problems.append(
             f"outputs must be some of {', '.join(output_formats.KINDS)}. Received: {', '.join(unknown) or 'none'}."
         )
+    if geometry not in GEOMETRIES:
+        problems.append(f"geometry must be one of {', '.join(GEOMETRIES)}. Received: {geometry!r}.")
     if problems:
         raise UserError("\n".join(problems))

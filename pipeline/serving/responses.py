@@ -11,10 +11,16 @@ from PIL import Image
 
 from pipeline.drawing import render
 
-OUTPUTS = ("ids", "colour", "overlay", "json")
+OUTPUTS = ("ids", "colour", "overlay", "json", "page")
 """Values of `POST /segment?output=`, the default first."""
 
+GEOMETRIES = ("upright", "stored")
+"""Values of `POST /segment?geometry=`, the default first: as people see the picture, or as its file stores it."""
+
 PNG, JSON = "image/png", "application/json"
+
+PICTURE_QUALITY = 90
+"""Quality of the JPEG that the page shows."""
 
 
 def encode(
@@ -32,7 +38,8 @@ def encode(
     Returns:
         The content type and the body: a grey PNG of class ids, one in the class colours, the overlay, or JSON
         {"height", "width", "classes": [{"id", "name", "colour", "pixels", "share"}, most pixels first],
-        "png_base64": the PNG of class ids}.
+        "png_base64": the PNG of class ids}; for "page" also "picture_base64": the image as the model sees it, as a
+        JPEG, since a browser may turn a photo otherwise, and shows no TIFF.
     """
     if output == "ids":
         return PNG, _png(mask)
@@ -58,6 +65,10 @@ def encode(
         "classes": classes,
         "png_base64": base64.b64encode(_png(mask)).decode(),
     }
+    if output == "page":
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=PICTURE_QUALITY)
+        body["picture_base64"] = base64.b64encode(file.getvalue()).decode()
     return JSON, json.dumps(body).encode()
 
 

@@ -6,16 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from models import image_file
 from pipeline.errors import UserError
-from pipeline.export import facts
+from pipeline.export import facts, raw_image
 
 BATCH_PIXELS = 4_000_000
 """Pixels of a batch at most (a larger image is a batch by itself), so that the largest image bounds the memory."""
-
-
-class BadImageError(Exception):
-    """A file that is not an image, is damaged, or has too many pixels; the message is one line."""
 
 
 class ServedModel:
@@ -25,6 +20,7 @@ class ServedModel:
         folder: Folder of the SavedModel.
         facts: The model's facts; see pipeline.export.facts.
         max_pixels: An image file of more pixels is refused before it is decompressed.
+        images: Reads image files as ingest read those that the model was trained on.
     """
 
     def __init__(self, model: Path, *, max_pixels: int | None = None) -> None:
@@ -42,19 +38,7 @@ class ServedModel:
         self.max_pixels: int = max_pixels or self.facts["max_pixels"]
         self._signatures = (loaded := tf.saved_model.load(str(self.folder))).signatures
         self._keep = loaded  # the signatures do not keep its variables alive
-        limit, image_range = self.max_pixels, facts.image_range(self.facts)
-        self._decode = tf.function(
-            lambda content: image_file.decode_untrusted(content, limit, image_range),
-            input_signature=[tf.TensorSpec([], tf.string)],
-        )
-
-    def decode(self, content: bytes) -> np.ndarray:
-        """Decode the bytes of an image file: uint8 [H,W,3] RGB. Raises BadImageError."""
-        try:
-            pixels: np.ndarray = self._decode(tf.constant(content)).numpy()
-        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
-            raise BadImageError(image_file.reason(error)) from None
-        return pixels
+        self.images = raw_image.RawImages(raw_image.reading_of(self.facts), self.max_pixels)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
         """Predict class ids: uint8 [B,H,W,3] -> uint8 [B,H,W]."""

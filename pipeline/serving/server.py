@@ -1,7 +1,8 @@
 """The HTTP server: the standard library's, with limits on requests, bytes, pixels and time.
 
 GET  /          page for trying images            GET  /health    200 once the model is ready
-GET  /model     the model's facts                 POST /segment   an image file; ?output=ids|colour|overlay|json
+GET  /model     the model's facts                 POST /segment   an image file; ?output=ids|colour|overlay|json|page
+                                                  &geometry=upright|stored
 """
 
 import io
@@ -9,7 +10,7 @@ import json
 import math
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,10 +19,11 @@ from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from pipeline.export.raw_image import BadImageError, turn_back
 from pipeline.serving import responses
 from pipeline.serving.batcher import Batcher
 from pipeline.serving.requests import RequestStream
-from pipeline.serving.served_model import BadImageError, ServedModel
+from pipeline.serving.served_model import ServedModel
 
 CONCURRENT_REQUESTS = 8
 """Requests whose images are in memory at the same time; others wait for a slot."""
@@ -175,17 +177,19 @@ class Handler(BaseHTTPRequestHandler):
     def _post(self, path: str, query: Mapping[str, list[str]]) -> tuple[str, bytes]:
         if path != "/segment":
             raise RequestError(HTTPStatus.NOT_FOUND, "Only /segment accepts POST.")
-        output = query.get("output", [responses.OUTPUTS[0]])[-1]
-        if output not in responses.OUTPUTS:
-            allowed = ", ".join(responses.OUTPUTS)
-            raise RequestError(HTTPStatus.BAD_REQUEST, f"output must be one of {allowed}. Received: {output[:40]!r}.")
+        output = _one_of("output", responses.OUTPUTS, query)
+        geometry = _one_of("geometry", responses.GEOMETRIES, query)
         alpha = _alpha(query.get("alpha", ["0.5"])[-1])
         length = self._length()
         if not self.server.slots.acquire(timeout=TIMEOUT):
             raise RequestError(HTTPStatus.SERVICE_UNAVAILABLE, "Too many requests at once. Try again.")
         try:
-            image = self.server.model.decode(self._content(length))
+            images, content = self.server.model.images, self._content(length)
+            image = images.read(content)
             mask = self.server.batcher.classify(image)
+            if geometry == "stored":
+                turned = images.orientation(content)
+                image, mask = turn_back(image, turned), turn_back(mask, turned)
             return responses.encode(output, image, mask, self.server.model.facts, alpha)
         except BadImageError as error:
             raise RequestError(HTTPStatus.BAD_REQUEST, str(error)) from None
@@ -272,6 +276,16 @@ def _split(url: str, name: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         raise RequestError(HTTPStatus.BAD_REQUEST, f"The {name} is not valid. Received: {url[:40]!r}.") from None
+
+
+def _one_of(name: str, allowed: Sequence[str], query: Mapping[str, list[str]]) -> str:
+    """Return a parameter of the query, by default the first that is allowed."""
+    value = query.get(name, [allowed[0]])[-1]
+    if value not in allowed:
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST, f"{name} must be one of {', '.join(allowed)}. Received: {value[:40]!r}."
+        )
+    return value
 
 
 def _alpha(text: str) -> float:

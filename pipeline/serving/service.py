@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from datasets.audit import lift_pillow_limit
 from pipeline.errors import UserError
 from pipeline.serving.batcher import Batcher
 from pipeline.serving.served_model import ServedModel
@@ -43,7 +44,8 @@ def bound_server(
 
 def serve(model: Path, *, host: str, port: int, max_bytes: int, max_pixels: int | None = None) -> None:
     """Serve a model until KeyboardInterrupt. Prints where it listens and who can reach it."""
-    with bound_server(ServedModel(model, max_pixels=max_pixels), host=host, port=port, max_bytes=max_bytes) as server:
+    served = ServedModel(model, max_pixels=max_pixels)
+    with lift_pillow_limit(), bound_server(served, host=host, port=port, max_bytes=max_bytes) as server:
         print("\n".join(startup_lines(server, host)), flush=True)
         try:
             server.serve_forever(poll_interval=0.2)

@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from pipeline.console.terminal import cut
 from pipeline.errors import UserError
+from pipeline.export.raw_image import BadImageError
 from pipeline.serving import image_files
 from pipeline.serving.image_files import ImageFile
 from pipeline.serving.output_formats import Output
-from pipeline.serving.served_model import BATCH_PIXELS, BadImageError, ServedModel
+from pipeline.serving.served_model import BATCH_PIXELS, ServedModel
 
 LOSSLESS = "ids"
 """Output whose frames hold class ids: FFV1 keeps them exactly, H.264 would blend them."""

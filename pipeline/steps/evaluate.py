@@ -72,6 +72,7 @@ def _conclude(
     """Sum up and draw what was measured."""
     metrics = {
         "dataset": spec.name,
+        "title": spec.shown_name,
         "split": settings.split,
         "images": records.splits(data)[settings.split],
         "classes": list(spec.classes),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from datasets.audit import BadFileError
+from datasets.image_folder import raw_samples
 from datasets.spec import DatasetSpec
 from models import libraries, servable
 from models.fit import Fit
@@ -15,7 +17,8 @@ from pipeline.config.step_names import EVALUATE, INGEST, TRAIN
 from pipeline.console.quiet import quiet
 from pipeline.errors import UserError
 from pipeline.evaluation import confusion_metrics, image_counts
-from pipeline.export import facts, formats, model_card, parity
+from pipeline.export import facts, formats, model_card, parity, raw_image, raw_parity
+from pipeline.export.raw_parity import RawFile
 from pipeline.input import examples
 from pipeline.training import trained_model
 from pipeline.workspace import json_file
@@ -30,23 +33,29 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     Raises:
         GateError: One of `export.formats` is not as good as the evaluated model.
         ModelError: One of them cannot hold the network, or its library is missing.
-        UserError: The SavedModel, loaded in a fresh process, gives other class maps than the evaluated model.
+        UserError: The SavedModel, loaded in a fresh process, gives other class maps than the evaluated model, or a raw
+            file would be served with other pixels than those of its record.
     """
     metrics = json_file.read(inputs[EVALUATE] / "metrics.json")
     spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
     model = trained_model.load(inputs[TRAIN], config.model, spec.num_classes)
     settings, records = config.export, inputs[INGEST] / "records"
     chosen = list(islice(examples.read(records, metrics["split"]), settings.parity_images))
-    _require_taken(chosen, settings.max_pixels)
+    raw_files = _raw_files(records, chosen)
+    _require_taken(chosen, raw_files, settings.max_pixels)
     module = servable.Servable(
         model,
         config.input.fitting,
         outputs=settings.outputs,
         max_pixels=settings.max_pixels,
-        image_range=spec.image_range,
+        reading=raw_image.reading_of(spec),
     )
+    images = raw_image.RawImages(raw_image.reading_of(spec), settings.max_pixels)
+    raw = raw_parity.check(raw_files, images, module.decode)
+    raw_parity.require(raw)
     tf.saved_model.save(module, out / "saved_model", signatures=module.signatures())
-    result = _compare(model, out / "saved_model", chosen, config)
+    photos = _one_of_each_kind(raw_files, raw, chosen)[: settings.parity_images]
+    result = {**_compare(model, out / "saved_model", chosen, photos, config, spec), "raw": raw}
     parity.require(result)
     json_file.write(out / "parity.json", result)
     rows = _formats(out / "saved_model", model, records, metrics["split"], config, spec.num_classes, result["share"])
@@ -71,6 +80,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     print(
         f"export    parity: {result['different_pixels']:,} of {result['pixels']:,} pixels differ, {weights:,} weights"
     )
+    print(f"export    {raw_parity.describe(raw)}")
 
 
 def _formats(
@@ -106,23 +116,58 @@ def _formats(
     return rows
 
 
-def _compare(model: "keras.Model", saved_model: Path, chosen: list[examples.Example], config: Recipe) -> dict[str, Any]:
-    """Run the SavedModel on images of the evaluated split, and compare with the model in memory."""
+def _raw_files(records: Path, chosen: list[examples.Example]) -> list[RawFile]:
+    """Return the raw files that ingest kept, or where records hold the raw files themselves, those of `chosen`."""
+    samples = {(sample.split, sample.id): sample for sample in raw_samples.read(records / raw_samples.FOLDER)}
+    if not samples:
+        return [RawFile(example.id, _kind(example.encoded), example.encoded, example.image) for example in chosen]
+    raw_files = []
+    for split in sorted({split for split, _ in samples}):
+        ids = {id_ for own, id_ in samples if own == split}
+        for example in examples.read(records, split, ids=ids):
+            sample = samples[split, example.id]
+            raw_files.append(RawFile(sample.name, sample.kind, sample.content, example.image))
+    return raw_files
+
+
+def _one_of_each_kind(raw_files: list[RawFile], raw: dict[str, Any], chosen: list[examples.Example]) -> list[RawFile]:
+    """Return the raw files on which class maps are compared: of each kind one that the signatures read."""
+    refused, encoded = {entry["file"] for entry in raw["refused"]}, {example.encoded for example in chosen}
+    readable = (file for file in reversed(raw_files) if file.name not in refused and file.content not in encoded)
+    return list({file.kind: file for file in readable}.values())
+
+
+def _kind(content: bytes) -> str:
+    try:
+        return raw_samples.kind(content)
+    except BadFileError as error:  # the check itself says what is wrong
+        return str(error.kind)
+
+
+def _compare(
+    model: "keras.Model",
+    saved_model: Path,
+    chosen: list[examples.Example],
+    raw_files: list[RawFile],
+    config: Recipe,
+    spec: DatasetSpec,
+) -> dict[str, Any]:
+    """Run the SavedModel on images of the evaluated split and on raw files; compare with the model in memory."""
+    # Where bands are chosen, a record no longer has those that a file must have.
+    files = [None if spec.image_bands else example.encoded for example in chosen]
+    images = [*(example.image for example in chosen), *(file.image for file in raw_files)]
     with tf.device("CPU:0"):  # as in the fresh process; see parity.ENVIRONMENT
-        expected = [trained_model.class_map(model, example.image, config.input.fitting) for example in chosen]
-    return parity.check(
-        saved_model,
-        files=[example.encoded for example in chosen],
-        images=[example.image for example in chosen],
-        expected=expected,
-    )
+        expected = [trained_model.class_map(model, image, config.input.fitting) for image in images]
+    return parity.check(saved_model, [*files, *(file.content for file in raw_files)], images, expected)
 
 
-def _require_taken(chosen: list[examples.Example], max_pixels: int) -> None:
-    large = [example for example in chosen if example.image[..., 0].size > max_pixels]
-    if large:
-        height, width = large[0].image.shape[:2]
-        raise UserError(
-            f"export.max_pixels is {max_pixels:,}, and image {large[0].id!r} of the evaluated split has {width} x "
-            f"{height}: what is served would refuse the dataset's own images. Set export.max_pixels higher."
-        )
+def _require_taken(chosen: list[examples.Example], raw_files: list[RawFile], max_pixels: int) -> None:
+    images = [(example.id, "of the evaluated split ", example.image) for example in chosen]
+    images += [(file.name, "", file.image) for file in raw_files]
+    for name, where, image in images:
+        height, width = image.shape[:2]
+        if height * width > max_pixels:
+            raise UserError(
+                f"export.max_pixels is {max_pixels:,}, and image {name!r} {where}has {width} x {height}: what is "
+                "served would refuse the dataset's own images. Set export.max_pixels higher."
+            )

@@ -93,7 +93,7 @@ def _sizes(validate: Path) -> Mapping[str, int]:
 
 def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
     """Check that the images can make a batch, before the network is built."""
-    input_check.check(config.input, config.train.images, sizes)
+    input_check.check(config.input, config.train, sizes)
     if not (config.input.size or config.input.augment.crop):
         for size in sizes:
             height, width = map(int, size.split("x"))

@@ -42,7 +42,8 @@ class Validation:
         miou, pixel_accuracy: In 0..1; None if every pixel of the split is ignored.
         loss: Mean cross-entropy in nats of the pixels that are not ignored, at original size; None if there are none or
             it is not finite, as when a float16 network overflows.
-        per_class_iou: {class: IoU in 0..1}; None for a class that does not occur in the split.
+        per_class_iou: {class: IoU in 0..1}; None for a class that neither the split shows nor the model
+            predicts; 0 for one that is only predicted.
         confusion: int64 [C,C], rows truth, columns prediction.
         samples: The first images of the split.
     """

@@ -24,6 +24,13 @@ def test_an_unlisted_colour_is_named_and_counted() -> None:
     assert caught.value.detail.startswith("received (1, 2, 3) (2 px), (9, 9, 9) (1 px); allowed are the 4 listed")
 
 
+def test_unlisted_colours_may_be_a_class_or_ignored() -> None:
+    rgb = np.array([[[0, 0, 0], [9, 9, 9]], [[0, 0, 255], [7, 0, 0]]], np.uint8)
+    for other in (5, IGNORE):
+        wanted = [[IGNORE, other], [1, other]]
+        np.testing.assert_array_equal(colour_labels.map_exact(rgb, COLOURS, other=other), wanted)
+
+
 def test_nearest_agrees_with_all_distances_and_the_first_wins_a_tie() -> None:
     colours = (((10, 0, 0), 4), ((0, 10, 0), 2), ((200, 200, 200), IGNORE))
     rgb = np.random.default_rng(0).integers(0, 256, (40, 50, 3)).astype(np.uint8)

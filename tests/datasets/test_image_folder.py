@@ -95,7 +95,7 @@ def test_the_spec_keeps_the_range_for_serving(tmp_path: Path) -> None:
     spec = classes.spec_of(as_layout(image={"range": [0, 4095]}))
     spec.write(tmp_path / "spec.json")
     assert DatasetSpec.read(tmp_path / "spec.json").image_range == (0, 4095)
-    assert classes.spec_of(as_layout()).image_range is None
+    assert classes.spec_of(as_layout()).image_range == (0, 65535)
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

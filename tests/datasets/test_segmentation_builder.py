@@ -93,7 +93,8 @@ def flip_a_bit(path: Path) -> None:
 
 def test_every_bad_file_is_in_one_message(raw: Path, tmp_path: Path) -> None:
     bad = damage(raw)
-    of_other_datasets = {Kind.DEPTH, Kind.MASK_DIMENSIONS, Kind.MASK_KEY}
+    of_other_datasets = {Kind.DEPTH, Kind.MASK_DIMENSIONS, Kind.MASK_KEY, Kind.PAGES, Kind.BANDS, Kind.ORIENTATION}
+    of_other_datasets |= {Kind.PALETTE, Kind.ANNOTATION, Kind.CROSSING}
     assert set(bad.values()) == set(Kind) - of_other_datasets - {Kind.STRAY}
     message = refusal(raw, tmp_path / "out", num_shards=2, max_pixels=999_999)
     assert message.startswith("camvid: 15 bad raw files. Nothing was written.")

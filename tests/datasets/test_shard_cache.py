@@ -151,13 +151,13 @@ def test_after_a_kill_finished_shards_are_reused_and_the_rest_is_swept(raw: Path
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom datasets import shards\n"
         "from test_shard_cache import convert\n"
-        "read = shards.ShardWriter._read\n"
+        "read = shards.ShardWriter.read\n"
         "def slow(self, pair, *rest):\n"
         "    if pair.id == 'B_val1':\n"
         "        print('stuck', flush=True)\n"
         "        time.sleep(60)\n"
         "    return read(self, pair, *rest)\n"
-        "shards.ShardWriter._read = slow\n"
+        "shards.ShardWriter.read = slow\n"
         "convert(*map(Path, sys.argv[1:]))\n"
     )
     path = os.pathsep.join([str(PROJECT), str(Path(__file__).parent)])

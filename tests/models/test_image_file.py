@@ -13,9 +13,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from datasets.audit import BadFileError
 from datasets.image_folder.files import record_image
 from models import image_file
+from models.image_file import FULL_RANGE, Reading
 
+AS_STORED = Reading()
 ALLOWED = 10_000
 HUGE = (20_000, 20_000)
 
@@ -24,7 +27,8 @@ HUGE = (20_000, 20_000)
 def decode():
     """The decoder of untrusted files in a graph."""
     return tf.function(
-        lambda image: image_file.decode_untrusted(image, ALLOWED), input_signature=[tf.TensorSpec([], tf.string)]
+        lambda image: image_file.decode_untrusted(image, ALLOWED, AS_STORED)[0],
+        input_signature=[tf.TensorSpec([], tf.string)],
     )
 
 
@@ -112,7 +116,7 @@ def test_16_bits_and_a_top_down_bmp_are_accepted(decode):
 @pytest.mark.parametrize("image_range", [(0, 4095), (1000.5, 60000.25), (-300, 70000)])
 def test_16_bits_are_scaled_as_by_ingest_and_8_bits_are_unchanged(image_range):
     decode = tf.function(
-        lambda image: image_file.decode_untrusted(image, 1 << 16, image_range),
+        lambda image: image_file.decode_untrusted(image, 1 << 16, Reading(range=image_range))[0],
         input_signature=[tf.TensorSpec([], tf.string)],
     )
     file = io.BytesIO()
@@ -126,6 +130,113 @@ def test_16_bits_are_scaled_as_by_ingest_and_8_bits_are_unchanged(image_range):
     for bad in (b"", bytes(40), file.getvalue()[:30]):
         with pytest.raises(tf.errors.InvalidArgumentError):
             decode(bad)
+
+
+def photo(height: int, width: int, seed: int = 0) -> Image.Image:
+    """A smooth picture with noise, as a camera makes it."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), np.uint8)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
+    noise = rng.integers(-12, 13, (height, width, 3))
+    return Image.fromarray(np.clip(np.asarray(coarse).astype(int) + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"subsampling": 0},
+        {"subsampling": 1, "progressive": True, "quality": 95},
+        {"subsampling": 2},
+        {"subsampling": 2, "progressive": True},
+        {"subsampling": 2, "quality": 30},
+        {"subsampling": "4:1:1"},
+        {"keep_rgb": True},
+        {"restart_marker_rows": 1},
+    ],
+)
+@pytest.mark.parametrize("size", [(97, 131), (48, 64), (33, 7)])
+def test_a_jpeg_has_the_values_that_pillow_reads(decode, mode, options, size):
+    """With TensorFlow's fast DCT most values differ."""
+    file = io.BytesIO()
+    photo(*size).convert(mode).save(file, "JPEG", **options)
+    expected = np.asarray(Image.open(file).convert("RGB"))
+    np.testing.assert_array_equal(image_file.decode(file.getvalue()).numpy(), expected)
+    if size != (97, 131):
+        np.testing.assert_array_equal(decode(file.getvalue()).numpy(), expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA"])
+def test_a_bmp_has_the_colours_of_its_palette(decode, mode):
+    file = io.BytesIO()
+    photo(48, 64).convert(mode).save(file, "BMP")
+    np.testing.assert_array_equal(decode(file.getvalue()).numpy(), np.asarray(Image.open(file).convert("RGB")))
+
+
+def test_a_bmp_of_which_tensorflow_reads_other_pixels_is_refused(decode):
+    for at, value in ((28, 1), (28, 4), (28, 16), (30, 1), (30, 2)):
+        content = bytearray(encode("BMP"))
+        content[at] = value
+        with pytest.raises(tf.errors.InvalidArgumentError, match="A BMP must have 8, 24 or 32 bits"):
+            decode(bytes(content))
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}])
+def test_a_webp_with_transparency_is_read(decode, options):
+    cutout = photo(48, 64).convert("RGBA")
+    cutout.putalpha(Image.fromarray(np.pad(np.full((24, 64), 255, np.uint8), ((0, 24), (0, 0)))))
+    file = io.BytesIO()
+    cutout.save(file, "WEBP", exact=True, **options)
+    np.testing.assert_array_equal(decode(file.getvalue()).numpy(), np.asarray(Image.open(file).convert("RGB")))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "LA"), ("WEBP", "RGBA")])
+def test_a_fourth_band_that_is_no_transparency_is_refused_as_by_ingest(decode, kind, mode):
+    picture = photo(48, 64).convert(mode)
+    picture.putalpha(photo(48, 64, seed=1).convert("L"))
+    file = io.BytesIO()
+    picture.save(file, kind, **({"lossless": True} if kind == "WEBP" else {}))
+    with pytest.raises(BadFileError, match="is no transparency"):
+        record_image(file.getvalue(), *FULL_RANGE, "apply")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="is no transparency"):
+        decode(file.getvalue())
+
+
+def test_16_bit_colour_is_refused_where_a_range_is_set_as_by_ingest():
+    def decode(content: bytes, limits: tuple[float, float]) -> np.ndarray:
+        reading = Reading(range=limits)
+        return tf.function(lambda image: image_file.decode_untrusted(image, ALLOWED, reading)[0])(content).numpy()
+
+    content = tf.io.encode_png(np.full((4, 5, 3), 200 * 256 + 17, np.uint16)).numpy()
+    with pytest.raises(BadFileError, match="16-bit colour"):
+        record_image(content, 0, 4095, "apply")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="16-bit colour"):
+        decode(content, (0, 4095))
+    assert record_image(content, *FULL_RANGE, "apply") == content
+    np.testing.assert_array_equal(decode(content, FULL_RANGE), image_file.decode(content).numpy())
+
+
+@pytest.mark.parametrize("bands", [(1, 2, 3), (4, 3, 2), (4,)])
+def test_chosen_bands_are_those_of_ingest(bands):
+    reading = Reading(range=FULL_RANGE, bands=bands)
+    decode = tf.function(
+        lambda image: image_file.decode_untrusted(image, ALLOWED, reading)[0],
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
+    picture = photo(48, 64).convert("RGBA")
+    picture.putalpha(photo(48, 64, seed=1).convert("L"))
+    for mode in ("RGBA", "RGB"):
+        file = io.BytesIO()
+        picture.convert(mode).save(file, "PNG")
+        if max(bands) > len(mode):
+            with pytest.raises(tf.errors.InvalidArgumentError, match="8-bit RGB or RGBA"):
+                decode(file.getvalue())
+            continue
+        record = record_image(file.getvalue(), *FULL_RANGE, "apply", bands)
+        np.testing.assert_array_equal(decode(file.getvalue()).numpy(), image_file.decode(record).numpy())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="`segline serve`"):
+        decode(encode("JPEG"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\0", b"no image", b"<svg/>", bytes(40), encode("TIFF"), animation("GIF")])
@@ -183,7 +294,10 @@ SCRIPT = """
 import resource, sys
 import tensorflow as tf
 from models import image_file
-decode = tf.function(lambda i: image_file.decode_untrusted(i, 10_000), input_signature=[tf.TensorSpec([], tf.string)])
+reading = image_file.Reading(upright=True)
+decode = tf.function(
+    lambda image: image_file.decode_untrusted(image, 10_000, reading), input_signature=[tf.TensorSpec([], tf.string)]
+)
 decode(open(sys.argv[1], "rb").read())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[2:]:

@@ -9,7 +9,7 @@ from models import metrics
 from models.labels import IGNORE
 
 MATRIX = np.array([[3, 1, 0], [2, 4, 0], [0, 0, 0]], np.int64)
-"""Class 2 is absent. Class 0: 3 correct, 1 missed, 2 false. Class 1: 4 correct, 2 missed, 1 false."""
+"""Class 0: 3 correct, 1 missed, 2 false. Class 1: 4 correct, 2 missed, 1 false. Class 2: neither true nor predicted."""
 
 
 def test_by_hand() -> None:
@@ -21,10 +21,37 @@ def test_by_hand() -> None:
     assert metrics.frequency_weighted_iou(MATRIX) == pytest.approx(0.4 * 3 / 6 + 0.6 * 4 / 7)
 
 
-def test_predictions_of_an_absent_class_count_as_errors_of_the_true_classes() -> None:
+def test_a_class_that_is_only_predicted_has_iou_0_which_counts() -> None:
     matrix = np.array([[3, 0, 1], [0, 4, 0], [0, 0, 0]], np.int64)
-    np.testing.assert_allclose(metrics.iou(matrix), [3 / 4, 1, np.nan])
-    assert metrics.mean_iou(matrix) == pytest.approx((3 / 4 + 1) / 2)
+    np.testing.assert_allclose(metrics.iou(matrix), [3 / 4, 1, 0])
+    assert metrics.mean_iou(matrix) == pytest.approx((3 / 4 + 1 + 0) / 3)
+    margins = metrics.Margins.of(matrix)
+    np.testing.assert_allclose(margins.f1(), [6 / 7, 1, 0])
+    np.testing.assert_allclose(margins.precision(), [1, 1, 0])
+    np.testing.assert_allclose(margins.recall(), [3 / 4, 1, np.nan])
+    assert metrics.mean_class_accuracy(matrix) == pytest.approx((3 / 4 + 1) / 2)
+    assert metrics.frequency_weighted_iou(matrix) == pytest.approx((3 / 4 + 1) / 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_metrics_equal_those_of_sets_of_pixels(seed: int) -> None:
+    """As mmsegmentation: histograms of truth, prediction and their intersection, and means that skip 0 / 0."""
+    rng, classes = np.random.default_rng(seed), 6
+    shown, predicted = (rng.permutation(classes)[: rng.integers(1, classes + 1)] for _ in range(2))
+    labels = rng.choice([*shown, IGNORE], 200).astype(np.uint8)
+    predictions = rng.choice(predicted, 200).astype(np.uint8)
+    truth, answer = (part[labels != IGNORE] for part in (labels, predictions))
+    both = np.array([((truth == one) & (answer == one)).sum() for one in range(classes)])
+    either = np.array([((truth == one) | (answer == one)).sum() for one in range(classes)])
+    sums = np.array([(truth == one).sum() + (answer == one).sum() for one in range(classes)])
+    with np.errstate(invalid="ignore"):
+        iou, dice = both / either, 2 * both / sums
+    matrix = metrics.confusion_matrix(labels, predictions, classes)
+    margins = metrics.Margins.of(matrix)
+    np.testing.assert_allclose(metrics.iou(matrix), iou)
+    np.testing.assert_allclose(margins.f1(), dice)
+    assert metrics.mean_iou(matrix) == pytest.approx(np.nanmean(iou))
+    assert margins.mean_f1() == pytest.approx(np.nanmean(dice))
 
 
 def test_a_class_that_is_never_predicted_has_iou_0() -> None:

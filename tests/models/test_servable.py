@@ -92,6 +92,7 @@ def test_an_empty_batch_returns_no_row(signatures):
         "png_bytes": [0],
         "height": [0],
         "width": [0],
+        "orientation": [0],
     }
 
 

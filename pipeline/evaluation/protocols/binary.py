@@ -2,7 +2,8 @@
 
 IoU at every threshold k / 1024, the best of them, and average precision, the area under the precision-recall steps:
 sum of (R_k - R_k-1) P_k over falling thresholds, without interpolation (Manning et al., Introduction to Information
-Retrieval, 2008, section 8.4). Probabilities are counted in 1024 equal steps.
+Retrieval, 2008, section 8.4). Probabilities are counted in 1024 equal steps. Where no pixel is of the second class,
+IoU at one half is 0 if it is predicted all the same, and no other metric is defined.
 """
 
 import numpy as np
@@ -36,7 +37,8 @@ class Binary:
         false, true = (np.cumsum(counts[::-1])[::-1].astype(np.float64) for counts in self.sums["counts"])
         positives = true[0]
         if not positives:
-            return Result(dict.fromkeys(METRICS), note="The split shows no pixel of the second class.")
+            at_half = {"iou_at_half": 0.0 if false[LEVELS // 2] else None}
+            return Result(dict.fromkeys(METRICS) | at_half, note="The split shows no pixel of the second class.")
         iou = true / (positives + false)
         precision = np.divide(true, true + false, out=np.zeros_like(true), where=true + false > 0)
         recall = np.append(true / positives, 0.0)
@@ -58,7 +60,7 @@ def misfit(spec: DatasetSpec) -> str | None:
     """Return why a dataset has no second class to threshold; None if it has."""
     if spec.num_classes == 2:
         return None
-    return f"needs 2 classes, the second of them the one to detect. {spec.name} has {spec.num_classes}."
+    return f"needs 2 classes, the second of them the one to detect. {spec.shown_name} has {spec.num_classes}."
 
 
 DEFINITION = Definition(

@@ -2,7 +2,8 @@
 
 Yang, Luo, Lin: Clothing co-parsing by joint image segmentation and labeling, CVPR 2014, section 5: accuracy over all
 pixels, and over garments only, as the background fills most of a photo. Without `null`: the pixels whose truth is
-`null` are left out of accuracy, and the class out of the means; a garment pixel predicted as `null` is a miss.
+`null` are left out of accuracy, and the class out of the means; a garment pixel predicted as `null` is a miss. A
+garment that is predicted and in no truth has IoU 0, which counts in mIoU.
 """
 
 from collections.abc import Sequence
@@ -43,5 +44,5 @@ DEFINITION = Definition(
     metrics=METRICS,
     default=lambda spec: spec.name == "ccp",
     build=lambda spec, records, split: ClothingCoParsing(spec.classes),
-    misfit=lambda spec: None if NULL in spec.classes else f"needs a class called {NULL!r}. {spec.name} has none.",
+    misfit=lambda spec: None if NULL in spec.classes else f"needs a class called {NULL!r}. {spec.shown_name} has none.",
 )

@@ -22,12 +22,13 @@ async function segment(file) {
   showMessage(`Segmenting ${file.name} …`);
   const began = performance.now();
   try {
-    const response = await fetch("segment?output=json", { method: "POST", body: file });
+    const response = await fetch("segment?output=page", { method: "POST", body: file });
     const result = await response.json();
     if (!response.ok) throw new Error(result.error);
-    const photo = await createImageBitmap(file, { imageOrientation: "none" }); // class ids are for the pixels as stored
+    // The picture that the model sees, so that it and its classes lie alike: a browser may turn the file otherwise.
+    const photo = await createImageBitmap(toBlob(result.picture_base64, "image/jpeg"), { imageOrientation: "none" });
     if (request !== state.request) return;
-    await show(photo, toBlob(result.png_base64), result);
+    await show(photo, toBlob(result.png_base64, "image/png"), result);
     showMessage(`${file.name}: ${result.width} × ${result.height} pixels, ${Math.round(performance.now() - began)} ms`);
   } catch (error) {
     if (request !== state.request) return;
@@ -53,8 +54,8 @@ async function show(photo, png, result) {
   byId("result").hidden = false;
 }
 
-function toBlob(base64) {
-  return new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type: "image/png" });
+function toBlob(base64, type) {
+  return new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type });
 }
 
 function paint() {

@@ -1,12 +1,13 @@
 """`segline browse`: contact sheets and statistics of the records, and errors for what cannot be shown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.spec import DatasetSpec
+from datasets.spec import IGNORE, DatasetSpec
 from pipeline.__main__ import main
 from pipeline.data import browser, statistics, statistics_table
 from pipeline.drawing import contact_sheet
@@ -25,6 +26,29 @@ def test_sheets_statistics_and_a_line_for_each_class(ingested: Path, tmp_path: P
     assert "train of camvid: 8 images" in lines[0] and "72x96 (8)" in "\n".join(lines)
     with Image.open(tmp_path / "sheet-1.png") as sheet:
         assert sheet.width == 3 * 288 + 2 * 4  # 96 enlarged threefold
+
+
+def test_a_folder_of_ones_own_has_its_own_name(ingested: Path) -> None:
+    spec = replace(DatasetSpec.read(ingested / "spec.json"), name="image_folder", title="my cells")
+    measured = statistics.measure(ingested / "records", spec.num_classes, "val")["val"]
+    assert statistics_table.table("val", measured, spec)[0].startswith("val of my cells: ")
+    with pytest.raises(UserError, match="my cells has no class 'Dog'"):
+        browser._class(spec, "Dog")
+
+
+def test_cells_of_images_of_any_size_are_of_one_size(ingested: Path) -> None:
+    spec = DatasetSpec.read(ingested / "spec.json")
+    cells = []
+    for size in ((20, 40), (700, 90), (300, 2000), (1, 1)):
+        mask = np.full(size, IGNORE, np.uint8)
+        mask[: size[0] // 2] = 3
+        cells.append(contact_sheet.cell(np.full((*size, 3), 200, np.uint8), mask, "title", spec))
+    assert len({cell.shape for cell in cells}) == 1
+    sheet = contact_sheet.grid(cells, "mine", [("Road: 50 %", spec.colours[3]), ("ignored", None)])
+    height, width = cells[0].shape[:2]
+    assert sheet.shape[1] == 3 * width + 4 * 12 and sheet.shape[0] > 2 * height
+    painted = np.rint(0.25 * 200 + 0.75 * np.array(spec.colours[3]))
+    assert (sheet == painted).all(axis=-1).sum() > 1000
 
 
 def test_a_sheet_shows_the_image_its_mask_and_both(ingested: Path) -> None:

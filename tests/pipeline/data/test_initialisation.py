@@ -204,6 +204,7 @@ def test_dry_run_prints_the_files_and_writes_none(tmp_path: Path) -> None:
     printed = initialise(tmp_path / "mine", None, tmp_path / "r.yaml", force=False, dry_run=True)
     assert printed[0].startswith(f"# {tmp_path / 'mine/segline.yaml'}\n") and "manual_dir:" in printed[1]
     assert not (tmp_path / "r.yaml").exists() and not (tmp_path / "mine/segline.yaml").exists()
+    assert not (tmp_path / "mine/segline.png").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"one\ntwo\nthree\n"])

@@ -31,6 +31,15 @@ def test_overlay_shows_the_image_where_the_mask_is_ignored():
     assert render.overlay(image, MASK, COLOURS, 1.0)[1, 0].tolist() == [100, 100, 100]
 
 
+def test_hatch_marks_only_where_the_mask_is_true():
+    picture = np.full((20, 20, 3), 90, np.uint8)
+    where = np.zeros((20, 20), bool)
+    where[:, 10:] = True
+    hatched = render.hatch(picture, where)
+    assert (hatched[:, :10] == 90).all() and (picture == 90).all()
+    assert {tuple(pixel) for pixel in hatched[:, 10:].reshape(-1, 3)} == {(90, 90, 90), render.INK, render.PAPER}
+
+
 def test_error_map_distinguishes_right_wrong_and_ignored():
     picture = render.error_map(MASK, np.array([[0, 0], [0, 0]], np.uint8))
     assert picture[0, 0].tolist() == list(render.RIGHT)

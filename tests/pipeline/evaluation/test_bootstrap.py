@@ -36,9 +36,36 @@ def test_interval_of_a_mean_equals_the_normal_distributions(accuracies):
 
 def test_absent_classes_and_empty_splits_have_no_interval(accuracies):
     none = counts(accuracies)
-    none.hits[:, 1] = none.truth[:, 1] = 0
+    none.hits[:, 1] = none.truth[:, 1] = none.predicted[:, 1] = 0
     assert "iou/b" not in bootstrap.intervals(none, CLASSES, replicates=50, confidence=0.9)
     assert bootstrap.intervals(counts(np.zeros(0)), CLASSES, replicates=50, confidence=0.9) == {}
+
+
+def test_a_class_that_a_resample_only_predicts_counts_0_in_it(accuracies):
+    """Class b is true in one image of twelve and predicted in all: where that one is not drawn, its IoU is 0."""
+    few = counts(accuracies[:12])
+    few.hits[1:, 1] = few.truth[1:, 1] = 0
+    replicates = 400
+    times = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=100)  # the first chunk of resamples
+    (samples,) = bootstrap._resampled((few,), CLASSES, replicates, 0)
+    expected = [
+        np.mean([few.hits.T @ row / ((few.truth + few.predicted - few.hits).T @ row)]) for row in times.astype(float)
+    ]
+    np.testing.assert_allclose(samples["miou"][:100], expected)
+    assert (samples["iou/b"][:100][times[:, 0] == 0] == 0).all() and not np.isnan(samples["iou/b"]).any()
+    never = counts(accuracies[:12])
+    never.hits[:, 1] = never.truth[:, 1] = 0
+    assert bootstrap.intervals(never, CLASSES, replicates=50, confidence=0.9)["iou/b"] == (0, 0)
+
+
+def test_a_model_that_predicts_a_class_that_is_not_there_is_worse(accuracies):
+    ours, theirs = counts(accuracies[:40]), counts(accuracies[:40])
+    for each in (ours, theirs):
+        each.hits[:, 1] = each.truth[:, 1] = 0
+    theirs.predicted[:, 1] = 0
+    compared = comparison.compare(ours, theirs, CLASSES, replicates=100, confidence=0.95)
+    miou = compared.differences["miou"]
+    assert miou.ours == pytest.approx(miou.theirs / 2) and miou.beyond_noise and "iou/b" not in compared.differences
 
 
 def test_paired_bootstrap_shows_differences_that_intervals_do_not(accuracies):

@@ -32,8 +32,23 @@ def test_metrics_equal_those_computed_by_hand():
     assert result["pixel_accuracy"] == pytest.approx(9 / 12)
     assert result["mean_class_accuracy"] == pytest.approx(0.75)
     assert result["frequency_weighted_iou"] == pytest.approx((8 * 6 / 9 + 4 * 3 / 6) / 12)
-    assert result["absent"] == ["car"]
+    assert (result["absent"], result["only_predicted"]) == (["car"], [])
     assert result["confusion"] == CONFUSION.tolist()
+
+
+def test_a_class_that_is_only_predicted_counts_0_in_the_split_and_in_its_group():
+    confusion = CONFUSION.copy()
+    confusion[0, 2] = 4
+    result = confusion_metrics.summarise(confusion, CLASSES)
+    assert (result["absent"], result["only_predicted"]) == (["car"], ["car"])
+    assert result["miou"] == pytest.approx((6 / 13 + 3 / 6 + 0) / 3)
+    assert result["mean_f1"] == pytest.approx((12 / 19 + 6 / 9 + 0) / 3)
+    assert result["mean_class_accuracy"] == pytest.approx((6 / 12 + 3 / 4) / 2)
+    assert result["per_class"][2] == {"name": "car", "iou": 0, "accuracy": None, "precision": 0, "f1": 0, "pixels": 0}
+    truth, hits = np.array([[4, 0], [4, 4]]), np.array([[3, 0], [4, 4]])
+    counts = ImageCounts(("a", "b"), ("day", "night"), hits, truth, np.array([[3, 1], [4, 4]]))
+    day, night = confusion_metrics.slices(counts, CLASSES[:2])
+    assert (day["group"], day["miou"], day["iou"]["sky"]) == ("day", (3 / 4 + 0) / 2, 0) and night["miou"] == 1
 
 
 def test_baseline_is_the_miou_of_always_predicting_the_most_frequent_class():
@@ -89,6 +104,9 @@ def test_table_fits_the_terminal_and_names_absent_classes():
     }
     text = table({**metrics, "majority_class": "x" * 80})
     assert all(len(line) <= 80 for line in text.splitlines())
-    assert "n/a" in text and "Not in this split" in text and "car" in text
+    assert text.startswith("val of camvid: ") and table({**metrics, "title": "mine"}).startswith("val of mine: ")
+    assert "n/a" in text and text.endswith("Not in this split nor predicted, n/a and out of the means: car.")
+    only = table({**metrics, "only_predicted": ["car"]})
+    assert only.endswith("Not in this split, but predicted: car. IoU 0, which counts in mIoU.")
     assert f"{metrics['miou']:.4f}" in text
     assert f"{metrics['majority_baseline_miou']:.4f}" in table(metrics)

@@ -122,6 +122,16 @@ def test_workers_and_their_devices_split_the_batch_of_one_worker(folder: Path) -
             np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), expected[name])
 
 
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize("copies", [(), ("rot90",)])
+def test_a_batch_of_one_takes_images_of_any_size(mixed: Path, cache: str, copies: tuple[str, ...]) -> None:
+    config = InputConfig(augment=AugmentConfig(flip=True, scale=(0.8, 1.5), brightness=0.2), cache=cache, copies=copies)
+    dataset = batches.train_dataset(mixed, config, batch_size=1, seed=0, epoch=0)
+    shapes = [batch["label"].shape[1:] for batch in islice(dataset.as_numpy_iterator(), len(SIZES) * (1 + len(copies)))]
+    expected = [*SIZES, *(size[::-1] for size in SIZES * len(copies))]
+    assert sorted(shapes) == sorted(expected)
+
+
 def test_size_resizes_image_and_mask(mixed: Path) -> None:
     batch = next(batches_of(mixed, InputConfig(size=(24, 32))))
     assert batch["image"].shape == (3, 24, 32, 3) and batch["label"].max() < 5

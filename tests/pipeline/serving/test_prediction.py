@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from pipeline.__main__ import main
 from pipeline.drawing import render
 from pipeline.errors import UserError
 from pipeline.export import facts
+from pipeline.serving import image_files
 from pipeline.serving.output_formats import draw_contours
 from pipeline.serving.prediction import predict
 from pipeline.serving.prediction_progress import FILE
 from pipeline.serving.served_model import ServedModel, newest_version
+from tests.pipeline.export.photos import BACK, mask, saved, turned, upright, write
 from tests.pipeline.serving.toy import COLOURS, draw, files
 
 
@@ -229,6 +232,79 @@ def test_images_of_one_size_are_batched_in_any_order(model, tmp_path, monkeypatc
     monkeypatch.setattr(ServedModel, "classify", count)
     predict(model, paths, tmp_path / "out", batch_size=4)
     assert sorted(shapes) == [(4, 5, 8, 3), (4, 6, 8, 3)]
+
+
+FORMATS = {
+    "a.png": "PNG",
+    "b.jpg": "JPEG",
+    "c.bmp": "BMP",
+    "d.webp": "WEBP",
+    "e.tif": "TIFF",
+    "f.tiff": "TIFF",
+    "g.gif": "GIF",
+    "h.ppm": "PPM",
+    "i.pgm": "PPM",
+    "J.JPEG": "JPEG",
+}
+
+
+def test_every_format_that_training_takes_is_predicted(model, tmp_path):
+    assert {Path(name).suffix.lower() for name in FORMATS} == image_files.SUFFIXES
+    red = Image.fromarray(mask()[..., None] * np.array([200, 0, 0], np.uint8))
+    for name, kind in FORMATS.items():
+        options = {"lossless": True} if kind == "WEBP" else {}
+        write(tmp_path / "in" / name, saved(red.convert("L" if name == "i.pgm" else "RGB"), kind, **options))
+    assert predict(model, [tmp_path / "in"], tmp_path / "out", outputs=["ids"]).images == len(FORMATS)
+    for name in FORMATS:
+        expected = np.zeros_like(mask()) if name == "i.pgm" else mask()  # grey: nowhere is red above 100
+        wrong = np.asarray(Image.open((tmp_path / "out/ids" / name).with_suffix(".png"))) != expected
+        assert wrong.mean() < 0.06  # a JPEG blurs the border
+
+
+def test_several_images_in_one_file_are_not_the_first_one(model, tmp_path):
+    frames = tmp_path / "frames.gif"
+    upright().save(frames, save_all=True, append_images=[upright(1)])
+    with pytest.raises(UserError, match=r"frames.gif: several images in one file"):
+        predict(model, [frames], tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 2, 6, 7])
+def test_a_turned_photo_is_predicted_upright_or_turned_back(model, tmp_path, kind, orientation):
+    """A model of upright pictures sees a photo as a viewer shows it; its masks fit the photo, or its stored pixels."""
+    photo = write(tmp_path / f"a.{kind.lower()}", turned(upright(), kind, orientation, quality=95))
+    back = BACK[orientation]
+    for geometry, expected in (("upright", mask()), ("stored", mask())):
+        predict(model, [photo], tmp_path / "out", outputs=["ids", "overlay"], alpha=0, geometry=geometry)
+        if geometry == "stored" and back is not None:
+            expected = np.asarray(Image.fromarray(expected).transpose(back))
+        ids, overlay = (np.asarray(Image.open(tmp_path / "out" / name / "a.png")) for name in ("ids", "overlay"))
+        assert ids.shape == expected.shape == overlay.shape[:2] and (ids != expected).mean() < 0.02
+        np.testing.assert_array_equal(ids, overlay[..., 0] > 100)  # picture and mask lie alike
+
+
+def test_the_signature_of_files_answers_as_predict(model, tmp_path):
+    contents = [turned(upright(value), "JPEG", value) for value in BACK]
+    paths = [write(tmp_path / f"{number}.jpg", content) for number, content in enumerate(contents)]
+    predict(model, paths, tmp_path / "out", outputs=["ids"])
+    signature = tf.saved_model.load(str(model / "10")).signatures["serving_bytes"]
+    answer = signature(image_bytes=tf.constant(contents))
+    for number, png in enumerate(answer["png_bytes"].numpy()):
+        assert (tmp_path / f"out/ids/{number}.png").is_file()
+        ids = np.asarray(Image.open(tmp_path / f"out/ids/{number}.png"))
+        np.testing.assert_array_equal(tf.io.decode_png(png)[..., 0].numpy(), ids)
+    assert answer["orientation"].numpy().tolist() == list(BACK)
+
+
+def test_the_command_knows_the_geometry(model, tmp_path, capsys):
+    photo = write(tmp_path / "a.jpg", turned(upright(), "JPEG", 6))
+    command = ["predict", str(model), str(photo), "--out", str(tmp_path / "out"), "--outputs", "ids"]
+    assert main([*command, "--geometry", "stored"]) == 0
+    assert Image.open(tmp_path / "out/ids/a.png").size == Image.open(photo).size
+    assert main(command) == 0 and Image.open(tmp_path / "out/ids/a.png").size == upright().size
+    assert "reused" not in capsys.readouterr().out
+    with pytest.raises(UserError, match="geometry must be one of upright, stored"):
+        predict(model, [photo], tmp_path / "out", geometry="lying")
 
 
 def test_contours_have_both_classes_colours(model, tmp_path):

@@ -132,7 +132,7 @@ def test_one_request_may_have_rows_of_different_sizes(port):
     rows = [row(photo(20, 30)), row(photo(9, 50, "PNG"))]
     predictions = predict(port, {"signature_name": "serving_bytes", "instances": rows})["predictions"]
     assert [(one["height"], one["width"]) for one in predictions] == [(20, 30), (9, 50)]
-    assert [set(one) for one in predictions] == 2 * [{"png_bytes", "height", "width"}]
+    assert [set(one) for one in predictions] == 2 * [{"png_bytes", "height", "width", "orientation"}]
     probabilities = predict(port, {"signature_name": "probabilities_bytes", "instances": rows[:1]})["predictions"][0]
     tall = np.asarray(Image.open(io.BytesIO(base64.b64decode(probabilities["probabilities_png_bytes"]["b64"]))))
     assert tall.shape == (2 * 20, 30)

@@ -103,12 +103,12 @@ def test_the_facts_describe_the_model(exported):
 def test_16_bit_images_are_served_as_they_were_trained_on(exported):
     folder, file = exported / "saved_model", io.BytesIO()
     assert facts.read(folder)["image_range"] == [0, 4095]
-    assert "In a 16-bit PNG 0 is read as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "In a 16-bit grey image 0 is read as 0 and 4095 as 255" in (folder / "README.md").read_text(encoding="utf-8")
     deep = np.random.default_rng(0).integers(0, 4096, (72, 96), np.uint16)
     Image.fromarray(deep).save(file, "PNG")
     converted = np.stack([np.rint(deep * (255 / 4095)).astype(np.uint8)] * 3, -1)
     model = ServedModel(folder)
-    np.testing.assert_array_equal(model.decode(file.getvalue()), converted)
+    np.testing.assert_array_equal(model.images.read(file.getvalue()), converted)
     of_bytes = tf.saved_model.load(str(folder)).signatures["serving_bytes"]
     response = of_bytes(image_bytes=tf.constant([file.getvalue()]))["png_bytes"][0]
     np.testing.assert_array_equal(tf.io.decode_png(response)[..., 0].numpy(), model.classify(converted[None])[0])

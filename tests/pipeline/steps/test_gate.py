@@ -39,7 +39,7 @@ def evaluated(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def served(tmp_path: Path, tiny_recipe: Recipe) -> Path:
-    """A served model that is right everywhere."""
+    """A served model that is right everywhere; the mIoU that an older Segline wrote is another."""
     folder = tmp_path / "served"
     folder.mkdir()
     metrics = {**METRICS, "miou": 0.9}
@@ -82,7 +82,7 @@ def test_the_metrics_are_compared_with_the_served_model(
 ) -> None:
     inputs = {"evaluate": evaluated, "served": served}
     (check,) = judge(tiny_recipe, tmp_path / "out", inputs, max_miou_drop=0.1)["checks"]
-    assert check["required"] == pytest.approx(0.8) and check["passed"] is False
+    assert check["required"] == pytest.approx(0.9) and check["passed"] is False, "mIoU is not that of the counts"
 
 
 @pytest.mark.parametrize(("fewest", "passed"), [(4, False), (5, True)])

@@ -190,13 +190,18 @@ def test_sound_data_has_no_anomaly() -> None:
 
 CASES = {
     "class_absent_from_train": {"train": (record("a", [[0, 1]]),), "val": VAL},
+    "class_absent_from_evaluation": {"train": TRAIN, "val": (record("c", [[0, 0, 2, V]], colour=90),)},
+    "class_absent_from_all": {"train": TRAIN[1:], "val": (record("c", [[0, 0, 2, V]], colour=90),)},
     "split_missing": {"train": TRAIN},
-    "same_image_in_two_splits": {"train": TRAIN, "val": (record("z", [[1, 1, 1, 1], [1, 1, 1, 1]], colour=10),)},
+    "same_image_in_two_splits": {"train": TRAIN, "val": (record("z", [[0, 1, 1, 1], [1, 1, 1, 2]], colour=10),)},
     "all_void_mask": {"train": (*TRAIN, record("d", [[V, V]], colour=3)), "val": VAL},
     "nearly_one_colour": {"train": TRAIN, "val": (*VAL, record("d", [[0, 1, 2, 2]], colour=92))},
 }
 NAMED = {
     "class_absent_from_train": "class 'Dog' is absent from train, but present in val (2 pixels in 1 images)",
+    "class_absent_from_evaluation": "class 'Car' is absent from val, but present in train: an evaluation on val does "
+    "not measure how well it is predicted",
+    "class_absent_from_all": "class 'Car' is absent from every split: no mask shows it; check the masks",
     "split_missing": "split val is missing: it holds no image, published are 1",
     "same_image_in_two_splits": "the same image in two splits: train 'a', val 'z'",
     "all_void_mask": "every pixel of the mask is void: train 'd'",
@@ -258,8 +263,17 @@ def test_an_anomaly_of_many_images_shortens_its_message_but_not_its_ids() -> Non
     ] * 2
 
 
-def test_a_class_absent_from_every_split_is_no_anomaly() -> None:
-    assert kinds({"train": counted(record("a", [[0, 1]])), "val": counted(record("b", [[0, 1]], colour=9))}) == []
+def test_classes_absent_from_the_evaluated_splits_and_from_all_are_warnings() -> None:
+    train, val = counted(record("a", [[0, 1]])), counted(record("b", [[0, 0]], colour=9))
+    received = anomalies.find({"train": train, "val": val, "test": val}, SPEC, ValidateConfig())
+    assert [(one.anomaly, one.severity) for one in received if one.anomaly.startswith("class")] == [
+        ("class_absent_from_evaluation", "warning"),
+        ("class_absent_from_evaluation", "warning"),
+        ("class_absent_from_all", "warning"),
+    ]
+    messages = " ".join(one.message for one in received)
+    assert "'Car' is absent from val, but" in messages and "'Car' is absent from test, but" in messages
+    assert "class 'Dog' is absent from every split" in messages
 
 
 def test_all_errors_and_warnings_are_reported_at_once(tmp_path: Path) -> None:

@@ -41,6 +41,14 @@ def test_the_loss_leaves_out_ignored_pixels() -> None:
     assert set(pictures) == {"confusion", "a"}
 
 
+def test_a_class_that_is_only_predicted_has_iou_0_and_counts() -> None:
+    validation = measure(np.full([2, 2], 0.5), np.array([[1, 1], [1, 255]], np.uint8))
+    first, second, *others = validation.per_class_iou.values()
+    assert (first, second, set(others), validation.miou) == (0, 0, {None}, 0)
+    half = measure(np.full([2, 2], 0.5), np.array([[0, 1], [0, 0]], np.uint8))
+    assert half.miou == pytest.approx((3 / 4 + 0) / 2) and "iou/Building" in half.scalars()
+
+
 @pytest.mark.parametrize("probability", [np.nan, 0.5])
 def test_a_loss_that_is_not_finite_is_none(probability: float) -> None:
     """As when a float16 network overflows: no loss would be better than NaN, and JSON has no NaN."""

@@ -38,6 +38,18 @@ def test_camvid_pools_over_the_split():
     )
 
 
+def test_camvid_divides_by_11_whatever_the_masks_show():
+    confusion = np.zeros((11, 11), np.int64)
+    confusion[0, :2] = 3, 1  # class 1 is only predicted
+    confusion[2, 2] = 4
+    protocol, scored = CamVid(11), image(0, 11)
+    assert set(protocol.result().metrics.values()) == {None}
+    protocol.add(replace(scored, confusion=confusion))
+    assert protocol.result().metrics == pytest.approx(
+        {"global_accuracy": 7 / 8, "class_average": (3 / 4 + 1) / 11, "miou": (3 / 4 + 1) / 11}
+    )
+
+
 def test_ccp_with_and_without_null():
     protocol, scored = ClothingCoParsing(("null", "skin", "hair", "bag")), image(5, 3)  # no bag anywhere
     padded = np.zeros((4, 4), np.int64)
@@ -77,6 +89,16 @@ def test_two_classes_over_thresholds():
     assert values["best_threshold"] == int(np.argmax(ious)) / LEVELS
     assert values["iou_at_half"] == pytest.approx(ious[LEVELS // 2], abs=1e-12)
     assert values["average_precision"] == pytest.approx(average, abs=1e-9)
+
+
+def test_two_classes_of_which_the_second_is_only_predicted():
+    scored = image(0, 2)
+    truth = np.where(scored.truth == 1, 0, scored.truth)
+    for positive, expected in ((scored.positive * 0, None), (scored.positive * 0 + 1, 0.0)):
+        protocol = Binary()
+        protocol.add(replace(scored, truth=truth, positive=positive))
+        metrics_ = dict(protocol.result().metrics)
+        assert metrics_.pop("iou_at_half") == expected and set(metrics_.values()) == {None}
 
 
 def naive_outline(mask: np.ndarray, ignored: np.ndarray, of: int) -> list[tuple[int, int]]:

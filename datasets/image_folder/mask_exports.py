@@ -1,0 +1,157 @@
+"""Recognise masks that a tool exported with a list of their classes: that list says what the values mean."""
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from datasets.audit import BadFileError
+from datasets.errors import DatasetError
+from datasets.image_folder import void
+from datasets.raw import RawFolder
+from datasets.spec import IGNORE
+
+VOC = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""Classes of PASCAL VOC by id; 255 is the border (VOC2012 development kit, section 5.3)."""
+
+DICTIONARIES = ("class_dict.csv", "_classes.csv")
+"""Names of the lists that lie beside folders of masks: CamVid's, and Roboflow's in each split."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export of masks.
+
+    Attributes:
+        title: The tool, for the user.
+        read: The layout's `mask.read`.
+        classes: (name, raw value) of each class, in the tool's order.
+        ignore: Raw values that become IGNORE.
+        folders: Names of the folders that count; empty: all.
+    """
+
+    title: str
+    read: str
+    classes: tuple[tuple[str, Any], ...]
+    ignore: tuple[Any, ...] = ()
+    folders: tuple[str, ...] = ()
+
+    def keep(self, files: Sequence[str]) -> list[str]:
+        """Return the files in the folders that count."""
+        return [file for file in files if not self.folders or {*PurePosixPath(file).parts[:-1]} & {*self.folders}]
+
+    def sections(self) -> dict[str, Any]:
+        """Return the sections `mask`, `classes` and `ignore` of the layout."""
+        named_void = [raw for name, raw in self.classes if void.is_void(name)]
+        classes = [{"name": name, "raw": raw} for name, raw in self.classes if not void.is_void(name)]
+        return {"mask": {"read": self.read}, "classes": classes, "ignore": [*named_void, *self.ignore]}
+
+    def note(self) -> str:
+        """Return the note on the tool and its list."""
+        return f"the masks are an export of {self.title}, which lists {len(self.classes)} classes and their values"
+
+
+def recognise(raw: RawFolder, files: Sequence[str]) -> Export | None:
+    """Return the export that a folder is; None where it is none.
+
+    Raises:
+        DatasetError: A list of classes is there, and is not as the tool writes it.
+    """
+    by_name: dict[str, str] = {}
+    for file in sorted(files, key=lambda file: (file.count("/"), file)):
+        by_name.setdefault(PurePosixPath(file).name, file)
+    folders = {folder for file in files for folder in PurePosixPath(file).parts[:-1]}
+    if "labelmap.txt" in by_name and "SegmentationClass" in folders:
+        return _of_cvat(raw, by_name["labelmap.txt"])
+    if "class_names.txt" in by_name and "JPEGImages" in folders:
+        masks = next((name for name in ("SegmentationClassPNG", "SegmentationClass") if name in folders), None)
+        return _of_labelme(raw, by_name["class_names.txt"], masks) if masks else None
+    for name in DICTIONARIES:
+        if name in by_name:
+            _require_equal(raw, [file for file in files if PurePosixPath(file).name == name])
+            return _of_csv(raw, by_name[name])
+    if {"SegmentationClass", "JPEGImages", "Annotations"} <= folders:
+        return _of_voc(raw, [file for file in files if "Annotations" in PurePosixPath(file).parts[:-1]])
+    return None
+
+
+def _of_cvat(raw: RawFolder, file: str) -> Export:
+    """Read labelmap.txt: `label:r,g,b:parts:actions` in each line."""
+    classes = []
+    for line in _lines(raw, file):
+        name, colour = line.split(":")[0], line.split(":")[1:2]
+        if not line.startswith("#"):
+            classes.append((name, _colour(raw, file, line, colour[0].split(",") if colour else [])))
+    return Export(f"CVAT ({file})", "colours", tuple(classes), (), ("JPEGImages", "SegmentationClass"))
+
+
+def _of_labelme(raw: RawFolder, file: str, masks: str) -> Export:
+    """Read class_names.txt: a name in each line, by id; `__ignore__` is -1, stored as 255."""
+    names = [name for name in _lines(raw, file) if name != "__ignore__"]
+    classes = tuple((name, index) for index, name in enumerate(names))
+    return Export(f"labelme to VOC ({file})", "ids", classes, (IGNORE,), ("JPEGImages", masks))
+
+
+def _of_voc(raw: RawFolder, annotations: Sequence[str]) -> Export | None:
+    """Return VOC's classes where the boxes beside the masks are of these only, which no other tool's are."""
+    labels: set[str] = set()
+    for file in annotations[:50]:
+        with suppress(BadFileError):
+            content = raw.read(file).decode("utf-8", "replace")
+            labels |= {part.partition("</name>")[0].strip() for part in content.split("<object>")[1:]
+                       for part in part.split("<name>")[1:2]}  # fmt: skip
+    if not labels or not labels <= {*VOC}:
+        return None
+    classes = tuple((name, index) for index, name in enumerate(VOC))
+    return Export("PASCAL VOC", "ids", classes, (IGNORE,), ("JPEGImages", "SegmentationClass", "Annotations"))
+
+
+def _of_csv(raw: RawFolder, file: str) -> Export:
+    """Read `name,r,g,b`, as for CamVid, or `Pixel Value, Class`, as from Roboflow."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(_lines(raw, file))]
+    head, body = [cell.lower() for cell in rows[0]], rows[1:]
+    if {"name", "r", "g", "b"} <= {*head}:
+        body = [row + [""] * (len(head) - len(row)) for row in body]
+        name, *bands = (head.index(column) for column in ("name", "r", "g", "b"))
+        classes = [
+            (row[name], _colour(raw, file, ",".join(filter(None, row)), [row[band] for band in bands])) for row in body
+        ]
+        return Export(f"class_dict.csv ({file})", "colours", tuple(classes))
+    if head[:2] == ["pixel value", "class"] and all(row[0].isdecimal() and len(row) > 1 for row in body):
+        return Export(f"Roboflow ({file})", "ids", tuple((row[1], int(row[0])) for row in body))
+    raise DatasetError(
+        f"In {raw.path}: {file} must begin with the columns name, r, g, b, or Pixel Value, Class. "
+        f"Received: {', '.join(rows[0])}. Correct it, or move it out of the folder."
+    )
+
+
+def _require_equal(raw: RawFolder, lists: Sequence[str]) -> None:
+    """Raise DatasetError where the lists of several splits give a value several classes."""
+    first = _lines(raw, lists[0])
+    if differing := [file for file in lists if _lines(raw, file) != first]:
+        raise DatasetError(
+            f"In {raw.path}: {lists[0]} and {', '.join(differing)} differ, so a value has several classes. Export all "
+            "splits in one go, or read one of them: move the others out of the folder."
+        )
+
+
+def _lines(raw: RawFolder, file: str) -> list[str]:
+    try:
+        lines = raw.lines(file)
+    except BadFileError as error:
+        raise DatasetError(f"In {raw.path}: {file}: {error}.") from None
+    if not lines:
+        raise DatasetError(f"In {raw.path}: {file} is empty. Export it again, or remove it.")
+    return lines
+
+
+def _colour(raw: RawFolder, file: str, line: str, numbers: Sequence[str]) -> list[int]:
+    values = [int(number) for number in numbers if number.strip().isdecimal()]
+    if len(values) != 3 or len(numbers) != 3 or max(values) > 255:
+        raise DatasetError(f"In {raw.path}: {file}: the line {line!r} has no colour, such as 250,50,83.")
+    return values

@@ -1,0 +1,153 @@
+"""Compare the palettes of masks: where they give one index several colours, the colour is the truth, not the index."""
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from datasets.audit import MAX_PIXELS, PNG_SIGNATURE, BadFileError, Kind, Problem, check_pixels, lift_pillow_limit
+from datasets.image_folder import files
+from datasets.image_folder.layout import Layout
+from datasets.pairs import Split
+from datasets.raw import Part, RawFolder
+
+HEAD = 4096
+"""Bytes of a PNG that are read at first; its palette lies before its pixels, usually within these."""
+
+BY_PALETTE = 3
+"""Colour type of a PNG with a palette."""
+
+SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
+"""Formats whose pixels may be indices."""
+
+Colour = tuple[int, int, int]
+
+Uses = Mapping[int, Mapping[Colour, Sequence[str]]]
+"""{index: {its colour: masks in which pixels have the index}}."""
+
+
+def palette_of(content: bytes) -> bytes | None:
+    """Return the palette of an image file, 3 bytes per index, without decoding pixels; None where it has none."""
+    if content.startswith(PNG_SIGNATURE):
+        return _png_palette(content) if content[25:26] == bytes([BY_PALETTE]) else None
+    try:
+        with Image.open(io.BytesIO(content), formats=files.FORMATS) as image:
+            return bytes(image.getpalette() or ()) if image.mode == "P" else None
+    except Exception:  # no image, or a damaged one: decoding reports it
+        return None
+
+
+def disputed(raw: RawFolder, names: Sequence[str], *, most: int | None = None) -> Uses:
+    """Return the indices that have several colours, among those that pixels have; empty where palettes agree.
+
+    Headers are read of all masks, pixels only of those whose palettes differ.
+
+    Args:
+        raw: The raw folder.
+        names: Names of the masks.
+        most: Limit of the number of masks whose pixels are read, evenly spaced.
+    """
+    palettes = dict(_read_palettes(raw, names))
+    differing = _differing(set(palettes.values()))
+    rivals = [name for name, palette in palettes.items() if any(3 * index < len(palette) for index in differing)]
+    number = min(len(rivals), most or len(rivals))
+    uses: dict[int, dict[Colour, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for place in range(number if differing else 0):
+        name = rivals[place * len(rivals) // number]
+        for index in differing & _indices(raw, name):
+            if colour := colour_of(palettes[name], index):
+                uses[index][colour].append(name)
+    return {index: dict(masks) for index, masks in sorted(uses.items()) if len(masks) > 1}
+
+
+def colour_of(palette: bytes, index: int) -> Colour | None:
+    """Return the colour of an index; None beyond the end of the palette."""
+    entry = palette[3 * index : 3 * index + 3]
+    return (entry[0], entry[1], entry[2]) if len(entry) == 3 else None
+
+
+def leave_out_disputed(raw: RawFolder, splits: dict[str, Split], layout: Layout) -> dict[str, Split]:
+    """Move the pairs whose mask gives an index another colour than other masks do to the problems of their splits.
+
+    The colour of an index is that of its class in the layout, if any mask has it, else that of most masks.
+    """
+    if layout.mask.read != "ids" or layout.mask.palette == "ignore":
+        return splits
+    masks = sorted({pair.mask for split in splits.values() for pair in split.pairs if pair.mask})
+    details = _describe(disputed(raw, masks), layout)
+    return {name: _leave_out(name, split, details) for name, split in splits.items()} if details else splits
+
+
+def _leave_out(name: str, split: Split, details: Mapping[str, str]) -> Split:
+    bad = [pair for pair in split.pairs if pair.mask in details]
+    problems = (Problem(Kind.PALETTE, name, pair.mask or "", pair.id, details[pair.mask or ""]) for pair in bad)
+    pairs = tuple(pair for pair in split.pairs if pair.mask not in details)
+    return replace(split, pairs=pairs, problems=(*split.problems, *problems))
+
+
+def _describe(uses: Uses, layout: Layout) -> dict[str, str]:
+    """Return {mask that gives an index another colour: what is wrong}."""
+    numbered = enumerate(layout.classes)
+    declared = {raw: class_.colour for index, class_ in numbered for raw in class_.raws("ids") or [index]}
+    details: dict[str, str] = {}
+    for index, masks in uses.items():
+        wanted = declared.get(index)
+        # Of colours that equally many masks have, that of the first mask, so that one mask is right in all its indices.
+        most = min(masks, key=lambda colour: (-len(masks[colour]), masks[colour][0]))
+        right = wanted if wanted and wanted in masks else most
+        for colour, names in masks.items():
+            for name in names if colour != right else ():
+                details.setdefault(name, f"{index} is {colour} in its palette, {right} in {masks[right][0]}")
+    return details
+
+
+def _read_palettes(raw: RawFolder, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    for name in names:
+        if not name.lower().endswith(SUFFIXES):
+            continue
+        with suppress(BadFileError):  # reported when the mask is read
+            content = raw.read_parts([Part(name, 0, HEAD)])[0][1]
+            if content.startswith(PNG_SIGNATURE) and content[25:26] != bytes([BY_PALETTE]):
+                continue
+            palette = palette_of(content) if content.startswith(PNG_SIGNATURE) else None
+            palette = palette if palette is not None else palette_of(raw.read(name))
+            if palette is not None:
+                yield name, palette
+
+
+def _png_palette(content: bytes) -> bytes | None:
+    """Return the contents of a PNG's chunk PLTE; None where `content` ends before."""
+    begin = len(PNG_SIGNATURE)
+    while begin + 8 <= len(content):
+        length = int.from_bytes(content[begin : begin + 4], "big")
+        kind, end = content[begin + 4 : begin + 8], begin + 8 + length
+        if kind == b"PLTE":
+            return content[begin + 8 : end] if end <= len(content) else None
+        begin = end + 4
+    return None
+
+
+def _differing(palettes: set[bytes]) -> set[int]:
+    """Return the indices to which palettes give several colours."""
+    first = np.full((256, 3), -1, np.int16)
+    differing = np.zeros(256, bool)
+    for palette in palettes:
+        number = min(len(palette) // 3, 256)
+        colours = np.frombuffer(palette, np.uint8)[: 3 * number].reshape(-1, 3)
+        known = first[:number]
+        differing[:number] |= ((known != colours) & (known >= 0)).any(axis=1)
+        known[:] = np.where(known < 0, colours, known)
+    return set(np.flatnonzero(differing).tolist())
+
+
+def _indices(raw: RawFolder, name: str) -> set[int]:
+    """Return the indices of a mask's pixels; none where it cannot be read, which is reported elsewhere."""
+    with suppress(BadFileError), lift_pillow_limit():
+        content = raw.read(name)
+        check_pixels(content, MAX_PIXELS)
+        return set(np.flatnonzero(np.bincount(files.read_ids(content, "ignore").ravel())).tolist())
+    return set()

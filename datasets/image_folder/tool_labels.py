@@ -1,0 +1,86 @@
+"""The labels of a tool with a file for each image, and which file belongs to which image."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import PurePosixPath
+
+from datasets.annotations import sniff
+from datasets.annotations.canvas import distinct
+from datasets.annotations.index import Colour
+from datasets.annotations.json_spans import parse
+from datasets.audit import BadFileError
+from datasets.image_folder import names
+from datasets.raw import RawFolder
+
+Labels = dict[str, tuple[list[str], Colour | None]]
+"""{name of a class: (its labels in the tool, its colour)}."""
+
+META = "meta.json"
+"""Supervisely's file with the classes and their colours."""
+
+
+def in_use(labels: Mapping[str, Colour | None]) -> tuple[Labels, list[str]]:
+    """Return the labels that a tool declares, each as a class of its name."""
+    return {label: ([label], colour) for label, colour in labels.items()}, []
+
+
+def pair(tool: str, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:
+    """Return {image: its file} by the tool's rule for names."""
+    known = set(files)
+    by_stem: dict[str, list[str]] = {}
+    for file in files:
+        by_stem.setdefault(PurePosixPath(file).stem, []).append(file)
+    paired: dict[str, str] = {}
+    for image in images:
+        path = PurePosixPath(image)
+        if tool == "supervisely":  # ds/img/a.jpg, ds/ann/a.jpg.json
+            wanted = [str(path.parent.parent / "ann" / f"{path.name}.json")]
+        elif tool == "yolo":  # images/train/a.jpg, labels/train/a.txt
+            head, folder, tail = image.rpartition("images/")
+            wanted = [f"{head}labels/{PurePosixPath(tail).with_suffix('.txt')}"] if folder else []
+        else:
+            beside = str(path.with_suffix(".json"))
+            same = by_stem.get(path.stem, [])
+            wanted = [beside] if beside in known else (same if len(same) == 1 else [])
+        if wanted and wanted[0] in known:
+            paired[image] = wanted[0]
+    return paired
+
+
+def file_patterns(tool: str, match: names.Match, paired: Mapping[str, str]) -> list[str]:
+    """Return the patterns of the files, from those of the images."""
+    if tool == "supervisely":
+        return [re.sub(r"(^|/)img/(?=[^/]*$)", r"\1ann/", pattern) + ".json" for pattern in match.images]
+    if tool == "yolo":
+        replaced = [re.sub(r"(^|/)images/", r"\1labels/", pattern) for pattern in match.images]
+        return list(dict.fromkeys(str(PurePosixPath(pattern).with_suffix(".txt")) for pattern in replaced))
+    if all(str(PurePosixPath(image).with_suffix(".json")) == file for image, file in paired.items()):
+        return list(dict.fromkeys(str(PurePosixPath(pattern).with_suffix(".json")) for pattern in match.images))
+    folders = sorted({str(PurePosixPath(file).parent) for file in paired.values()})
+    return [f"{folder}/{{id}}.json".removeprefix("./") for folder in folders]
+
+
+def read(raw: RawFolder, tool: str, files: Sequence[str]) -> tuple[Labels, list[str]]:
+    """Return the classes of a tool from its list of them, or from all files; and notes."""
+    if tool == "yolo":
+        numbers = sniff.yolo_names(raw, raw.files("*"))
+        return {name: ([str(number)], None) for number, name in numbers.items()}, []
+    declared = _declared(raw) if tool == "supervisely" else {}
+    key, label = ("objects", "classTitle") if tool == "supervisely" else ("shapes", "label")
+    shapes: Counter[str] = Counter()
+    for file in files:
+        with suppress(BadFileError, TypeError, KeyError):  # ingest reports it by name
+            shapes.update({str(shape[label]) for shape in parse(raw.read(file))[key]})
+    notes = [] if declared else ["the classes are in the order of their names, as no file lists them"]
+    colours = distinct(declared)
+    return {name: ([name], colours.get(name)) for name in [*declared, *sorted(shapes.keys() - declared.keys())]}, notes
+
+
+def _declared(raw: RawFolder) -> dict[str, str]:
+    with suppress(BadFileError, TypeError, KeyError):
+        for file in (META, *raw.files(f"*/{META}")):
+            if raw.has(file):
+                return {str(entry["title"]): str(entry.get("color", "")) for entry in parse(raw.read(file))["classes"]}
+    return {}
