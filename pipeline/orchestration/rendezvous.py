@@ -189,7 +189,7 @@ class Workers:
 
 @contextmanager
 def lead(workspace: Workspace, cluster: Cluster, timeout_s: float) -> Iterator[tuple[Workers, Callable[[int], None]]]:
-    """Lead the job as its chief while the block runs; yields the workers, and a function that takes the exit code of the job.
+    """Lead the job while the block runs; yields the workers, and a function that takes the exit code of the job.
 
     Raises:
         WorkerLost: Not all workers joined.

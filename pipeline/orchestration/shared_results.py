@@ -2,7 +2,7 @@
 
     SEGLINE_ARTIFACTS=s3://bucket/prefix      <prefix>/<step>/<fingerprint>/<contents>/...
 
-What a step publishes in the workspace is uploaded, its seal last: a folder without a seal is no result. Nothing there is
+What a step publishes in the workspace is uploaded, its seal last: a folder without a seal is no result. Nothing is
 written again: two hosts that make the same step at once write two folders, named by their contents. A step that would
 have to run is fetched instead if its result is there: checked against its seal, and then published here.
 """

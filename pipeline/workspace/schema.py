@@ -1,7 +1,7 @@
 """The tables of the store, as the migrations that bring a file from each version to the next.
 
 In the shape of ML Metadata (github.com/google/ml-metadata, metadata_store.proto): runs and recipes are contexts,
-executions, artifacts and events have the same meaning, and the views `contexts`, `associations` and `attributions` stand
+executions, artifacts and events mean the same, and the views `contexts`, `associations` and `attributions` stand
 for its tables of these names.
 """
 
