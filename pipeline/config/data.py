@@ -72,7 +72,7 @@ class DataConfig(Section):
         return (self.layout or self.manual_dir / "segline.yaml").expanduser()
 
     def spec(self) -> DatasetSpec:
-        """Give the facts of the data.
+        """Return the facts of the dataset.
 
         Raises:
             DatasetError: The layout is missing or wrong.

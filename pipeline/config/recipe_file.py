@@ -33,7 +33,7 @@ def headline(name: str) -> str:
 
 
 def find(recipe: str) -> Path:
-    """Give the file of `recipe`: a name of `names()`, or a path to a YAML file.
+    """Return the file of `recipe`: a name of `names()`, or a path to a YAML file.
 
     Raises:
         UserError: There is no such recipe; the text lists those there are.
@@ -156,7 +156,7 @@ def _named(section: type[BaseModel]) -> dict[str, FieldInfo]:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:
-    """Give the section that a field holds, which may be null; None where it holds a plain value."""
+    """Return the section that a field holds, which may be null; None where it holds a plain value."""
     if get_origin(annotation) in (Union, UnionType):
         return next((section for part in get_args(annotation) if (section := _section(part))), None)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -181,10 +181,10 @@ class TrainConfig(Section):
         return self
 
     def files(self) -> dict[str, Path]:
-        """See Section.
+        """Return the file of initial weights, where the recipe names one.
 
         Raises:
-            UserError: There is no file `begin_with`. Left out, it would be taken for a training that begins without.
+            UserError: There is no such file; a training without it would have the same fingerprint as one from scratch.
         """
         if self.begin_with is None:
             return {}

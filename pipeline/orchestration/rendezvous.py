@@ -143,7 +143,7 @@ class Workers:
 
     @contextmanager
     def called(self, run: str, step: str, *, again: bool = False) -> Iterator[Watch]:
-        """Have all workers run a step while the block runs; yields the watchdog of the chief's own child.
+        """Call all workers to a step while the block runs; yields the watchdog of the chief's own child.
 
         Args:
             run: The run's name.
@@ -189,7 +189,7 @@ class Workers:
 
 @contextmanager
 def lead(workspace: Workspace, cluster: Cluster, timeout_s: float) -> Iterator[tuple[Workers, Callable[[int], None]]]:
-    """Be the chief while the block runs; yields the workers, and a function that takes the exit code of the job.
+    """Lead the job while the block runs; yields the workers, and a function that takes the exit code of the job.
 
     Raises:
         WorkerLost: Not all workers joined.

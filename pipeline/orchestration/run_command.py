@@ -84,7 +84,7 @@ def _bring_up_to_date(
     run_id: str | None,
     workers: rendezvous.Workers | None = None,
 ) -> int:
-    """Do it in this process; `workers` are the others."""
+    """Bring the steps up to date in this process; `workers` are the other workers."""
     with lock.share(workspace.in_use):  # first of all: `segline gc` removes a run's folder that no store knows yet
         store = Store(workspace.store)
         recovery.mark_killed(workspace, store)

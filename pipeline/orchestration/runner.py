@@ -200,7 +200,7 @@ class Runner:
         self._follow(plan.step)
 
     def _follow(self, step: Step) -> None:
-        """Do what follows from a result, made now or reused."""
+        """Run the actions that follow a result, made now or reused."""
         for action in around(step.name).after:
             action(self.context)
 
@@ -243,7 +243,7 @@ class Runner:
         }
 
     def why(self, step: Step, fingerprint: Fingerprint) -> str:
-        """Say in one line what has changed since the step's newest result."""
+        """Return in one line what has changed since the step's newest result."""
         old = self.store.last_fingerprint(step.name, self.recipe.name)
         if old is None:
             return "for the first time"

@@ -1,10 +1,10 @@
-"""Results of steps on shared storage, so that hosts and containers with workspaces of their own reuse each other's.
+"""Results of steps on shared storage, which hosts and containers with workspaces of their own reuse.
 
     SEGLINE_ARTIFACTS=s3://bucket/prefix      <prefix>/<step>/<fingerprint>/<contents>/...
 
-What a step publishes in the workspace is uploaded, its seal last: without one a folder there is no result. What lies
-there is never written again: two hosts that make the same step at a time write to two folders, named by their contents.
-A step that would have to run is fetched instead where it is there: checked against its seal, and then published here.
+What a step publishes in the workspace is uploaded, its seal last: a folder without a seal is no result. Nothing is
+written again: two hosts that make the same step at once write two folders, named by their contents. A step that would
+have to run is fetched instead if its result is there: checked against its seal, and then published here.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from pipeline.workspace.layout import SEAL, read_seal
 
 @dataclass(frozen=True)
 class Offer:
-    """A whole result on the storage: where it lies, and what its seal says."""
+    """A whole result on the storage: its URL and its seal."""
 
     url: str
     seal: Mapping[str, Any]

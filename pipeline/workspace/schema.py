@@ -1,8 +1,8 @@
 """The tables of the store, as the migrations that bring a file from each version to the next.
 
 In the shape of ML Metadata (github.com/google/ml-metadata, metadata_store.proto): runs and recipes are contexts,
-executions, artifacts and events are what they are there, and the views `contexts`, `associations` and `attributions`
-give what it keeps in tables of these names.
+executions, artifacts and events mean the same, and the views `contexts`, `associations` and `attributions` stand
+for its tables of these names.
 """
 
 BEGINNING = """

@@ -16,8 +16,8 @@ from tests.pipeline.cluster import loopback
 
 PROJECT = Path(__file__).parents[3]
 SCRIPT = Path(__file__).with_name("shared_evaluate.py")
-FILES = ("metrics.json", "verdict.json", "pictures/index.json")
-SETTINGS = ("evaluate.min_miou=0.1", "evaluate.resamples=200")
+FILES = ("metrics.json", "pictures/index.json")
+SETTINGS = ("evaluate.resamples=200",)
 
 
 def tiny(*settings: str) -> Recipe:
