@@ -204,9 +204,9 @@ def colour_of(text: Any) -> tuple[int, int, int] | None:
 
 def distinct(colours: Mapping[str, Any]) -> dict[str, tuple[int, int, int] | None]:
     """Return {label: colour}, with None where a colour is given twice or is none."""
-    found = {label: colour_of(colour) for label, colour in colours.items()}
-    seen = list(found.values())
-    return {label: colour if seen.count(colour) == 1 else None for label, colour in found.items()}
+    read = {label: colour_of(colour) for label, colour in colours.items()}
+    seen = list(read.values())
+    return {label: colour if seen.count(colour) == 1 else None for label, colour in read.items()}
 
 
 def _format(size: Sequence[Any]) -> str:

@@ -72,12 +72,33 @@ def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
 
 
 def _annotations(task: Any) -> list[Any]:
-    """Return the annotations of a task that were not skipped."""
+    """Return the annotations of a task that were not skipped. In JSON-MIN a task has one: its lists of values."""
+    if "annotations" not in task:
+        values = [value for values in task.values() if isinstance(values, list) for value in values]
+        results = [_result(value) for value in values if isinstance(value, dict)]
+        return [{"result": results}] if results else []
     return [annotation for annotation in task["annotations"] if not annotation.get("was_cancelled")]
 
 
+def _result(value: Any) -> Any:
+    """Return the result whose value JSON-MIN has."""
+    kind = next((kind for kind in SHAPES if kind in value), "")
+    sizes = {key: value.get(key) for key in ("original_width", "original_height")}
+    return {"id": value.get("id"), "type": kind, "value": value, **sizes}
+
+
+def is_task(value: Any) -> bool:
+    """Whether an element of a list is a task of Label Studio, in full or in JSON-MIN."""
+    if not isinstance(value, dict):
+        return False
+    lists = [entry for entries in value.values() if isinstance(entries, list) for entry in entries]
+    return {"data", "annotations"} <= value.keys() or any(
+        isinstance(entry, dict) and "original_width" in entry for entry in lists
+    )
+
+
 def _image(task: Any) -> str:
-    values = [value for value in task["data"].values() if isinstance(value, str)]
+    values = [value for value in task.get("data", task).values() if isinstance(value, str)]
     images = [value for value in values if PurePosixPath(plain_name(value)).suffix.lower() in SUFFIXES]
     return (images or [str(task.get("file_upload") or "")])[0]
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from datasets import plain_yaml
-from datasets.annotations import coco, via
+from datasets.annotations import coco, label_studio, via
 from datasets.annotations.json_spans import walk
 from datasets.audit import BadFileError
 from datasets.raw import RawFolder
@@ -51,8 +51,8 @@ def recognise(raw: RawFolder, files: Sequence[str]) -> dict[str, list[str]]:
 
 def yolo_names(raw: RawFolder, files: Sequence[str]) -> Mapping[int, str]:
     """Return {number: name} of the classes in Ultralytics' YAML, such as data.yaml; empty where there is none."""
-    for file in files:
-        if PurePosixPath(file).suffix in (".yaml", ".yml") and "/" not in file:
+    for file in sorted(files, key=lambda file: (file.count("/"), file)):
+        if PurePosixPath(file).suffix in (".yaml", ".yml"):
             with suppress(plain_yaml.YamlError, OSError, BadFileError):
                 tree = plain_yaml.load(raw.path / file)
                 names = tree.get("names") if isinstance(tree, dict) and ("train" in tree or "path" in tree) else None
@@ -99,8 +99,7 @@ def _kind_of_json(raw: RawFolder, file: str) -> str:
         return "labelme"
     if keys >= {"objects", "size"} and (first.get("objects") is None or "classTitle" in first["objects"]):
         return "supervisely"
-    task = first.get("")
-    if isinstance(task, dict) and {"data", "annotations"} <= task.keys():
+    if label_studio.is_task(first.get("")):
         return "label_studio"
     with suppress(BadFileError, KeyError, TypeError, AttributeError):
         return "via" if via.PROJECT in keys or via.entries(raw.read(file)) else ""

@@ -69,10 +69,8 @@ def with_drawing(reader: Reader, layout: Layout, annotations: Annotations) -> Re
     train_ids |= dict.fromkeys(annotations.ignore, IGNORE)
     names = [class_.name for class_ in layout.classes]
     uncovered = names.index(annotations.uncovered) if annotations.uncovered in names else IGNORE
-    draw = tools.TOOLS[annotations.tool].draw
-    return replace(
-        reader, drawn=partial(draw, labels=Labels(train_ids, uncovered, tuple(annotations.files))), check=None
-    )
+    labels = Labels(train_ids, uncovered, tuple(annotations.files))
+    return replace(reader, drawn=partial(tools.draw, tool=annotations.tool, labels=labels), check=None)
 
 
 def _find_class_masks(raw: RawFolder, layout: Layout, annotations: Annotations) -> dict[str, Split]:

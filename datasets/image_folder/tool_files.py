@@ -48,9 +48,10 @@ def recognise(raw: RawFolder, files: Sequence[str]) -> tuple[Layout, list[str], 
     images = [file for file in files if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES]
     tools = sniff.recognise(raw, files)
     for tool, own in tools.items():
-        found = _per_image(raw, tool, own, images) if TOOLS[tool].index is None else _by_index(raw, tool, own, images)
-        if found:
-            layout, notes, pairs = found
+        describe = _per_image if TOOLS[tool].index is None else _by_index
+        described = describe(raw, tool, own, images)
+        if described:
+            layout, notes, pairs = described
             others = [f"{TOOLS[other].title} ({len(tools[other])})" for other in tools if other != tool]
             if others:
                 notes.append(f"files of other tools are not used: {', '.join(others)}")
@@ -96,10 +97,10 @@ def _per_image(raw: RawFolder, tool: str, files: list[str], images: list[str]) -
 
 def _by_class(raw: RawFolder, files: Sequence[str]) -> tuple[Layout, list[str], int] | None:
     """Describe masks in a folder for each class."""
-    found = class_folders.recognise(raw, files)
-    if found is None:
+    folders = class_folders.recognise(raw, files)
+    if folders is None:
         return None
-    by_label, paired, patterns = found
+    by_label, paired, patterns = folders
     labels, _ = tool_labels.in_use(dict.fromkeys(by_label))
     notes = ["where masks of several classes overlap, the class that is listed later counts: check their order"]
     return _describe(raw, "class_masks", _match(list(paired)), patterns, labels, notes)

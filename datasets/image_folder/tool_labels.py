@@ -12,7 +12,7 @@ from datasets.annotations.index import Colour
 from datasets.annotations.json_spans import parse
 from datasets.audit import BadFileError
 from datasets.image_folder import names
-from datasets.raw import RawFolder
+from datasets.raw import RawFolder, to_regex
 
 Labels = dict[str, tuple[list[str], Colour | None]]
 """{name of a class: (its labels in the tool, its colour)}."""
@@ -42,11 +42,17 @@ def pair(tool: str, files: Sequence[str], images: Sequence[str]) -> dict[str, st
             wanted = [f"{head}labels/{PurePosixPath(tail).with_suffix('.txt')}"] if folder else []
         else:
             beside = str(path.with_suffix(".json"))
-            same = by_stem.get(path.stem, [])
-            wanted = [beside] if beside in known else (same if len(same) == 1 else [])
+            wanted = [beside] if beside in known else _nearest(path, by_stem.get(path.stem, []))
         if wanted and wanted[0] in known:
             paired[image] = wanted[0]
     return paired
+
+
+def _nearest(image: PurePosixPath, files: list[str]) -> list[str]:
+    """Return the file in the folders whose names are most like those of the image's, if there is only one."""
+    shared = [len({*image.parent.parts} & {*PurePosixPath(file).parent.parts}) for file in files]
+    nearest = [file for file, number in zip(files, shared, strict=True) if number == max(shared)]
+    return nearest if len(nearest) == 1 else []
 
 
 def file_patterns(tool: str, match: names.Match, paired: Mapping[str, str]) -> list[str]:
@@ -58,15 +64,28 @@ def file_patterns(tool: str, match: names.Match, paired: Mapping[str, str]) -> l
         return list(dict.fromkeys(str(PurePosixPath(pattern).with_suffix(".txt")) for pattern in replaced))
     if all(str(PurePosixPath(image).with_suffix(".json")) == file for image, file in paired.items()):
         return list(dict.fromkeys(str(PurePosixPath(pattern).with_suffix(".json")) for pattern in match.images))
-    folders = sorted({str(PurePosixPath(file).parent) for file in paired.values()})
+    folders = sorted({_folder(file, image, match) for image, file in paired.items()})
     return [f"{folder}/{{id}}.json".removeprefix("./") for folder in folders]
+
+
+def _folder(file: str, image: str, match: names.Match) -> str:
+    """Return the folder of a file, with the placeholders for what they stand for in the name of its image."""
+    parts = list(PurePosixPath(file).parent.parts)
+    for pattern in match.images:
+        values = re.fullmatch(to_regex(pattern, id=".+", split="[^/]+", group="[^/]+"), image)
+        for name, value in values.groupdict().items() if values else ():
+            parts = [f"{{{name}}}" if part == value and name != "id" else part for part in parts]
+    return "/".join(parts) or "."
 
 
 def read(raw: RawFolder, tool: str, files: Sequence[str]) -> tuple[Labels, list[str]]:
     """Return the classes of a tool from its list of them, or from all files; and notes."""
     if tool == "yolo":
-        numbers = sniff.yolo_names(raw, raw.files("*"))
-        return {name: ([str(number)], None) for number, name in numbers.items()}, []
+        numbers = sniff.yolo_names(raw, raw.files("**/*"))
+        by_name: Labels = {}
+        for number, name in numbers.items():
+            by_name.setdefault(name, ([], None))[0].append(str(number))
+        return by_name, []
     declared = _declared(raw) if tool == "supervisely" else {}
     key, label = ("objects", "classTitle") if tool == "supervisely" else ("shapes", "label")
     shapes: Counter[str] = Counter()

@@ -74,6 +74,22 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, address: str) -> None:
     assert len(labels) == 4
 
 
+def test_json_min(tmp_path: Path) -> None:
+    photos(tmp_path / "pictures", *(f"{at}.jpg" for at in range(4)))
+    values = []
+    for one in (polygon(SQUARE, "road"), polygon(TRIANGLE, "car")):
+        values.append({**one["value"], "original_width": WIDTH, "original_height": HEIGHT})
+    tasks = [
+        {"image": f"/data/upload/1/0a1b2c3d-{at}.jpg", "id": at, "label": values, "annotator": 1} for at in range(4)
+    ]
+    put_json(tmp_path / "min.json", tasks)
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert "the files are of Label Studio" in guessed.notes[0] and len(labels) == 4
+    expected = filled(SQUARE).astype(np.uint8)
+    expected[filled(TRIANGLE)] = 2
+    np.testing.assert_array_equal(labels["0"], expected)
+
+
 def test_a_task_that_was_skipped_is_no_annotation(tmp_path: Path) -> None:
     photos(tmp_path / "pictures", "a.jpg", "b.jpg", "c.jpg")
     tasks = [task(f"{name}.jpg", polygon(SQUARE, "road")) for name in "ab"]

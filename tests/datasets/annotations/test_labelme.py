@@ -105,6 +105,17 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, folder: str) -> None:
         np.testing.assert_array_equal(labels[name], drawn_by_labelme(shapes[name], {"a": 1, "b": 2, "c": 3}))
 
 
+def test_folders_of_splits(tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        photos(tmp_path / "images" / part, "0.jpg", "1.jpg")
+        for at in range(2):
+            put_json(tmp_path / f"labels/{part}/{at}.json", document(f"{at}.jpg", shape("road", SQUARE)))
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert guessed.layout["images"] == "images/{split}/{id}.jpg"
+    assert guessed.layout["annotations"]["files"] == "labels/{split}/{id}.json"
+    assert set(labels) == {"0", "1"}
+
+
 def test_ignored_labels_and_the_background(tmp_path: Path) -> None:
     photos(tmp_path, "a.jpg", "b.jpg")
     for name in "ab":

@@ -10,15 +10,27 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from datasets.annotations import tools
 from datasets.annotations.canvas import crosses_itself
 from datasets.annotations.tools import TOOLS
+from datasets.audit import BadFileError
 from datasets.errors import DatasetError
 from datasets.image_folder import layout as layouts
 from datasets.image_folder.annotation_section import ToolName
 from datasets.image_folder.guess import guess
 from datasets.raw import RawFolder
 from datasets.segmentation_builder import AUDIT
-from tests.datasets.annotations.exports import SQUARE, TRIANGLE, builder_of, flat, photos, put_json, read_all
+from tests.datasets.annotations.exports import (
+    SQUARE,
+    TRIANGLE,
+    builder_of,
+    drawing,
+    flat,
+    numbered,
+    photos,
+    put_json,
+    read_all,
+)
 from tests.datasets.annotations.test_coco import annotation, document, layout
 
 PROJECT = Path(__file__).parents[3]
@@ -146,6 +158,22 @@ def test_labels_without_annotations_are_a_mistake(tmp_path: Path) -> None:
     del changed["annotations"]
     with pytest.raises(DatasetError, match="`labels` go with `annotations`"):
         builder_of(tmp_path, changed, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("tool", "content"),
+    [
+        ("supervisely", {"objects": ["x"]}),
+        ("label_studio", {"data": {}, "annotations": [7]}),
+        ("label_studio", [1]),
+        ("via", {"filename": "a.jpg", "regions": 5}),
+        ("via", [1]),
+        ("cvat", "<image"),
+    ],
+)
+def test_what_is_otherwise_than_the_tool_has_it_is_a_bad_file(tool: str, content: object) -> None:
+    with pytest.raises(BadFileError, match=r"a\.jpg: not as .* has it"):
+        tools.draw(drawing(content), tool, numbered("a"))
 
 
 def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:

@@ -90,6 +90,20 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, names: str) -> None:
         np.testing.assert_array_equal(labels[name], expected_label(own))
 
 
+def test_roboflow_folders_and_a_name_of_two_numbers(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(
+        "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['road', 'road']\n"
+    )
+    for part in ("train", "valid"):
+        photos(tmp_path / part / "images", f"{part}.jpg")
+        (tmp_path / part / "labels").mkdir()
+        (tmp_path / part / "labels" / f"{part}.txt").write_text("1 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert guessed.layout["annotations"]["files"] == "{split}/labels/{id}.txt"
+    assert guessed.layout["classes"][1] == {"name": "road", "labels": ["0", "1"]}
+    assert labels["train"].any() and labels["valid"].any()
+
+
 def test_an_image_without_polygons_is_background(tmp_path: Path) -> None:
     export(tmp_path)
     (tmp_path / "labels/train/train3.txt").unlink()
