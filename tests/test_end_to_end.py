@@ -87,7 +87,7 @@ def test_a_repeated_run_reuses_every_step(segline: Segline) -> None:
 def test_a_workspace_is_listed_explained_and_verified(segline: Segline, tmp_path: Path) -> None:
     first = segline("runs").splitlines()[-1].split()[0]
     run = json.loads(segline("runs", "--json"))[-1]
-    assert (run["id"], run["served"]) == (first, ["serving/tiny/1"]) and run["figures"]["images"] == 4
+    assert run["id"] == first and "serving/tiny/1" in run["served"] and run["figures"]["images"] == 4
     assert segline("explain", *segline.recipe()).split()[1::8] == ["reuse"] * len(STEPS)
     assert segline("step", "train", *segline.recipe(), "--run", "new", "--dry-run").startswith("train     reuse")
     shown = segline("run", *segline.recipe(), "--set", "evaluate.overlays=2", "--dry-run")
