@@ -37,7 +37,7 @@ class Reader:
         image: Bytes of an image file -> bytes of the PNG or JPEG for the record. It re-encodes, without loss, only what
             a record cannot hold. Raises BadFileError.
         check: Bytes of an image file and of its mask -> None, where what each is does not contradict the other. Raises
-            BadFileError.
+            BadFileError. Where labels are drawn, the bytes of the mask are none.
         drawn: For labels that are drawn from annotations: a Drawing -> train ids, in place of `mask`. Raises
             BadFileError.
     """

@@ -161,6 +161,9 @@ class ShardWriter:
             image = self.reader.image(content)
             size = audit.image_size(image)
         if self.reader.drawn is not None:
+            with _collect_errors(problems, split, pair.image, pair.id):
+                if self.reader.check and pair.mask and not problems:
+                    self.reader.check(content, b"")
             return image, label if problems else self._draw(self.reader.drawn, pair, split, size, problems)
         if pair.mask is None:
             return image, np.full(size, IGNORE, np.uint8)

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from datasets.annotations.canvas import Canvas, pillow_mask, points_of
 from datasets.annotations.json_spans import parse
@@ -33,7 +33,10 @@ def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     _require_image(str(tree.get("imagePath") or ""), drawing.image)
     for number, shape in enumerate(tree["shapes"]):
         with canvas.shape(f"shape {number}"):
-            canvas.paint(_mask(shape, canvas), shape["label"])
+            label = shape["label"]
+            if not isinstance(label, str):
+                raise BadFileError(Kind.ANNOTATION, f"its label is {label!r}, which is no text")
+            canvas.paint(_mask(shape, canvas), label)
     return canvas.finish()
 
 
@@ -67,7 +70,10 @@ def _mask(shape: Any, canvas: Canvas) -> np.ndarray:
 
 def _inset(encoded: str, corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Place a mask, a PNG in base 64, between its corners, which are in it."""
-    inset = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))).astype(bool)
+    try:
+        inset = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))).astype(bool)
+    except UnidentifiedImageError:  # whose text has an address
+        raise BadFileError(Kind.ANNOTATION, "its mask is no image") from None
     (x1, y1), (x2, y2) = corners.astype(int).tolist()
     if inset.shape != (y2 - y1 + 1, x2 - x1 + 1) or min(x1, y1) < 0 or x2 >= size[1] or y2 >= size[0]:
         shape = "x".join(map(str, inset.shape))

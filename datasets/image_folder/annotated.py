@@ -11,7 +11,7 @@ from datasets.annotations.index import Index
 from datasets.annotations.labels import Labels
 from datasets.audit import BadFileError, Kind, Problem, join_names
 from datasets.errors import DatasetError
-from datasets.image_folder import folder
+from datasets.image_folder import files, folder
 from datasets.image_folder.annotation_section import Annotations
 from datasets.image_folder.folder import SplitAssigner
 from datasets.image_folder.layout import Layout
@@ -21,6 +21,9 @@ from datasets.pairs import Pair, Split
 from datasets.raw import Part, RawFolder, to_regex
 from datasets.reader import Reader
 from datasets.spec import IGNORE
+
+OPEN = {"coco": True, "coco_panoptic": True, "class_masks": True, "yolo": False}
+"""{tool: whether its files have the image's size}, of forms that any tool writes: some turn images, others do not."""
 
 
 def find(raw: RawFolder, layout: Layout, annotations: Annotations) -> dict[str, Split]:
@@ -51,14 +54,14 @@ def read_index(raw: RawFolder, annotations: Annotations, images: list[str]) -> I
         DatasetError: No file matches, or one is not the tool's.
     """
     tool = tools.TOOLS[annotations.tool]
-    files = [file for pattern in annotations.files for file in _matching(raw, pattern)]
-    if not files:
+    matching = [file for pattern in annotations.files for file in _matching(raw, pattern)]
+    if not matching:
         names = join_names(raw.listing()) or "no files"
         patterns = " or ".join(annotations.files)
         raise DatasetError(f"In {raw.path}:\nNo file matches annotations.files: {patterns}.\nThere are: {names}.")
     assert tool.index
     try:
-        return tool.index(raw, list(dict.fromkeys(files)), Images(images))
+        return tool.index(raw, list(dict.fromkeys(matching)), Images(images))
     except BadFileError as error:
         raise DatasetError(f"In {raw.path}: {error.detail}.\nannotations.tool is {annotations.tool}.") from None
 
@@ -70,7 +73,10 @@ def with_drawing(reader: Reader, layout: Layout, annotations: Annotations) -> Re
     names = [class_.name for class_ in layout.classes]
     uncovered = names.index(annotations.uncovered) if annotations.uncovered in names else IGNORE
     labels = Labels(train_ids, uncovered, tuple(annotations.files))
-    return replace(reader, drawn=partial(tools.draw, tool=annotations.tool, labels=labels), check=None)
+    drawn = partial(tools.draw, tool=annotations.tool, labels=labels)
+    is_open = annotations.tool in OPEN and "exif" not in layout.image.model_fields_set
+    check = partial(files.require_upright, sized=OPEN[annotations.tool]) if is_open else None
+    return replace(reader, drawn=drawn, check=check)
 
 
 def _find_class_masks(raw: RawFolder, layout: Layout, annotations: Annotations) -> dict[str, Split]:

@@ -10,6 +10,9 @@ ToolName = Literal[
     "coco", "coco_panoptic", "labelme", "yolo", "label_studio", "supervisely", "via", "cvat", "class_masks"
 ]
 
+PER_IMAGE = ("labelme", "yolo", "supervisely")
+"""Tools with a file for each image; the files of the others name the images."""
+
 
 class Annotations(Section):
     """Which files describe the images, and what the pixels are that no shape covers.
@@ -64,6 +67,11 @@ def faults(annotations: Annotations, classes: list[tuple[str, list[str]]]) -> li
         pattern.count("{label}") != 1 or "{id}" not in pattern for pattern in annotations.files
     ):
         lines.append("annotations.files: those of class_masks hold {label} and {id}, such as masks/{label}/{id}.png.")
+    if annotations.tool in PER_IMAGE and (shared := [one for one in annotations.files if "{id}" not in one]):
+        lines.append(
+            f"annotations.files: those of {annotations.tool} hold {{id}}, as there is a file for each image. Received: "
+            f"{', '.join(shared)}. If these files name the images, annotations.tool is another."
+        )
     if annotations.uncovered not in (*names, "ignore"):
         lines.append(
             f"annotations.uncovered: must be the name of a class, or ignore. Received: {annotations.uncovered!r}; "

@@ -13,6 +13,9 @@ from datasets.image_folder import files, palettes
 DARK = 64
 """Grey levels below this, among masks of colours, are ids rather than colours."""
 
+FEWEST = 2
+"""Number of masks of each of two scales at least: a single one may show nothing but void."""
+
 Contents = Sequence[tuple[str, bytes]]
 
 
@@ -67,6 +70,28 @@ def refuse_ids_among_colours(place: str, contents: Contents) -> None:
             f"In {place}: {name} holds numbers, such as {value}, and {coloured} holds colours: no reading fits both. "
             "Keep the masks of one kind, or convert them."
         )
+
+
+def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozenset[int]], void: int) -> None:
+    """Raise DatasetError if no mask holds both the void and another id but 0, so that both may be one class.
+
+    Args:
+        place: The raw folder, for messages.
+        names: The masks.
+        shown: The values of each.
+        void: The value that is ignored beside ids.
+    """
+    with_void = [name for name, values in zip(names, shown, strict=True) if void in values]
+    with_ids = [name for name, values in zip(names, shown, strict=True) if values - {0, void}]
+    if min(len(with_void), len(with_ids)) < FEWEST or not set(with_void).isdisjoint(with_ids):
+        return
+    ids = sorted(frozenset().union(*shown) - {0, void})
+    raise DatasetError(
+        f"In {place}: {len(with_void)} of {len(names)} masks, such as {with_void[0]}, hold {void}, and "
+        f"{len(with_ids)}, such as {with_ids[0]}, hold {ids[0]}; none holds both. So {void} may be no void but a class "
+        f"that other masks store as {ids[0]}. Store all masks on one scale, or write the layout by hand: `raw: "
+        f"[{ids[0]}, {void}]` for one class, or `ignore: [{void}]`; datasets/image_folder/README.md shows how."
+    )
 
 
 def _values(content: bytes) -> set[int]:

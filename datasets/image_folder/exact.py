@@ -46,7 +46,8 @@ def of_ids(values: Sequence[int], mask: dict[str, Any], kind: str, palette: Mapp
     notes += [f"{value} is ignored, as is usual beside other ids" for value in ignore]
     if values[-1] == IGNORE and not ignore and len(values) > 2:
         notes.append(f"{IGNORE} is a class, as the others are levels of grey up to it, not ids")
-    gaps = sorted(set(range(kept[-1])) - set(kept))
+    # ids from 1 on have no class 0: a mask that holds it after all is a bad file, named
+    gaps = sorted(set(range(kept[0], kept[-1])) - set(kept))
     if gaps and len(kept) > 2 and kept[-1] < 64 and len(gaps) < kept[-1] / 2:
         notes.append(f"{', '.join(map(str, gaps))} are in no sampled mask, and are taken for rare classes")
         kept = list(range(kept[-1] + 1))

@@ -115,6 +115,23 @@ def require_one_orientation(image: bytes, mask: bytes) -> None:
         )
 
 
+def require_upright(image: bytes, _: bytes, *, sized: bool) -> None:
+    """Raise BadFileError if EXIF turns an image, and no size tells whether its annotations fit it turned.
+
+    Args:
+        image: Bytes of an image file.
+        sized: Whether the annotations have the size of the image, which is compared when they are drawn.
+    """
+    turned, (height, width) = orientation(image)
+    by_size = sized and turned in SWAPPED and height != width
+    if turned not in (0, 1) and not by_size:
+        raise BadFileError(
+            Kind.ORIENTATION,
+            f"orientation {turned}, of which its annotations say nothing; say in the layout `image: {{exif: apply}}` "
+            "if they fit the image as a viewer shows it, or `exif: ignore` if they fit the pixels as stored",
+        )
+
+
 def orientation(content: bytes) -> tuple[int, tuple[int, int]]:
     """Return the EXIF orientation of an image file, 1 if there is none, and its stored size, (height, width), pixels.
 

@@ -81,6 +81,7 @@ def guess(folder: Path) -> Guess:
     if not matches:
         raise DatasetError(_describe_no_match(folder, files))
     match, rival_notes = rivals.choose(raw, matches)
+    lists = lists or split_guess.find_lists(raw, match.images)
     meaning = masks.guess(raw, match.examples) if export is None else Meaning({}, [], notes=[export.note()])
     union_notes = _unite_further(match, meaning)
     unlabelled = {match.images[0].replace("{split}", part): number for part, number in match.unlabelled.items()}

@@ -19,6 +19,7 @@ from datasets.image_folder.palettes import Colour
 from datasets.image_folder.tally import Tally, pack
 from datasets.image_folder.values import of_colours, of_grey
 from datasets.raw import RawFolder
+from datasets.spec import IGNORE
 
 SAMPLED = 200
 """Number of masks that are opened, evenly spaced."""
@@ -113,7 +114,10 @@ def _of_images(raw: RawFolder, contents: Contents, uses: palettes.Uses) -> Meani
         levels_differ = any(colour[0] != value for value, colour in palette.items())
         if not (is_grey and levels_differ and len(tally.pixels) > FEW):
             own = not is_grey and len(set(palette.values())) == len(palette)
-            return of_grey(Sampled(place, example, kind, lossy, tally, palette if own else {}))
+            meaning = of_grey(Sampled(place, example, kind, lossy, tally, palette if own else {}))
+            if IGNORE in meaning.ignore and not own:
+                encodings.refuse_two_scales(place, [name for name, _ in readable], tally.shown, IGNORE)
+            return meaning
     meaning = of_colours(
         Sampled(place, example, kind, lossy, _count_colours(readable, tolerance), is_disputed=bool(uses))
     )

@@ -1,15 +1,19 @@
 """Choose among several folders that may hold the masks, by what they hold, and name those that are not chosen."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from datasets.audit import MAX_PIXELS, BadFileError, check_pixels, lift_pillow_limit
-from datasets.image_folder import files
+from datasets.image_folder import encodings, files
 from datasets.image_folder.names import Match
+from datasets.image_folder.tally import Tally, pack, unpack
 from datasets.raw import RawFolder
+from datasets.spec import IGNORE
 
 SAMPLED, FEWEST = 12, 3
 """Number of masks that are compared, evenly spaced; of fewer than FEWEST nothing is said."""
@@ -25,6 +29,15 @@ SHARE = 0.25
 
 FEW_COLOURS = 40
 """A mask that no name calls so holds at most this number of colours."""
+
+FEW_VALUES, NOISE = 8, 16
+"""Blur and JPEG leave more values than this, and JPEG those within NOISE of an area's own."""
+
+THIN, LARGE = 0.02, 0.01
+"""A colour fills areas if this share of its pixels are inner ones; or of all pixels, where there are many colours."""
+
+PURE = 0.9
+"""Share of an object's pixels that are of one class."""
 
 REGION = "one and the same shape in nearly every file, as a region of interest has, not labels"
 
@@ -43,6 +56,8 @@ def choose(raw: RawFolder, matches: Sequence[Match]) -> tuple[Match, list[str]]:
     others = [match for match in others if match.is_named or _may_be_labels(raw, match, best, is_region=is_region)]
     regions = {match.masks: is_one_shape(raw, match.examples) for match in others} | {best.masks: is_region}
     chosen = next((match for match in (best, *others) if not regions[match.masks]), best)
+    rest = [match for match in others if match is not chosen and not regions[match.masks]]
+    chosen = next((match for match in rest if _number_objects(raw, chosen.examples, match.examples)), chosen)
     notes = []
     for match in (best, *others):
         if match is not chosen:
@@ -80,6 +95,53 @@ def _has_few_colours(raw: RawFolder, name: str) -> bool:
     return False
 
 
+def _number_objects(raw: RawFolder, names: Sequence[str], others: Sequence[str]) -> bool:
+    """Whether the ids of masks number the objects of the classes that other masks of the same names hold.
+
+    Then each id is of one class in a file, and of different classes in different files; and not the other way round.
+    Or they have more ids, and only the others hold void.
+    """
+    if [PurePosixPath(name).stem for name in names] != [PurePosixPath(name).stem for name in others]:
+        return False
+    number = min(SAMPLED, len(names))
+    pairs = []
+    with suppress(BadFileError), lift_pillow_limit():
+        for index in range(number):
+            place = index * len(names) // number
+            one, other = (_ids(raw, of[place]) for of in (names, others))
+            if one is None or other is None or one.shape != other.shape:
+                return False
+            pairs.append((one, other))
+        turned = [(other, one) for one, other in pairs]
+        return _have_fewer_ids_and_void(pairs) or (_refines(pairs) and not _refines(turned))
+    return False
+
+
+def _have_fewer_ids_and_void(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether the second masks hold 255 beside two or more small ids, and the first more small ids and no 255."""
+    one, other = (set().union(*(np.unique(pair[side]).tolist() for pair in pairs)) for side in (0, 1))
+    small = max(one | other - {IGNORE}, default=0) < FEW_COLOURS
+    return small and IGNORE in other - one and 2 < len(other - {IGNORE}) < len(one)
+
+
+def _refines(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
+    """Whether each first id is of one second id in a file, and one of them of different ids in different files."""
+    classes_of: dict[int, set[int]] = defaultdict(set)
+    for objects, classes in pairs:
+        for value in set(np.unique(objects).tolist()) - {0, IGNORE}:
+            values, counts = np.unique(classes[objects == value], return_counts=True)
+            if counts.max() < PURE * counts.sum():
+                return False
+            classes_of[value].add(int(values[counts.argmax()]))
+    return any(len(classes - {0, IGNORE}) > 1 for classes in classes_of.values())
+
+
+def _ids(raw: RawFolder, name: str) -> np.ndarray | None:
+    content = raw.read(name)
+    check_pixels(content, MAX_PIXELS)
+    return encodings.read_ids(content)
+
+
 def is_one_shape(raw: RawFolder, names: Sequence[str]) -> bool:
     """Whether masks of two values are nearly the same, with both values in most of them."""
     number = min(SAMPLED, len(names))
@@ -104,13 +166,32 @@ def _shape(content: bytes) -> np.ndarray | None:
     """Return where a mask is bright, bool [SIDE, SIDE]; None if it is no picture of two values, but for blur."""
     with lift_pillow_limit():
         check_pixels(content, MAX_PIXELS)
-        grey = files.read_rgb(content, "apply").max(axis=2)
+        rgb = files.read_rgb(content, "apply")
+    if _areas(rgb) > 2:
+        return None
+    grey = rgb.max(axis=2)
     low, high = int(grey.min()), int(grey.max())
     bright = grey > (low + high) / 2
     near = np.minimum(grey - low, high - grey) <= (high - low) / 8
     if near.mean() < 0.9:
         return None
     return np.asarray(Image.fromarray(bright.astype(np.uint8)).resize((SIDE, SIDE), Image.Resampling.NEAREST)) > 0
+
+
+def _areas(rgb: np.ndarray) -> int:
+    """Count the colours that fill areas, up to the noise of JPEG; among many colours, as of blur, only large areas."""
+    tally = Tally()
+    tally.add(pack(rgb))
+    share = LARGE * tally.total if len(tally.pixels) > FEW_VALUES else 0
+    filled = [code for code, inner in tally.inner.items() if inner > max(share, THIN * tally.pixels[code])]
+    if not share:
+        return len(filled)
+    apart: list[np.ndarray] = []
+    for code in sorted(filled, key=lambda code: -tally.inner[code]):
+        colour = np.array(unpack(code))
+        if all(abs(colour - other).max() > NOISE for other in apart):
+            apart.append(colour)
+    return len(apart)
 
 
 def _iou(shape: np.ndarray, other: np.ndarray) -> float:

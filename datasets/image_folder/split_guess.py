@@ -1,5 +1,6 @@
 """Guess how the images of a folder are assigned to splits: by folders, by lists, or at random."""
 
+import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -37,13 +38,23 @@ Guessed = tuple[dict[str, Any], list[str]]
 """The `splits` section of a layout, and notes."""
 
 
-def find_lists(raw: RawFolder) -> dict[str, str]:
-    """Return {split: file} of the lists of ids; empty unless there are lists of train and val."""
-    for pattern in LISTS:
-        lists = {split: pattern.format(split=split) for split in ("train", "val", "test")}
-        lists = {split: file for split, file in lists.items() if raw.has(file)}
-        if {"train", "val"} <= lists.keys():
-            return lists
+def find_lists(raw: RawFolder, images: Sequence[str] = ()) -> dict[str, str]:
+    """Return {split: file} of the lists of ids; empty unless there are lists of train and val.
+
+    Args:
+        raw: The raw folder.
+        images: Patterns of the images. Lists may also be in a leading folder of theirs, as VOCdevkit/VOC2012 is.
+    """
+    fixed = [pattern.partition("{")[0].split("/")[:-1] for pattern in images]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*fixed, strict=False))
+    leading = [parts[0] for parts in same]
+    for depth in range(len(leading) + 1):
+        folder = "".join(f"{part}/" for part in leading[:depth])
+        for pattern in LISTS:
+            lists = {split: folder + pattern.format(split=split) for split in ("train", "val", "test")}
+            lists = {split: file for split, file in lists.items() if raw.has(file)}
+            if {"train", "val"} <= lists.keys():
+                return lists
     return {}
 
 

@@ -1,8 +1,9 @@
 """Recognise the files of a labelling tool in a folder, and write the layout that reads them."""
 
+import posixpath
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -29,6 +30,12 @@ PREFERRED = re.compile(r"(?:^|[/_])instances(?:[_.]|$)")
 SPLIT_WORD = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})\d*(?![A-Za-z])", re.IGNORECASE
 )
+
+FEWEST_PARTS = 2
+"""Parts of an image of COCO without a shape: the categories and its own entry."""
+
+EXPORTED = re.compile(r"^(?:JPEGImages|SegmentationClass|SegmentationObject)", re.IGNORECASE)
+"""Folders of an export to VOC."""
 
 MOST_CLASSES = 253
 """Records hold no more."""
@@ -73,7 +80,11 @@ def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str]) ->
         match, patterns = replace(match, parts=by_word), [_pattern(file, files, "{split}") for file in files]
     patterns += _mask_patterns(sorted(used & set(masks)))
     labels, label_notes = tool_labels.in_use(index.labels)
-    unlisted = len(set(images) - index.parts.keys() - used)
+    rivals, rival_masks = _rivals(index.parts, [image for image in images if image not in used])
+    notes += rivals
+    if tool == "coco" and (empty := sum(len(parts) == FEWEST_PARTS for parts in index.parts.values())):
+        notes.append(f"{empty} of the images have no shape: all their pixels are uncovered")
+    unlisted = len(set(images) - index.parts.keys() - used - rival_masks)
     if unlisted:
         notes.append(f"{unlisted} images are named in no annotation")
     if index.problems:
@@ -90,9 +101,33 @@ def _per_image(raw: RawFolder, tool: str, files: list[str], images: list[str]) -
     match = _match(list(paired))
     patterns = tool_labels.file_patterns(tool, match, paired)
     labels, notes = tool_labels.read(raw, tool, list(paired.values()))
-    if TOOLS[tool].needs_file and (bare := len(set(images) - paired.keys())):
+    rivals, masks = _rivals(paired, images)
+    notes += rivals
+    if TOOLS[tool].needs_file and (bare := len(set(images) - paired.keys() - masks)):
         notes.append(f"{bare} images have no file of {TOOLS[tool].title}")
     return _describe(raw, tool, match, patterns, labels, notes)
+
+
+def _rivals(annotated: Collection[str], images: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Return notes on folders of masks, by their names, of images that a tool's files describe too; and their files."""
+    stems = {PurePosixPath(image).stem for image in annotated}
+    notes, unused = [], set[str]()
+    for family in find_families([image for image in images if image not in annotated]):
+        files = set(family.files.values())
+        export = EXPORTED.match(PurePosixPath(min(files)).parent.name) if files else None
+        own = [file for key, file in family.files.items() if key[2] in stems]
+        if not own or not (family.is_mask or export):
+            continue
+        unused |= files
+        if family.is_mask:
+            folder = PurePosixPath(min(own)).parent
+            notes.append(
+                f"{len(own)} masks of these images are not used: {folder}. If these are the labels, move the tool's "
+                "files out of the folder"
+            )
+        else:
+            notes.append(f"{len(own)} copies of these images are not used: {PurePosixPath(min(own)).parent}")
+    return notes, unused
 
 
 def _by_class(raw: RawFolder, files: Sequence[str]) -> tuple[Layout, list[str], int] | None:
@@ -173,17 +208,24 @@ def _match(images: list[str]) -> names.Match:
     patterns, parts, groups, ids = [], Counter[str](), Counter[str](), []
     for family in families:
         suffixes = {PurePosixPath(file).suffix for file in family.files.values()}
-        patterns += [f"{family.root}/{{id}}{suffix}".lstrip("/") for suffix in sorted(suffixes)]
+        inner = "" if family.root else _common_folder(list(family.files.values()))
+        patterns += [f"{family.root or inner}/{{id}}{suffix}".lstrip("/") for suffix in sorted(suffixes)]
         for split, group, name in family.files:
             parts[split] += 1
             groups[group] += 1
-            ids.append(f"{group}/{name}" if group else name)
+            ids.append(f"{group}/{name}" if group else name.removeprefix(f"{inner}/"))
     if len(parts) > 1 and "" in parts:  # some images are in no split: splits are drawn
         return _without_placeholders(images)
     match = names.Match(
         tuple(patterns), (), dict(parts), dict(groups), tuple(ids), (), tuple(sorted(images)), 0, {}, {}
     )
     return split_guess.replace_uniform_splits(split_guess.drop_single_split(match))
+
+
+def _common_folder(files: Sequence[str]) -> str:
+    """Return the folder that holds all files, so that a pattern takes no copies of them in folders beside it."""
+    common = posixpath.commonpath([str(PurePosixPath(file).parent) for file in files])
+    return common if common != "." else ""
 
 
 def _without_placeholders(images: list[str]) -> names.Match:

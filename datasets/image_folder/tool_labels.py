@@ -45,7 +45,17 @@ def pair(tool: str, files: Sequence[str], images: Sequence[str]) -> dict[str, st
             wanted = [beside] if beside in known else _nearest(path, by_stem.get(path.stem, []))
         if wanted and wanted[0] in known:
             paired[image] = wanted[0]
-    return paired
+    return paired if tool in ("supervisely", "yolo") else _keep_own(paired)
+
+
+def _keep_own(paired: dict[str, str]) -> dict[str, str]:
+    """Of several images that have one file keep the one beside it: the others are copies and masks of an export."""
+    own = {file for image, file in paired.items() if _is_beside(image, file)}
+    return {image: file for image, file in paired.items() if file not in own or _is_beside(image, file)}
+
+
+def _is_beside(image: str, file: str) -> bool:
+    return PurePosixPath(image).parent == PurePosixPath(file).parent
 
 
 def _nearest(image: PurePosixPath, files: list[str]) -> list[str]:
@@ -91,7 +101,8 @@ def read(raw: RawFolder, tool: str, files: Sequence[str]) -> tuple[Labels, list[
     shapes: Counter[str] = Counter()
     for file in files:
         with suppress(BadFileError, TypeError, KeyError):  # ingest reports it by name
-            shapes.update({str(shape[label]) for shape in parse(raw.read(file))[key]})
+            own = [shape[label] for shape in parse(raw.read(file))[key]]
+            shapes.update({name for name in own if isinstance(name, str)})
     notes = [] if declared else ["the classes are in the order of their names, as no file lists them"]
     colours = distinct(declared)
     return {name: ([name], colours.get(name)) for name in [*declared, *sorted(shapes.keys() - declared.keys())]}, notes

@@ -141,7 +141,7 @@ def _refused(runner: Runner, step: Step) -> Forecast | None:
         try:
             check(runner.context)
         except GateError as error:
-            return Forecast(step.name, "refuse", str(error).split("\n")[0])
+            return Forecast(step.name, "refuse", str(error).split("\n")[0].rstrip(":"))
         except (UserError, OSError):
             continue  # its input is not here yet; the run says so
     return None

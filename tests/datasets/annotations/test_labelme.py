@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from datasets.annotations import labelme
 from datasets.audit import BadFileError, Kind
+from datasets.image_folder.guess import guess
 from tests.datasets.annotations.exports import (
     HEIGHT,
     SIZE,
@@ -103,6 +104,42 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, folder: str) -> None:
     assert [class_["name"] for class_ in guessed.layout["classes"]] == ["background", "a", "b", "c"]
     for name in names:
         np.testing.assert_array_equal(labels[name], drawn_by_labelme(shapes[name], {"a": 1, "b": 2, "c": 3}))
+
+
+def test_an_export_to_voc_beside_it_is_no_image(tmp_path: Path) -> None:
+    """labelme2voc copies the images, and draws masks of the same names: none of them is an image of its own."""
+    for at in range(4):
+        for folder, suffix in (
+            ("data_annotated", "jpg"),
+            ("voc/JPEGImages", "jpg"),
+            ("voc/SegmentationClassPNG", "png"),
+        ):
+            photos(tmp_path / folder, f"{at}.{suffix}")
+        put_json(tmp_path / f"data_annotated/{at}.json", document(f"{at}.jpg", shape("road", SQUARE)))
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert guessed.layout["images"] == "data_annotated/{id}.jpg" and set(labels) == {"0", "1", "2", "3"}
+    assert guessed.pairs == 4
+    notes = "\n".join(guessed.notes)
+    assert "4 masks of these images are not used: voc/SegmentationClassPNG" in notes
+    assert "4 copies of these images are not used: voc/JPEGImages" in notes
+
+
+@pytest.mark.parametrize("label", [None, ["x"], 5])
+def test_a_label_that_is_no_text_is_no_class(tmp_path: Path, label) -> None:
+    photos(tmp_path, "a.jpg", "b.jpg")
+    put_json(tmp_path / "a.json", document("a.jpg", shape("road", SQUARE)))
+    put_json(tmp_path / "b.json", document("b.jpg", shape(label, SQUARE)))
+    guessed = guess(tmp_path)
+    assert [class_["name"] for class_ in guessed.layout["classes"]] == ["background", "road"]
+    labels, (problem,) = read_all(tmp_path, guessed.layout, tmp_path / "out")
+    assert set(labels) == {"a"} and f"its label is {label!r}, which is no text" in problem.detail
+
+
+def test_a_mask_that_is_no_image_is_named_without_an_address() -> None:
+    data = base64.b64encode(b"nothing").decode()
+    with pytest.raises(BadFileError) as caught:
+        labelme.draw(drawing(document("a.jpg", shape("a", [[5, 7], [7, 8]], "mask", mask=data))), numbered("a"))
+    assert "its mask is no image" in caught.value.detail and "0x" not in caught.value.detail
 
 
 def test_folders_of_splits(tmp_path: Path) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from datasets.annotations import tools
 from datasets.annotations.canvas import crosses_itself
 from datasets.annotations.tools import TOOLS
-from datasets.audit import BadFileError
+from datasets.audit import BadFileError, Kind
 from datasets.errors import DatasetError
+from datasets.image_folder import files
 from datasets.image_folder import layout as layouts
-from datasets.image_folder.annotation_section import ToolName
+from datasets.image_folder.annotation_section import PER_IMAGE, ToolName
 from datasets.image_folder.guess import guess
 from datasets.raw import RawFolder
 from datasets.segmentation_builder import AUDIT
@@ -211,3 +213,49 @@ def test_cases(case: str, tmp_path: Path) -> None:
     assert [class_["name"] for class_ in guessed.layout["classes"]] == names[case]
     labels, problems = read_all(folder, guessed.layout, tmp_path / "out")
     assert not problems and len(labels) == guessed.pairs
+
+
+@pytest.mark.parametrize("tool", PER_IMAGE)
+def test_a_tool_with_a_file_for_each_image_needs_an_id_in_its_pattern(tmp_path: Path, tool: str) -> None:
+    described = export(tmp_path / "data") | {"annotations": {"tool": tool, "files": "annotations/x.json"}}
+    with pytest.raises(DatasetError) as caught:
+        builder_of(tmp_path / "data", described, tmp_path / "out")
+    words = (
+        f"annotations.files: those of {tool} hold {{id}}, as there is a file for each image. Received: annotations/x"
+    )
+    assert words in str(caught.value)
+
+
+def test_tools_with_a_file_for_each_image_have_no_index() -> None:
+    assert {*PER_IMAGE, "class_masks"} == {name for name, tool in TOOLS.items() if tool.index is None}
+
+
+def test_masks_beside_coco_and_images_without_a_shape_are_named(tmp_path: Path) -> None:
+    names = [f"{at}.jpg" for at in range(6)]
+    photos(tmp_path / "images", *names)
+    photos(tmp_path / "masks", *(f"{at}.png" for at in range(6)))
+    put_json(tmp_path / "coco.json", document(names, [annotation(at, at, 7, [flat(SQUARE)]) for at in range(2)]))
+    notes = "\n".join(guess(tmp_path).notes)
+    assert "6 masks of these images are not used: masks. If these are the labels, move the tool's files" in notes
+    assert "4 of the images have no shape: all their pixels are uncovered" in notes
+    assert "are named in no annotation" not in notes
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "is_open"), [(6, (24, 24), True), (3, (24, 32), True), (1, (24, 24), False)]
+)
+def test_an_image_that_exif_turns_is_asked_about(tmp_path: Path, orientation: int, size: tuple, is_open: bool) -> None:
+    """COCO's shapes may have been drawn on it turned or as stored; where sizes are the same, only the user knows."""
+    exif = Image.Exif()
+    exif[files.ORIENTATION] = orientation
+    (tmp_path / "data/images").mkdir(parents=True)
+    Image.new("RGB", size[::-1]).save(tmp_path / "data/images/0.jpg", exif=exif)
+    tree = document(["0.jpg"], [annotation(0, 0, 7, [flat(SQUARE)])])
+    tree["images"][0] |= {"height": size[0], "width": size[1]}
+    put_json(tmp_path / "data/annotations/x.json", tree)
+    described = layout(splits={"ratios": {"train": 1.0}}, annotations={"tool": "coco", "files": "annotations/x.json"})
+    labels, problems = read_all(tmp_path / "data", described, tmp_path / "out")
+    assert bool(labels) is not is_open and [problem.kind for problem in problems] == [Kind.ORIENTATION] * is_open
+    for setting in ("apply", "ignore"):
+        labels, problems = read_all(tmp_path / "data", described | {"image": {"exif": setting}}, tmp_path / setting)
+        assert labels and not problems

@@ -113,7 +113,7 @@ def test_the_request_on_the_page_writes_the_class_map(port, tmp_path):
             pytest.skip(f"{program} is not installed")
     (tmp_path / "photo.jpg").write_bytes(photo(480, 640))
     result = subprocess.run(["sh", "-c", script(port)], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 0 and result.stdout == "640 x 480\n", result.stderr
+    assert result.returncode == 0 and result.stdout == "640 x 480 orientation 1\n", result.stderr
     classes = np.asarray(Image.open(tmp_path / "classes.png"))
     assert classes.shape == (480, 640) and (classes[:, :300] == 0).all() and (classes[:, 340:] == 1).all()
 
