@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,21 +26,6 @@ from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
 
 PROJECT = Path(__file__).parents[3]
-
-
-@dataclass(frozen=True)
-class FakeStep(Step):
-    """A step whose code is `work`; it is fingerprinted as an empty module."""
-
-    work: Callable[[Recipe, dict[str, Path], Path], None] = field(default=lambda config, inputs, out: None)
-
-    @property
-    def module(self) -> str:
-        return "pipeline.steps"
-
-    @property
-    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
-        return self.work
 
 
 def copy_raw(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
@@ -297,6 +281,7 @@ bench = Bench.__new__(Bench)
 bench.__dict__.update({{}})
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
+from tests.pipeline.orchestration.fake_step import FakeStep
 root = Path({root!r})
 bench.root, bench.raw, bench.runs = root, root / "raw", 7
 bench.workspace = Workspace(root / "work")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,24 +23,10 @@ from pipeline.storage import connection
 from pipeline.workspace.layout import SEAL, SHARED, Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
+from tests.pipeline.orchestration.fake_step import FakeStep
 
 PROJECT = Path(__file__).parents[3]
 URL = "s3://bucket/results"
-
-
-@dataclass(frozen=True)
-class FakeStep(Step):
-    """A step whose code is `work`; it is fingerprinted as an empty module."""
-
-    work: Callable[[Recipe, dict[str, Path], Path], None] = field(default=lambda config, inputs, out: None)
-
-    @property
-    def module(self) -> str:
-        return "pipeline.steps"
-
-    @property
-    def run(self) -> Callable[[Recipe, dict[str, Path], Path], None]:
-        return self.work
 
 
 def copy_raw(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
