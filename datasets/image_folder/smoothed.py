@@ -63,7 +63,7 @@ def of_jpeg(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> M
         close = " and ".join(str(_shown(points[value])) for value in judged.close)
         what = f"areas of {close}" if close else f"{len(points)} values, of which {len(judged.classes)} fill areas"
         raise sampled.refuse(
-            f"hold {what}. Lossy compression has changed the values, and these are no longer distinct. Export the masks "
+            f"hold {what}. Lossy compression has changed the values, and they are no longer distinct. Export the masks "
             "again, as PNG; converting these files does not restore them."
         )
     number = len(judged.classes)

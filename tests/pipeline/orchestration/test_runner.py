@@ -24,6 +24,7 @@ from pipeline.workspace import lock
 from pipeline.workspace.layout import SEAL, Workspace, read_seal
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
+from tests.pipeline.orchestration.fake_step import FakeStep
 
 PROJECT = Path(__file__).parents[3]
 
@@ -281,7 +282,6 @@ bench = Bench.__new__(Bench)
 bench.__dict__.update({{}})
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
-from tests.pipeline.orchestration.fake_step import FakeStep
 root = Path({root!r})
 bench.root, bench.raw, bench.runs = root, root / "raw", 7
 bench.workspace = Workspace(root / "work")
