@@ -20,7 +20,7 @@ LOSSY, HALF = ("JPEG", "WEBP"), 128
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     """Give the pixels of each mask the class that the file's name means: uint8 [H, W]. Raises BadFileError."""
     canvas = Canvas(drawing, labels)
-    drawn = [(label_of(name, labels.patterns), name, content) for name, content in drawing.files]
+    drawn = [(label_of(name, labels), name, content) for name, content in drawing.files]
     order = {label: place for place, label in enumerate(labels.train_ids)}
     for label, name, content in sorted(drawn, key=lambda one: order.get(one[0], len(order))):
         with canvas.shape(name):
@@ -28,10 +28,11 @@ def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     return canvas.finish()
 
 
-def label_of(file: str, patterns: tuple[str, ...]) -> str:
-    """Return what `{label}` stands for in the name of a file; "" where no pattern matches."""
-    for pattern in patterns:
-        parts = {"id": ".+", "split": "[^/]+", "group": "[^/]+", "label": "[^/]+"}
+def label_of(file: str, labels: Labels) -> str:
+    """Return which label `{label}` stands for in the name of a file; "" where no pattern matches."""
+    known = "|".join(map(re.escape, labels.train_ids))  # else a_traffic_light could be that of a_traffic
+    for pattern in labels.patterns:
+        parts = {"id": ".+", "split": "[^/]+", "group": "[^/]+", "label": known}
         match = re.fullmatch(to_regex(pattern, **parts), file)
         if match:
             return match["label"]

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from datasets.annotations.canvas import Canvas, coco_runs, distinct
+from datasets.annotations import coco_runs
+from datasets.annotations.canvas import Canvas
+from datasets.annotations.colours import distinct
 from datasets.annotations.images import Images
-from datasets.annotations.index import Index
+from datasets.annotations.index import Index, naming
 from datasets.annotations.json_spans import Span, parse, text, walk
 from datasets.annotations.labels import Labels
 from datasets.audit import BadFileError, Kind, Problem
@@ -48,15 +50,11 @@ def _add(contents: Index, raw: RawFolder, file: str, images: Images) -> None:
         categories[text(category["name"])] = category.get("color")
         above[category["id"]] = (text(category["name"]), text(category.get("supercategory")))
 
-    try:
+    with naming(file, "COCO"):
         visits = {"images": visit_image, "annotations": visit_annotation, "categories": visit_category}
         keys = walk(raw.read(file), visits)
         if missing := KEYS - keys.keys():
             raise BadFileError(Kind.ANNOTATION, f"a JSON without {', '.join(sorted(missing))}, so it is not of COCO")
-    except (KeyError, TypeError, AttributeError) as error:
-        raise BadFileError(Kind.ANNOTATION, f"{file}: not as COCO has it ({type(error).__name__}: {error})") from None
-    except BadFileError as error:
-        raise BadFileError(error.kind, f"{file}: {error.detail}") from None
     head = Part(file, *keys["categories"])
     entries = [
         (name, (head, Part(file, *span), *(Part(file, *shape) for shape in spans.pop(id_, ()))))
@@ -84,7 +82,7 @@ def draw(drawing: Drawing, labels: Labels) -> Any:
             category = annotation["category_id"]
             if category not in names:
                 raise BadFileError(Kind.ANNOTATION, f"category_id {category} is not in `categories`")
-            canvas.paint(coco_runs(annotation.get("segmentation"), canvas), names[category])
+            canvas.paint(coco_runs.decode(annotation.get("segmentation"), canvas), names[category])
     return canvas.finish()
 
 

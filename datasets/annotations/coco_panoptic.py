@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.annotations.canvas import Canvas, distinct
+from datasets.annotations.canvas import Canvas
+from datasets.annotations.colours import distinct
 from datasets.annotations.images import Images
-from datasets.annotations.index import Index
+from datasets.annotations.index import Index, naming
 from datasets.annotations.json_spans import Span, parse, text, walk
 from datasets.annotations.labels import Labels
 from datasets.audit import BadFileError, Kind, Problem, open_image, raise_damage
@@ -48,25 +49,21 @@ def _add(contents: Index, raw: RawFolder, file: str, images: Images, masks: Imag
     def visit_category(category: Any, _: Span) -> None:
         categories[text(category["name"])] = category.get("color")
 
-    try:
+    with naming(file, "COCO panoptic"):
         visits = {"images": visit_image, "annotations": visit_annotation, "categories": visit_category}
         keys = walk(raw.read(file), visits)
         head = Part(file, *keys["categories"])
-    except (KeyError, TypeError, AttributeError) as error:
-        detail = f"not as COCO panoptic has it ({type(error).__name__}: {error})"
-        raise BadFileError(Kind.ANNOTATION, f"{file}: {detail}") from None
-    except BadFileError as error:
-        raise BadFileError(error.kind, f"{file}: {error.detail}") from None
     drawn = masks.match([name for name, _ in segments.values()], file)
     entries = []
     for (id_, (mask, span)), png in zip(segments.items(), drawn, strict=True):
-        if png is None:
-            contents.problems.append(Problem(Kind.WITHOUT_MASK, "", file, mask, f"there is no {mask}"))
+        if len(png) != 1:
+            detail = f"{mask} may be {' or '.join(png)}" if png else f"there is no {mask}"
+            contents.problems.append(Problem(Kind.WITHOUT_MASK, "", file, mask, detail))
         elif id_ not in names:
             detail = f"{mask} names the image_id {id_}, which `images` has not"
             contents.problems.append(Problem(Kind.WITHOUT_IMAGE, "", file, mask, detail))
         else:
-            entries.append((names[id_], (head, Part(file, *span), Part(png))))
+            entries.append((names[id_], (head, Part(file, *span), Part(png[0]))))
     contents.add(file, images, entries)
     contents.declare(distinct(categories))
 

@@ -8,9 +8,11 @@ from xml.parsers import expat
 
 import numpy as np
 
-from datasets.annotations.canvas import Canvas, coco_runs, distinct
+from datasets.annotations import coco_runs
+from datasets.annotations.canvas import Canvas
+from datasets.annotations.colours import distinct
 from datasets.annotations.images import Images
-from datasets.annotations.index import Index
+from datasets.annotations.index import Index, naming
 from datasets.annotations.labels import Labels
 from datasets.audit import BadFileError, Kind
 from datasets.raw import Part, RawFolder
@@ -24,9 +26,10 @@ def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:
     """Read which image has which shapes. Raises BadFileError, which names the file."""
     contents = Index()
     for file in files:
-        scan = _Scan(raw.read(file))
-        if scan.fault:
-            raise BadFileError(Kind.ANNOTATION, f"{file}: {scan.fault}")
+        with naming(file, "CVAT"):
+            scan = _Scan(raw.read(file))
+            if scan.fault:
+                raise BadFileError(Kind.ANNOTATION, scan.fault)
         contents.add(file, images, [(name, (Part(file, start, length),)) for name, start, length in scan.images])
         contents.declare(distinct(scan.labels))
     return contents
@@ -92,12 +95,12 @@ def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
 
 def _mask(shape: Any, canvas: Canvas) -> np.ndarray:
     if shape.tag == "polygon":
-        return coco_runs([[float(value) for value in re.split("[,;]", shape.attrib["points"])]], canvas)
+        return coco_runs.decode([[float(value) for value in re.split("[,;]", shape.attrib["points"])]], canvas)
     if shape.tag == "box":
-        return coco_runs([_corners(shape).ravel().tolist()], canvas)
+        return coco_runs.decode([_corners(shape).ravel().tolist()], canvas)
     if shape.tag == "mask":
         return _inset(shape, canvas.size)
-    raise BadFileError(Kind.ANNOTATION, f"a {shape.tag} is not read; read are polygon, box and mask")
+    raise BadFileError(Kind.ANNOTATION, "a shape of this kind is not read; read are polygon, box and mask")
 
 
 def _corners(shape: Any) -> np.ndarray:

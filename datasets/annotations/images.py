@@ -19,8 +19,8 @@ class Images:
         for file in files:
             self._by_name[_normal(file).rpartition("/")[2]].append(file)
 
-    def match(self, names: Sequence[str], near: str) -> list[str | None]:
-        """Return the file that each name means; None where there is none, or several equally good ones.
+    def match(self, names: Sequence[str], near: str) -> list[list[str]]:
+        """Return the files that each name may mean: one, none, or several that fit equally well.
 
         A name may have folders that are not there, and may lack those that are: files whose path ends with the whole
         name come first, then those of the same last part that no other name means. Of several the nearest to the
@@ -31,21 +31,20 @@ class Images:
             near: The annotation file's own name.
         """
         wanted = [_normal(name) for name in names]
-        files = [self._one([file for file in self._of(name) if _ends_with(file, name)], near) for name in wanted]
-        taken = {file for file in files if file}
+        files = [_nearest([file for file in self._of(name) if _ends_with(file, name)], near) for name in wanted]
+        taken = {fitting[0] for fitting in files if len(fitting) == 1}
         for index, name in enumerate(wanted):
-            if files[index] is None:
-                files[index] = self._one([file for file in self._of(name) if file not in taken], near)
+            if len(files[index]) != 1:
+                files[index] = _nearest([file for file in self._of(name) if file not in taken], near)
         return files
 
     def _of(self, name: str) -> list[str]:
         return self._by_name.get(name.rpartition("/")[2], [])
 
-    def _one(self, files: list[str], near: str) -> str | None:
-        if len(files) > 1:
-            shared = {file: _shared_folders(file, near) for file in files}
-            files = [file for file in files if shared[file] == max(shared.values())]
-        return files[0] if len(files) == 1 else None
+
+def _nearest(files: list[str], near: str) -> list[str]:
+    shared = [_shared_folders(file, near) for file in files] if len(files) > 1 else [0] * len(files)
+    return [file for file, number in zip(files, shared, strict=True) if number == max(shared)]
 
 
 def _normal(name: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from datasets.annotations import brush
-from datasets.annotations.canvas import Canvas, coco_runs
+from datasets.annotations import brush, coco_runs
+from datasets.annotations.canvas import Canvas
 from datasets.annotations.images import Images, plain_name
-from datasets.annotations.index import Index
+from datasets.annotations.index import Index, naming
 from datasets.annotations.json_spans import Span, parse, text, walk
 from datasets.annotations.labels import Labels
 from datasets.audit import SUFFIXES, BadFileError, Kind
@@ -37,16 +37,11 @@ def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:
             if _annotations(task):
                 tasks.append((text(_image(task)), Part(file, *span)))
 
-        try:
+        with naming(file, "Label Studio"):
             walk(raw.read(file), {"": visit})
-        except (KeyError, TypeError, AttributeError) as error:
-            detail = f"not as Label Studio has it ({type(error).__name__}: {error})"
-            raise BadFileError(Kind.ANNOTATION, f"{file}: {detail}") from None
-        except BadFileError as error:
-            raise BadFileError(error.kind, f"{file}: {error.detail}") from None
         names = [plain_name(name) for name, _ in tasks]
         known = images.match(names, file)
-        names = [name if image else _without_upload(name) for name, image in zip(names, known, strict=True)]
+        names = [name if fitting else _without_upload(name) for name, fitting in zip(names, known, strict=True)]
         contents.add(file, images, [(name, (part,)) for name, (_, part) in zip(names, tasks, strict=True)])
         contents.declare(labels)
     return contents
@@ -116,7 +111,7 @@ def _mask(value: Any, canvas: Canvas) -> np.ndarray:
     scale = np.array([canvas.size[1], canvas.size[0]]) / 100  # from percent
     if "points" in value:
         points = np.array(value["points"], np.float64) * scale
-        return coco_runs([points.ravel().tolist()], canvas)
+        return coco_runs.decode([points.ravel().tolist()], canvas)
     if "rle" in value:
         return brush.decode(value["rle"], canvas.size)
     if "width" in value and "height" in value:
@@ -124,5 +119,5 @@ def _mask(value: Any, canvas: Canvas) -> np.ndarray:
         angle = np.radians(value.get("rotation") or 0)  # clockwise, about the corner
         turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         corners = corner + (np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * extent) @ turn
-        return coco_runs([corners.ravel().tolist()], canvas)
+        return coco_runs.decode([corners.ravel().tolist()], canvas)
     raise BadFileError(Kind.ANNOTATION, "is neither polygon, brush nor rectangle, which are read")

@@ -1,18 +1,17 @@
 """labelme: a JSON for each image, with `shapes`. Drawn as its utils/shape.py does; a later shape lies on top."""
 
 import base64
-import io
 import math
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from datasets.annotations.canvas import Canvas, pillow_mask, points_of
+from datasets.annotations.canvas import Canvas, pillow_mask
 from datasets.annotations.json_spans import parse
 from datasets.annotations.labels import Labels
-from datasets.audit import BadFileError, Kind
+from datasets.annotations.outlines import points_of
+from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.reader import Drawing
 
 LINE_WIDTH, POINT_SIZE = 10, 5
@@ -70,10 +69,8 @@ def _mask(shape: Any, canvas: Canvas) -> np.ndarray:
 
 def _inset(encoded: str, corners: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Place a mask, a PNG in base 64, between its corners, which are in it."""
-    try:
-        inset = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded)))).astype(bool)
-    except UnidentifiedImageError:  # whose text has an address
-        raise BadFileError(Kind.ANNOTATION, "its mask is no image") from None
+    with open_image(base64.b64decode(encoded)) as image, raise_damage():
+        inset = np.asarray(image).astype(bool)
     (x1, y1), (x2, y2) = corners.astype(int).tolist()
     if inset.shape != (y2 - y1 + 1, x2 - x1 + 1) or min(x1, y1) < 0 or x2 >= size[1] or y2 >= size[0]:
         shape = "x".join(map(str, inset.shape))

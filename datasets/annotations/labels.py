@@ -14,11 +14,13 @@ class Labels:
         train_ids: {label in the tool: train id, or IGNORE}.
         uncovered: Train id of the pixels that no shape covers, or IGNORE.
         patterns: Patterns of the annotation files, where `{label}` in their names is the label.
+        attribute: The attribute that holds the label, where the tool's shapes have several attributes.
     """
 
     train_ids: Mapping[str, int]
     uncovered: int
     patterns: tuple[str, ...] = ()
+    attribute: str = ""
 
     def train_id(self, label: str) -> int:
         """Return the train id of a label, or raise BadFileError."""

@@ -1,5 +1,6 @@
-"""Recognise the tool that wrote the annotation files of a folder, by the keys in them."""
+"""Recognise the tool that wrote the annotation files of a folder, by what is in them."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -8,22 +9,33 @@ from typing import Any
 
 from datasets import plain_yaml
 from datasets.annotations import coco, label_studio, via
-from datasets.annotations.json_spans import walk
+from datasets.annotations.json_spans import parse, walk
 from datasets.audit import BadFileError
-from datasets.raw import RawFolder
+from datasets.raw import Part, RawFolder
 
 SAMPLED = 5
 """Number of files that are opened of each folder with many."""
 
 HEAD = 4096
-"""Bytes of an XML in which its first elements are."""
+"""Bytes of an XML in which its first elements are, and of a CSV with its first line."""
 
 ORDER = ("coco_panoptic", "coco", "cvat", "label_studio", "via", "supervisely", "yolo", "labelme")
 """Of files of several tools the first counts; COCO is the form to which others are exported."""
 
+NO_JSON, COCO_UNDRAWN, CVAT_VIDEO, YOLO_UNNAMED, BRUSH_PNG = UNREAD = (
+    "no_json", "coco_undrawn", "cvat_video", "yolo_unnamed", "brush_png"
+)  # fmt: skip
+"""Kinds of files that are recognised and cannot be read: `tool_refusals.py` says why, and what to do."""
+
+BRUSH = re.compile(r"(?:^|/)task-\d+-annotation-\d+-by-\d*-tag-[^/]*-\d+\.(?:png|npy)$")
+"""Name of a brush that Label Studio exported as PNG or NumPy."""
+
+ROW = re.compile(rb"\s*\d+(?:\s+[\d.eE+-]+){4,}\s*$")
+"""A line of YOLO: a class and a box or a polygon."""
+
 
 def recognise(raw: RawFolder, files: Sequence[str]) -> dict[str, list[str]]:
-    """Return {tool: its files} of the tools in `ORDER`.
+    """Return {tool: its files} of the tools in `ORDER`, then those of the kinds in `UNREAD`.
 
     Args:
         raw: The raw folder.
@@ -33,20 +45,19 @@ def recognise(raw: RawFolder, files: Sequence[str]) -> dict[str, list[str]]:
     by_folder: dict[tuple[str, str], list[str]] = defaultdict(list)
     for file in files:
         path = PurePosixPath(file)
-        if path.suffix.lower() in (".json", ".xml"):
+        if path.suffix.lower() in _KIND_OF:
             by_folder[str(path.parent), path.suffix.lower()].append(file)
     for (_, suffix), members in sorted(by_folder.items()):
-        kind_of = _kind_of_xml if suffix == ".xml" else _kind_of_json
-        step = max(1, len(members) // SAMPLED)
-        kinds = {kind_of(raw, file) for file in (members if len(members) <= 2 * SAMPLED else members[::step])}
-        if len(members) <= 2 * SAMPLED:
-            for file in members:
-                by_tool[kind_of(raw, file)].append(file)
-        elif len(kinds) == 1:
-            by_tool[kinds.pop()] += members
-    if names := yolo_names(raw, files):
-        by_tool["yolo"] = [file for file in files if _is_label_file(file)] if names else []
-    return {tool: by_tool[tool] for tool in ORDER if by_tool.get(tool)}
+        kind_of = _KIND_OF[suffix]
+        sample = members[:: max(1, len(members) // SAMPLED)] if len(members) > 2 * SAMPLED else []
+        kinds = {kind_of(raw, file) for file in sample}
+        for file in members:  # each is opened unless the files of a large folder are alike
+            by_tool[min(kinds) if len(kinds) == 1 else kind_of(raw, file)].append(file)
+    lines = [file for file in files if _is_label_file(file)]
+    named = bool(lines and yolo_names(raw, files))
+    by_tool["yolo" if named else YOLO_UNNAMED] = lines if named or _are_rows(raw, lines[:SAMPLED]) else []
+    by_tool[BRUSH_PNG] = [file for file in files if BRUSH.search(file)]
+    return {tool: by_tool[tool] for tool in (*ORDER, *UNREAD) if by_tool.get(tool)}
 
 
 def yolo_names(raw: RawFolder, files: Sequence[str]) -> Mapping[int, str]:
@@ -68,33 +79,49 @@ def _is_label_file(file: str) -> bool:
     return file.endswith(".txt") and "labels" in parts[:-1]
 
 
+def _are_rows(raw: RawFolder, files: Sequence[str]) -> bool:
+    """Whether all lines of some text files are YOLO's, and there is one."""
+    lines: list[bytes] = []
+    for file in files:
+        with suppress(BadFileError):  # an empty one is of an image without objects
+            lines += filter(bytes.strip, raw.read(file).splitlines())
+    return bool(lines) and all(ROW.match(line) for line in lines)
+
+
 def _kind_of_xml(raw: RawFolder, file: str) -> str:
     with suppress(BadFileError):
         content = raw.read(file)
-        if b"<annotations>" in content[:HEAD] and b"<image " in content:
-            return "cvat"
+        if b"<annotations>" in content[:HEAD]:
+            return "cvat" if b"<image " in content else CVAT_VIDEO if b"<track " in content else ""
+    return ""
+
+
+def _kind_of_csv(raw: RawFolder, file: str) -> str:
+    with suppress(BadFileError):
+        ((_, head),) = raw.read_parts([Part(file, 0, HEAD)])
+        return "via" if via.COLUMN in head.split(b"\n", 1)[0] else ""
     return ""
 
 
 def _kind_of_json(raw: RawFolder, file: str) -> str:
-    """Return the tool of a JSON; "" where it is of none, or no JSON."""
+    """Return the tool of a JSON, or its kind of `UNREAD`; "" where it is of none."""
     first: dict[str, Any] = {}
 
     def keep(key: str) -> Any:
-        return lambda value, _: first.update({key: value}) if not _is_drawn(first.get(key)) else None
+        return lambda value, _: first.setdefault(key, value)
+
+    def keep_drawn(value: Any, _: Any) -> None:
+        if not _is_drawn(first.get("annotations")):
+            first["annotations"] = value
 
     try:
-        visits = {
-            "": keep(""),
-            "annotations": keep("annotations"),
-            "shapes": keep("shapes"),
-            "objects": keep("objects"),
-        }
-        keys = walk(raw.read(file), visits).keys()
+        content = raw.read(file)
+        keys = walk(content, {"": keep(""), "objects": keep("objects"), "annotations": keep_drawn}).keys()
     except BadFileError:
-        return ""
+        return _kind_of_broken(raw, file)
     if keys >= coco.KEYS:
-        return _kind_of_coco(first.get("annotations"))
+        drawn: Any = first.get("annotations")
+        return COCO_UNDRAWN if not _is_drawn(drawn) else "coco_panoptic" if "segments_info" in drawn else "coco"
     if "shapes" in keys and keys & {"imagePath", "imageHeight"}:
         return "labelme"
     if keys >= {"objects", "size"} and (first.get("objects") is None or "classTitle" in first["objects"]):
@@ -102,17 +129,22 @@ def _kind_of_json(raw: RawFolder, file: str) -> str:
     if label_studio.is_task(first.get("")):
         return "label_studio"
     with suppress(BadFileError, KeyError, TypeError, AttributeError):
-        return "via" if via.PROJECT in keys or via.entries(raw.read(file)) else ""
+        return "via" if via.PROJECT in keys or via.entries(file, content) else ""
     return ""
 
 
-def _kind_of_coco(annotation: Any) -> str:
-    """Return the kind of COCO by an annotation: "" for captions and boxes, which say nothing about pixels."""
-    if isinstance(annotation, dict) and "segments_info" in annotation:
-        return "coco_panoptic"
-    return "coco" if isinstance(annotation, dict) and "segmentation" in annotation and _is_drawn(annotation) else ""
+def _kind_of_broken(raw: RawFolder, file: str) -> str:
+    """Return the kind of a file that cannot be walked: no JSON, unless it is one whose top is a number or a text."""
+    try:
+        parse(raw.read(file))
+    except BadFileError:
+        return NO_JSON
+    return ""
 
 
-def _is_drawn(value: Any) -> bool:
-    """Whether an element says where its pixels are: captions and boxes of COCO do not."""
-    return value is not None and not (isinstance(value, dict) and "bbox" in value and not value.get("segmentation"))
+def _is_drawn(annotation: Any) -> bool:
+    """Whether an annotation of COCO says where its pixels are: captions and boxes do not."""
+    return isinstance(annotation, dict) and bool(annotation.get("segmentation") or "segments_info" in annotation)
+
+
+_KIND_OF = {".json": _kind_of_json, ".xml": _kind_of_xml, ".csv": _kind_of_csv}

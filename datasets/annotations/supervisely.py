@@ -1,19 +1,22 @@
 """Supervisely: a JSON for each image, with `objects`. Drawn as its SDK does; a later object lies on top."""
 
 import base64
-import io
 import zlib
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from datasets.annotations.canvas import Canvas, opencv_mask, points_of
+from datasets.annotations import fill
+from datasets.annotations.canvas import Canvas
 from datasets.annotations.json_spans import parse
 from datasets.annotations.labels import Labels
-from datasets.audit import BadFileError, Kind
+from datasets.annotations.outlines import points_of
+from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.reader import Drawing
+
+PNG_BYTES = 2**26
+"""Of a bitmap's PNG at most, decompressed once; its pixels are limited as those of any image."""
 
 
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
@@ -43,9 +46,9 @@ def _mask(figure: Any, canvas: Canvas) -> np.ndarray:
         return mask
     if kind == "polygon":
         points = figure["points"]
-        mask = opencv_mask(size, [_corners(points["exterior"], canvas)])
+        mask = fill.polygons(size, [_corners(points["exterior"], canvas)])
         if points.get("interior"):
-            mask &= ~opencv_mask(size, [_corners(hole, canvas) for hole in points["interior"]])
+            mask &= ~fill.polygons(size, [_corners(hole, canvas) for hole in points["interior"]])
         return mask
     raise BadFileError(Kind.ANNOTATION, f"a {kind} has no area; read are bitmap, polygon and rectangle")
 
@@ -58,8 +61,8 @@ def _bitmap(bitmap: Any, size: tuple[int, int]) -> np.ndarray:
     """Place a bitmap, a PNG, compressed once more or not, in base 64, at its origin; beyond the image it is cut off."""
     content = base64.b64decode(bitmap["data"])
     with suppress(zlib.error):  # some are the PNG itself
-        content = zlib.decompress(content)
-    with Image.open(io.BytesIO(content)) as image:
+        content = zlib.decompressobj().decompress(content, PNG_BYTES)
+    with open_image(content) as image, raise_damage():
         inset = np.asarray(image.getchannel("A") if "A" in image.getbands() else image.convert("L")).astype(bool)
     (left, top), (height, width) = bitmap["origin"], inset.shape
     if left >= size[1] or top >= size[0] or left + width <= 0 or top + height <= 0:

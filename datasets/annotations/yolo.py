@@ -5,8 +5,10 @@ Drawn as its PolygonSemanticDataset does: corners cut down to whole pixels, Open
 
 import numpy as np
 
-from datasets.annotations.canvas import Canvas, opencv_mask, points_of
+from datasets.annotations import fill
+from datasets.annotations.canvas import Canvas
 from datasets.annotations.labels import Labels
+from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind
 from datasets.reader import Drawing
 
@@ -20,16 +22,14 @@ BEYOND = 0.01
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     """Draw the polygons, the larger ones first: uint8 [H, W]. Raises BadFileError."""
     canvas = Canvas(drawing, labels)
-    masks: list[tuple[np.ndarray, str]] = []
+    masks: list[tuple[np.ndarray, str, int]] = []
     for _, content in drawing.files:
         for number, line in enumerate(content.decode("utf-8-sig", "replace").splitlines(), 1):
             if line.strip():
                 with canvas.shape(f"line {number}"):
-                    masks.append(_mask(line.split(), canvas))
-    order = np.argsort([-np.count_nonzero(mask) for mask, _ in masks], kind="stable")
-    for at in order.tolist():
-        mask, label = masks[at]
-        with canvas.shape(label):
+                    masks.append((*_mask(line.split(), canvas), number))
+    for mask, label, number in sorted(masks, key=lambda one: -np.count_nonzero(one[0])):
+        with canvas.shape(f"line {number}"):
             canvas.paint(mask, label)
     return canvas.finish()
 
@@ -46,4 +46,4 @@ def _mask(words: list[str], canvas: Canvas) -> tuple[np.ndarray, str]:
         raise BadFileError(Kind.ANNOTATION, "has coordinates beyond 0..1, which are shares of the image's size")
     shares = points_of(values, canvas.size).astype(np.float32)
     points = canvas.outline(shares * np.array([width, height], np.float32))
-    return opencv_mask(canvas.size, [points.astype(np.int32)]), str(int(label))
+    return fill.polygons(canvas.size, [points.astype(np.int32)]), str(int(label))

@@ -2,12 +2,12 @@
 
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from datasets.image_folder.families import Family, Key
+from datasets.image_folder.families import Family, Key, means_images, means_masks
 
 MASK_ENDINGS = (
     "_mask", "_masks", "-mask", ".mask", " mask", "_label", "_labels", "-label", "_seg", "_segmentation", "_gt",
@@ -19,6 +19,9 @@ MASK_ENDINGS = (
 IMAGE_ENDINGS = ("", "_leftImg8bit", "_image", "_img", "_sat", "_rgb", "_orig")
 
 SEPARATORS = "-_. "
+
+MOST_ENDS = 64
+"""Number of the most frequent ends of names that are tried."""
 
 NUMBER = re.compile(r"[-_ ]?\(?\d+\)?$")
 """The number of a further mask, as in a_mask_1, a_mask1 and a_mask (1)."""
@@ -33,8 +36,9 @@ class Affix(NamedTuple):
 
     @property
     def is_known(self) -> bool:
-        """Whether the end is a usual one of masks."""
-        return self.end.rstrip(SEPARATORS if self.numbered else "").lower() in KNOWN
+        """Whether the end is a usual one of masks, or after the folder of an image means masks: a/mask."""
+        end = self.end.rstrip(SEPARATORS if self.numbered else "").lower()
+        return end in KNOWN or (end.startswith("/") and means_masks(end[1:]))
 
     @property
     def pattern(self) -> str:
@@ -59,12 +63,15 @@ KNOWN = frozenset(end.lower() for end in MASK_ENDINGS)
 
 def of_images(family: Family) -> list[Affix]:
     """Return the affixes that images of a family may have, the likely first."""
-    return list(dict.fromkeys([*(Affix(end=end) for end in IMAGE_ENDINGS), *_shared(family)]))
+    in_folders = [end for end in recurring(family, "/") if means_images(end[1:].lower())]
+    return list(dict.fromkeys([*(Affix(end=end) for end in (*IMAGE_ENDINGS, *in_folders)), *_shared(family)]))
 
 
 def of_masks(family: Family, *, among_images: bool) -> list[Affix]:
     """Return the affixes that masks of a family may have; `among_images`: the family holds the images, too."""
     known = [Affix(end=end) for end in _written(family, MASK_ENDINGS)]
+    in_folders = [end for end in recurring(family, "/") if means_masks(end[1:].lower())]
+    known += [Affix(end=end) for end in sorted(in_folders, key=len)]  # a/label before a/label_viz
     return known if among_images else list(dict.fromkeys([Affix(), *known, *_shared(family)]))
 
 
@@ -75,6 +82,12 @@ def of_numbered_masks(family: Family, *, among_images: bool) -> list[Affix]:
     known = [end for end in MASK_ENDINGS if any(name.rstrip("-_ ").endswith(end) for name in shorter)]
     plain = [] if among_images else [Affix(end=mark, numbered=True) for mark in ends if mark]
     return [*(Affix(end=f"{end}{mark}", numbered=True) for end in known for mark in ends), *plain]
+
+
+def recurring(family: Family, separators: str = f"{SEPARATORS}/") -> list[str]:
+    """Return the ends of names, from a separator on, that several names have: _car, /image; the most frequent ones."""
+    ends = Counter(name[at:] for *_, name in family.files for at, sign in enumerate(name) if at and sign in separators)
+    return [end for end, number in ends.most_common(MOST_ENDS) if number > 1 and re.search("[A-Za-z]", end)]
 
 
 def further(family: Family, affix: Affix, used: Mapping[Key, Key]) -> dict[Key, Key]:

@@ -72,7 +72,7 @@ def with_drawing(reader: Reader, layout: Layout, annotations: Annotations) -> Re
     train_ids |= dict.fromkeys(annotations.ignore, IGNORE)
     names = [class_.name for class_ in layout.classes]
     uncovered = names.index(annotations.uncovered) if annotations.uncovered in names else IGNORE
-    labels = Labels(train_ids, uncovered, tuple(annotations.files))
+    labels = Labels(train_ids, uncovered, tuple(annotations.files), annotations.attribute or "")
     drawn = partial(tools.draw, tool=annotations.tool, labels=labels)
     is_open = annotations.tool in OPEN and "exif" not in layout.image.model_fields_set
     check = partial(files.require_upright, sized=OPEN[annotations.tool]) if is_open else None
@@ -117,6 +117,8 @@ def _assign(
         if other != image.file:
             detail = f"{other} has the same id"
             problems.append(Problem(Kind.DUPLICATE, split, image.file, image.name, detail))
+        elif image.file in index.twice:
+            continue  # among the index's problems
         elif parts is None:
             problems.append(Problem(Kind.WITHOUT_MASK, split, image.file, image.name, "no annotation file names it"))
         else:

@@ -23,12 +23,14 @@ class Annotations(Section):
             images, by their names, and `{split}` in it stands for their split. Those of class_masks hold `{label}` too.
         uncovered: The class of the pixels that no shape covers, or "ignore".
         ignore: Labels whose shapes become IGNORE.
+        attribute: The attribute that holds the label, where the shapes of VIA have several attributes.
     """
 
     tool: ToolName
     files: list[str]
     uncovered: Annotated[str, Field(min_length=1)] = "background"
     ignore: list[str] = Field(default_factory=list)
+    attribute: str | None = None
 
     @field_validator("files", "ignore", mode="before")
     @classmethod
@@ -72,6 +74,8 @@ def faults(annotations: Annotations, classes: list[tuple[str, list[str]]]) -> li
             f"annotations.files: those of {annotations.tool} hold {{id}}, as there is a file for each image. Received: "
             f"{', '.join(shared)}. If these files name the images, annotations.tool is another."
         )
+    if annotations.attribute and annotations.tool != "via":
+        lines.append(f"annotations.attribute: is for via, whose shapes have attributes. Tool: {annotations.tool}.")
     if annotations.uncovered not in (*names, "ignore"):
         lines.append(
             f"annotations.uncovered: must be the name of a class, or ignore. Received: {annotations.uncovered!r}; "

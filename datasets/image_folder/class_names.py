@@ -1,4 +1,4 @@
-"""Name the classes of masks by a list beside them; those by whose names tools mean "no class" are ignored."""
+"""Name the classes of masks, as their tool does or a list beside them; those called "no class" are ignored."""
 
 from contextlib import suppress
 from typing import Any
@@ -18,7 +18,7 @@ FOR_IGNORED = "__ignore__"
 def name(raw: RawFolder, meaning: Meaning) -> tuple[list[dict[str, Any]], list[Any], list[str]]:
     """Return the layout's `classes` and `ignore`, and notes."""
     number = len(meaning.classes)
-    names, notes = _read_names(raw, meaning)
+    names, notes = (list(meaning.names), []) if meaning.names else _read_names(raw, meaning)
     void_names = {name for name in names if void.is_void(name)}
     if len(names) - len(void_names) < 2 or meaning.mask["read"] == "threshold":
         void_names = set()

@@ -63,7 +63,7 @@ def sources(layout: Layout) -> tuple[str, ...]:
     annotated = layout.annotations.files if layout.annotations else []
     tops = {_top(pattern) for pattern in (*layout.images, *layout.masks, *annotated)}
     folders = {"*"} if "*" in tops else tops
-    return tuple(sorted(folders | set((layout.splits.lists or {}).values())))
+    return tuple(sorted(folders | {_top(file) for file in (layout.splits.lists or {}).values()}))
 
 
 def _top(pattern: str) -> str:

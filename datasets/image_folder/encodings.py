@@ -73,7 +73,7 @@ def refuse_ids_among_colours(place: str, contents: Contents) -> None:
 
 
 def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozenset[int]], void: int) -> None:
-    """Raise DatasetError if no mask holds both the void and another id but 0, so that both may be one class.
+    """Raise DatasetError if no mask holds both the void and the one id but 0, so that both may be one class.
 
     Args:
         place: The raw folder, for messages.
@@ -83,9 +83,9 @@ def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozense
     """
     with_void = [name for name, values in zip(names, shown, strict=True) if void in values]
     with_ids = [name for name, values in zip(names, shown, strict=True) if values - {0, void}]
-    if min(len(with_void), len(with_ids)) < FEWEST or not set(with_void).isdisjoint(with_ids):
-        return
     ids = sorted(frozenset().union(*shown) - {0, void})
+    if min(len(with_void), len(with_ids)) < FEWEST or len(ids) > 1 or not set(with_void).isdisjoint(with_ids):
+        return  # of several ids 255 is no second scale: masks that hold it alone are void
     raise DatasetError(
         f"In {place}: {len(with_void)} of {len(names)} masks, such as {with_void[0]}, hold {void}, and "
         f"{len(with_ids)}, such as {with_ids[0]}, hold {ids[0]}; none holds both. So {void} may be no void but a class "

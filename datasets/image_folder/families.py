@@ -3,10 +3,10 @@
 import os
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, combinations
 from pathlib import PurePosixPath
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
@@ -33,7 +33,7 @@ MASK_PARTS = frozenset({
 IMAGE_PARTS = frozenset({"images", "image", "imgs", "img", "input", "inputs", "rgb"})
 """A name of several words means images if it begins or ends with one of these: images_png, 2_Ortho_RGB."""
 
-FEW_FOLDERS = 20
+FEW_FOLDERS = 253
 """A family with files in no more folders than this below its root may hold several kinds of masks."""
 
 _WORD = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
@@ -63,11 +63,18 @@ class Family:
             otherwise equal folders differ, such as that of a patient; empty for the raw folder itself.
         is_mask: Whether the folder's name says that it holds masks.
         files: {key: name in the raw folder}. The key, like the root, is in Unicode's composed form.
+        twins: {key: further files of that name, with other suffixes}, of few.
     """
 
     root: str
     is_mask: bool
     files: dict[Key, str]
+    twins: Mapping[Key, Sequence[str]] = field(default_factory=dict)
+
+    def suffixes(self, keys: Iterable[Key]) -> set[str]:
+        """Return the suffixes of files and of their twins."""
+        files = chain.from_iterable((self.files[key], *self.twins.get(key, ())) for key in keys)
+        return {os.path.splitext(file)[1] for file in files}  # noqa: PTH122 - a tenth of pathlib's time
 
     def suffix(self, key: Key) -> str:
         """Return the suffix of a file, as it is written."""
@@ -84,19 +91,34 @@ class _Root:
 
 def find_families(files: Sequence[str]) -> list[Family]:
     """Sort files into families."""
-    by_root: dict[_Root, dict[Key, str]] = defaultdict(dict)
+    by_root: dict[_Root, dict[Key, list[str]]] = defaultdict(lambda: defaultdict(list))
     for file in files:
         path = PurePosixPath(unicodedata.normalize("NFC", file))
         if path.suffix.lower() in MASK_SUFFIXES:
             root, split = _parse_folders(path.parent.parts)
             inner = PurePosixPath(*path.parts[len(root.parts) :])
-            by_root[root].setdefault((split, "", str(inner.with_suffix(""))), file)
+            by_root[root][split, "", str(inner.with_suffix(""))].append(file)
     groups = _find_groups(by_root)
-    merged: dict[tuple[str, bool], dict[Key, str]] = defaultdict(dict)
+    merged: dict[tuple[str, bool], dict[Key, list[str]]] = defaultdict(dict)
     for root, keys in by_root.items():
         pattern, group = _insert_group(root.parts, groups)
-        merged[pattern, root.is_mask] |= {(split, group, name): file for (split, _, name), file in keys.items()}
-    return [Family(pattern, is_mask, keys) for (pattern, is_mask), keys in merged.items()]
+        merged[pattern, root.is_mask] |= {(split, group, name): named for (split, _, name), named in keys.items()}
+    return [one for (pattern, is_mask), keys in merged.items() for one in _by_suffix(pattern, keys, is_mask=is_mask)]
+
+
+def _by_suffix(root: str, keys: Mapping[Key, Sequence[str]], *, is_mask: bool) -> list[Family]:
+    """Return a family, or one for each suffix where most names have several: a.jpg with its mask a.png."""
+    several = {key: named[1:] for key, named in keys.items() if len(named) > 1}
+    numbers = Counter(suffix for named in keys.values() for suffix in {_suffix(file) for file in named})
+    usual = sorted(suffix for suffix, number in numbers.items() if 2 * number >= len(keys))
+    if 2 * len(several) < len(keys) or len(usual) < 2:
+        return [Family(root, is_mask, {key: named[0] for key, named in keys.items()}, several)]
+    families = [
+        Family(root, is_mask, {key: file for key, of in keys.items() for file in of[::-1] if _suffix(file) == suffix})
+        for suffix in usual
+    ]
+    others = {key: [file for file in named if _suffix(file) not in usual] for key, named in keys.items()}
+    return [replace(families[0], twins=others), *families[1:]]
 
 
 def inner_families(family: Family) -> list[Family]:
@@ -112,6 +134,10 @@ def inner_families(family: Family) -> list[Family]:
     return [Family(f"{start}{folder}", family.is_mask, by_folder[folder]) for folder in folders]
 
 
+def _suffix(file: str) -> str:
+    return os.path.splitext(file)[1].lower()  # noqa: PTH122 - a tenth of pathlib's time
+
+
 def split_of(part: str) -> str:
     """Return the split that a folder's name means: val for Validation, train for train2017."""
     return SPLIT_WORDS[part.lower().rstrip("0123456789").rstrip("-_ ")]
@@ -123,13 +149,13 @@ def _parse_folders(folders: tuple[str, ...]) -> tuple[_Root, str]:
     for index, name in enumerate(folders):
         match = _SPLIT.fullmatch(name)
         word = _word(f"{match['before']}{match['after']}" if match else name)
-        if match and not split and (not word or _means_masks(word) or _means_images(word)):
+        if match and not split and (not word or means_masks(word) or means_images(word)):
             split = match["split"]
             name = f"{match['before']}{{split}}{match['after']}"
             last = index + 1
-        if _means_masks(word):
+        if means_masks(word):
             is_mask, last = True, index + 1
-        elif _means_images(word):
+        elif means_images(word):
             last = index + 1
         parts.append(name)
     return _Root(tuple(parts[:last]), is_mask), split
@@ -139,11 +165,13 @@ def _word(name: str) -> str:
     return name.strip("-_ ").lower()
 
 
-def _means_masks(word: str) -> bool:
+def means_masks(word: str) -> bool:
+    """Whether the name of a folder or of a file, in small letters, means masks."""
     return word.rstrip("0123456789") in MASK_WORDS or word in MASK_WORDS or not MASK_PARTS.isdisjoint(_parts(word))
 
 
-def _means_images(word: str) -> bool:
+def means_images(word: str) -> bool:
+    """Whether the name of a folder or of a file, in small letters, means images."""
     parts = _parts(word)
     return bool(_IMAGES.fullmatch(word)) or (len(parts) > 1 and not IMAGE_PARTS.isdisjoint((parts[0], parts[-1])))
 
@@ -152,7 +180,7 @@ def _parts(word: str) -> list[str]:
     return [part.rstrip("0123456789") for part in re.split(r"[-_ ]", word)]
 
 
-def _find_groups(by_root: Mapping[_Root, Mapping[Key, str]]) -> dict[tuple[str, ...], set[str]]:
+def _find_groups(by_root: Mapping[_Root, Iterable[Key]]) -> dict[tuple[str, ...], set[str]]:
     """Find the folders that may be groups: {parts above: names there, at least two}.
 
     Their names have no meaning, and at least two hold images and masks or, if there is no folder for masks, images.
@@ -177,7 +205,7 @@ def _find_groups(by_root: Mapping[_Root, Mapping[Key, str]]) -> dict[tuple[str, 
 def _is_meaningful(name: str) -> bool:
     """Whether a part of a root means images, masks, or a split, even one that cannot become `{split}`."""
     word = _word(name)
-    return _means_masks(word) or _means_images(word) or bool(_MENTIONS_SPLIT.match(name)) or "{split}" in name
+    return means_masks(word) or means_images(word) or bool(_MENTIONS_SPLIT.match(name)) or "{split}" in name
 
 
 def _are_versions(images: Mapping[str, set]) -> bool:

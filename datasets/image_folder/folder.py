@@ -179,7 +179,11 @@ def require_examples(raw: RawFolder, layout: Layout, files: dict) -> dict[str, S
     splits = {name: Split(tuple(pairs), tuple(problems)) for name, (pairs, problems) in files.items()}
     empty = [name for name in given if not splits[name].ids]
     if empty:
+        number = sum(len(split.ids) for split in splits.values())
         advice = "Another `seed` or other `ratios` may fill it." if layout.splits.ratios else "Check `splits`."
+        if number < len(given):
+            have = f"{number} image{'s' * (number > 1)} for {len(given)} splits"
+            advice = f"{have}: label more, at least one for train and one for val."
         raise DatasetError(f"In {raw.path}: no image is in {' and '.join(empty)}. {advice}")
     return {name: split for name, split in splits.items() if name in given}
 

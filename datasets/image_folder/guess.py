@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from datasets import plain_yaml
-from datasets.audit import escape
 from datasets.errors import DatasetError
+from datasets.foreign_text import escape
 from datasets.image_folder import (
     brightness,
     class_names,
     headers,
     mask_exports,
-    masks,
+    masks_per_class,
     names,
+    published_sets,
     rivals,
     split_guess,
     tool_files,
@@ -72,31 +73,36 @@ def guess(folder: Path) -> Guess:
     if not folder.is_dir():
         raise DatasetError(f"There is no folder {folder}.")
     files = raw.files("**/*")
-    if tool := tool_files.recognise(raw, files):
-        return _of_tool(*tool)
+    described, refusals = tool_files.recognise(raw, files)
+    if described:
+        return _of_tool(*described)
     export = mask_exports.recognise(raw, files)
     files = export.keep(files) if export else files
     lists = split_guess.find_lists(raw)
     matches = names.matches(files, listed=bool(lists))
+    by_ending = [] if matches else names.matches_by_ending(files)
+    if not export and (per_class := masks_per_class.recognise(raw, matches or by_ending)):
+        return _of_tool(*tool_files.of_class_masks(raw, per_class))
+    matches = matches or rivals.of_few_colours(raw, by_ending)
     if not matches:
-        raise DatasetError(_describe_no_match(folder, files))
-    match, rival_notes = rivals.choose(raw, matches)
-    lists = lists or split_guess.find_lists(raw, match.images)
-    meaning = masks.guess(raw, match.examples) if export is None else Meaning({}, [], notes=[export.note()])
+        raise DatasetError(_describe_no_match(folder, files, refusals))
+    match, rival_notes = rivals.choose(raw, published_sets.first(matches))
+    lists = lists or split_guess.find_lists(raw, match.images, match.groups)
+    meaning = export.meaning() if export else published_sets.meaning(raw, match.examples)
     union_notes = _unite_further(match, meaning)
     unlabelled = {match.images[0].replace("{split}", part): number for part, number in match.unlabelled.items()}
     match = split_guess.replace_uniform_splits(split_guess.drop_single_split(match))
     splits, split_notes = split_guess.guess(raw, match, lists)
     image, image_notes = _guess_image(raw, match)
-    classes, ignored, class_notes = class_names.name(raw, meaning) if export is None else ([], [], [])
+    classes, ignored, class_notes = class_names.name(raw, meaning)
     layout: dict[str, Any] = {"images": _one_or_many(match.images), "masks": _one_or_many(match.masks)}
     layout |= {"splits": splits, "image": image, "mask": meaning.mask, "classes": classes, "ignore": ignored}
-    layout |= export.sections() if export else {}
     rehearsal = rehearse(raw, layout, match)
     layout = {key: value for key, value in rehearsal.layout.items() if value != {}}
     if rehearsal.layout["splits"] is not splits:
         split_notes = []
-    notes = [*_pair_notes(match, unlabelled, splits), *rival_notes, *image_notes, *meaning.notes, *union_notes]
+    notes = [*_pair_notes(match, unlabelled, splits), *refusals, *rival_notes, *image_notes]
+    notes += [*meaning.notes, *union_notes]
     return Guess(layout, (*notes, *class_notes, *split_notes, *rehearsal.notes), len(rehearsal.pairs) or match.pairs)
 
 
@@ -154,10 +160,12 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:FEW_WORDS]) + more
 
 
-def _describe_no_match(folder: Path, files: list[str]) -> str:
+def _describe_no_match(folder: Path, files: list[str], refusals: Sequence[str]) -> str:
     suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in files)
     counts = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6)) or "no files"
     known = [f"{family.root or '.'} ({len(family.files)})" for family in find_families(files)][:8]
+    if refusals:
+        return "\n".join([f"In {folder}: there are labels that cannot be read.", *(f"{one}." for one in refusals)])
     return "\n".join(
         [
             f"In {folder}: no images with masks of the same names were found.",

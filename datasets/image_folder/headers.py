@@ -1,10 +1,10 @@
-"""What the headers of images and masks show before anything is decoded: pages, bands, and orientations."""
+"""What the headers of images and masks show before anything is decoded: pages, bands, orientations, palettes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from datasets.audit import BadFileError, Kind, Problem, lift_pillow_limit, open_image
-from datasets.image_folder import files, tiff_bands
+from datasets.image_folder import files, palettes, tiff_bands
 from datasets.image_folder.layout import Layout
 from datasets.image_folder.sections import ALL_16_BITS
 from datasets.pairs import Pair, Split
@@ -16,9 +16,17 @@ LOOKED_AT = 500
 SHOWN_BY_HEADERS = (Kind.PAGES, Kind.BANDS, Kind.ORIENTATION)
 
 
-def problems(raw: RawFolder, layout: Layout, splits: Mapping[str, Split]) -> list[Problem]:
-    """Return the problems that headers show of at most LOOKED_AT pairs."""
-    is_open = "exif" not in layout.image.model_fields_set
+def problems(
+    raw: RawFolder, layout: Layout, splits: Mapping[str, Split], check: Callable[[bytes, bytes], None] | None
+) -> list[Problem]:
+    """Return the problems that headers show: of at most LOOKED_AT pairs, and of the palettes of all masks.
+
+    Args:
+        raw: The raw folder.
+        layout: The layout.
+        splits: The pairs.
+        check: That of the layout's Reader.
+    """
     bad = []
     for split, pair in sample([(name, pair) for name, of in splits.items() for pair in of.pairs], LOOKED_AT):
         contents = {}
@@ -28,12 +36,14 @@ def problems(raw: RawFolder, layout: Layout, splits: Mapping[str, Split]) -> lis
                     content = raw.read(file)
                     _check(content, is_image=file == pair.image and not layout.image.bands)
                     contents[file] = content
-                    if is_open and file != pair.image and pair.image in contents:
-                        files.require_one_orientation(contents[pair.image], content)
+                    if check and pair.mask and file == pair.image and layout.annotations:
+                        check(content, b"")
+                    elif check and file != pair.image and pair.image in contents and not layout.annotations:
+                        check(contents[pair.image], content)
             except BadFileError as error:
                 if error.kind in SHOWN_BY_HEADERS:
                     bad.append(Problem(error.kind, split, file or "", pair.id, error.detail))
-    return bad
+    return [*bad, *palettes.problems(raw, layout, splits, most=palettes.COMPARED)]
 
 
 def sample(items: Sequence, most: int) -> list:
@@ -82,6 +92,21 @@ def orientation(raw: RawFolder, pairs: Sequence[Pair]) -> tuple[str | None, list
     sizes = "sizes tell both ways" if fits["apply"] else "sizes cannot tell whether masks fit what a viewer shows"
     return None, [
         f"{start}, and {sizes}: set `image: {{exif: apply}}` or `exif: ignore`; until then they are bad files"
+    ]
+
+
+def note_turned(raw: RawFolder, images: Sequence[str]) -> list[str]:
+    """Return a note on images that EXIF turns, of annotations that say nothing of it."""
+    number = 0
+    for name in sample(images, LOOKED_AT):
+        with suppress(BadFileError), lift_pillow_limit():  # ingest reports it
+            number += files.orientation(raw.read(name))[0] not in (0, 1)
+    if not number:
+        return []
+    are = f"{number} of the images that were looked at are" if number > 1 else "1 image is"
+    return [
+        f"{are} turned by EXIF. Set `image: {{exif: apply}}` if the annotations fit what a viewer shows, or `exif: "
+        "ignore` if they fit the pixels as stored; until then an image whose size does not tell is a bad file"
     ]
 
 

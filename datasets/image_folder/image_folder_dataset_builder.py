@@ -59,11 +59,11 @@ class Builder(SegmentationBuilder):
 
     def leave_out(self, raw: RawFolder, splits: dict[str, Split]) -> dict[str, Split]:
         """Leave out masks whose palettes contradict those of others."""
-        return splits if self._layout.annotations else palettes.leave_out_disputed(raw, splits, self._layout)
+        return palettes.leave_out_disputed(raw, splits, self._layout)
 
     def look(self, raw: RawFolder, splits: Mapping[str, Split]) -> list[Problem]:
-        """Return the problems that headers show of some pairs: pages, bands, and orientations."""
-        return headers.problems(raw, self._layout, splits)
+        """Return the problems that headers show: pages, bands and orientations of some pairs, palettes of all."""
+        return headers.problems(raw, self._layout, splits, self.reader().check)
 
     def settings(self) -> list[object]:
         """Add the layout, as the records depend on what it says about the masks."""

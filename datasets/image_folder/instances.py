@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from itertools import pairwise
+from math import factorial
 
 from datasets.audit import join_names
 from datasets.image_folder.tally import Tally
@@ -12,6 +13,15 @@ FEWEST_MASKS, FEWEST_OBJECTS = 3, 6
 
 FEWEST_NUMBERS, HIGHEST_NUMBER = 4, 8
 """With fewer different numbers of objects, or a smaller one, classes may look counted by chance."""
+
+WHOLE, MOSTLY = 0.97, 0.9
+"""Share of the values of all masks that are one connected area each: of a note, and of counted objects."""
+
+FEWEST_VALUES, FEWEST_TIMES, USUAL = 5, 15, 0.8
+"""Different values, and times that masks show any, of a note; of values that not more than this share of masks show."""
+
+BY_CHANCE = 0.01
+"""Probability below which ids are not in order by chance."""
 
 FILLED = 0.2
 """Share of the pixels of an object that lie inside it, at least."""
@@ -35,13 +45,60 @@ def describe(tally: Tally, values: Sequence[int], show: Callable[[int], str], re
     Returns:
         What the masks hold, and what to do.
     """
-    why = _each_in_one_mask(tally, values, show) or _are_in_order(tally, read)
+    why = _each_in_one_mask(tally, values, show) or _are_in_order(tally, read) or _are_counted(tally, values)
     if not why and read == "ids":
         why = _are_coded(values)
     if not why:
         return None
     background = max(values, key=lambda value: (tally.files[value], tally.pixels[value]))
     return f"instances, not classes: {why}.\n{ADVICE.format(read=read, background=show(background))}"
+
+
+def notes(tally: Tally) -> list[str]:
+    """Return a note where values may be those of objects: each is one connected area in whatever mask shows it."""
+    objects = _objects(tally)
+    rare = [value for value, number in tally.files.items() if number < USUAL * tally.masks]
+    times = sum(map(len, objects))
+    if len(rare) < FEWEST_VALUES or times < FEWEST_TIMES or not _are_whole(tally, objects, WHOLE):
+        return []
+    return [
+        f"look at the masks: each value is one connected area in the {len(objects)} that were looked at, as those of "
+        "single objects are. If a value does not mean the same class in all masks, they are instances, not classes"
+    ]
+
+
+def _objects(tally: Tally) -> list[tuple[int, ...]]:
+    """Return the values of each mask whose areas were counted, by their first pixels, without the background."""
+    background = max(tally.pixels, key=lambda value: (tally.files[value], tally.pixels[value]), default=0)
+    counted = tally.order[: max(tally.areas.values(), default=0)]
+    return [tuple(value for value in shown if value not in (background, 0, IGNORE)) for shown in counted]
+
+
+def _are_whole(tally: Tally, objects: Sequence[Collection[int]], share: float) -> bool:
+    values = {value for shown in objects for value in shown}
+    areas = sum(tally.areas[value] for value in values)
+    return areas > 0 and sum(tally.whole[value] for value in values) >= share * areas
+
+
+def _are_counted(tally: Tally, values: Sequence[int]) -> str | None:
+    """Recognise objects that are counted from 1 on in every mask: 1 to 3 here, 1 to 5 there, each one area.
+
+    Ids of classes that happen to be nested are not in the order of their first pixels, in which tools count, and seldom
+    of as many different numbers.
+    """
+    objects = [shown for shown in _objects(tally) if shown]
+    numbers = {len(shown) for shown in objects}
+    if len(objects) < FEWEST_MASKS or len(numbers) < 2 or max(values) > IGNORE:
+        return None
+    if any(set(shown) != set(range(1, len(shown) + 1)) for shown in objects) or not _are_whole(tally, objects, MOSTLY):
+        return None
+    chance = 1.0
+    for shown in objects:
+        chance *= 1 / factorial(len(shown)) if list(shown) == sorted(shown) else 1
+    in_order = all(list(shown) == sorted(shown) for shown in objects) and chance < BY_CHANCE
+    if not in_order and (len(numbers) < 3 or max(numbers) < FEWEST_NUMBERS):
+        return None
+    return f"every mask counts from 1, to {min(numbers)} or up to {max(numbers)}, and each number is one connected area"
 
 
 def _each_in_one_mask(tally: Tally, values: Sequence[int], show: Callable[[int], str]) -> str | None:

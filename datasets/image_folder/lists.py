@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from datasets.audit import BadFileError, join_names
 from datasets.errors import DatasetError
@@ -15,16 +15,16 @@ def read(raw: RawFolder, lists: Mapping[str, str], images: Sequence[Matched]) ->
 
     Args:
         raw: The raw folder, which holds the lists.
-        lists: {split: file}.
+        lists: {split: file}; `{group}` in it stands for the folder whose images that file names.
         images: All images that a line may mean.
 
     Raises:
         DatasetError: A list cannot be read, or its lines mean no image, several, or one of another list, too.
     """
-    meant = _names_by_line(images)
     split_of_name: dict[str, str] = {}
     faults = []
-    for split, file in lists.items():
+    for split, file, of in _files(lists, images):
+        meant = _names_by_line(of)
         try:
             lines = {unicodedata.normalize("NFC", line): () for line in raw.lines(file)}
         except BadFileError as error:
@@ -50,6 +50,17 @@ def read(raw: RawFolder, lists: Mapping[str, str], images: Sequence[Matched]) ->
     if faults:
         raise DatasetError("\n".join([f"In {raw.path}:", *faults]))
     return split_of_name
+
+
+def _files(lists: Mapping[str, str], images: Sequence[Matched]) -> Iterator[tuple[str, str, Sequence[Matched]]]:
+    """Yield split, file, and the images that its lines may mean: those of its group where the name holds {group}."""
+    groups = sorted({image.group for image in images})
+    for split, file in lists.items():
+        if "{group}" not in file:
+            yield split, file, images
+            continue
+        for group in groups:
+            yield split, file.replace("{group}", group), [image for image in images if image.group == group]
 
 
 def _meaning(line: str, meant: Mapping[str, set[str]]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets.audit import BadFileError
 from datasets.errors import DatasetError
-from datasets.image_folder import void
+from datasets.image_folder.meaning import Meaning
 from datasets.raw import RawFolder
 from datasets.spec import IGNORE
 
@@ -45,15 +45,12 @@ class Export:
         """Return the files in the folders that count."""
         return [file for file in files if not self.folders or {*PurePosixPath(file).parts[:-1]} & {*self.folders}]
 
-    def sections(self) -> dict[str, Any]:
-        """Return the sections `mask`, `classes` and `ignore` of the layout."""
-        named_void = [raw for name, raw in self.classes if void.is_void(name)]
-        classes = [{"name": name, "raw": raw} for name, raw in self.classes if not void.is_void(name)]
-        return {"mask": {"read": self.read}, "classes": classes, "ignore": [*named_void, *self.ignore]}
-
-    def note(self) -> str:
-        """Return the note on the tool and its list."""
-        return f"the masks are an export of {self.title}, which lists {len(self.classes)} classes and their values"
+    def meaning(self) -> Meaning:
+        """Return the meaning of the masks, by the tool's list."""
+        note = f"the masks are an export of {self.title}, which lists {len(self.classes)} classes and their values"
+        values = [(raw, None) for _, raw in self.classes]
+        names = [name for name, _ in self.classes]
+        return Meaning({"read": self.read}, values, list(self.ignore), [note], names=names)
 
 
 def recognise(raw: RawFolder, files: Sequence[str]) -> Export | None:

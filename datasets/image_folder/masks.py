@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import numpy as np
-import scipy.io
 from PIL import Image
 
 from datasets import mat_labels
@@ -23,9 +22,6 @@ from datasets.spec import IGNORE
 
 SAMPLED = 200
 """Number of masks that are opened, evenly spaced."""
-
-COMPARED = 2000
-"""Number of masks whose pixels are read where palettes differ; ingest compares all."""
 
 ENOUGH = 200_000
 """With more colours no further masks are counted: they are photos, or JPEGs whose colours are known by then."""
@@ -61,7 +57,7 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
         raise DatasetError("\n".join([f"In {raw.path}: no mask can be read.", *bad]))
     if chosen[0].lower().endswith(".mat"):
         return _of_mat(raw, contents)
-    uses = palettes.disputed(raw, names, most=COMPARED)
+    uses = palettes.disputed(raw, names, most=palettes.COMPARED)
     with lift_pillow_limit():
         return _of_images(raw, contents, uses)
 
@@ -69,9 +65,7 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
 def _of_mat(raw: RawFolder, contents: Contents) -> Meaning:
     keys: Counter[str] = Counter()
     for _, content in contents:
-        with suppress(Exception):  # of any type, where the file is damaged, which ingest reports by name
-            variables = scipy.io.whosmat(io.BytesIO(content))
-            keys.update(key for key, shape, _ in variables if len(shape) == 2 and min(shape) > 1)
+        keys.update(mat_labels.matrices(content))
     if not keys:
         raise DatasetError(f"In {raw.path}: {contents[0][0]} holds no matrix. Write the layout by hand.")
     key = keys.most_common(1)[0][0]

@@ -1,6 +1,6 @@
 """The guessed meaning of masks, and what it is guessed from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ class Meaning:
         ignore: Raw values that become IGNORE.
         notes: What was guessed and why, for the user.
         ordered: Whether the order of the classes is that of a list of names, as that of ids is.
+        names: Name of each class, where the tool or the publication says it; else ().
     """
 
     mask: dict[str, Any]
@@ -31,6 +32,7 @@ class Meaning:
     ignore: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     ordered: bool = True
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

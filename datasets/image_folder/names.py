@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from datasets.image_folder import affixes
 from datasets.image_folder.affixes import Affix
-from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families, inner_families
+from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families, inner_families, means_images
 
 FEWEST_FOLDERS = 2
 """Number of folders with one image and its masks each that make a data set."""
@@ -28,7 +28,7 @@ class Match:
         groups: {value of `{group}`: number of pairs}; the value is "" where the patterns have no `{group}`.
         names: Name of each pair: its id, or group/id.
         examples: Names of the masks, sorted.
-        image_examples: Names of the images that have a mask, sorted.
+        image_examples: Name of the image of each.
         unpaired: Number of images without a mask, in the splits that have masks.
         unlabelled: {value of `{split}`: number of images}, of the splits without any mask.
         unused: {folder: number of images}, of other families and of groups that are left out.
@@ -82,7 +82,8 @@ def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
         if images.is_mask:
             continue
         for masks in (*known, *inner):
-            if masks is not images and not masks.is_mask and images.root == masks.root:
+            is_beside = masks is not images and not masks.is_mask and images.root == masks.root
+            if is_beside and not _are_twins(images, masks):
                 continue
             by_name = masks.is_mask or any(masks is one for one in known)
             for match in _distinct(_matches(images, masks, listed=listed)):
@@ -93,6 +94,24 @@ def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
         candidates = [((True, match.pairs, True), match, used) for match, used in _pair_folders(known)]
     candidates.sort(key=lambda candidate: candidate[0], reverse=True)
     return [_with_unused(match, known, used) for _, match, used in candidates]
+
+
+def matches_by_ending(files: Sequence[str]) -> list[Match]:
+    """Return every way to pair files with those of the same id and an ending that no name of masks has: a, a_car."""
+    known, found = find_families(files), []
+    for images, masks in itertools.product(known, known):
+        if images.is_mask or (masks is not images and not masks.is_mask):
+            continue
+        keys = {end: _by_id(masks, Affix(end=end)) for end in affixes.recurring(masks)}
+        of_images = affixes.of_images(images) if keys else ()
+        found += [
+            match
+            for of_image in of_images
+            for end, mask_keys in keys.items()
+            if not means_images(end[1:].lower())
+            and (match := _pair(images, masks, of_image, Affix(end=end), mask_keys))
+        ]
+    return sorted(found, key=lambda match: -match.pairs)
 
 
 def _pair_folders(known: Sequence[Family]) -> Iterator[tuple[Match, tuple[Family, Family]]]:
@@ -115,14 +134,19 @@ def _pair_folders(known: Sequence[Family]) -> Iterator[tuple[Match, tuple[Family
             parts=dict(Counter(split for split, _ in both)),
             groups={"": len(both)},
             names=tuple(group for _, group in both),
-            examples=tuple(sorted(masks.files[masks_of[at][0]] for at in both)),
-            image_examples=tuple(sorted(images.files[image_of[at]] for at in both)),
+            examples=tuple(masks.files[masks_of[at][0]] for at in both),
+            image_examples=tuple(images.files[image_of[at]] for at in both),
             unpaired=len(image_of) - len(both),
             unlabelled={},
             unused={},
             further=tuple(sorted(masks.files[key] for at in both for key in masks_of[at][1:])),
         )
         yield match, (images, masks)
+
+
+def _are_twins(images: Family, masks: Family) -> bool:
+    """Whether files differ in the suffix only: a.jpg and a.png."""
+    return 2 * len(images.files.keys() & masks.files.keys()) >= len(images.files)
 
 
 def _distinct(matches: Iterable[Match]) -> list[Match]:
@@ -206,7 +230,7 @@ def _pair(images: Family, masks: Family, of_image: Affix, of_mask: Affix, mask_k
         return None
     parts: Counter[str] = Counter()
     groups: Counter[str] = Counter()
-    without_mask: Counter[tuple[str, str, str]] = Counter()
+    without_mask: list[Key] = []
     pairs: list[tuple[str, Key, Key]] = []
     used = set(mask_keys.values())
     further = affixes.further(masks, of_mask, mask_keys)
@@ -218,30 +242,30 @@ def _pair(images: Family, masks: Family, of_image: Affix, of_mask: Affix, mask_k
             continue
         mask = mask_keys.get((split, group, id_))
         if mask is None:
-            without_mask[split, group, images.suffix(key)] += 1
+            without_mask.append(key)
             continue
         parts[split] += 1
         groups[group] += 1
         pairs.append((f"{group}/{id_}" if group else id_, key, mask))
     if not parts:
         return None
-    image_suffixes = {images.suffix(image) for _, image, _ in pairs}
-    mask_suffixes = {masks.suffix(mask) for *_, mask in pairs}
+    without_mask_in_parts = [key for key in without_mask if key[0] in parts]
+    image_suffixes = images.suffixes([*(image for _, image, _ in pairs), *without_mask_in_parts])
+    mask_suffixes = masks.suffixes(mask for *_, mask in pairs)
     paired = {mask for *_, mask in pairs}
     further = {key: first for key, first in further.items() if first in paired and key not in paired}
-    included = {group for split, group, suffix in without_mask if split in parts and suffix in image_suffixes}
+    included = {group for split, group, _ in without_mask if split in parts}
     included |= {mask[1] for mask in used if mask[0] in parts and masks.suffix(mask) in mask_suffixes}
-    unlabelled: Counter[str] = Counter()
-    for (split, _, _), number in without_mask.items():
-        unlabelled[split] += number
+    unlabelled = Counter(split for split, *_ in without_mask)
+    files = sorted((masks.files[mask], images.files[image]) for _, image, mask in pairs)
     return Match(
         images=_patterns(images.root, of_image, image_suffixes),
         masks=_patterns(masks.root, of_mask, mask_suffixes),
         parts=dict(parts),
         groups=dict(groups),
         names=tuple(name for name, *_ in pairs),
-        examples=tuple(sorted(masks.files[mask] for *_, mask in pairs)),
-        image_examples=tuple(sorted(images.files[image] for _, image, _ in pairs)),
+        examples=tuple(mask for mask, _ in files),
+        image_examples=tuple(image for _, image in files),
         unpaired=sum(number for split, number in unlabelled.items() if split in parts),
         unlabelled={split: number for split, number in unlabelled.items() if split not in parts},
         unused={},

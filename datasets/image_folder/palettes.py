@@ -24,6 +24,9 @@ BY_PALETTE = 3
 SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
 """Formats whose pixels may be indices."""
 
+COMPARED = 2000
+"""Number of masks whose pixels `init` and `check` read where palettes differ; ingest compares all."""
+
 Colour = tuple[int, int, int]
 
 Uses = Mapping[int, Mapping[Colour, Sequence[str]]]
@@ -70,23 +73,42 @@ def colour_of(palette: bytes, index: int) -> Colour | None:
     return (entry[0], entry[1], entry[2]) if len(entry) == 3 else None
 
 
-def leave_out_disputed(raw: RawFolder, splits: dict[str, Split], layout: Layout) -> dict[str, Split]:
-    """Move the pairs whose mask gives an index another colour than other masks do to the problems of their splits.
+def problems(raw: RawFolder, layout: Layout, splits: Mapping[str, Split], *, most: int | None = None) -> list[Problem]:
+    """Return a problem for each mask that gives an index another colour than other masks do.
 
     The colour of an index is that of its class in the layout, if any mask has it, else that of most masks.
+
+    Args:
+        raw: The raw folder.
+        layout: The layout.
+        splits: The pairs.
+        most: As in `disputed`.
     """
-    if layout.mask.read != "ids" or layout.mask.palette == "ignore":
-        return splits
-    masks = sorted({pair.mask for split in splits.values() for pair in split.pairs if pair.mask})
-    details = _describe(disputed(raw, masks), layout)
-    return {name: _leave_out(name, split, details) for name, split in splits.items()} if details else splits
+    if layout.annotations or layout.mask.read != "ids" or layout.mask.palette == "ignore":
+        return []
+    of = [
+        (mask, name, pair.id)
+        for name, split in splits.items()
+        for pair in split.pairs
+        for mask in (pair.mask, *pair.further)
+        if mask
+    ]
+    details = _describe(disputed(raw, sorted({mask for mask, *_ in of}), most=most), layout)
+    return [Problem(Kind.PALETTE, name, mask, id_, details[mask]) for mask, name, id_ in of if mask in details]
 
 
-def _leave_out(name: str, split: Split, details: Mapping[str, str]) -> Split:
-    bad = [pair for pair in split.pairs if pair.mask in details]
-    problems = (Problem(Kind.PALETTE, name, pair.mask or "", pair.id, details[pair.mask or ""]) for pair in bad)
-    pairs = tuple(pair for pair in split.pairs if pair.mask not in details)
-    return replace(split, pairs=pairs, problems=(*split.problems, *problems))
+def leave_out_disputed(raw: RawFolder, splits: dict[str, Split], layout: Layout) -> dict[str, Split]:
+    """Move the pairs with such a mask to the problems of their splits."""
+    bad: dict[str, list[Problem]] = defaultdict(list)
+    for problem in problems(raw, layout, splits):
+        bad[problem.split].append(problem)
+    return {name: _leave_out(split, bad[name]) for name, split in splits.items()} if bad else splits
+
+
+def _leave_out(split: Split, bad: Sequence[Problem]) -> Split:
+    ids = {problem.id for problem in bad}
+    pairs = tuple(pair for pair in split.pairs if pair.id not in ids)
+    return replace(split, pairs=pairs, problems=(*split.problems, *bad))
 
 
 def _describe(uses: Uses, layout: Layout) -> dict[str, str]:

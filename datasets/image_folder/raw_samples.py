@@ -4,15 +4,12 @@ Records hold what ingest made of a file. A turned photo, a TIFF or a 16-bit imag
 """
 
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePath
-
-from PIL import Image
 
 from datasets import audit
 from datasets.image_folder import files
@@ -97,7 +94,7 @@ def kind(content: bytes) -> str:
     Raises:
         Exception: The file is no image, or damaged.
     """
-    with Image.open(io.BytesIO(content), formats=files.FORMATS) as image:
+    with audit.open_image(content, files.FORMATS) as image:
         pixels = f"{image.format} {image.mode}"
     orientation, _ = files.orientation(content)
     return f"{pixels}, turned {orientation}" if orientation != 1 else pixels

@@ -46,22 +46,28 @@ def rehearse(raw: RawFolder, layout: dict[str, Any], match: Match) -> Rehearsal:
         layout: The guessed layout, as plain values.
         match: What it was guessed from.
     """
+    from datasets.image_folder.image_folder_dataset_builder import reader_of
+
     done = Rehearsal(dict(layout))
     splits = _find(raw, done, match)
     if splits is None:
         return done
+    unlisted = match.pairs - sum(len(split.ids) for split in splits.values())
+    if "lists" in done.layout["splits"] and unlisted > 0:
+        done.notes.append(f"{unlisted} images with a mask are in no list, and so in no split")
     splits = _share_classes(raw, done, match, splits)
     done.pairs = [pair for split in splits.values() for pair in split.pairs]
     exif, notes = headers.orientation(raw, done.pairs)
     if exif:
         done.layout["image"] = {**done.layout.get("image", {}), "exif": exif}
     by_name = [one for split in splits.values() for one in split.problems if one.kind not in SAID_BEFORE]
+    described = Layout.model_validate(done.layout)
     by_header = [
         problem
-        for problem in headers.problems(raw, Layout.model_validate(done.layout), splits)
+        for problem in headers.problems(raw, described, splits, reader_of(described).check)
         if not (notes and problem.kind is Kind.ORIENTATION)
     ]
-    done.notes += [*notes, *_messages([*by_name, *by_header])]
+    done.notes += [*notes, *messages([*by_name, *by_header])]
     return done
 
 
@@ -123,7 +129,7 @@ def _missing(raw: RawFolder, layout: Mapping[str, Any], splits: Mapping[str, Spl
     return lines
 
 
-def _messages(problems: Sequence[Problem]) -> list[str]:
+def messages(problems: Sequence[Problem]) -> list[str]:
     """Return a note for each kind of problem: the first file, and how many more."""
     notes = []
     for kind in dict.fromkeys(problem.kind for problem in problems):

@@ -24,6 +24,10 @@ SIDE = 64
 SAME = 0.95
 """Masks are nearly the same if each area has this IoU, on average, with that of most masks."""
 
+EQUAL, MOST = 0.995, 0.5
+"""Where there are no others, masks are said to be no labels if they are as good as equal, or if that which is nearly
+the same in all fills most of the image: objects in one place look alike too."""
+
 SHARE = 0.25
 """A way to pair is a rival if it has this share of the pairs of the best."""
 
@@ -63,7 +67,9 @@ def choose(raw: RawFolder, matches: Sequence[Match]) -> tuple[Match, list[str]]:
         if match is not chosen:
             why = f" They hold {REGION}" if regions[match.masks] else " If these are the labels, name them instead"
             notes.append(f"{match.pairs} masks are not used: {' and '.join(match.masks)}.{why}")
-    if regions[chosen.masks]:
+    if regions[chosen.masks] and (
+        is_one_shape(raw, chosen.examples, same=EQUAL) or is_one_shape(raw, chosen.examples, least=MOST)
+    ):
         notes.append(f"look at the masks: they hold {REGION}")
     return chosen, notes
 
@@ -83,7 +89,12 @@ def _may_be_labels(raw: RawFolder, match: Match, best: Match, *, is_region: bool
     """Whether masks that no name calls so come into question: they hold few colours, and the best ones are unsure."""
     if match.of_images and best.is_named:
         return False
-    return (is_region or not best.is_named) and all(_has_few_colours(raw, name) for name in match.examples[:FEWEST])
+    return (is_region or not best.is_named) and bool(of_few_colours(raw, [match]))
+
+
+def of_few_colours(raw: RawFolder, matches: Sequence[Match]) -> list[Match]:
+    """Return the matches whose masks hold so few colours that they may be labels, whatever their names."""
+    return [match for match in matches if all(_has_few_colours(raw, name) for name in match.examples[:FEWEST])]
 
 
 def _has_few_colours(raw: RawFolder, name: str) -> bool:
@@ -142,27 +153,34 @@ def _ids(raw: RawFolder, name: str) -> np.ndarray | None:
     return encodings.read_ids(content)
 
 
-def is_one_shape(raw: RawFolder, names: Sequence[str]) -> bool:
-    """Whether masks of two values are nearly the same, with both values in most of them."""
+def is_one_shape(raw: RawFolder, names: Sequence[str], *, same: float = SAME, least: float = 0) -> bool:
+    """Whether masks of two values are nearly the same, with both values in most of them.
+
+    Args:
+        raw: The raw folder.
+        names: Names of the masks.
+        same: IoU of each area, on average, with that of most masks.
+        least: Share of the pixels that the shape fills at least.
+    """
     number = min(SAMPLED, len(names))
     shapes = []
     for index in range(number):
         with suppress(BadFileError):  # masks.guess and ingest report it
-            shape = _shape(raw.read(names[index * len(names) // number]))
-            if shape is None:
+            bright = shape(raw.read(names[index * len(names) // number]))
+            if bright is None:
                 return False
-            shapes.append(shape)
+            shapes.append(bright)
     if len(shapes) < FEWEST:
         return False
     stack = np.stack(shapes)
     usual = stack.mean(0) > 0.5
-    if usual.all() or not usual.any():
+    if usual.all() or not usual.any() or usual.mean() < least:
         return False
-    agreement = [min(_iou(shape, usual), _iou(~shape, ~usual)) for shape in stack]
-    return float(np.mean(agreement)) >= SAME
+    agreement = [min(_iou(one, usual), _iou(~one, ~usual)) for one in stack]
+    return float(np.mean(agreement)) >= same
 
 
-def _shape(content: bytes) -> np.ndarray | None:
+def shape(content: bytes) -> np.ndarray | None:
     """Return where a mask is bright, bool [SIDE, SIDE]; None if it is no picture of two values, but for blur."""
     with lift_pillow_limit():
         check_pixels(content, MAX_PIXELS)
@@ -194,6 +212,6 @@ def _areas(rgb: np.ndarray) -> int:
     return len(apart)
 
 
-def _iou(shape: np.ndarray, other: np.ndarray) -> float:
-    union = np.count_nonzero(shape | other)
-    return np.count_nonzero(shape & other) / union if union else 1.0
+def _iou(one: np.ndarray, other: np.ndarray) -> float:
+    union = np.count_nonzero(one | other)
+    return np.count_nonzero(one & other) / union if union else 1.0

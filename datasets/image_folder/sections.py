@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from datasets import foreign_text
+
 SPLITS = ("train", "val", "test")
 
 ALL_16_BITS = (0.0, 65535.0)
@@ -31,7 +33,7 @@ class Splits(Section):
 
     Attributes:
         folders: {split: value of `{split}` in the patterns}.
-        lists: {split: text file with one id per line}.
+        lists: {split: text file with one id per line}; with `{group}` in its name, a file for each group.
         ratios: {split: share, 0..1}: at random, as a function of the image's id (or group) and `seed` only.
         seed: Seed of `ratios`.
         by: With `ratios` and a `{group}`, whole groups are drawn ("group"), or the images of each ("image").
@@ -131,6 +133,15 @@ class Class(Section):
     raw: RawId | list[Raw] | None = None
     labels: list[str] | None = None
     colour: Colour | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_visible(cls, name: str) -> str:
+        if why := foreign_text.fault(name):
+            raise ValueError(
+                f"{why}. A class of another label has `labels`, or `raw`. Received: {foreign_text.escape(name)}."
+            )
+        return name
 
     @property
     def labels_or_name(self) -> list[str]:

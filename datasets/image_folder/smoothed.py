@@ -8,6 +8,9 @@ from datasets.image_folder.palettes import Colour
 from datasets.image_folder.spikes import Judged, Point
 from datasets.image_folder.tally import Tally
 
+SHOWN = 5
+"""Number of values that a note names."""
+
 SPREAD = 16
 """Values over which blur spreads at least."""
 
@@ -18,6 +21,8 @@ def is_binary(tally: Tally, judged: Judged) -> bool:
     if max(tally.pixels) > 255 or (len(middle) < SPREAD and not judged.edges):
         return False
     if any(8 < value < 247 for value in judged.classes if tally.inner[value] >= spikes.THIN * tally.pixels[value]):
+        return False
+    if any(8 < value < 247 and value in judged.classes for value in judged.small):
         return False
     low = sum(pixels for value, pixels in tally.pixels.items() if value <= 8)
     high = sum(pixels for value, pixels in tally.pixels.items() if value >= 247)
@@ -76,6 +81,17 @@ def of_jpeg(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> M
         first, second, third = (_shown(colour) for colour in passed)
         notes.append(f"edges between {first} and {second} are read as {third}, which lies between: better export PNG")
     return exact.of_colours(judged.classes, points, notes, nearest=True)
+
+
+def note_small(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> list[str]:
+    """Return a note on values of JPEG masks that stand out and are no class."""
+    few = [value for value in judged.small if value not in judged.classes]
+    if not few:
+        return []
+    shown = ", ".join(str(_shown(points[value])) for value in few[:SHOWN]) + " ..." * (len(few) > SHOWN)
+    example = f"a few pixels near {shown} stand out in {max(sampled.tally.files[value] for value in few)} masks"
+    return [f"{example}, and JPEG does not tell whether they are a class: they go to the nearest. If they are a class, "
+            "export the masks as PNG"]  # fmt: skip
 
 
 def _shown(point: Point) -> int | list[int]:

@@ -35,6 +35,10 @@ JPEG_RADIUS, JPEG_NOISE = 24, 5
 SMALLEST, CLOSE = 0.0005, 0.01
 """Share of all pixels that the areas of a class in JPEG masks hold at least; and that of a value which is no noise."""
 
+FEW, OFF_LINE, SPIKE_OF_FEW = 12, 0.45, 0.7
+"""Pixels of JPEG masks that stand out: in number, in distance from all lines between peaks, as a share of what the
+peaks differ by, and by the share that one value has of all areas between peaks."""
+
 MANY, HEAVIEST = 256, 12
 """Number of peaks after which no others are looked for; and of those between which edges are looked for."""
 
@@ -46,11 +50,14 @@ class Judged:
     Attributes:
         classes: Values that fill areas, sorted.
         edges: Values that lie between others, sorted; empty where every value is a class.
+        small: Of lossless masks, those of the classes that fill no area and yet lie on no edge; of JPEG masks, values
+            that stand out and are too few to tell from noise, and so no classes.
         close: Two values of areas that JPEG does not keep apart; empty where there are none.
     """
 
     classes: tuple[int, ...]
     edges: tuple[int, ...] = ()
+    small: tuple[int, ...] = ()
     close: tuple[int, ...] = ()
 
 
@@ -78,7 +85,10 @@ def judge(tally: Tally, points: Mapping[int, Point]) -> Judged:
             classes.append(value)
     if len(classes) < 2:
         return Judged(tuple(sorted(tally.pixels)))
-    return Judged(tuple(sorted(classes)), tuple(sorted(tally.pixels.keys() - set(classes))))
+    small = [value for value in sorted(tally.pixels.keys() - set(classes)) if radius and _is_drawn(tally, value)]
+    small = [value for value in small if min(_distance(points[value], points[one]) for one in classes) > radius]
+    classes += small
+    return Judged(tuple(sorted(classes)), tuple(sorted(tally.pixels.keys() - set(classes))), tuple(small))
 
 
 def judge_lossy(tally: Tally, points: Mapping[int, Point]) -> Judged:
@@ -110,8 +120,10 @@ def judge_lossy(tally: Tally, points: Mapping[int, Point]) -> Judged:
             near_peaks |= distance <= JPEG_NOISE
     if pixels[near_peaks].sum() < MASKED * tally.total:  # a photo has no areas of one colour
         peaks = []
+    small = _stand_out(places, pixels, inner, places[peaks[:HEAVIEST]]) if len(peaks) > 1 else ()
     classes = tuple(sorted(order[peak] for peak in peaks))
-    return Judged(classes, tuple(sorted(tally.pixels.keys() - set(classes))), close)
+    edges = tuple(sorted(tally.pixels.keys() - set(classes)))
+    return Judged(classes, edges, tuple(order[place] for place in small), close)
 
 
 def crossed(classes: Sequence[Point]) -> tuple[Point, Point, Point] | None:
@@ -151,14 +163,39 @@ def _is_line(tally: Tally, value: int, usual: float) -> bool:
     return tally.pixels[value] >= max(20, 10 * usual) and tally.between[value] < 0.3 * tally.tested[value]
 
 
+def _is_drawn(tally: Tally, value: int) -> bool:
+    """Whether a value has a square of 2 x 2 pixels and does not lie between its neighbours, as edges do."""
+    return tally.blocks[value] > 0 and tally.between[value] <= 0.05 * tally.tested[value]
+
+
 def _is_on_a_line(place: np.ndarray, peaks: np.ndarray) -> bool:
     """Whether a colour lies between two others."""
+    return len(peaks) > 1 and bool(_from_lines(place[None], peaks)[0] <= JPEG_RADIUS)
+
+
+def _from_lines(places: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+    """Return the distances of colours from the nearest line between two of the peaks."""
+    nearest = np.full(len(places), np.inf)
     for first, second in combinations(peaks, 2):
         along = second - first
-        step = float(np.clip((place - first) @ along / (along @ along), 0, 1))
-        if abs(first + step * along - place).max() <= JPEG_RADIUS:
-            return True
-    return False
+        steps = np.clip((places - first) @ along / (along @ along), 0, 1)[:, None]
+        nearest = np.minimum(nearest, abs(first + steps * along - places).max(axis=1))
+    return nearest
+
+
+def _stand_out(places: np.ndarray, pixels: np.ndarray, inner: np.ndarray, peaks: np.ndarray) -> tuple[int, ...]:
+    """Return the place of a value of JPEG masks that is no class, and hardly an edge; empty where there is none.
+
+    Its colour is far from any line between classes, or it alone, of all values between them, fills small areas.
+    """
+    is_off = _from_lines(places, peaks) > OFF_LINE * (peaks.max(axis=0) - peaks.min(axis=0)).max()
+    if pixels[is_off].sum() >= FEW:
+        return (int(np.argmax(pixels * is_off)),)
+    far = np.min([abs(places - peak).max(axis=1) for peak in peaks], axis=0) > 2 * JPEG_RADIUS
+    best = int(np.argmax(inner * far))
+    alike = far & (abs(places - places[best]).max(axis=1) <= JPEG_RADIUS)
+    left = inner[far].sum()
+    return (best,) if left >= FEW / 2 and inner[alike].sum() >= SPIKE_OF_FEW * left else ()
 
 
 def _distance(first: Point, second: Point) -> int:

@@ -4,7 +4,7 @@ import itertools
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,21 +38,27 @@ Guessed = tuple[dict[str, Any], list[str]]
 """The `splits` section of a layout, and notes."""
 
 
-def find_lists(raw: RawFolder, images: Sequence[str] = ()) -> dict[str, str]:
+def find_lists(raw: RawFolder, images: Sequence[str] = (), groups: Iterable[str] = ()) -> dict[str, str]:
     """Return {split: file} of the lists of ids; empty unless there are lists of train and val.
 
     Args:
         raw: The raw folder.
         images: Patterns of the images. Lists may also be in a leading folder of theirs, as VOCdevkit/VOC2012 is.
+        groups: Values of `{group}`. Each may have lists of its own, as VOCdevkit/VOC2007 and VOCdevkit/VOC2012 have.
     """
-    fixed = [pattern.partition("{")[0].split("/")[:-1] for pattern in images]
-    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*fixed, strict=False))
-    leading = [parts[0] for parts in same]
+    folders = [pattern.split("/")[:-1] for pattern in images]
+    same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
+    leading = list(itertools.takewhile(lambda part: "{" not in part or part == "{group}", (parts[0] for parts in same)))
     for depth in range(len(leading) + 1):
         folder = "".join(f"{part}/" for part in leading[:depth])
         for pattern in LISTS:
             lists = {split: folder + pattern.format(split=split) for split in ("train", "val", "test")}
-            lists = {split: file for split, file in lists.items() if raw.has(file)}
+            of_groups = groups if "{group}" in folder else [""]
+            lists = {
+                split: file
+                for split, file in lists.items()
+                if all(raw.has(file.replace("{group}", group)) for group in of_groups)
+            }
             if {"train", "val"} <= lists.keys():
                 return lists
     return {}

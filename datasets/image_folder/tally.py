@@ -8,6 +8,9 @@ import numpy as np
 TESTED = 100_000
 """Number of pixels per mask, evenly spaced, whose neighbours are compared."""
 
+CONNECTED, MOST_CONNECTED, SIDE = 24, 256, 512
+"""Masks whose areas are counted, the first ones; values of a mask at most; and rows and columns that are looked at."""
+
 NEIGHBOURS = tuple((down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right)
 
 
@@ -25,6 +28,10 @@ class Tally:
         tested: Pixels of each value, in masks where it has no inner pixel, whose neighbours were compared.
         between: Those of `tested` that lie between the values of their neighbours, as blurred edges do.
         shown: The values of each mask.
+        blocks: Squares of 2 x 2 pixels of each value: what is drawn has one, edges hardly ever.
+        order: The values of each mask, by their first pixels, row by row.
+        areas: Masks, of the first CONNECTED, that show each value.
+        whole: Those of `areas` in which the value is one connected area.
     """
 
     tolerance: int = 0
@@ -36,6 +43,10 @@ class Tally:
     tested: Counter[int] = field(default_factory=Counter)
     between: Counter[int] = field(default_factory=Counter)
     shown: list[frozenset[int]] = field(default_factory=list)
+    blocks: Counter[int] = field(default_factory=Counter)
+    order: list[tuple[int, ...]] = field(default_factory=list)
+    areas: Counter[int] = field(default_factory=Counter)
+    whole: Counter[int] = field(default_factory=Counter)
 
     def add(self, values: np.ndarray, channels: np.ndarray | None = None) -> None:
         """Count the pixels of a mask.
@@ -48,7 +59,7 @@ class Tally:
         inside = _inside(points.astype(np.int32) if self.tolerance else values[..., None], self.tolerance)
         starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])  # of runs: masks have few
         lengths = np.diff(starts, append=flat.size)
-        distinct, run_of = np.unique(flat[starts], return_inverse=True)
+        distinct, first, run_of = np.unique(flat[starts], return_index=True, return_inverse=True)
         pixels = np.bincount(run_of, lengths).astype(int)
         inner = np.bincount(run_of, np.add.reduceat(inside.ravel().astype(np.int64), starts)).astype(int)
         self.masks, self.total = self.masks + 1, self.total + values.size
@@ -56,6 +67,13 @@ class Tally:
         self.files.update(distinct.tolist())
         self._update(self.pixels, distinct, pixels)
         self._update(self.inner, distinct, inner)
+        blocks = np.add.reduceat(_begins_block(values).ravel().astype(np.int64), starts)
+        self._update(self.blocks, distinct, np.bincount(run_of, blocks).astype(int))
+        self.order.append(tuple(distinct[np.argsort(first)].tolist()))
+        if self.masks <= CONNECTED and len(distinct) <= MOST_CONNECTED and not self.tolerance:
+            whole = _are_whole(np.repeat(run_of, lengths).reshape(values.shape), len(distinct))
+            self._update(self.areas, distinct, np.ones(len(distinct), int))
+            self._update(self.whole, distinct, whole)
         at = np.flatnonzero(np.repeat((inner == 0)[run_of], lengths))
         at = at[:: max(1, len(at) // TESTED)]
         if at.size:
@@ -93,6 +111,25 @@ def _inside(points: np.ndarray, tolerance: int) -> np.ndarray:
         first &= equal.all(axis=-1)
         second &= equal.all(axis=-1)
     return inside
+
+
+def _begins_block(values: np.ndarray) -> np.ndarray:
+    """Whether a pixel equals those to the right, below, and between these: bool [H, W]."""
+    begins = np.zeros(values.shape, bool)
+    right, below = values[:-1, 1:] == values[:-1, :-1], values[1:, :-1] == values[:-1, :-1]
+    begins[:-1, :-1] = right & below & (values[1:, 1:] == values[:-1, :-1])
+    return begins
+
+
+def _are_whole(places: np.ndarray, number: int) -> np.ndarray:
+    """Whether each of the values, numbered 0, 1, ... in `places` [H, W], is one connected area: int [number]."""
+    from scipy import ndimage
+
+    step = -(-max(places.shape) // SIDE)
+    numbered = places[::step, ::step] + 1
+    boxes = [*ndimage.find_objects(numbered), *[None] * number][:number]
+    areas = [box and ndimage.label(numbered[box] == at, np.ones((3, 3)))[1] for at, box in enumerate(boxes, 1)]
+    return np.array([one == 1 for one in areas], int)
 
 
 def _is_between(points: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from datasets import pages
-from datasets.audit import BadFileError, Kind, raise_damage
+from datasets.audit import BadFileError, Kind, raise_damage, require_pixels
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 STRIPS, SAMPLES, STRIP_BYTES, PLANAR, PREDICTOR = 273, 277, 279, 284, 317
@@ -34,6 +34,9 @@ PREDICTED = (5, 8, 32946, 34925, 50000)
 GREY, COLOUR, YCBCR, PALETTE = (0, 1), 2, 6, 3
 """Values of PhotometricInterpretation."""
 
+BITS_PER_PIXEL = 64
+"""Of all bands together; where there are more, as many times fewer pixels are allowed."""
+
 ALPHA = (1, 2)
 """Values of ExtraSamples that mean transparency; 0 is a band of an unknown kind."""
 
@@ -48,7 +51,7 @@ class _Tiff:
     pages: int
 
     def one(self, tag: int, default: int) -> int:
-        return self.tags.get(tag, (default,))[0]
+        return (self.tags.get(tag) or (default,))[0]  # an entry may be of no values
 
     @property
     def bands(self) -> int:
@@ -97,6 +100,7 @@ def read(content: bytes) -> np.ndarray:
         received = f"compression {compression}, predictor {predictor}, bits {tiff.tags.get(BITS, (1,))}"
         raise BadFileError(Kind.BANDS, f"a TIFF whose bands cannot be chosen: {received}; write it with deflate")
     with raise_damage():
+        require_pixels(tiff.one(HEIGHT, 0), tiff.one(WIDTH, 0) * -(-tiff.bands * tiff.one(BITS, 1) // BITS_PER_PIXEL))
         if tiff.bands > 1 and tiff.one(PLANAR, 1) == 2:
             return np.dstack([_decode(tiff, _plane(tiff, band)) for band in range(tiff.bands)])
         wide = {tag: values for tag, values in tiff.tags.items() if tag in NEEDED and tag != PREDICTOR}

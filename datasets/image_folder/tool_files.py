@@ -14,8 +14,19 @@ from datasets.annotations.index import Colour, Index
 from datasets.annotations.tools import TOOLS
 from datasets.audit import BadFileError, join_names
 from datasets.errors import DatasetError
-from datasets.image_folder import brightness, class_folders, names, split_guess, tool_labels, void
+from datasets.image_folder import (
+    annotated,
+    brightness,
+    headers,
+    names,
+    rehearsal,
+    split_guess,
+    tool_labels,
+    tool_refusals,
+    void,
+)
 from datasets.image_folder.families import IMAGE_SUFFIXES, SPLIT_WORDS, find_families
+from datasets.image_folder.masks_per_class import ClassMasks
 from datasets.raw import RawFolder
 
 UNCOVERED = {"coco_panoptic": "ignore"}
@@ -42,39 +53,50 @@ MOST_CLASSES = 253
 
 Layout = dict[str, Any]
 
+Described = tuple[Layout, list[str], int]
+"""A layout, notes for the user, and the number of images that it describes."""
 
-def recognise(raw: RawFolder, files: Sequence[str]) -> tuple[Layout, list[str], int] | None:
-    """Return the layout of a folder with the files of a labelling tool, notes, and the number of images it describes.
+
+def recognise(raw: RawFolder, files: Sequence[str]) -> tuple[Described | None, list[str]]:
+    """Describe a folder with the files of a labelling tool.
 
     Returns:
-        None where there are no such files, or they describe no image that is there.
+        What the folder is; None where there are no such files, or they describe no image that is there. And why files
+        that a tool wrote are not read.
 
     Raises:
-        DatasetError: The files are a tool's, and describe nothing that can be read.
+        DatasetError: The files are a tool's, and only the user can say what they mean.
     """
     images = [file for file in files if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES]
-    tools = sniff.recognise(raw, files)
+    kinds, refusals = sniff.recognise(raw, files), list[str]()
+    tools = {kind: own for kind, own in kinds.items() if kind in TOOLS}
     for tool, own in tools.items():
-        describe = _per_image if TOOLS[tool].index is None else _by_index
-        described = describe(raw, tool, own, images)
+        per_image = TOOLS[tool].index is None
+        broken = kinds.get(sniff.NO_JSON, []) if per_image else []
+        described = (_per_image if per_image else _by_index)(raw, tool, [*own, *broken], images, refusals)
         if described:
-            layout, notes, pairs = described
             others = [f"{TOOLS[other].title} ({len(tools[other])})" for other in tools if other != tool]
-            if others:
-                notes.append(f"files of other tools are not used: {', '.join(others)}")
-            return layout, notes, pairs
-    return _by_class(raw, files)
+            described[1].extend([f"files of other tools are not used: {', '.join(others)}"] if others else [])
+            unread = {kind: own for kind, own in kinds.items() if not (per_image and kind == sniff.NO_JSON)}
+            described[1].extend([*tool_refusals.describe(raw, unread), *refusals])
+            return described, []
+    return None, [*tool_refusals.describe(raw, kinds), *refusals]
 
 
-def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str]) -> tuple[Layout, list[str], int] | None:
-    """Describe a tool whose files name the images."""
+def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str], refusals: list[str]) -> Described | None:
+    """Describe a tool whose files name the images; None where none is here, which is added to the refusals."""
     files, notes = _choose(tool, files)
     masks = [file for file in images if file.lower().endswith(".png")] if tool == "coco_panoptic" else []
     index = _read(raw, tool, [*files, *masks], images)
-    if not index.parts:
+    if not index.parts.keys() - index.twice:
+        first = index.problems[0].detail if index.problems else "nothing is annotated"
+        refusals.append(
+            f"{tool_refusals.some(files)} ({TOOLS[tool].title}): no image that is described can be used, as {first}. "
+            "Put the images into this folder, with the names that the tool gives them, each annotated once"
+        )
         return None
     used = {part.file for parts in index.parts.values() for part in parts}
-    match = _match(list(index.parts))
+    match = _match([image for image in index.parts if image not in index.twice])
     patterns = [_pattern(file, files, "*") for file in files]
     if set(match.parts) == {""} and len(by_word := _by_word(index, files)) > 1:
         match, patterns = replace(match, parts=by_word), [_pattern(file, files, "{split}") for file in files]
@@ -87,19 +109,25 @@ def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str]) ->
     unlisted = len(set(images) - index.parts.keys() - used - rival_masks)
     if unlisted:
         notes.append(f"{unlisted} images are named in no annotation")
-    if index.problems:
-        first = index.problems[0]
-        notes.append(f"{len(index.problems)} annotations are without an image, such as {first.detail}")
-    return _describe(raw, tool, match, list(dict.fromkeys(patterns)), labels, [*notes, *label_notes])
+    if index.attribute:
+        notes.append(f"classes are the values of {index.attribute}; for another one set annotations.attribute")
+    notes += rehearsal.messages(index.problems)
+    described = _describe(raw, tool, match, list(dict.fromkeys(patterns)), labels, [*notes, *label_notes])
+    described[0]["annotations"] |= {"attribute": index.attribute} if index.attribute else {}
+    return described
 
 
-def _per_image(raw: RawFolder, tool: str, files: list[str], images: list[str]) -> tuple[Layout, list[str], int] | None:
-    """Describe a tool with a file for each image, whose name is that of the image."""
+def _per_image(raw: RawFolder, tool: str, files: list[str], images: list[str], refusals: list[str]) -> Described | None:
+    """Describe a tool with a file for each image, whose name is that of the image; None as `_by_index`."""
     paired = tool_labels.pair(tool, files, images)
     if not paired:
+        refusals.append(f"{tool_refusals.some(files)} ({TOOLS[tool].title}): there is no image of the same name")
         return None
     match = _match(list(paired))
     patterns = tool_labels.file_patterns(tool, match, paired)
+    if not tool_labels.fit(match.images, patterns, paired):  # images in folders that the tool's files are not in
+        match = _without_placeholders(list(paired))
+        patterns = tool_labels.file_patterns(tool, match, paired)
     labels, notes = tool_labels.read(raw, tool, list(paired.values()))
     rivals, masks = _rivals(paired, images)
     notes += rivals
@@ -130,15 +158,14 @@ def _rivals(annotated: Collection[str], images: Sequence[str]) -> tuple[list[str
     return notes, unused
 
 
-def _by_class(raw: RawFolder, files: Sequence[str]) -> tuple[Layout, list[str], int] | None:
-    """Describe masks in a folder for each class."""
-    folders = class_folders.recognise(raw, files)
-    if folders is None:
-        return None
-    by_label, paired, patterns = folders
-    labels, _ = tool_labels.in_use(dict.fromkeys(by_label))
-    notes = ["where masks of several classes overlap, the class that is listed later counts: check their order"]
-    return _describe(raw, "class_masks", _match(list(paired)), patterns, labels, notes)
+def of_class_masks(raw: RawFolder, found: ClassMasks) -> Described:
+    """Return the layout of masks of a class each, notes, and the number of images that have any."""
+    match = split_guess.replace_uniform_splits(split_guess.drop_single_split(found.match))
+    labels, _ = tool_labels.in_use(dict.fromkeys(found.labels))
+    notes = []
+    if found.has_overlap:
+        notes.append("masks of several classes overlap, and the class that is listed later counts: check their order")
+    return _describe(raw, "class_masks", match, list(match.masks), labels, notes)
 
 
 def _describe(
@@ -148,7 +175,7 @@ def _describe(
     patterns: list[str],
     labels: Mapping[str, tuple[list[str], Colour | None]],
     notes: list[str],
-) -> tuple[Layout, list[str], int]:
+) -> Described:
     ignore = [label for name, (own, _) in labels.items() if void.is_void(name) for label in own]
     kept = {name: value for name, value in labels.items() if not void.is_void(name)}
     if not kept:
@@ -164,6 +191,8 @@ def _describe(
         )
     splits, split_notes = split_guess.guess(raw, match, {})
     image_range, range_notes = brightness.guess(raw, match.image_examples)
+    if tool in annotated.OPEN:
+        range_notes += headers.note_turned(raw, match.image_examples)
     annotations = {"tool": tool, "files": patterns[0] if len(patterns) == 1 else patterns, "uncovered": uncovered}
     layout: Layout = {"images": match.images[0] if len(match.images) == 1 else list(match.images)}
     layout |= {"annotations": annotations | ({"ignore": ignore} if ignore else {}), "splits": splits}
@@ -194,12 +223,19 @@ def _choose(tool: str, files: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _read(raw: RawFolder, tool: str, files: list[str], images: list[str]) -> Index:
+    """Read the files of a tool. Raises DatasetError where one is bad, or leaves a question open."""
     read = TOOLS[tool].index
     assert read
     try:
-        return read(raw, files, Images(images))
+        index = read(raw, files, Images(images))
+        if index.open_question:  # an image and its mask may have one name
+            masks = {file for family in find_families(images) if family.is_mask for file in family.files.values()}
+            index = read(raw, files, Images(image for image in images if image not in masks))
     except BadFileError as error:
         raise DatasetError(f"In {raw.path}: {error.detail}.") from None
+    if index.open_question:
+        raise DatasetError(f"In {raw.path}: {index.open_question}.")
+    return index
 
 
 def _match(images: list[str]) -> names.Match:

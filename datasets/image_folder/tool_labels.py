@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 
 from datasets.annotations import sniff
-from datasets.annotations.canvas import distinct
+from datasets.annotations.colours import distinct
 from datasets.annotations.index import Colour
 from datasets.annotations.json_spans import parse
-from datasets.audit import BadFileError
-from datasets.image_folder import names
+from datasets.audit import BadFileError, Problem
+from datasets.image_folder import names, rehearsal
 from datasets.raw import RawFolder, to_regex
 
 Labels = dict[str, tuple[list[str], Colour | None]]
@@ -78,6 +78,16 @@ def file_patterns(tool: str, match: names.Match, paired: Mapping[str, str]) -> l
     return [f"{folder}/{{id}}.json".removeprefix("./") for folder in folders]
 
 
+def fit(images: Sequence[str], patterns: Sequence[str], paired: Mapping[str, str]) -> bool:
+    """Whether the patterns give each image and its file one id, by which ingest pairs them."""
+    return all(_ids(images, image) & _ids(patterns, file) for image, file in paired.items())
+
+
+def _ids(patterns: Sequence[str], file: str) -> set[str]:
+    matches = [re.fullmatch(to_regex(one, id=".+", split="[^/]+", group="[^/]+"), file) for one in patterns]
+    return {match["id"] for match in matches if match}
+
+
 def _folder(file: str, image: str, match: names.Match) -> str:
     """Return the folder of a file, with the placeholders for what they stand for in the name of its image."""
     parts = list(PurePosixPath(file).parent.parts)
@@ -99,11 +109,17 @@ def read(raw: RawFolder, tool: str, files: Sequence[str]) -> tuple[Labels, list[
     declared = _declared(raw) if tool == "supervisely" else {}
     key, label = ("objects", "classTitle") if tool == "supervisely" else ("shapes", "label")
     shapes: Counter[str] = Counter()
+    notes = [] if declared else ["the classes are in the order of their names, as no file lists them"]
+    bad: list[Problem] = []
     for file in files:
-        with suppress(BadFileError, TypeError, KeyError):  # ingest reports it by name
+        try:
             own = [shape[label] for shape in parse(raw.read(file))[key]]
             shapes.update({name for name in own if isinstance(name, str)})
-    notes = [] if declared else ["the classes are in the order of their names, as no file lists them"]
+        except BadFileError as error:
+            bad.append(Problem(error.kind, "", file, "", error.detail))
+        except (TypeError, KeyError):  # ingest names the shape
+            pass
+    notes += rehearsal.messages(bad)
     colours = distinct(declared)
     return {name: ([name], colours.get(name)) for name in [*declared, *sorted(shapes.keys() - declared.keys())]}, notes
 

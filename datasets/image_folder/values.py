@@ -23,6 +23,25 @@ def of_grey(sampled: Sampled) -> Meaning:
     exact.require_ids(values, sampled.kind)
     points = {value: sampled.palette.get(value, (value, value, value)) for value in values}
     judged = (spikes.judge_lossy if sampled.lossy else spikes.judge)(sampled.tally, points)
+    meaning = _of_grey(sampled, judged, points)
+    meaning.notes += smoothed.note_small(sampled, judged, points) if sampled.lossy else instances.notes(sampled.tally)
+    return meaning
+
+
+def of_colours(sampled: Sampled) -> Meaning:
+    """Return the meaning of masks whose pixels are colours, packed.
+
+    Raises:
+        DatasetError: They are no classes.
+    """
+    points = {value: unpack(value) for value in sampled.tally.pixels}
+    judged = (spikes.judge_lossy if sampled.lossy else spikes.judge)(sampled.tally, points)
+    meaning = smoothed.of_jpeg(sampled, judged, points) if sampled.lossy else _of_colours(sampled, judged, points)
+    meaning.notes += smoothed.note_small(sampled, judged, points) if sampled.lossy else instances.notes(sampled.tally)
+    return meaning
+
+
+def _of_grey(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> Meaning:
     if smoothed.is_binary(sampled.tally, judged):
         note = f"masks are {sampled.kind}; nearly all pixels are close to 0 or 255, so the threshold is 128"
         return Meaning({"read": "threshold", "at": 128}, [(None, None), (None, None)], notes=[note])
@@ -48,16 +67,7 @@ def of_grey(sampled: Sampled) -> Meaning:
     return meaning
 
 
-def of_colours(sampled: Sampled) -> Meaning:
-    """Return the meaning of masks whose pixels are colours, packed.
-
-    Raises:
-        DatasetError: They are no classes.
-    """
-    points = {value: unpack(value) for value in sampled.tally.pixels}
-    judged = (spikes.judge_lossy if sampled.lossy else spikes.judge)(sampled.tally, points)
-    if sampled.lossy:
-        return smoothed.of_jpeg(sampled, judged, points)
+def _of_colours(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> Meaning:
     _refuse_instances(sampled, judged.classes, lambda value: str(list(unpack(value))), "colours")
     if len(judged.classes) < 2 or _are_too_many(sampled.tally, judged):
         raise sampled.refuse(

@@ -47,6 +47,16 @@ def test_a_frame_without_a_rival_is_no_region_of_interest(void: int, step: int, 
     assert REGION not in guessed(tmp_path)[1]
 
 
+@pytest.mark.parametrize(("step", "is_noted"), [(1, False), (0, True)])
+def test_labels_that_are_alike_are_no_region_of_interest(step: int, is_noted: bool, tmp_path: Path) -> None:
+    for at in range(6):
+        alike = np.zeros((96, 128), np.uint8)
+        alike[20 + step * (at % 3) : 70, 20 : 100 + 2 * step * (at % 2)] = 255
+        put(tmp_path, f"images/{at}.png", content=PHOTO)
+        put(tmp_path, f"masks/{at}.jpg", content=encoded(alike, "JPEG", quality=90))
+    assert (REGION in guessed(tmp_path)[1]) == is_noted
+
+
 def blob(at: int, value: int, grown: int = 0) -> bytes:
     mask = np.zeros((48, 64), np.uint8)
     mask[8 - grown : 30 + grown, 8 + at - grown : 36 + at + grown] = value

@@ -84,6 +84,29 @@ def test_smoothed_masks_are_read_as_drawn(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(content)[share != 128], (share > 128)[share != 128])
 
 
+@pytest.mark.parametrize(("colours", "small"), [(RED_BLUE, (0, 255, 0)), ((0, 100, 200), 255), ((0, 200, 255), 107)])
+def test_a_class_of_four_pixels_beside_smooth_edges_is_a_class(colours: tuple, small, tmp_path: Path) -> None:
+    drawn = [shrink(paint(ids, colours)) for ids in shapes()]
+    for pixels in (drawn := [one.copy() for one in drawn])[:2]:
+        pixels[:4, :4] = 0
+        pixels[1:3, 1:3] = small
+    found = raws(meaning(tmp_path, list(map(encoded, drawn))))
+    expected = [list(one) if isinstance(one, tuple) else one for one in (*colours, small)]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+
+
+@pytest.mark.parametrize("quality", [75, 92])
+@pytest.mark.parametrize(("values", "small"), [(RED_BLUE, (0, 255, 0)), ((0, 255), 128)])
+def test_a_class_that_jpeg_nearly_hides_is_noted(values: tuple, small, quality: int, tmp_path: Path) -> None:
+    drawn = [paint(ids, values) for ids in shapes(classes=len(values))]
+    plain = meaning(tmp_path, [encoded(one, "JPEG", quality=quality) for one in drawn], "jpg")
+    for pixels in (drawn := [one.copy() for one in drawn])[:3]:
+        pixels[:16, :16] = 0
+        pixels[6:10, 5:9] = small
+    noted = meaning(tmp_path, [encoded(one, "JPEG", quality=quality) for one in drawn], "jpg")
+    assert [any("export the masks as PNG" in note for note in one.notes) for one in (plain, noted)] == [False, True]
+
+
 # --- JPEG -------------------------------------------------------------------------------------------------------------
 
 

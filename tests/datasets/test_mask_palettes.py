@@ -110,6 +110,33 @@ def test_ingest_refuses_ids_whose_palettes_differ_and_names_the_masks(tmp_path: 
     assert [(one["file"], one["id"]) for one in problems] == [("masks/3.png", "3")]
 
 
+def test_check_refuses_what_ingest_refuses(tmp_path: Path) -> None:
+    write(tmp_path, [in_order([0, 1, 2, 3])] * 3 + [in_order([0, 2, 1, 3])])
+    layout = described(tmp_path / "a.yaml", **{**IDS, "splits": {"ratios": {"train": 1.0}}})
+    with pytest.raises(DatasetError, match=r"masks/3\.png: 1 is \(60, 180, 75\) in its palette"):
+        Builder(layout=layout, data_dir=tmp_path / "out").survey(tmp_path)
+
+
+def test_init_names_the_palettes_that_contradict_the_list_of_a_tool(tmp_path: Path) -> None:
+    """What the ids mean is known from the list, but not which mask has them right."""
+    for index, order in enumerate(([0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 1, 3])):
+        put(tmp_path, f"JPEGImages/{index}.png", content=encoded(np.full((6, 8), index, np.uint8)))
+        put(tmp_path, f"SegmentationClassPNG/{index}.png", content=in_order(order))
+    (tmp_path / "class_names.txt").write_text("_background_\none\ntwo\nthree\n")
+    notes = guess.guess(tmp_path).notes
+    assert any("an id of several colours" in note and "SegmentationClassPNG/2.png" in note for note in notes)
+
+
+def test_a_further_mask_is_compared_too(tmp_path: Path) -> None:
+    put(tmp_path, "images/a.png", "images/b.png", content=encoded(np.zeros((6, 8), np.uint8)))
+    two = np.minimum(TRUTH, 1)
+    for name, colour in (("a", 1), ("a_1", 2), ("b", 1)):
+        put(tmp_path, f"masks/{name}.png", content=indexed(two, COLOURS[0], COLOURS[colour]))
+    classes = [{"name": "ground", "raw": 0}, {"name": "thing", "raw": 1}]
+    union = {"mask": {"read": "ids", "union": True}, "classes": classes}
+    assert list(records(tmp_path, layout=union, on_bad_input="quarantine")) == ["b"]
+
+
 def test_quarantine_leaves_out_the_masks_that_differ(tmp_path: Path) -> None:
     write(tmp_path, [in_order([0, 1, 2, 3])] * 3 + [in_order([0, 2, 1, 3])])
     labels = records(tmp_path, layout=IDS, on_bad_input="quarantine")

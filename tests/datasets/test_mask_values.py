@@ -8,7 +8,6 @@ import pytest
 from PIL import Image, ImageFilter
 
 from datasets.errors import DatasetError
-from datasets.image_folder import guess
 from tests.datasets.described_folder import encoded
 from tests.datasets.drawn_masks import GREYS, RED_BLUE, indexed, meaning, paint, raws, shapes, shrink
 
@@ -142,23 +141,3 @@ def test_ids_among_colours_are_refused(tmp_path: Path) -> None:
         DatasetError, match=r"005\.png holds numbers, such as 1, and 004\.png holds colours: no reading"
     ):
         meaning(tmp_path, contents)
-
-
-# --- small folders as people leave them -------------------------------------------------------------------------------
-
-CASES = Path(__file__).parents[3] / "shared" / "cases"
-
-
-@pytest.mark.parametrize(
-    ("case", "mask", "expected"),
-    [
-        ("antialias_few_colours", {"read": "colours", "nearest": True}, [[0, 0, 0], [255, 0, 0]]),
-        ("refuge_0_128_255", {"read": "ids"}, [0, 128, 255]),
-        ("palette_per_image", {"read": "colours"}, [[0, 0, 0], [0, 130, 200], [60, 180, 75], [230, 25, 75]]),
-    ],
-)
-def test_the_cases(case: str, mask: dict, expected: list) -> None:
-    if not (CASES / case).is_dir():
-        pytest.skip("there are no cases (../shared/cases)")
-    tree = guess.guess(CASES / case / "data").layout
-    assert (tree["mask"], [one["raw"] for one in tree["classes"]], tree["ignore"]) == (mask, expected, [])

@@ -1,15 +1,17 @@
 """Small exports in the tools' true formats, and the labels that Segline reads from them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pycocotools.mask
+import pytest
 import yaml
 from PIL import Image
 
 from datasets.annotations.labels import Labels
-from datasets.audit import Problem, lift_pillow_limit
+from datasets.audit import BadFileError, Kind, Problem, lift_pillow_limit
 from datasets.image_folder.guess import Guess, guess
 from datasets.image_folder.image_folder_dataset_builder import Builder
 from datasets.raw import RawFolder
@@ -38,6 +40,34 @@ def put_json(path: Path, tree: object) -> None:
 
 def flat(points: Sequence[Sequence[float]]) -> list[float]:
     return [value for point in points for value in point]
+
+
+def filled(*polygons: Sequence[Sequence[float]]) -> np.ndarray:
+    """Labels 1, 2, ... of polygons as pycocotools fills them, a later one on top: uint8 [H, W]."""
+    label = np.zeros(SIZE, np.uint8)
+    for value, points in enumerate(polygons, 1):
+        code = pycocotools.mask.frPyObjects([flat(points)], HEIGHT, WIDTH)
+        label[pycocotools.mask.decode(code)[..., 0] > 0] = value
+    return label
+
+
+def layout_of(tool: str, files: str, *classes: str, **changes: object) -> dict:
+    """Return a layout of one split."""
+    return {
+        "images": "images/{id}.jpg",
+        "annotations": {"tool": tool, "files": files},
+        "splits": {"ratios": {"train": 1.0}},
+        "classes": [{"name": name} for name in ("background", *classes)],
+        **changes,
+    }
+
+
+def fault_of(draw: Callable, drawn: Drawing, labels: Labels) -> str:
+    """Return what a tool says about a bad annotation."""
+    with pytest.raises(BadFileError) as caught:
+        draw(drawn, labels)
+    assert caught.value.kind is Kind.ANNOTATION
+    return caught.value.detail
 
 
 def builder_of(folder: Path, layout: dict, out: Path) -> Builder:

@@ -18,8 +18,10 @@ from tests.datasets.annotations.exports import (
     TRIANGLE,
     WIDTH,
     drawing,
+    fault_of,
     flat,
     init_and_read,
+    layout_of,
     numbered,
     photos,
     put_json,
@@ -46,13 +48,7 @@ def document(names: list[str], annotations: list[dict], categories: list[dict] =
 
 
 def layout(**changes) -> dict:
-    return {
-        "images": "images/{id}.jpg",
-        "annotations": {"tool": "coco", "files": "annotations/*.json"},
-        "splits": {"ratios": {"train": 1.0}},
-        "classes": [{"name": "background"}, {"name": "road"}, {"name": "car"}],
-        **changes,
-    }
+    return layout_of("coco", "annotations/*.json", "road", "car", **changes)
 
 
 def semantic_map(file: Path, image: int, train_ids: dict[int, int]) -> np.ndarray:
@@ -130,10 +126,8 @@ def test_uncovered_and_ignored_labels(tmp_path: Path) -> None:
 def test_a_bad_annotation_is_named(segmentation, category: int, words: str) -> None:
     categories = [*CATEGORIES, {"id": 5, "name": "tree"}]
     files = [categories, {"width": WIDTH, "height": HEIGHT}, annotation(17, 0, category, segmentation)]
-    with pytest.raises(BadFileError) as caught:
-        coco.draw(drawing(*files), numbered("road", "car"))
-    assert caught.value.kind is Kind.ANNOTATION
-    assert caught.value.detail.startswith("a.jpg, annotation 17: ") and words in caught.value.detail
+    detail = fault_of(coco.draw, drawing(*files), numbered("road", "car"))
+    assert detail.startswith("a.jpg, annotation 17: ") and words in detail
 
 
 def test_every_bad_annotation_of_an_image_is_named() -> None:
@@ -179,12 +173,17 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, text: str, words: str) 
     assert words in str(caught.value) and "annotations.tool is coco" in str(caught.value)
 
 
-def test_boxes_are_not_taken_for_masks(tmp_path: Path) -> None:
-    photos(tmp_path / "images", "a.jpg")
-    box = {"id": 0, "image_id": 0, "category_id": 7, "bbox": [1, 1, 5, 5], "segmentation": []}
-    put_json(tmp_path / "instances.json", document(["a.jpg"], [box]))
-    with pytest.raises(DatasetError, match="no images with masks"):
-        guess(tmp_path)
+def test_an_image_that_is_annotated_twice_is_left_out(tmp_path: Path) -> None:
+    """Either annotation may be a part of its label."""
+    photos(tmp_path / "images", "0.jpg", "1.jpg", "2.jpg")
+    for file, names in (("a", ["0.jpg", "1.jpg"]), ("b", ["0.jpg", "2.jpg"])):
+        shapes = [annotation(at, at, 7, [flat(SQUARE)]) for at in range(2)]
+        put_json(tmp_path / f"annotations/{file}.json", document(names, shapes))
+    twice = "images/0.jpg is annotated twice, in annotations/a.json and in annotations/b.json"
+    guessed = guess(tmp_path)
+    assert any(f"bad files, duplicate id: annotations/b.json ({twice})" in note for note in guessed.notes)
+    labels, problems = read_all(tmp_path, guessed.layout, tmp_path / "out")
+    assert set(labels) == {"1", "2"} and [problem.detail for problem in problems] == [twice]
 
 
 def test_files_name_the_splits(tmp_path: Path) -> None:

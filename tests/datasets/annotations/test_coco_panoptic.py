@@ -7,9 +7,21 @@ import pytest
 from PIL import Image
 
 from datasets.annotations import coco_panoptic
-from datasets.audit import BadFileError, Kind
+from datasets.audit import BadFileError
 from datasets.errors import DatasetError
-from tests.datasets.annotations.exports import HEIGHT, SIZE, WIDTH, drawing, init_and_read, numbered, photos, put_json
+from tests.datasets.annotations.exports import (
+    HEIGHT,
+    SIZE,
+    WIDTH,
+    drawing,
+    fault_of,
+    init_and_read,
+    layout_of,
+    numbered,
+    photos,
+    put_json,
+    read_all,
+)
 from tests.datasets.described_folder import encoded
 
 CATEGORIES = [
@@ -56,9 +68,7 @@ def test_an_export_is_recognised_and_read(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_named(segments: list, words: str) -> None:
     files = drawing(CATEGORIES, {"segments_info": segments}, encoded(as_colours(BLOCKS)), size=SIZE)
-    with pytest.raises(BadFileError) as caught:
-        coco_panoptic.draw(files, numbered("road", "car"))
-    assert caught.value.kind is Kind.ANNOTATION and words in caught.value.detail
+    assert words in fault_of(coco_panoptic.draw, files, numbered("road", "car"))
 
 
 def test_a_png_of_another_size_is_a_bad_file() -> None:
@@ -68,16 +78,9 @@ def test_a_png_of_another_size_is_a_bad_file() -> None:
 
 
 def test_other_json_is_named(tmp_path: Path) -> None:
-    from tests.datasets.annotations.exports import read_all
-
     photos(tmp_path / "images", "a.jpg")
     tree = {"images": [], "categories": [], "annotations": [{"image_id": 1, "segmentation": []}]}
     put_json(tmp_path / "x.json", tree)
-    layout = {
-        "images": "images/{id}.jpg",
-        "annotations": {"tool": "coco_panoptic", "files": ["x.json", "png/*.png"], "uncovered": "ignore"},
-        "splits": {"ratios": {"train": 1.0}},
-        "classes": [{"name": "road"}, {"name": "car"}],
-    }
+    layout = layout_of("coco_panoptic", "x.json", "road", "car")
     with pytest.raises(DatasetError, match=r"x\.json: not as COCO panoptic has it \(KeyError: 'segments_info'\)"):
         read_all(tmp_path, layout, tmp_path / "out")

@@ -13,7 +13,6 @@ FILES = ["train/a.jpg", "val/a.jpg", "images/x/b.jpg", "images/y/b.jpg", "pictur
         ("train/a.jpg", "x.json", "train/a.jpg"),
         ("a.jpg", "train/x.json", "train/a.jpg"),
         ("a.jpg", "annotations/instances_val.json", "val/a.jpg"),
-        ("a.jpg", "annotations/x.json", None),
         ("x\\b.jpg", "x.json", "images/x/b.jpg"),
         ("./images/y/b.jpg", "x.json", "images/y/b.jpg"),
         ("elsewhere/Straße.jpg", "x.json", "pictures/Straße.jpg"),
@@ -21,15 +20,21 @@ FILES = ["train/a.jpg", "val/a.jpg", "images/x/b.jpg", "images/y/b.jpg", "pictur
     ],
 )
 def test_the_file_that_a_name_means(name: str, near: str, file: str | None) -> None:
-    assert Images(FILES).match([name], near) == [file]
+    assert Images(FILES).match([name], near) == [[file] if file else []]
+
+
+def test_a_name_of_several_images() -> None:
+    """In two folders that are equally near."""
+    assert Images(FILES).match(["a.jpg"], "annotations/x.json") == [["train/a.jpg", "val/a.jpg"]]
+    assert Images(["images/0.jpg"]).match([""], "x.json") == [[]]
 
 
 def test_a_file_is_not_taken_from_the_name_that_is_its_own() -> None:
-    assert Images(["a/0.jpg"]).match(["b/0.jpg", "a/0.jpg"], "x.json") == [None, "a/0.jpg"]
+    assert Images(["a/0.jpg"]).match(["b/0.jpg", "a/0.jpg"], "x.json") == [[], ["a/0.jpg"]]
 
 
 def test_names_are_compared_in_composed_form() -> None:
-    assert Images(["pictures/a\u0308.jpg"]).match(["\u00e4.jpg"], "x.json") == ["pictures/a\u0308.jpg"]
+    assert Images(["pictures/a\u0308.jpg"]).match(["\u00e4.jpg"], "x.json") == [["pictures/a\u0308.jpg"]]
 
 
 @pytest.mark.parametrize(

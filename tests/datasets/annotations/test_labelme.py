@@ -18,7 +18,9 @@ from tests.datasets.annotations.exports import (
     TRIANGLE,
     WIDTH,
     drawing,
+    fault_of,
     init_and_read,
+    layout_of,
     numbered,
     photos,
     put_json,
@@ -137,9 +139,9 @@ def test_a_label_that_is_no_text_is_no_class(tmp_path: Path, label) -> None:
 
 def test_a_mask_that_is_no_image_is_named_without_an_address() -> None:
     data = base64.b64encode(b"nothing").decode()
-    with pytest.raises(BadFileError) as caught:
-        labelme.draw(drawing(document("a.jpg", shape("a", [[5, 7], [7, 8]], "mask", mask=data))), numbered("a"))
-    assert "its mask is no image" in caught.value.detail and "0x" not in caught.value.detail
+    bad = document("a.jpg", shape("a", [[5, 7], [7, 8]], "mask", mask=data))
+    detail = fault_of(labelme.draw, drawing(bad), numbered("a"))
+    assert "7 bytes, none of PNG" in detail and "0x" not in detail
 
 
 def test_folders_of_splits(tmp_path: Path) -> None:
@@ -176,10 +178,8 @@ def test_ignored_labels_and_the_background(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_shape_is_named(bad, words: str) -> None:
-    with pytest.raises(BadFileError) as caught:
-        labelme.draw(drawing(document("a.jpg", shape("a", SQUARE), bad)), numbered("a"))
-    assert caught.value.kind is Kind.ANNOTATION
-    assert caught.value.detail.startswith("a.jpg, shape 1: ") and words in caught.value.detail
+    detail = fault_of(labelme.draw, drawing(document("a.jpg", shape("a", SQUARE), bad)), numbered("a"))
+    assert detail.startswith("a.jpg, shape 1: ") and words in detail
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,32 @@ def test_a_bad_file_is_named(content, words: str) -> None:
     assert words in caught.value.detail
 
 
+@pytest.mark.parametrize("broken", ["0", "1"])
+def test_a_json_that_is_cut_off_is_named_and_the_tool_still_known(tmp_path: Path, broken: str) -> None:
+    """A folder of many is known by a sample, of which it may be one."""
+    for name in map(str, range(12)):
+        photos(tmp_path, f"{name}.jpg")
+        put_json(tmp_path / f"{name}.json", document(f"{name}.jpg", shape("road", SQUARE)))
+    (tmp_path / f"{broken}.json").write_bytes((tmp_path / f"{broken}.json").read_bytes()[:50])
+    guessed = guess(tmp_path)
+    assert any(f"bad files, bad annotation: {broken}.json (no JSON" in note for note in guessed.notes)
+    labels, (problem,) = read_all(tmp_path, guessed.layout, tmp_path / "out")
+    assert len(labels) == 11 and (problem.file, problem.id) == (f"{broken}.json", broken)
+
+
+def test_json_in_one_folder_of_images_in_several(tmp_path: Path) -> None:
+    """What init pairs by name alone ingest pairs too."""
+    for group in ("p1", "p2"):
+        for at in range(3):
+            photos(tmp_path / "images" / group, f"{group}_{at}.jpg")
+            put_json(tmp_path / f"json/{group}_{at}.json", document(f"{group}_{at}.jpg", shape("road", SQUARE)))
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert guessed.pairs == len(labels) == 6
+
+
 def test_an_image_without_json_is_named(tmp_path: Path) -> None:
     photos(tmp_path, "a.jpg", "b.jpg")
     put_json(tmp_path / "a.json", document("a.jpg", shape("road", SQUARE)))
-    layout = {
-        "images": "{id}.jpg",
-        "annotations": {"tool": "labelme", "files": "{id}.json"},
-        "splits": {"ratios": {"train": 1.0}},
-        "classes": [{"name": "background"}, {"name": "road"}],
-    }
+    layout = layout_of("labelme", "{id}.json", "road", images="{id}.jpg")
     labels, (problem,) = read_all(tmp_path, layout, tmp_path / "out")
     assert set(labels) == {"a"} and problem.kind is Kind.WITHOUT_MASK and problem.file == "b.jpg"

@@ -12,7 +12,7 @@ import tensorflow_datasets as tfds
 from PIL import Image
 
 from datasets.annotations import tools
-from datasets.annotations.canvas import crosses_itself
+from datasets.annotations.outlines import crosses_itself
 from datasets.annotations.tools import TOOLS
 from datasets.audit import BadFileError, Kind
 from datasets.errors import DatasetError
@@ -22,11 +22,13 @@ from datasets.image_folder.annotation_section import PER_IMAGE, ToolName
 from datasets.image_folder.guess import guess
 from datasets.raw import RawFolder
 from datasets.segmentation_builder import AUDIT
+from tests.datasets.annotations import test_cvat, test_label_studio, test_via
 from tests.datasets.annotations.exports import (
     SQUARE,
     TRIANGLE,
     builder_of,
     drawing,
+    filled,
     flat,
     numbered,
     photos,
@@ -144,6 +146,7 @@ def test_many_annotations_take_little_memory(tmp_path: Path) -> None:
         ({"annotations": {"tool": "coco", "files": "../x.json"}}, "Received: '../x.json'."),
         ({"annotations": {"tool": "coco", "file": "x.json"}}, "annotations.file: there is no such key. Did you mean"),
         ({"annotations": {"tool": "coco", "files": "x.json", "uncovered": "sky"}}, "Received: 'sky'; classes are"),
+        ({"annotations": {"tool": "coco", "files": "x.json", "attribute": "a"}}, "annotations.attribute: is for via"),
         ({"classes": [{"name": "background"}, {"name": "a", "labels": ["x", "x"]}]}, "Twice: x"),
     ],
 )
@@ -202,19 +205,6 @@ def test_the_layout_and_the_docs_name_every_tool() -> None:
     assert layouts.Layout.model_fields["annotations"]
 
 
-@pytest.mark.parametrize("case", ["coco_json_only", "cvat_seg11", "labelme_voc"])
-def test_cases(case: str, tmp_path: Path) -> None:
-    folder = PROJECT.parent / "shared" / "cases" / case / "data"
-    if not folder.is_dir():
-        pytest.skip("there are no cases (../shared/cases)")
-    guessed = guess(folder)
-    names = {"coco_json_only": ["background", "road"], "cvat_seg11": ["background", "road", "car"],
-             "labelme_voc": ["_background_", "road", "car"]}  # fmt: skip
-    assert [class_["name"] for class_ in guessed.layout["classes"]] == names[case]
-    labels, problems = read_all(folder, guessed.layout, tmp_path / "out")
-    assert not problems and len(labels) == guessed.pairs
-
-
 @pytest.mark.parametrize("tool", PER_IMAGE)
 def test_a_tool_with_a_file_for_each_image_needs_an_id_in_its_pattern(tmp_path: Path, tool: str) -> None:
     described = export(tmp_path / "data") | {"annotations": {"tool": tool, "files": "annotations/x.json"}}
@@ -259,3 +249,23 @@ def test_an_image_that_exif_turns_is_asked_about(tmp_path: Path, orientation: in
     for setting in ("apply", "ignore"):
         labels, problems = read_all(tmp_path / "data", described | {"image": {"exif": setting}}, tmp_path / setting)
         assert labels and not problems
+
+
+@pytest.mark.parametrize("tool", ["cvat", "label_studio", "via"])
+def test_polygons_are_filled_as_pycocotools_fills_them(tool: str) -> None:
+    """Also those that leave the image. COCO's own, and what fills those of the other tools, is in their files."""
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        shapes = [rng.integers(-6, 40, (rng.integers(3, 9), 2)).tolist() for _ in "abc"]
+        shapes = [[[4, 4], [9, 5], *points] for points in shapes]  # so that each touches the image
+        content = {
+            "cvat": lambda drawn: test_cvat.image(0, "a.jpg", *map(test_cvat.polygon, "abc", drawn)),
+            "label_studio": lambda drawn: test_label_studio.task(
+                "a.jpg", *map(test_label_studio.polygon, drawn, "abc")
+            ),
+            "via": lambda drawn: test_via.entry(
+                "a.jpg", *(test_via.region(one, label=label) for one, label in zip(drawn, "abc", strict=True))
+            ),
+        }[tool](shapes)
+        label = tools.draw(drawing(content), tool, numbered(*"abc"))
+        np.testing.assert_array_equal(label, filled(*shapes))

@@ -1,23 +1,26 @@
 """VGG Image Annotator: JSON and saved projects, of versions 1 and 2."""
 
+import json
 from pathlib import Path
 
 import numpy as np
-import pycocotools.mask
 import pytest
 
 from datasets.annotations import via
-from datasets.audit import BadFileError, Kind
+from datasets.errors import DatasetError
+from datasets.image_folder.guess import guess
 from tests.datasets.annotations.exports import (
-    SIZE,
     SQUARE,
     TRIANGLE,
     drawing,
-    flat,
+    fault_of,
+    filled,
     init_and_read,
+    layout_of,
     numbered,
     photos,
     put_json,
+    read_all,
 )
 
 
@@ -32,9 +35,16 @@ def entry(name: str, *regions: dict, version: int = 2) -> dict:
     return {"filename": name, "size": 1234, "regions": listed, "file_attributes": {}}
 
 
-def polygon(points: list) -> np.ndarray:
-    height, width = SIZE
-    return pycocotools.mask.decode(pycocotools.mask.frPyObjects([flat(points)], height, width))[..., 0] > 0
+def as_csv(entries: list[dict]) -> str:
+    """As VIA writes it: a line for each region, JSON in its cells."""
+    head = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    lines = [head]
+    for one in entries:
+        regions = one["regions"]
+        for number, shape in enumerate(regions or [{"shape_attributes": {}, "region_attributes": {}}]):
+            cells = [json.dumps(shape[key]).replace('"', '""') for key in ("shape_attributes", "region_attributes")]
+            lines.append(f'{one["filename"]},1234,"{{}}",{len(regions)},{number},"{cells[0]}","{cells[1]}"')
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -51,11 +61,45 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, version: int, *, proje
     guessed, labels = init_and_read(tmp_path, tmp_path / "out")
     assert guessed.notes[0].startswith("the files are of VGG Image Annotator: via_region_data.json")
     assert [class_["name"] for class_ in guessed.layout["classes"]] == ["background", "road", "car"]
-    expected = polygon(SQUARE).astype(np.uint8)
-    expected[polygon(TRIANGLE)] = 2
-    for label in labels.values():
-        np.testing.assert_array_equal(label, expected)
-    assert len(labels) == 4
+    assert len(labels) == 4 and all((label == filled(SQUARE, TRIANGLE)).all() for label in labels.values())
+
+
+def test_csv_is_recognised_and_read(tmp_path: Path) -> None:
+    photos(tmp_path / "pictures", "ä 0.jpg", "1.jpg", "2.jpg")
+    entries = [
+        entry(name, region(SQUARE, label="road"), region(TRIANGLE, label="car")) for name in ("ä 0.jpg", "1.jpg")
+    ]
+    (tmp_path / "via_region_data_csv.csv").write_text(as_csv([*entries, entry("2.jpg")]), encoding="utf-8")
+    guessed, labels = init_and_read(tmp_path, tmp_path / "out")
+    assert guessed.notes[0].startswith("the files are of VGG Image Annotator: via_region_data_csv.csv")
+    assert [class_["name"] for class_ in guessed.layout["classes"]] == ["background", "road", "car"]
+    for name in ("ä 0", "1"):
+        np.testing.assert_array_equal(labels[name], filled(SQUARE, TRIANGLE))
+    assert not labels["2"].any()
+
+
+def test_one_attribute_is_the_class_in_all_regions(tmp_path: Path) -> None:
+    """VIA stores no attribute that is not set: the only one of a region is not that of the class by itself."""
+    photos(tmp_path / "images", "a.jpg", "b.jpg")
+    entries = [entry("a.jpg", region(SQUARE, label="road")), entry("b.jpg", region(SQUARE, colour="red"))]
+    put_json(tmp_path / "via.json", {one["filename"]: one for one in entries})
+    guessed = guess(tmp_path)
+    assert guessed.layout["annotations"]["attribute"] == "label"
+    assert "classes are the values of label; for another one set annotations.attribute" in guessed.notes
+    labels, (problem,) = read_all(tmp_path, guessed.layout, tmp_path / "out")
+    assert set(labels) == {"a"} and "has no value of the attribute 'label'. Received: colour" in problem.detail
+
+
+def test_the_layout_says_which_attribute_is_the_class(tmp_path: Path) -> None:
+    photos(tmp_path / "images", "a.jpg", "b.jpg")
+    entries = [entry(f"{name}.jpg", region(SQUARE, colour="red", size="big")) for name in "ab"]
+    put_json(tmp_path / "via.json", {one["filename"]: one for one in entries})
+    with pytest.raises(DatasetError, match=r"which attribute .* There are: colour \(red\); size \(big\)"):
+        guess(tmp_path)
+    chosen = layout_of("via", "via.json", "small", "big")
+    chosen["annotations"]["attribute"] = "size"
+    labels, problems = read_all(tmp_path, chosen, tmp_path / "out")
+    assert not problems and (labels["a"] == 2 * filled(SQUARE)).all()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +113,7 @@ def test_an_export_is_recognised_and_read(tmp_path: Path, version: int, *, proje
 )
 def test_the_class_of_a_region(attributes: dict, label: str) -> None:
     drawn = via.draw(drawing(entry("a.jpg", region(SQUARE, **attributes))), numbered(label))
-    np.testing.assert_array_equal(drawn > 0, polygon(SQUARE))
+    np.testing.assert_array_equal(drawn, filled(SQUARE))
 
 
 def test_boxes_and_circles() -> None:
@@ -94,7 +138,5 @@ def test_boxes_and_circles() -> None:
     ],
 )
 def test_a_bad_region_is_named(bad: dict, words: str) -> None:
-    with pytest.raises(BadFileError) as caught:
-        via.draw(drawing(entry("a.jpg", region(SQUARE, label="a"), bad)), numbered("a"))
-    assert caught.value.kind is Kind.ANNOTATION
-    assert caught.value.detail.startswith("a.jpg, region 1: ") and words in caught.value.detail
+    detail = fault_of(via.draw, drawing(entry("a.jpg", region(SQUARE, label="a"), bad)), numbered("a"))
+    assert detail.startswith("a.jpg, region 1: ") and words in detail

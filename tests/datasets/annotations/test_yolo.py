@@ -7,8 +7,16 @@ import numpy as np
 import pytest
 
 from datasets.annotations import fill, yolo
-from datasets.audit import BadFileError, Kind
-from tests.datasets.annotations.exports import HEIGHT, SIZE, WIDTH, drawing, init_and_read, numbered, photos
+from tests.datasets.annotations.exports import (
+    HEIGHT,
+    SIZE,
+    WIDTH,
+    drawing,
+    fault_of,
+    init_and_read,
+    numbered,
+    photos,
+)
 
 BY_OPENCV = "571e811ab397aac2a2fb83b78161aae2"
 """Start of the SHA-256 of `random_polygons`, packed, each filled by OpenCV 5.0's cv2.fillPoly."""
@@ -132,7 +140,5 @@ def test_the_smaller_polygon_lies_on_top() -> None:
     ],
 )
 def test_a_bad_line_is_named(text: str, words: str) -> None:
-    with pytest.raises(BadFileError) as caught:
-        yolo.draw(drawing(f"0 0.1 0.1 0.5 0.1 0.5 0.5\n{text}\n"), numbered("0"))
-    assert caught.value.kind is Kind.ANNOTATION
-    assert caught.value.detail.startswith("a.jpg, ") and words in caught.value.detail
+    detail = fault_of(yolo.draw, drawing(f"0 0.1 0.1 0.5 0.1 0.5 0.5\n{text}\n"), numbered("0"))
+    assert detail.startswith("a.jpg, line 2: ") and words in detail
