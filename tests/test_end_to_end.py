@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import main
+
 PROJECT = Path(__file__).parent.parent
 STEPS = ("ingest", "validate", "train", "evaluate", "gate", "export")
 
@@ -124,6 +126,7 @@ def test_a_reused_run_imports_no_tensorflow(segline: Segline) -> None:
 
 
 def test_status_and_lineage_trace_a_model_back_to_raw_files(segline: Segline) -> None:
+    segline.run()  # other tests' runs may fill the few that are shown
     shown = segline("status")
     assert "reused" in shown and max(map(len, shown.splitlines())) <= 80
     assert "There is no nowhere in" in segline("lineage", str(served(segline) / "nowhere"), code=2)
@@ -142,7 +145,7 @@ def test_status_and_lineage_trace_a_model_back_to_raw_files(segline: Segline) ->
         assert word in shown
     digests = [line for line in shown.splitlines() if "sha256" in line]
     assert digests and max(map(len, digests)) <= 80
-    log = next((segline.workspace / "runs").iterdir()) / "log.txt"
+    log = segline.workspace / "runs" / first_run(segline) / "log.txt"
     assert "train" in log.read_text()
 
 
@@ -161,7 +164,7 @@ def test_promotion_by_hand_and_rollback_without_an_earlier_version(segline: Segl
     assert "serving/byhand/1" in segline("promote", run, "--name", "byhand")
     assert "no earlier version" in segline("rollback", "byhand", code=2)
     assert "byhand" in segline("rollback", "other", code=2)
-    assert "by hand, as byhand version 1" in segline("status")
+    assert "by hand, as byhand version 1" in segline("status", "--limit", "100")
 
 
 def test_an_impossible_metric_is_refused_before_training(segline: Segline) -> None:
@@ -234,8 +237,16 @@ def test_a_closed_pipe_does_not_stop_a_run(segline: Segline) -> None:
         (["sample", "camvit", "--out", "out"], "Did you mean 'camvid'?"),
     ],
 )
-def test_a_mistake_gets_one_clear_message(fresh: Segline, arguments: list[str], expected: str) -> None:
-    assert expected in fresh(*arguments, code=2)
+def test_a_mistake_gets_one_clear_message(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SEGLINE_WORKSPACE", str(tmp_path / "workspace"))
+    assert main(arguments) == 2
+    assert expected in capsys.readouterr().err
 
 
 def test_check_runs_nothing(fresh: Segline) -> None:
@@ -261,7 +272,10 @@ def test_all_bad_files_are_named_and_nothing_is_written(fresh: Segline, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [step for step in STEPS if step != "gate"])  # too short to be killed
+@pytest.mark.parametrize(  # not the gate, which is too short to be killed
+    "step",
+    ["ingest", "validate", "train", *(pytest.param(step, marks=pytest.mark.long) for step in ("evaluate", "export"))],
+)
 def test_kill_9_in_a_step_and_the_same_command_finishes(segline: Segline, fresh: Segline, step: str) -> None:
     """Every step before `step` is copied from the finished workspace, so that only the killed one costs time."""
     import shutil

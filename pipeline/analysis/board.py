@@ -16,7 +16,8 @@ from pipeline.config.step_names import TRAIN
 from pipeline.console.quiet import ENVIRONMENT, quiet
 from pipeline.errors import UserError
 from pipeline.workspace.fingerprint import PROJECT
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.seal import SEAL, read_seal
 from pipeline.workspace.store import Store
 
 REFRESH_SECONDS = 5.0

@@ -26,8 +26,9 @@ from pipeline.errors import UserError
 from pipeline.export import facts, raw_image
 from pipeline.serving.served_model import newest_version
 from pipeline.training import trained_model
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL, read_seal
 
 if TYPE_CHECKING:
     import keras

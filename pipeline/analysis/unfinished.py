@@ -54,7 +54,7 @@ def load(run: RunFolder, workspace: Workspace, config: ModelConfig, num_classes:
 
 def _folder(run: RunFolder, workspace: Workspace) -> Path:
     """Return the folder of the checkpoints that a run's training writes."""
-    store = Store(workspace.store)
+    store = Store.reading(workspace.store)
     try:
         keys = [row["key"] for row in store.executions(run.id) if row["step"] == TRAIN]
     finally:

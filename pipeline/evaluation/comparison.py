@@ -10,10 +10,10 @@ import numpy as np
 
 from pipeline.console.terminal import WIDTH, cut
 from pipeline.errors import UserError
-from pipeline.evaluation import bootstrap, inference_text
-from pipeline.evaluation.bootstrap import Difference
+from pipeline.evaluation import inference_text
 from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.image_counts import FILE, ImageCounts
+from pipeline.evaluation.paired import Difference, fewest, paired
 from pipeline.workspace import json_file
 
 
@@ -24,9 +24,10 @@ class Comparison:
     Attributes:
         images: Images that both were measured on.
         only_ours, only_theirs: Images that only one of them was measured on; they are left out.
-        differences: By metric, see bootstrap.metrics.
+        differences: By metric, see intervals.metrics.
         confidence: Of the intervals, 0..1.
         inference: How each evaluated an image, in words; None where both did the same.
+        comparisons: Number of comparisons that the p-values and verdicts are corrected for.
     """
 
     images: int
@@ -35,13 +36,14 @@ class Comparison:
     differences: dict[str, Difference]
     confidence: float
     inference: tuple[str, str] | None = None
+    comparisons: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; an undefined metric is None."""
-        rows = {}
-        for name, difference in self.differences.items():
-            numbers = {key: plain(value) for key, value in asdict(difference).items()}
-            rows[name] = {**numbers, "beyond_noise": difference.beyond_noise}
+        rows = {
+            name: {key: plain(value) if isinstance(value, float) else value for key, value in asdict(row).items()}
+            for name, row in self.differences.items()
+        }
         values = {**asdict(self), "differences": rows}
         values["looked"] = values.pop("inference")  # the key that `segline compare --json` writes
         return values
@@ -64,8 +66,8 @@ def compare(
         ours: Counts of evaluation A.
         theirs: Counts of evaluation B.
         classes: C names.
-        replicates: Number of resamples of the bootstrap.
-        confidence: Of the intervals, 0..1.
+        replicates: Random swaps of the test, see `paired`.
+        confidence: Of the intervals, 0..1; the level of the verdicts is 1 - confidence.
 
     Raises:
         UserError: They have no image in common, or the masks of some differ.
@@ -82,11 +84,33 @@ def compare(
             f"The masks of {len(changed)} images are not the same in the two evaluations: {listed}. Evaluate the older "
             "model on the present data first."
         )
-    differences = bootstrap.paired(left, right, classes, replicates=replicates, confidence=confidence)
+    differences = paired(left, right, classes, replicates=replicates, confidence=confidence)
     return Comparison(len(common), len(ours.ids) - len(common), len(theirs.ids) - len(common), differences, confidence)
 
 
-def compare_folders(ours: Path, theirs: Path, *, replicates: int = 1000, confidence: float = 0.95) -> Comparison:
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Correct the p-values and verdicts of each metric for the number of comparisons (Holm 1979).
+
+    Of k p-values in rising order the i-th is multiplied by k - i + 1, and is at least the one before it. The chance
+    that any of the comparisons calls equal models unequal in a metric is then at most 1 - confidence.
+    """
+    rows = [dict(comparison.differences) for comparison in comparisons]
+    for name in {name: None for row in rows for name in row}:
+        tested = [row for row in rows if name in row and row[name].beyond_noise is not None]
+        least = 0.0
+        for rank, row in enumerate(sorted(tested, key=lambda row: row[name].p)):
+            level = 1 - comparisons[0].confidence
+            least = max(least, min(1.0, (len(tested) - rank) * row[name].p))
+            # One that no p-value of so few images could make significant is not called noise.
+            few = 0 < row[name].differing < fewest(1 - level / len(tested))
+            row[name] = replace(row[name], p=least, beyond_noise=least <= level or (None if few else False))
+    return [
+        replace(comparison, differences=row, comparisons=len(rows))
+        for comparison, row in zip(comparisons, rows, strict=True)
+    ]
+
+
+def compare_folders(ours: Path, theirs: Path, *, replicates: int = 4999, confidence: float = 0.95) -> Comparison:
     """Compare two folders of the evaluate step; see `compare`.
 
     Raises:
@@ -108,19 +132,16 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
     lines = [
         f"A = {first}",
         f"B = {second}",
-        f"{comparison.images:,} images in common, paired bootstrap",
+        f"{comparison.images:,} images in common, sign-flip test",
         "",
         f"{'metric':<25} {'A':>7} {'B':>7} {'A - B':>8}  {column:<20} verdict",
     ]
     for name, difference in comparison.differences.items():
         ours, theirs = difference.ours, difference.theirs
-        interval = "" if difference.beyond_noise is None else f"{difference.low:+.4f} to {difference.high:+.4f}"
+        interval = "" if np.isnan(difference.low) else f"{difference.low:+.4f} to {difference.high:+.4f}"
         values = f"{_number(ours)} {_number(theirs)} {ours - theirs:>+8.4f}"
         lines.append(f"{cut(name, 25):<25} {values}  {interval:<20} {_verdict(difference)}")
-    lines += ["", _legend(comparison)]
-    total, chance = len(comparison.differences), (1 - comparison.confidence) * len(comparison.differences)
-    if chance >= 0.5 and any(difference.beyond_noise for difference in comparison.differences.values()):
-        lines.append(f"Just by chance, about {chance:.0f} of {total} metrics would seem better or worse.")
+    lines += ["", *_legend(comparison)]
     for count, name in ((comparison.only_ours, "A"), (comparison.only_theirs, "B")):
         lines += [f"{count:,} images that only {name} was measured on are left out."] if count else []
     if comparison.inference:
@@ -131,13 +152,24 @@ def table(comparison: Comparison, first: str, second: str) -> list[str]:
 def _verdict(difference: Difference) -> str:
     if difference.beyond_noise is None:
         return "few"
-    return ("A" if difference.low > 0 else "B") if difference.beyond_noise else "noise"
+    return ("A" if difference.ours > difference.theirs else "B") if difference.beyond_noise else "noise"
 
 
-def _legend(comparison: Comparison) -> str:
-    if comparison.images < bootstrap.FEWEST:
-        return f"few: fewer than {bootstrap.FEWEST} images cannot show whether a difference is noise."
-    return "A, B: better by more than noise. noise: other images could reverse it."
+def _legend(comparison: Comparison) -> list[str]:
+    """Explain the verdicts that the table shows."""
+    verdicts = {difference.beyond_noise for difference in comparison.differences.values()}
+    lines, number = [], comparison.comparisons
+    if None in verdicts:
+        needed = fewest(1 - (1 - comparison.confidence) / number)
+        lines.append(f"few: A and B differ on fewer than {needed} images, too few to tell this from noise.")
+    if verdicts != {None}:
+        lines.append("A, B: better by more than noise. noise: other images could reverse it.")
+    if number > 1:
+        lines += [f"Verdicts are corrected for {number} comparisons (Holm 1979); intervals are not."]
+    total, chance = len(comparison.differences), (1 - comparison.confidence) * len(comparison.differences)
+    if chance >= 0.5 and True in verdicts:
+        lines.append(f"Just by chance, about {chance:.0f} of {total} metrics would seem better or worse.")
+    return lines
 
 
 def _number(value: float) -> str:

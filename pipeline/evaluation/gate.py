@@ -48,7 +48,7 @@ class PairedDifference:
     Attributes:
         images: Number of these images.
         difference: mIoU of this model minus that of the served one, on these images.
-        low, high: Interval of the difference by paired bootstrap.
+        low, high: Interval of the difference by a sign-flip test; see pipeline.evaluation.paired.
         confidence: Confidence level of the interval, 0 to 1.
     """
 
@@ -199,7 +199,7 @@ def _not_beyond_noise(paired: PairedDifference | str | None) -> Check:
         return Check(check, None, None, None, paired or "the served model keeps no counts of its images")
     note = (
         f"difference {paired.difference:+.4f}, {paired.confidence:.0%} interval {paired.low:+.4f} to {paired.high:+.4f}"
-        f", paired bootstrap over {paired.images} images; its upper end must reach 0"
+        f", sign-flip test over {paired.images} images; its upper end must reach 0"
     )
     return _bounded(check, 0.0, paired.high, note)
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from datasets.spec import DatasetSpec
 from models import inference
-from pipeline.evaluation import bootstrap, confusion_metrics, exact_sums
+from pipeline.evaluation import confusion_metrics, exact_sums
 from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.image_counts import ImageCounts
+from pipeline.evaluation.intervals import intervals, slice_intervals
 from pipeline.evaluation.protocols.protocol import Protocol, Result, ScoredImage
 from pipeline.evaluation.scoring import Batch
 
@@ -103,19 +104,18 @@ class Measurement:
         ids, groups = tuple(name for name, *_ in rows), tuple(group for _, group, _ in rows)
         return ImageCounts(ids, groups, *np.moveaxis(parts, 1, 0))
 
-    def metrics(self, *, resamples: int, confidence: float, pairs: int) -> dict[str, Any]:
+    def metrics(self, *, confidence: float, pairs: int) -> dict[str, Any]:
         """Compute the metrics of metrics.json, which also says what was measured and how.
 
         Args:
-            resamples: Number of resamples of the images, for the intervals.
             confidence: Of the intervals, 0..1.
             pairs: Number of pairs of confused classes, each with the image that confuses it most.
         """
         classes, counts = self._spec.classes, self.counts()
         miou = counts.margins.mean_iou()
         defined = ~np.isnan(miou)
-        intervals = bootstrap.intervals(counts, classes, replicates=resamples, confidence=confidence)
-        slice_intervals = bootstrap.slice_intervals(counts, classes, replicates=resamples, confidence=confidence)
+        figures = intervals(counts, classes, confidence=confidence)
+        of_slices = slice_intervals(counts, classes, confidence=confidence)
         index = {name: number for number, name in enumerate(classes)}
         confused = confusion_metrics.confused(self._confusion, classes, pairs)
         for pair in confused:
@@ -124,10 +124,9 @@ class Measurement:
         return {
             **confusion_metrics.summarise(self._confusion, classes),
             "image_mean_iou": plain(float(miou[defined].mean())) if defined.any() else None,
-            "intervals": {"confidence": confidence, "resamples": resamples, "figures": intervals},
+            "intervals": {"confidence": confidence, "figures": figures},
             "slices": [
-                {**row, "interval": slice_intervals.get(row["group"])}
-                for row in confusion_metrics.slices(counts, classes)
+                {**row, "interval": of_slices.get(row["group"])} for row in confusion_metrics.slices(counts, classes)
             ],
             "calibration": self._calibration.result(),
             "confused": confused,

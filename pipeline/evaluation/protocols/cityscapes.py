@@ -6,6 +6,8 @@ Source: https://github.com/mcordts/cityscapesScripts, evaluation/evalPixelLevelS
 - Category: a pixel predicted as another class of its category is correct.
 - iIoU: true positives and false negatives are summed by instance, each weighted by average class size / its own size;
   false positives are those of the IoU. Pixels that belong to a group and to no single instance are left out of both.
+- Caravan and trailer have instances and are ignored in the truth. A pixel predicted as one of them is a hit or a false
+  positive of the iIoU of vehicles, not of their IoU. The 19 classes lack both, so that only other class lists show it.
 """
 
 from collections.abc import Sequence
@@ -49,15 +51,18 @@ AVERAGE_SIZES = {
 }
 """Average pixels of an instance in the training set. Source: args.avgClassSize of the evaluation script."""
 
-INSTANCE_CATEGORIES = ("human", "vehicle")
-"""Categories all of whose classes have instances."""
+IGNORED = ("caravan", "trailer")
+"""Vehicles with instances whose truth is ignored (ignoreInEval in helpers/labels.py)."""
+
+INSTANCE_CATEGORIES = {"human": CATEGORIES["human"], "vehicle": (*CATEGORIES["vehicle"], *IGNORED)}
+"""Categories all of whose labels have instances, with these labels, as generateInstanceStats lists them."""
 
 
 class Cityscapes:
     """Counts pixels by class, and the weighted pixels of each instance.
 
     Args:
-        classes: C names, among them the 19 of Cityscapes.
+        classes: C names, among them the 19 of Cityscapes; one that is in IGNORED is ignored in the truth.
         instances: Folder of 16-bit instance ids, <image id>.png; None: no iIoU is computed.
     """
 
@@ -74,7 +79,7 @@ class Cityscapes:
         Raises:
             UserError: Its instance ids are missing or of another size.
         """
-        valid = image.truth != IGNORE
+        valid = ~np.isin(image.truth, [IGNORE, *self._members(IGNORED)])
         count = len(self._index)
         predicted = np.minimum(image.prediction[valid], count).astype(np.int64)
         cells = image.truth[valid].astype(np.int64) * (count + 1) + predicted
@@ -94,8 +99,8 @@ class Cityscapes:
         ids, which = np.unique(instances[of_instance], return_inverse=True)
         sizes = np.bincount(which, minlength=len(ids))
         predicted = prediction[of_instance]
-        for category in INSTANCE_CATEGORIES:
-            members = [self._index[name] for name in CATEGORIES[category]]
+        for category, labels in INSTANCE_CATEGORIES.items():
+            members = self._members(labels)
             in_category = np.bincount(which, weights=np.isin(predicted, members), minlength=len(ids))
             for name in CATEGORIES[category]:
                 in_class = np.bincount(which, weights=predicted == self._index[name], minlength=len(ids))
@@ -107,10 +112,8 @@ class Cityscapes:
 
     def result(self) -> Result:
         """Compute the four means of the official table, and IoU and iIoU of each class and category."""
-        classes = {name: self._row(name, [number]) for name, number in self._index.items()}
-        categories = {
-            name: self._row(name, [self._index[member] for member in members]) for name, members in CATEGORIES.items()
-        }
+        classes = {name: self._row(name, (name,)) for name in self._index if name not in IGNORED}
+        categories = {name: self._row(name, members) for name, members in CATEGORIES.items()}
         metrics = {
             "class_iou": _mean([row["IoU"] for row in classes.values()]),
             "class_iiou": _mean([row.get("iIoU") for row in classes.values()]),
@@ -120,15 +123,22 @@ class Cityscapes:
         note = "" if self._instances else "The records have no instance ids, so there is no iIoU."
         return Result(metrics, {"Classes": classes, "Categories": categories}, note)
 
-    def _row(self, name: str, members: Sequence[int]) -> dict[str, float | None]:
-        """Compute IoU and iIoU of the union of some classes, train ids."""
+    def _members(self, names: Sequence[str]) -> list[int]:
+        """Return the train ids of those classes that there are."""
+        return [self._index[name] for name in names if name in self._index]
+
+    def _row(self, name: str, classes: Sequence[str]) -> dict[str, float | None]:
+        """Compute IoU and iIoU of the union of some classes."""
+        members, predicted_too = self._members(classes), self._members(INSTANCE_CATEGORIES.get(name, classes))
         confusion = self.sums["confusion"]
-        hits = confusion[np.ix_(members, members)].sum()
-        truth, false = confusion[members].sum(), confusion[:, members].sum() - hits
+        hits, truth = confusion[np.ix_(members, members)].sum(), confusion[members].sum()
+        false, false_instances = (
+            np.delete(confusion, members, axis=0)[:, columns].sum() for columns in (members, predicted_too)
+        )
         row = {"IoU": float(hits / (truth + false)) if truth + false else None}
         if self._instances and name in self.sums:
             weighted_hits, weighted_misses = exact_sums.value(self.sums[name])
-            total = weighted_hits + weighted_misses + false
+            total = weighted_hits + weighted_misses + false_instances
             row["iIoU"] = float(weighted_hits / total) if total else None
         return row
 

@@ -1,6 +1,5 @@
 """`segline tensorboard`: the trainings that it shows, and their names."""
 
-import json
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
+from tests.pipeline.sealed import seal
 
 PROJECT = Path(__file__).parents[3]
 
@@ -36,7 +36,7 @@ def workspace(tmp_path: Path) -> Workspace:
     events.mkdir(parents=True)
     (events / "events.out.tfevents.1").write_bytes(b"")
     (events / "plugins/profile/now").mkdir(parents=True)
-    (events.parent / "artifact.json").write_text(json.dumps({"run": "first"}))
+    seal(events.parent, run="first")
     begin(made, "second", "3e-3")
     (made.partial("train", "def") / "events").mkdir(parents=True)
     (made.partial("train", "def") / "events/events.out.tfevents.2").write_bytes(b"")
@@ -55,7 +55,7 @@ def test_finished_and_running_trainings_are_shown_by_their_run(workspace: Worksp
         assert (view / "first" / name).resolve() == events / name
     assert not (view / "first").is_symlink() and not (view / "first/plugins/profile").is_symlink()
     workspace.partial("train", "def").rename(tmp_path / "artifacts/train/def")
-    (tmp_path / "artifacts/train/def/artifact.json").write_text(json.dumps({"run": "second"}))
+    seal(tmp_path / "artifacts/train/def", run="second")
     board.refresh(workspace, view)
     name = "events.out.tfevents.2"
     assert (view / "second" / name).resolve() == tmp_path / "artifacts/train/def/events" / name

@@ -26,6 +26,7 @@ from pipeline.training.recipe_job import make_job
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
+from tests.pipeline.sealed import seal
 
 TINY = Path(__file__).parents[2] / "tiny.yaml"
 DDRNET = {"width": 8, "head_width": 8}
@@ -62,7 +63,7 @@ def test_a_run_and_its_artifact_give_the_trained_model(
         load("monday", tmp_path)
     train = tmp_path / "artifacts" / "train" / "abc"
     train.mkdir(parents=True)
-    (train / "artifact.json").write_text('{"step": "train", "run": "monday"}')
+    seal(train, run="monday")
     run.link("ingest", ingested)
     run.link("train", train)
     for name in ("monday", str(run.path), str(train)):

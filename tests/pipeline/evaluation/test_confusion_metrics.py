@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.evaluation import bootstrap, confusion_metrics
+from pipeline.evaluation import confusion_metrics, intervals
 from pipeline.evaluation.image_counts import ImageCounts
 from pipeline.evaluation.score_table import table
 
@@ -77,12 +77,12 @@ def test_slices_add_up_and_the_lowest_miou_comes_first():
 
 def test_a_group_of_few_images_has_no_interval():
     rng = np.random.default_rng(0)
-    days, nights = bootstrap.FEWEST, bootstrap.FEWEST - 1
+    days, nights = intervals.FEWEST, intervals.FEWEST - 1
     truth = rng.integers(10, 20, (days + nights, 2))
     hits, groups = truth - rng.integers(0, 9, truth.shape), ("day",) * days + ("night",) * nights
     predicted = hits + (truth - hits)[:, ::-1]  # the wrong pixels of one class are predicted as the other
     counts = ImageCounts(tuple(map(str, range(len(groups)))), groups, hits, truth, predicted)
-    ranges = bootstrap.slice_intervals(counts, CLASSES[:2], replicates=200, confidence=0.9)
+    ranges = intervals.slice_intervals(counts, CLASSES[:2], confidence=0.9)
     day = next(slice_ for slice_ in confusion_metrics.slices(counts, CLASSES[:2]) if slice_["group"] == "day")
     assert list(ranges) == ["day"] and ranges["day"][0] <= day["miou"] <= ranges["day"][1]
 

@@ -131,7 +131,7 @@ def test_a_drop_beyond_noise_is_refused(low, high, passed):
     verdict = gate.judge(
         METRICS, demands={}, max_miou_drop=None, served=METRICS, refuse_significant_drop=True, paired=paired(low, high)
     )
-    assert verdict["passed"] is passed and "paired bootstrap over 40 images" in verdict["checks"][0]["note"]
+    assert verdict["passed"] is passed and "sign-flip test over 40 images" in verdict["checks"][0]["note"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_joined_parts_equal_the_whole(records: Path, classes: tuple[str, ...], p
         return made
 
     def metrics_of(made: Measurement) -> dict[str, Any]:
-        return made.metrics(resamples=20, confidence=0.9, pairs=50)
+        return made.metrics(confidence=0.9, pairs=50)
 
     whole, (first, *others) = of(range(IMAGES)), [of(part) for part in parts]
     first.join([each.to_bytes() for each in others])
@@ -86,4 +86,4 @@ def test_the_first_of_equally_confused_images_is_named(records: Path) -> None:
     made = measurement(TWO, records)
     for place in (2, 0, 1):
         made.add(places[place])
-    assert {pair["image"] for pair in made.metrics(resamples=2, confidence=0.9, pairs=2)["confused"]} == {"0"}
+    assert {pair["image"] for pair in made.metrics(confidence=0.9, pairs=2)["confused"]} == {"0"}

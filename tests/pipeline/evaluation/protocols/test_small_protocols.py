@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -98,7 +99,50 @@ def test_two_classes_of_which_the_second_is_only_predicted():
         protocol = Binary()
         protocol.add(replace(scored, truth=truth, positive=positive))
         metrics_ = dict(protocol.result().metrics)
-        assert metrics_.pop("iou_at_half") == expected and set(metrics_.values()) == {None}
+        assert metrics_.pop("iou_at_half") == expected
+        assert metrics_.pop("mean_precision") == (1.0 if expected is None else 0.0)
+        assert set(metrics_.values()) == {None}
+
+
+def kaggle(truth: np.ndarray, predicted: np.ndarray) -> float:
+    """Score an image of the TGS salt identification challenge: TP / (TP + FP + FN), averaged over the thresholds."""
+    if not truth.any() and not predicted.any():
+        return 1.0
+    hits = []
+    for threshold in (Fraction(k, 100) for k in range(50, 100, 5)):
+        hit = Fraction(int((truth & predicted).sum()), int((truth | predicted).sum())) > threshold
+        missed, invented = truth.any() and not hit, predicted.any() and not hit
+        hits.append(int(hit) / (int(hit) + int(missed) + int(invented)))
+    return float(np.mean(hits))
+
+
+def halves(truth: list[int], positive: list[float]) -> ScoredImage:
+    return replace(image(0, 2), truth=np.array([truth], np.uint8), positive=np.array([positive], np.float32))
+
+
+def test_mean_precision_equals_a_plain_loop() -> None:
+    exactly = halves([1] * 20, [0.9] * 11 + [0.1] * 9)  # an IoU of 0.55 exceeds 0.50 alone
+    empty, invented, missed = halves([0, 255], [0.2, 0.9]), halves([0, 0], [0.7, 0.2]), halves([1, 0], [0.3, 0.2])
+    nothing = halves([255, 255], [0.9, 0.1])  # counts in no mean
+    random = [image(seed, 2) for seed in range(3)]
+    better = [replace(one, positive=np.where(one.truth == 1, 1 - one.positive / 9, one.positive / 2)) for one in random]
+    images = [exactly, empty, invented, missed, *random, *better]
+    protocol = Binary()
+    for scored in (*images, nothing):
+        protocol.add(scored)
+    result = protocol.result()
+    for tenth, row in result.tables["Thresholds"].items():
+        level = round(float(tenth) * LEVELS)
+        plain = [
+            kaggle((one.truth == 1) & (one.truth < 255), (one.positive * LEVELS >= level) & (one.truth < 255))
+            for one in images
+        ]
+        assert row["mean precision"] == pytest.approx(np.mean(plain), abs=1e-12), tenth
+    assert result.metrics["mean_precision"] == result.tables["Thresholds"]["0.5"]["mean precision"]
+    alone = {name: Binary() for name in ("exactly", "empty", "invented", "missed")}
+    for protocol, scored, score in zip(alone.values(), images, (0.1, 1.0, 0.0, 0.0), strict=False):
+        protocol.add(scored)
+        assert protocol.result().metrics["mean_precision"] == score
 
 
 def naive_outline(mask: np.ndarray, ignored: np.ndarray, of: int) -> list[tuple[int, int]]:
