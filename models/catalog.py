@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import typed_values
+from models import published_weights, typed_values
 from models.errors import ModelError
 from models.typed_values import Parameter
 
@@ -68,18 +68,24 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
 
 def require_weights(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ModelError unless every weights file that these options name exists."""
-    problems = [
-        parameter.describe_invalid(f"model {name!r}", value, but=", and there is no file of that name")
-        for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True)
-        if typed_values.is_file(value) and not Path(value).is_file()
-    ]
+    """Raise ModelError unless every weights file that these options name exists, and every package is installed."""
+    # SegNet's encoder and FCN's head are VGG16's, whatever the options.
+    backbone = {"backbone": "vgg16", **parameters(name), **options}["backbone"]
+    problems = []
+    for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True):
+        if typed_values.is_file(value) and not Path(value).is_file():
+            but = ", and there is no file of that name"
+            problems.append(parameter.describe_invalid(f"model {name!r}", value, but))
+        try:
+            published_weights.locate_for(backbone, value)
+        except ModelError as error:
+            problems.append(f"Parameter {parameter.name!r} of model {name!r} is {value!r}. {error}")
     if problems:
         raise ModelError(" ".join(problems))
 
 
 def initial_weights(name: str, options: Mapping[str, Any]) -> list[str]:
-    """Return the initial weights of a model's parts: each `random`, `imagenet` or the path of a file."""
+    """Return the initial weights of a model's parts, each a value of type Weights."""
     return [options.get(parameter.name, parameter.default) for parameter in _weights(name)]
 
 

@@ -44,7 +44,7 @@ def build(
         num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
         backbone: Network that computes the features.
-        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights: Its initial weights: `random`, `imagenet`, `package:NAME` or a file (see backbones.pyramid).
         weights_sha256: Expected SHA-256 of that file; None: not checked.
         output_stride: Stride of the coarsest features; 8 takes about three times as long as 16.
         width: Channels of ASPP and of the decoder.

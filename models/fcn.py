@@ -51,7 +51,7 @@ def build(
         synchronized: Share batch statistics between replicas; VGG has none.
         stride: Stride of the finest features used.
         backbone: Network that computes the features.
-        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights: Its initial weights: `random`, `imagenet`, `package:NAME` or a file (see backbones.pyramid).
         weights_sha256: Expected SHA-256 of that file; None: not checked.
         head_weights: Initial weights of fc6 and fc7: `random`, or VGG16's fully connected layers from `imagenet` or
             from Keras's file of VGG16 with its top. These need backbone vgg16 and head_width 4096.

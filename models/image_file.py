@@ -21,7 +21,7 @@ FULL_RANGE = (0.0, 65535.0)
 FORMATS = "PNG, JPEG, BMP, or WebP without animation"
 """Formats that `decode_untrusted` accepts."""
 
-SOFT_VALUES, SOFT_SHARE = 16, 0.5
+SOFT_VALUES, SOFT_SHARE = 1, 0.5
 """As in datasets.image_folder.files: a fourth band of more values than this between none and full, in more than this
 share of the pixels, is no transparency."""
 

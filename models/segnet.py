@@ -14,7 +14,7 @@ import tensorflow as tf
 from models import backbones, blocks
 from models.blocks import Shape
 from models.typed_values import Sha256, Weights
-from models.weights import has_weight, load
+from models.weights import check_sha256, has_weight, load
 
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
@@ -38,8 +38,8 @@ def build(
     Args:
         num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
-        weights: Initial weights of the encoder: `random`; those of VGG16's convolutions, from `imagenet` or a file (see
-            backbones.pyramid); or convolutions and normalisation from a file of a SegNet that Segline trained.
+        weights: Initial weights of the encoder: `random`; those of VGG16's convolutions, from `imagenet`, a package or
+            a file (see backbones.pyramid); or convolutions and normalisation of a file of Segline's SegNet.
         weights_sha256: Expected SHA-256 of that file; None: not checked.
 
     Returns:
@@ -116,7 +116,7 @@ def _convolution(x: Any, filters: int, name: str, *, synchronized: bool) -> kera
 def _load_encoder(encoder: keras.Model, weights: str, sha256: str | None) -> None:
     """Load a SegNet's encoder, or copy VGG16's convolutions into the layers of the same names."""
     if has_weight(Path(weights), f"{backbones.PREFIX}block1_conv1_norm/gamma"):
-        backbones.check_sha256(Path(weights), sha256)
+        check_sha256(Path(weights), sha256)
         load(encoder, Path(weights), prefix=backbones.PREFIX)
         return
     images = blocks.image_input()

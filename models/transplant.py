@@ -1,8 +1,9 @@
 """Rebuild a network of keras.applications on top of a tensor, as a part of a larger model.
 
 Function and weights stay the same. What changes: layer names, which are the same in every process and have a prefix;
-batch normalisation and dropout, which are those of models.blocks; the momentum of moving statistics; strides, which may
-be replaced by dilation; and strided 1x1 convolutions, whose gradient is wrong on a CPU in TensorFlow 2.21.
+batch normalisation, dropout and depthwise convolutions, which are those of models.blocks; the momentum of moving
+statistics; strides, which may be replaced by dilation; and strided 1x1 convolutions, whose gradient is wrong on a CPU
+in TensorFlow 2.21.
 """
 
 import math
@@ -32,6 +33,12 @@ UNNAMED: Mapping[type[keras.layers.Layer], tuple[str, str]] = MappingProxyType(
 )
 """Layers that keras.applications leaves unnamed: pattern of their automatic names -> their suffix here, appended to the
 name of the layer before them."""
+
+
+OURS: Mapping[type[keras.layers.Layer], type[keras.layers.Layer]] = MappingProxyType(
+    {keras.layers.Dropout: blocks.Dropout, keras.layers.DepthwiseConv2D: blocks.DepthwiseConv}
+)
+"""Layers with the same configuration that take the place of Keras's."""
 
 
 class Pointwise(keras.layers.Conv2D):
@@ -106,8 +113,7 @@ def _rebuild(layer: keras.layers.Layer, name: str, *, output_stride: int, synchr
     if kind is keras.layers.BatchNormalization:
         momentum = min(config["momentum"], MOMENTUM)
         return blocks.BatchNorm.from_config(config | {"synchronized": synchronized, "momentum": momentum})
-    if kind is keras.layers.Dropout:
-        kind = blocks.Dropout
+    kind = OURS.get(kind, kind)
     if hasattr(layer, "strides"):
         config |= _strides(layer, output_stride)
         if kind is keras.layers.Conv2D and layer.kernel_size == (1, 1) and max(config["strides"]) > 1:

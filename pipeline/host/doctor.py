@@ -189,7 +189,7 @@ def _store(workspace: Workspace) -> Iterator[Finding]:
     except sqlite3.DatabaseError as error:
         damage, newest = str(error), 0.0
     if damage != "ok":  # what quick_check returns for a sound database
-        do = "Move store.sqlite away: finished results carry their own seals, and are reused."
+        do = "segline recover rebuilds it from the seals of the results, which are reused."
         yield Finding("bad", "store", f"{workspace.store} is damaged: {damage}", do)
     elif newest > time.time() + 60:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(newest))

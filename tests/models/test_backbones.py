@@ -12,7 +12,8 @@ from models import backbones, blocks
 from models.errors import ModelError
 from models.transplant import Pointwise, transplant
 
-NAMES = tuple(backbones.BACKBONES)
+NAMES = tuple(name for name in backbones.BACKBONES if name not in ("efficientnet_lite1", "efficientnet_lite2"))
+"""Lite1 and lite2 differ from lite0 in numbers only; test_lite_networks_have_the_published_numbers holds these."""
 
 PARAMETERS = {
     "vgg16": 14_714_688,
@@ -22,8 +23,9 @@ PARAMETERS = {
     "mobilenet_v2": 2_257_984,
     "mobilenet_v3_large": 2_996_352,
     "efficientnet_v2_b0": 5_919_312,
+    "efficientnet_lite0": 2_998_304,
 }
-"""Weights of the networks without their tops, as Keras publishes them."""
+"""Weights of the networks without their tops, as Keras publishes them; EfficientNet-Lite's as in its weights files."""
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -93,7 +95,7 @@ def test_dilation_computes_the_same_features_more_densely(built: tuple[str, kera
     name, network, ours = built
     denser = rebuilt(name, network, 8)
     assert denser.compute_output_shape((1, 64, 96, 3))[0][1:3] == (8, 12)
-    if name not in ("resnet50", "mobilenet_v2", "efficientnet_v2_b0"):
+    if name not in ("resnet50", "mobilenet_v2", "efficientnet_v2_b0", "efficientnet_lite0"):
         return  # pooling windows are not dilated, or global means depend on the border too much
     images = noise(1, 224, 224, 3)
     coarse, dense = np.asarray(ours(images)[0]), np.asarray(denser(images)[0])
@@ -119,6 +121,15 @@ def test_a_tap_of_another_stride_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
         backbones.pyramid("vgg16", blocks.image_input())
 
 
+@pytest.mark.parametrize(("name", "weights", "channels"), [("lite1", 3_774_624, 320), ("lite2", 4_413_488, 352)])
+def test_lite_networks_have_the_published_numbers(name: str, weights: int, channels: int) -> None:
+    backbone = backbones.BACKBONES[f"efficientnet_{name}"]
+    network = backbone.make(include_top=False, weights=None, input_shape=(224, 224, 3))
+    strides = {stride: 224 // network.get_layer(layer).output.shape[1] for stride, layer in backbone.taps.items()}
+    assert network.count_params() == weights and network.output.shape == (None, 7, 7, channels)
+    assert strides == {stride: stride for stride in (2, 4, 8, 16, 32)}
+
+
 def test_caffe_normalisation_is_zero_centred_bgr() -> None:
     received = backbones.CaffeNormalise(dtype="float32")(np.array([[[[10, 20, 30]]]], np.uint8))
     np.testing.assert_allclose(received[0, 0, 0], [30 - 103.939, 20 - 116.779, 10 - 123.68], rtol=1e-6)
@@ -135,6 +146,7 @@ def test_normalisation_is_that_of_keras(name: str) -> None:
         "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
         "mobilenet_v3_large": lambda images: images / 127.5 - 1,
         "efficientnet_v2_b0": lambda images: (images / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225],
+        "efficientnet_lite0": lambda images: images / 127.5 - 1,
     }
     images = keras.Input((None, None, 3))
     ours = keras.Model(images, backbones.BACKBONES[name].normalise(images))
@@ -201,7 +213,7 @@ def test_weights_come_from_a_file_of_the_right_hash(tmp_path) -> None:
     features = backbones.pyramid("mobilenet_v2", images, weights=str(file), weights_sha256=right)
     kernel = keras.Model(images, features).get_layer("backbone_block_5_expand").kernel
     np.testing.assert_array_equal(kernel, network.get_layer("block_5_expand").kernel)
-    with pytest.raises(ModelError, match=rf"its SHA-256 is {right}, and `weights_sha256` is {'0' * 64}"):
+    with pytest.raises(ModelError, match=rf"its SHA-256 is {right} in place of {'0' * 64}\."):
         backbones.pyramid("mobilenet_v2", images, weights=str(file), weights_sha256="0" * 64)
     with pytest.raises(ModelError, match="of another network"):
         backbones.pyramid("vgg16", images, weights=str(file))

@@ -33,6 +33,51 @@ def test_batch_norm_has_the_gradients_of_keras() -> None:
         np.testing.assert_allclose(mine, other, atol=2e-3)
 
 
+@pytest.mark.parametrize("size", [(9, 12), (8, 7)])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (3, 7)])
+def test_depthwise_convolution_has_the_values_and_gradients_of_keras(
+    kernel: tuple[int, int], padding: str, strides: int, size: tuple[int, int]
+) -> None:
+    images = tf.random.stateless_normal([2, *size, 6], (1, 2))
+    ours, theirs = (
+        kind(kernel, strides, padding, depth_multiplier=2, activation="relu")
+        for kind in (blocks.DepthwiseConv, keras.layers.DepthwiseConv2D)
+    )
+    ours.build(images.shape)
+    theirs.build(images.shape)
+    ours.set_weights([theirs.kernel, np.linspace(-1, 1, 12)])
+    theirs.set_weights(ours.get_weights())
+    results = []
+    for layer, arguments in ((ours, {"training": True}), (theirs, {})):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, **arguments)
+            loss = tf.reduce_sum(outputs**2)
+        results.append([outputs, *tape.gradient(loss, [images, *layer.trainable_variables])])
+    for mine, other in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def test_the_weight_gradient_of_a_wide_depthwise_kernel_is_computed_in_narrow_parts() -> None:
+    layer = blocks.DepthwiseConv(5, padding="same")
+    layer.build((None, None, None, 4))
+
+    def gradient(images: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(images, training=True) ** 2)
+        return tape.gradient(loss, layer.kernel.value)
+
+    graph = tf.function(gradient).get_concrete_function(tf.TensorSpec([None, None, None, 4])).graph
+    sizes = [
+        tf.get_static_value(operation.inputs[1])[:2].tolist()
+        for operation in graph.get_operations()
+        if operation.type == "DepthwiseConv2dNativeBackpropFilter"
+    ]
+    assert sizes == [[5, 3], [5, 2]]
+
+
 def test_frozen_batch_norm_uses_and_keeps_its_statistics() -> None:
     layer = blocks.BatchNorm()
     layer.build((None, None, None, 3))

@@ -16,7 +16,7 @@ SMALL_BACKBONE = {"backbone": "mobilenet_v2", "widths": (16, 16, 8, 8)}
 
 SMALL = {"fast": {"width": 8}, "fcn": {"head_width": 16}, "unet": {"width": 4}, "unet_backbone": SMALL_BACKBONE}
 SMALL |= {"ddrnet": {"width": 8, "head_width": 8}, "segformer": {"decoder_width": 16}}
-SMALL |= {"deeplabv3plus": {"backbone": "mobilenet_v2", "width": 16}}
+SMALL |= {"deeplabv3plus": {"backbone": "mobilenet_v2", "width": 16}, "fpn": {"width": 16}}
 """Options that make a network cheap. A model that is not listed is built with its defaults."""
 
 NETWORKS = catalog.names()

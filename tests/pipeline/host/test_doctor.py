@@ -108,7 +108,7 @@ def test_a_damaged_store_and_a_run_from_the_future_are_reported(tmp_path: Path) 
     assert any("in the future" in finding.what for finding in findings(tmp_path, "clock"))
     (tmp_path / "store.sqlite").write_bytes(b"no database at all" * 100)
     (finding,) = findings(tmp_path, "store")
-    assert finding.level == "bad" and "Move store.sqlite away" in finding.do
+    assert finding.level == "bad" and "segline recover" in finding.do
 
 
 def test_a_store_may_have_any_path(tmp_path: Path) -> None:
