@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from PIL import Image
 
 from datasets import pages
+from datasets.foreign_text import escape
 
 SHOWN = 20
 """Number of names that `join_names` shows; the others are counted."""
@@ -25,6 +27,8 @@ REPORT_ROWS, COLUMNS = 16, 80
 
 MAX_PIXELS = 100_000_000
 """Default limit of pixels per image; decoded, that is 300 MB."""
+
+_most_pixels = ContextVar("most_pixels", default=MAX_PIXELS)
 
 SUFFIXES = frozenset(
     f".{name}" for name in ("png", "jpg", "jpeg", "bmp", "gif", "tif", "tiff", "webp", "ppm", "pgm", "npy", "mat")
@@ -46,13 +50,13 @@ class Kind(StrEnum):
     EMPTY = "empty file"
     UNREADABLE = "cannot be read"
     OUTSIDE = "leads out of the raw folder"
-    NAME = "file name is not UTF-8"
+    NAME = "file name is no plain text"
     NOT_AN_IMAGE = "not a PNG or JPEG image"
     DAMAGED = "truncated or damaged image"
     TOO_LARGE = "more pixels than data.max_pixels"
     PAGES = "several images in one file"
     BANDS = "bands that are not red, green and blue"
-    ORIENTATION = "orientation by EXIF in one file of a pair only"
+    ORIENTATION = "turned by EXIF, its labels perhaps not"
     DEPTH = "16-bit colour"
     MASK_CHANNELS = "mask is not a single channel of 8-bit ids"
     MASK_DIMENSIONS = "mask is not two-dimensional"
@@ -137,7 +141,8 @@ def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Imag
     """Open the bytes of an image file, without decoding pixels; a PNG's checksums are compared.
 
     Raises:
-        BadFileError: Not of one of the `formats`, damaged, or several images in one file.
+        BadFileError: Not of one of the `formats`, damaged, of more pixels than `require_pixels` allows, or several
+            images in one file.
     """
     check_png(content)
     with raise_damage():  # also for a header with an absurd number of pixels
@@ -146,6 +151,7 @@ def open_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Imag
         except Image.UnidentifiedImageError as error:
             kind = Kind.DAMAGED if content.startswith((PNG_SIGNATURE, JPEG_SIGNATURE)) else Kind.NOT_AN_IMAGE
             raise BadFileError(kind, f"{len(content)} bytes, none of {', '.join(formats)}") from error
+        require_pixels(image.height, image.width)
         number = pages.count(image)
         if number != 1:
             raise BadFileError(Kind.PAGES, pages.describe(image.format or "image", number))
@@ -159,6 +165,8 @@ def raise_damage() -> Iterator[None]:
         yield
     except BadFileError:
         raise
+    except Image.UnidentifiedImageError as error:  # whose text has an address
+        raise BadFileError(Kind.DAMAGED, "of no known kind") from error
     except Exception as error:
         raise BadFileError(Kind.DAMAGED, str(error)) from error
 
@@ -187,22 +195,31 @@ def check_pixels(content: bytes, max_pixels: int) -> None:
         width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
     else:
         try:
-            width, height = Image.open(io.BytesIO(content), formats=HEADERS).size
+            with lift_pillow_limit():
+                width, height = Image.open(io.BytesIO(content), formats=HEADERS).size
         except Exception:  # no image, or a damaged one: decoding reports it
             return
-    if width * height > max_pixels:
-        raise BadFileError(Kind.TOO_LARGE, f"{height}x{width} = {width * height} pixels, allowed {max_pixels}")
+    with lift_pillow_limit(max_pixels):
+        require_pixels(height, width)
+
+
+def require_pixels(height: int, width: int) -> None:
+    """Raise BadFileError for more pixels than the surrounding `lift_pillow_limit` allows, or else MAX_PIXELS."""
+    allowed = _most_pixels.get()
+    if width * height > allowed:
+        raise BadFileError(Kind.TOO_LARGE, f"{height}x{width} = {width * height} pixels, allowed {allowed}")
 
 
 @contextmanager
-def lift_pillow_limit() -> Iterator[None]:
-    """Lift Pillow's own limit of pixels inside the block, which must call `check_pixels` before decoding."""
-    before = Image.MAX_IMAGE_PIXELS
+def lift_pillow_limit(most: int = MAX_PIXELS) -> Iterator[None]:
+    """Replace Pillow's own limit of pixels inside the block by that of `open_image`: `most` pixels."""
+    before, ours = Image.MAX_IMAGE_PIXELS, _most_pixels.set(most)
     Image.MAX_IMAGE_PIXELS = None
     try:
         yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
+        _most_pixels.reset(ours)
 
 
 def format_report(dataset: str, problems: Iterable[Problem], advice: str) -> str:
@@ -276,11 +293,6 @@ def _describe(problem: Problem, columns: int | None = None) -> str:
         kept = columns - len(file) - len(ELLIPSIS)
         detail = f"{detail[:kept].rstrip()}{ELLIPSIS}" if kept > len(": ") else ""
     return file + detail
-
-
-def escape(text: str) -> str:
-    """Replace line breaks and control characters, which would act on a terminal, by escapes."""
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _rows(lines: Iterable[str]) -> int:

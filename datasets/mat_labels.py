@@ -1,21 +1,13 @@
 """Masks in MATLAB files: decode them to raw ids."""
 
-import io
-import struct
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import scipy.io
 
-from datasets import labels
-from datasets.audit import BadFileError, Kind
-
-HEADER = 128
-"""Bytes before the first element of a .mat file of version 5; bytes 126 and 127 are the byte order mark."""
-
-MATRIX, COMPRESSED = 14, 15
-
-TYPES = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 12, 13, MATRIX, COMPRESSED, 16, 17, 18})
-"""Types of data elements. Source: MathWorks, MAT-File Format, table 1-1."""
+from datasets import labels, mat_file
+from datasets.audit import BadFileError, Kind, require_pixels
+from datasets.mat_file import Variable
 
 
 def read(content: bytes, key: str) -> np.ndarray:
@@ -26,46 +18,42 @@ def read(content: bytes, key: str) -> np.ndarray:
         key: Name of the variable: whole numbers, [H, W].
 
     Returns:
-        Raw ids as stored: [H, W], bool or an integer dtype.
+        Raw ids as stored: [H, W], an integer dtype.
 
     Raises:
         BadFileError: Not a .mat file, damaged, no such variable, or not [H, W] of whole numbers.
     """
-    _check_tags(content)
-    try:
-        variables = scipy.io.loadmat(io.BytesIO(content), variable_names=[key])
-        others = () if key in variables else [name for name, _, _ in scipy.io.whosmat(io.BytesIO(content))]
-    except NotImplementedError as error:  # v7.3 is HDF5
-        raise BadFileError(Kind.DAMAGED, "a .mat file of version 7.3 (HDF5); save it with -v7") from error
-    except Exception as error:  # the type of SciPy's exception depends on where the damage is
-        raise BadFileError(Kind.DAMAGED, f"as a .mat file: {error or type(error).__name__}") from error
-    if key not in variables:
-        raise BadFileError(Kind.MASK_KEY, f"no {key!r}; it holds {', '.join(others) or 'nothing'}")
-    values: np.ndarray = variables[key]
-    if values.ndim != 2:
-        shape = "x".join(map(str, values.shape))
+    variable = _variable(content, key)
+    if len(variable.shape) != 2:
+        shape = "x".join(map(str, variable.shape))
         raise BadFileError(Kind.MASK_DIMENSIONS, f"{key} is {shape}; allowed is height x width")
-    return labels.to_integers(values, key)
+    require_pixels(*variable.shape)
+    return labels.to_integers(_checked(variable.numbers), key)
 
 
-def _check_tags(content: bytes) -> None:
-    """Raise BadFileError for a file of version 5 with an element of unknown type, on which SciPy (1.17) crashes.
+def read_texts(content: bytes, key: str) -> list[str]:
+    """Read a variable that is a cell array of lines of text. Raises BadFileError as `read` does."""
+    return _checked(_variable(content, key).texts)
 
-    Only uncompressed elements are checked; compressed ones have a checksum.
-    """
-    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
-    spans = [(HEADER, len(content))] if order else []
-    while spans:
-        begin, end = spans.pop()
-        if begin + 8 > end:
-            continue
-        kind, size = struct.unpack_from(f"{order}II", content, begin)
-        if kind >> 16:  # small data element: up to four bytes, inside the tag itself
-            kind, begin, after = kind & 0xFFFF, begin + 4, begin + 8
-        else:
-            begin, after = begin + 8, begin + 8 + (size if kind == COMPRESSED else -(-size // 8) * 8)
-        if kind not in TYPES:
-            raise BadFileError(Kind.DAMAGED, f"as a .mat file: there is an element of type {kind}")
-        spans.append((after, end))
-        if kind == MATRIX:
-            spans.append((begin, min(begin + size, end)))
+
+def matrices(content: bytes) -> list[str]:
+    """Return the names of the variables that may be masks: numbers, [H, W]; none of a file that is damaged."""
+    try:
+        every = mat_file.variables(content)
+    except mat_file.MatError:
+        return []
+    return [one.name for one in every if one.kind == "numbers" and len(one.shape) == 2 and min(one.shape) > 1]
+
+
+def _variable(content: bytes, key: str) -> Variable:
+    by_name = {variable.name: variable for variable in _checked(mat_file.variables, content)}
+    if key not in by_name:
+        raise BadFileError(Kind.MASK_KEY, f"no {key!r}; it holds {', '.join(by_name) or 'nothing'}")
+    return by_name[key]
+
+
+def _checked(read: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return read(*arguments)
+    except mat_file.MatError as error:
+        raise BadFileError(Kind.DAMAGED, f"as a .mat file: {error}") from None

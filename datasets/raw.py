@@ -2,17 +2,15 @@
 
 import itertools
 import os
-import posixpath
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from datasets import foreign_text
+from datasets.archives import Archives
 from datasets.audit import BadFileError, Kind, Problem
-from datasets.errors import DatasetError
 from datasets.workspace_mark import is_workspace
 
 SHEET = "segline.png"
@@ -43,7 +41,8 @@ class RawFolder:
     """A folder and the zip files in it, as if they were extracted there. Nothing is extracted or copied.
 
     Names are relative to the folder, with "/" between their parts. A file on disk takes precedence over one in a zip.
-    Files whose names are not UTF-8, which no record and no JSON can hold, are left out and are among `problems`.
+    Files whose names are not UTF-8, which no record and no JSON can hold, or hold what cannot be seen, such as line
+    ends and control characters, are left out and are among `problems`.
     Workspaces in the folder are ignored. A RawFolder is picklable: each worker opens the zip files itself.
 
     Attributes:
@@ -68,13 +67,13 @@ class RawFolder:
         fixed = next(index for index, part in enumerate(parts) if index == len(parts) - 1 or set(part) & set("*?"))
         depth = None if "**" in parts else len(parts) - fixed
         names = {name for name in _walk(self.path, "/".join(parts[:fixed]), depth) if wanted.fullmatch(name)}
-        unnameable = {name for name in names if re.search("[\ud800-\udfff]", name)}  # bytes that are not UTF-8
+        unnameable = {name for name in names if foreign_text.fault(name)}
         self._unnameable |= unnameable
-        return sorted((names - unnameable).union(name for name in self._members if wanted.fullmatch(name)))
+        return sorted((names - unnameable).union(name for name in self._zipped.members if wanted.fullmatch(name)))
 
     def has(self, name: str) -> bool:
         """Whether a file or a folder of this name exists."""
-        return name in self._members or name in self._folders or os.path.lexists(self.path / name)
+        return name in self._zipped.members or name in self._zipped.folders or os.path.lexists(self.path / name)
 
     def folders(self, parent: str = "") -> list[str]:
         """Return the names of the folders in the folder `parent`, sorted, without hidden ones and workspaces."""
@@ -82,9 +81,8 @@ class RawFolder:
         on_disk = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
         names = {path.name for path in on_disk if not is_workspace(path)}
         start = f"{parent}/" if parent else ""
-        names |= {
-            name[len(start) :] for name in self._folders if name.startswith(start) and "/" not in name[len(start) :]
-        }
+        zipped = {name.removeprefix(start) for name in self._zipped.folders if name.startswith(start)}
+        names |= {name for name in zipped if "/" not in name}
         return [f"{start}{name}" for name in sorted(names - {""}) if not _is_hidden(name)]
 
     def folder_with(self, *names: str) -> str | None:
@@ -107,7 +105,7 @@ class RawFolder:
 
         Args:
             name: The file.
-            most: Limit of its size, bytes; a larger file is not read.
+            most: Limit of its size, bytes; a larger file is not read. None: that of `archives` for a file in a zip.
 
         Raises:
             BadFileError: It is missing, unreadable, empty, too large, or outside the folder.
@@ -115,11 +113,9 @@ class RawFolder:
         if most is not None and (size := self.size(name)) > most:
             raise BadFileError(Kind.TOO_LARGE, f"{size} bytes, more than any image within that limit has")
         try:
-            content = self._read(name)
+            content = self._zipped.read(name, most) if self._is_zipped(name) else self._checked(name).read_bytes()
         except OSError as error:
             raise BadFileError(Kind.UNREADABLE, error.strerror or str(error)) from error
-        except (zipfile.BadZipFile, zlib.error, RuntimeError, EOFError) as error:  # damaged, or encrypted
-            raise BadFileError(Kind.UNREADABLE, f"{self._members[name][0].name}: {error}") from error
         if not content:
             raise BadFileError(Kind.EMPTY)
         return content
@@ -134,7 +130,7 @@ class RawFolder:
             wanted = list(group)
             if wanted == [(name, 0, None)]:
                 contents.append((name, self.read(name, most)))
-            elif name in self._members and not os.path.lexists(self.path / name):
+            elif self._is_zipped(name):
                 content = self._member(name)
                 contents += [(name, content[start : start + (length or len(content))]) for _, start, length in wanted]
             else:
@@ -154,39 +150,31 @@ class RawFolder:
         try:
             return (self.path / name).stat().st_size
         except OSError:
-            return self._members[name][1].file_size if name in self._members else 0
+            return self._zipped.members[name][1].file_size if name in self._zipped.members else 0
 
     def checksum(self, name: str) -> str | None:
         """Return the CRC-32 and size of a file in a zip, as a digest of its contents; None for a file on disk."""
-        if name not in self._members or os.path.lexists(self.path / name):
+        if not self._is_zipped(name):
             return None
-        member = self._members[name][1]
+        member = self._zipped.members[name][1]
         return f"crc32:{member.CRC:08x}:{member.file_size}"
 
     @property
     def problems(self) -> list[Problem]:
-        """Members of zip files whose names lead out of the folder, and names that `files` left out: not UTF-8."""
-        outside = [
-            Problem(Kind.OUTSIDE, "", f"{archive.name}: {member.filename}", "", "its name leads out of the folder")
-            for archive, member in self._all_members()
-            if _leads_out(member.filename)
-        ]
-        return outside + [Problem(Kind.NAME, "", _escaped(name), "") for name in sorted(self._unnameable)]
+        """Members of zip files that are left out, and the files that `files` left out for their names."""
+        unnameable = (Problem(Kind.NAME, "", *_described(name)) for name in sorted(self._unnameable))
+        return [*self._zipped.problems(), *unnameable]
 
     def listing(self) -> list[str]:
         """Return the names at the top of the folder, sorted; names of folders end in "/"."""
         return sorted(f"{path.name}/" if path.is_dir() else path.name for path in self.path.iterdir())
 
-    def _read(self, name: str) -> bytes:
-        path = self.path / name
-        if name in self._members and not os.path.lexists(path):
-            archive, member = self._members[name]
-            return self._archives[archive].read(member)
-        return self._checked(path).read_bytes()
+    def _is_zipped(self, name: str) -> bool:
+        return name in self._zipped.members and not os.path.lexists(self.path / name)
 
     def _read_slices(self, name: str, parts: Iterable[Part]) -> list[bytes]:
         try:
-            with self._checked(self.path / name).open("rb") as file:
+            with self._checked(name).open("rb") as file:
                 return [os.pread(file.fileno(), length or 2**31, start) for _, start, length in parts]
         except OSError as error:
             raise BadFileError(Kind.UNREADABLE, error.strerror or str(error)) from error
@@ -197,8 +185,9 @@ class RawFolder:
             self._kept = (name, self.read(name))
         return self._kept[1]
 
-    def _checked(self, path: Path) -> Path:
+    def _checked(self, name: str) -> Path:
         """Return the path of a file on disk; raise BadFileError if it is outside the folder or no regular file."""
+        path = self.path / name
         target = os.path.realpath(path)
         if not target.startswith(self._root + os.sep):
             raise BadFileError(Kind.OUTSIDE, f"it leads to {target}")
@@ -213,36 +202,8 @@ class RawFolder:
         return os.path.realpath(self.path)
 
     @cached_property
-    def _archives(self) -> dict[Path, zipfile.ZipFile]:
-        paths = sorted(path for path in self.path.glob("*.zip") if path.is_file() and not _is_hidden(path.name))
-        return {path: _open(path) for path in paths}
-
-    @cached_property
-    def _members(self) -> dict[str, tuple[Path, zipfile.ZipInfo]]:
-        members: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
-        for archive, member in self._all_members():
-            # Some programs store a leading "./", some Windows' separator.
-            name = posixpath.normpath(member.filename.replace("\\", "/"))
-            if not (_leads_out(member.filename) or _is_hidden(name)):
-                members.setdefault(name, (archive, member))
-        return members
-
-    @cached_property
-    def _folders(self) -> set[str]:
-        return {name[: slash.start()] for name in self._members for slash in re.finditer("/", name)}
-
-    def _all_members(self) -> Iterator[tuple[Path, zipfile.ZipInfo]]:
-        for path, archive in self._archives.items():
-            yield from ((path, member) for member in archive.infolist() if not member.filename.endswith(("/", "\\")))
-
-
-def _open(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DatasetError(
-            f"{path} cannot be read: {error}. Finish its download, or move it out of the folder."
-        ) from None
+    def _zipped(self) -> Archives:
+        return Archives(self.path, _is_hidden)
 
 
 def _walk(root: Path, folder: str, depth: int | None) -> Iterator[str]:
@@ -289,10 +250,7 @@ def _is_hidden(name: str) -> bool:
     return any(part in JUNK or part.startswith(".") for part in name.split("/"))
 
 
-def _escaped(name: str) -> str:
-    """Replace the bytes that are not UTF-8 by escapes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _leads_out(name: str) -> bool:
-    return name.startswith(("/", "\\")) or ":" in name.split("/")[0] or ".." in re.split(r"[/\\]", name)
+def _described(name: str) -> tuple[str, str, str]:
+    """Return the name as it can be shown, no id, and what is wrong with it."""
+    shown = foreign_text.escape(os.fsencode(name).decode("utf-8", "backslashreplace"))  # bytes that are not UTF-8
+    return shown, "", "its name is not UTF-8" if re.search("[\ud800-\udfff]", name) else foreign_text.fault(name) or ""

@@ -90,7 +90,7 @@ class ShardWriter:
         raw: The raw folder.
         classes: Class names, by train id.
         reader: The dataset's functions to read an image and a mask.
-        max_pixels: An image or mask with more pixels is refused before it is decoded.
+        max_pixels: An image or mask with more pixels is refused, by its header, before it is decoded.
     """
 
     raw: RawFolder
@@ -103,7 +103,7 @@ class ShardWriter:
         problems: list[Problem] = []
         partial = shard.path.with_name(f"{shard.path.name}{INCOMPLETE}{signature()}.{uuid4().hex}")
         try:
-            with audit.lift_pillow_limit():
+            with audit.lift_pillow_limit(self.max_pixels):
                 records = tfrecord.write(partial, self._records(shard, problems))
             report = report_path(partial)
             size, checksum = partial.stat().st_size, tfrecord.checksum(partial)
@@ -157,7 +157,6 @@ class ShardWriter:
         label = np.empty(size, np.uint8)
         with _collect_errors(problems, split, pair.image, pair.id):
             content = self.raw.read(pair.image, self._most_bytes)
-            audit.check_pixels(content, self.max_pixels)
             image = self.reader.image(content)
             size = audit.image_size(image)
         if self.reader.drawn is not None:
@@ -189,7 +188,6 @@ class ShardWriter:
                 content = image
                 if mask != pair.image:
                     content = self.raw.read(mask, self._most_bytes)
-                    audit.check_pixels(content, self.max_pixels)
                 part = self.reader.mask(content)
                 if part.ndim != 2:
                     raise BadFileError(Kind.MASK_DIMENSIONS, f"shape {_format(part.shape)}")

@@ -1,15 +1,13 @@
 """Clothing Co-Parsing: 1,004 street-fashion photographs, 59 classes of clothes."""
 
-import io
 from pathlib import PurePosixPath
 from typing import ClassVar
 
 import numpy as np
-import scipy.io
 import tensorflow_datasets as tfds
 
 from datasets import labels, mat_labels
-from datasets.audit import SUFFIXES, Kind, Problem, join_names
+from datasets.audit import SUFFIXES, BadFileError, Kind, Problem, join_names
 from datasets.ccp.classes import CLASSES, LABELLED, SPECS, split_of
 from datasets.errors import DatasetError
 from datasets.pairs import Split, match
@@ -96,9 +94,8 @@ def _check_names(raw: RawFolder, file: str) -> None:
     if not raw.has(file):
         return
     try:
-        cells = scipy.io.loadmat(io.BytesIO(raw.read(file)), variable_names=["label_list"])["label_list"]
-        names = tuple(str(cell[0]) for cell in cells.ravel())
-    except Exception as error:  # the type of SciPy's exception depends on where the damage is
+        names = tuple(mat_labels.read_texts(raw.read(file), "label_list"))
+    except BadFileError as error:
         raise DatasetError(f"{raw.path / file} cannot be read: {error}. Put it right, or remove it.") from None
     if names != CLASSES:
         other = [f"{index}: {name!r} for {expected!r}" for index, (name, expected) in

@@ -10,8 +10,9 @@ from pipeline.config.recipe import described
 from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN
 from pipeline.data import drift
 from pipeline.workspace import json_file
-from pipeline.workspace.layout import Workspace, read_seal
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import read_seal
 
 WEIGHTS = "weights.h5"
 """As in pipeline.training.trained_model, which cannot be imported here: it imports TensorFlow."""

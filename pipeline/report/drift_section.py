@@ -1,7 +1,6 @@
 """The section that compares the data of this run with those of the served model."""
 
-from html import escape
-
+from pipeline.console.markup import escape
 from pipeline.report import html
 from pipeline.report.contents import Material
 

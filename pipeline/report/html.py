@@ -2,9 +2,9 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
+from pipeline.console.markup import escape
 from pipeline.evaluation.metric_text import number
 
 Interval = Sequence[float] | None

@@ -1,5 +1,6 @@
 """report.md: the metrics of a run, to paste into an issue or a paper's appendix."""
 
+from pipeline.console.markup import literal
 from pipeline.evaluation.gate import failures
 from pipeline.evaluation.metric_text import number, share_of_pixels
 from pipeline.report.contents import Material
@@ -9,7 +10,7 @@ def markdown(material: Material) -> str:
     """Format the metrics, the gate and the lineage as Markdown."""
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
-    title = f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}"
+    title = literal(f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}")
     totals = ["miou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou", "mean_f1"]
     lines = [
         f"# {title}",
@@ -21,7 +22,7 @@ def markdown(material: Material) -> str:
         "|---|---:|---|",
         *(f"| {name.replace('_', ' ')} | {number(metrics[name])} | {_interval(ranges.get(name))} |" for name in totals),
         f"| expected calibration error | {number(metrics['calibration']['ece'])} | |",
-        f"| always {_safe(str(metrics['majority_class']))}: mIoU | {number(metrics['majority_baseline_miou'])} | |",
+        f"| always {literal(str(metrics['majority_class']))}: mIoU | {number(metrics['majority_baseline_miou'])} | |",
         "",
         "| class | IoU | interval | precision | recall | F1 | pixels |",
         "|---|---:|---|---:|---:|---:|---:|",
@@ -29,7 +30,7 @@ def markdown(material: Material) -> str:
     for row in metrics["per_class"]:
         interval = _interval(ranges.get(f"iou/{row['name']}"))
         others = " | ".join(number(row[key]) for key in ("precision", "accuracy", "f1"))
-        lines.append(f"| {_safe(row['name'])} | {number(row['iou'])} | {interval} | {others} | {row['pixels']:,} |")
+        lines.append(f"| {literal(row['name'])} | {number(row['iou'])} | {interval} | {others} | {row['pixels']:,} |")
     for name, result in metrics["protocols"].items():
         lines += ["", f"## {name}", "", "| metric | value |", "|---|---:|"]
         lines += [f"| {title.replace('_', ' ')} | {number(value)} |" for title, value in result["figures"].items()]
@@ -38,7 +39,7 @@ def markdown(material: Material) -> str:
 
 def _slices(material: Material) -> list[str]:
     rows = [
-        f"| {_safe(row['group'])} | {row['images']:,} | {number(row['miou'])} | "
+        f"| {literal(row['group'])} | {row['images']:,} | {number(row['miou'])} | "
         f"{_interval(row['interval'])} | {number(row['pixel_accuracy'])} |"
         for row in material.metrics["slices"]
     ]
@@ -62,7 +63,7 @@ def _gate(material: Material) -> list[str]:
     verdict = material.verdict
     if not verdict:
         return []
-    failed = [f"- {_safe(line)}" for line in failures(verdict)]
+    failed = [f"- {literal(line)}" for line in failures(verdict)]
     note = [verdict["note"]] if verdict["note"] else []
     return ["", f"## Gate: {'passed' if verdict['passed'] else 'failed'}", "", *note, *failed]
 
@@ -75,8 +76,3 @@ def _lineage(material: Material) -> list[str]:
 
 def _interval(interval: list[float] | None) -> str:
     return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
-
-
-def _safe(text: str) -> str:
-    """Escape what would end a table's cell or be read as HTML."""
-    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,10 +1,10 @@
 """Sections of metrics: result and gate, protocols, classes, slices, confusion, calibration."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from datasets.spec import DatasetSpec
+from pipeline.console.markup import escape
 from pipeline.drawing.charts import reliability
 from pipeline.evaluation.metric_text import number
 from pipeline.evaluation.score_table import absent_notes
@@ -44,9 +44,8 @@ def _certainty(metrics: Mapping[str, Any]) -> str:
     if not metrics["intervals"]["figures"]:
         return "There are no intervals: there are too few images to estimate them."
     return (
-        f"In small letters: {metrics['intervals']['confidence']:.0%} intervals, bootstrap over images "
-        f"({metrics['intervals']['resamples']:,} resamples). Images of one drive resemble each other, so the true "
-        "uncertainty is larger."
+        f"In small letters: {metrics['intervals']['confidence']:.0%} intervals, jackknife over images. Images of one "
+        "drive resemble each other, so the true uncertainty is larger. What fewer than five images show has none."
     )
 
 

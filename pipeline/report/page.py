@@ -1,8 +1,8 @@
 """report.html. A section is a function from Material to HTML, and one line in SECTIONS."""
 
 from collections.abc import Callable
-from html import escape
 
+from pipeline.console.markup import escape
 from pipeline.evaluation.inference_text import describe
 from pipeline.report import contents, drift_section, metric_sections, run_sections
 from pipeline.report.contents import Material

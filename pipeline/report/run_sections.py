@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
+from pipeline.console.markup import escape, link
 from pipeline.console.terminal import duration
 from pipeline.drawing.charts import line_chart
 from pipeline.drawing.render import RIGHT, WRONG
@@ -136,7 +136,7 @@ def run(material: Material) -> str:
     }
     rows = {name: escape(value) for name, value in facts.items()}
     if spec.homepage:
-        rows["Homepage"] = f'<a href="{escape(spec.homepage)}">{escape(spec.homepage)}</a>'
+        rows["Homepage"] = link(spec.homepage)
     lineage = ""
     for artifact in material.artifacts:
         codes = (f"<code>{escape(text)}</code>" for text in (artifact.uri, artifact.digest[:16]))

@@ -107,7 +107,7 @@ def test_a_report_of_long_lines_fits_a_screen_of_80_columns(kinds: int, length: 
 
 def test_control_characters_of_a_file_name_are_escaped() -> None:
     problem = Problem(Kind.EMPTY, "train", "train/a\n\x1b[31mü.png", "a")
-    assert "train/a\\n\\x1b[31mü.png" in audit.format_report("camvid", [problem], "Put it right.")
+    assert "train/a\\n\\u001b[31mü.png" in audit.format_report("camvid", [problem], "Put it right.")
 
 
 def test_json_keeps_every_problem(tmp_path: Path) -> None:

@@ -222,8 +222,11 @@ def test_a_list_names_images_with_and_without_their_group(tmp_path: Path) -> Non
 
 def test_an_empty_split_and_a_pattern_without_files_are_errors(tmp_path: Path) -> None:
     put(tmp_path, "images/a.png", "masks/a.png")
-    with pytest.raises(DatasetError, match=r"no image is in (train|val)\. Another `seed`"):
+    with pytest.raises(DatasetError, match=r"no image is in (train|val)\. 1 image for 2 splits: label more"):
         find(tmp_path)
+    put(tmp_path, "images/b.png", "masks/b.png")
+    with pytest.raises(DatasetError, match=r"no image is in val\. Another `seed`"):
+        find(tmp_path, splits={"ratios": {"train": 0.999, "val": 0.001}})
     with pytest.raises(DatasetError, match=r"No file matches masks: gt/\{id\}\.png\.\nThere are: images/, masks/"):
         find(tmp_path, masks="gt/{id}.png")
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ import scipy.io
 from PIL import Image
 
 from datasets import labels
-from datasets.audit import BadFileError, Kind
-from datasets.image_folder import brightness, files
+from datasets.audit import BadFileError, Kind, lift_pillow_limit
+from datasets.image_folder import brightness, files, sampling
 from datasets.image_folder.image_folder_dataset_builder import reader_of
 from datasets.raw import RawFolder
 from datasets.spec import IGNORE
@@ -244,7 +245,7 @@ def test_a_file_that_is_no_image_is_refused(content: bytes, kind: Kind) -> None:
 def test_init_decodes_no_image_with_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow's own limit is lifted, as it hides the size of larger images; so `init` must check the size itself."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    monkeypatch.setattr(brightness, "MAX_PIXELS", 20)
+    monkeypatch.setattr(sampling, "lift_pillow_limit", partial(lift_pillow_limit, 20))
     for name, side in (("small.tif", 4), ("large.tif", 5)):
         Image.fromarray(np.linspace(0, side / 10, side * side, dtype=np.float32).reshape(side, side)).save(
             tmp_path / name

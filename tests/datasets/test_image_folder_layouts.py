@@ -112,6 +112,27 @@ def test_each_group_may_have_lists_of_its_own(tmp_path: Path) -> None:
     assert "1 images with a mask are in no list, and so in no split" in notes
 
 
+def test_lists_of_only_some_groups_are_said_not_to_be_used(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        for at in range(3):
+            put(tmp_path, f"VOCdevkit/{year}/JPEGImages/{year}_{at}.png", content=PHOTO)
+            put(tmp_path, f"VOCdevkit/{year}/SegmentationClass/{year}_{at}.png", content=objects(at))
+    for split in ("train", "val"):
+        put(tmp_path, f"VOCdevkit/VOC2007/ImageSets/Segmentation/{split}.txt", content=b"VOC2007_0\n")
+    read, notes, _ = guessed(tmp_path)
+    assert read.splits.ratios and "val.txt are lists of VOC2007, and are not used, as VOC2012 has none" in notes
+
+
+def test_masks_in_a_folder_of_any_name_beside_the_images_of_each_group(tmp_path: Path) -> None:
+    for patient in (1, 2):
+        for at in range(3):
+            put(tmp_path, f"p{patient}/images/{at}.png", content=PHOTO)
+            put(tmp_path, f"p{patient}/vessels/{at}.png", content=objects(at))
+    read, _, splits = guessed(tmp_path)
+    assert (read.images, read.masks) == (["{group}/images/{id}.png"], ["{group}/vessels/{id}.png"])
+    assert {pair.group for split in splits.values() for pair in split.pairs} == {"p1", "p2"}
+
+
 # --- objects, not classes ---------------------------------------------------------------------------------------------
 
 
