@@ -13,7 +13,7 @@ class Commands:
     """The subcommands, to which each group of commands adds its own.
 
     Shared options: `settings` is --set, `recipe` RECIPE with --set, `workspace` --workspace, `logs` --log-json, `steps`
-    --until and --rerun, `no_wait` --no-wait, `dry_run` --dry-run.
+    --until and --rerun, `verify` --verify, `no_wait` --no-wait, `dry_run` --dry-run.
     """
 
     def __init__(self, parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,6 +58,9 @@ def _shared_options() -> dict[str, argparse.ArgumentParser]:
             "--log-json", action="store_true", help="print one JSON object a line (or: SEGLINE_LOG_JSON=1)"
         ),
         "steps": steps,
+        "verify": _parent(
+            "--verify", action="store_true", help="read results that are used again in full, not only changed files"
+        ),
         "no_wait": _parent(
             "--no-wait", action="store_true", help="exit with code 2 instead of waiting for another run"
         ),

@@ -6,10 +6,10 @@ import difflib
 HEADINGS = {
     "everyday use": ("run", "explain", "status", "runs", "tensorboard"),
     "recipes and data": ("recipes", "show", "check", "browse", "init", "sample"),
-    "models": ("predict", "serve", "inspect", "promote", "rollback"),
+    "models": ("predict", "serve", "inspect", "weights", "promote", "rollback"),
     "experiments": ("sweep", "compare", "diff", "suspects"),
     "scheduled runs": ("run-due", "schedule", "backfill", "step"),
-    "lineage and cleanup": ("lineage", "reproduce", "verify", "gc"),
+    "lineage and cleanup": ("lineage", "reproduce", "verify", "recover", "gc"),
     "machines and setup": ("launch", "doctor", "completion"),
 }
 """Every command once; the order in which they are added to the parser does not matter."""

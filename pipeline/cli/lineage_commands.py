@@ -1,4 +1,4 @@
-"""Commands about runs and artifacts: status, runs, lineage, diff, verify, reproduce, gc."""
+"""Commands about runs and artifacts: status, runs, lineage, diff, verify, recover, reproduce, gc."""
 
 import argparse
 from pathlib import Path
@@ -34,6 +34,10 @@ def add(commands: Commands) -> None:
         nargs="?",
         default=default_workspace(),
         help="its folder (default: $SEGLINE_WORKSPACE, or ./workspace)",
+    )
+
+    commands.add(
+        "recover", recover_store, "complete or rebuild a lost or damaged store.sqlite", "workspace no_wait dry_run"
     )
 
     parser = commands.add(
@@ -107,8 +111,19 @@ def verify_artifacts(options: argparse.Namespace) -> None:
     for finding in verification.verify(Workspace(options.workspace.resolve())):
         findings.append(finding)
         if not finding.problems:
-            print(f"intact  {finding.uri}  {finding.files} files, {finding.bytes / 1e6:,.1f} MB", flush=True)
+            size = f"{finding.files} files, {finding.bytes / 1e6:,.1f} MB"
+            print(f"intact  {finding.uri}  {size}{finding.note and f'; {finding.note}'}", flush=True)
     verification.require_sound(findings)
+
+
+def recover_store(options: argparse.Namespace) -> None:
+    """Write into the store what the seals of the results say and it does not."""
+    from pipeline.lineage import rebuild
+    from pipeline.workspace.layout import Workspace
+
+    workspace = Workspace(options.workspace.resolve())
+    recovered = rebuild.recover(workspace, dry_run=options.dry_run, wait=not options.no_wait)
+    print("\n".join(rebuild.lines(recovered, dry_run=options.dry_run)))
 
 
 def reproduce_run(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from pipeline.cli import (
     run_commands,
     serving_commands,
     training_commands,
+    weights_command,
 )
 from pipeline.cli.commands import Commands
 
@@ -19,6 +20,7 @@ GROUPS = (
     run_commands.add,
     data_commands.add,
     inspect_command.add,
+    weights_command.add,
     training_commands.add,
     results_commands.add,
     serving_commands.add,

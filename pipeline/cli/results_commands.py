@@ -1,6 +1,7 @@
 """Commands that use the results of runs: compare, suspects, promote, rollback."""
 
 import argparse
+import itertools
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add("compare", compare_runs, "test whether two runs differ by more than noise", "workspace")
+    parser = commands.add("compare", compare_runs, "test whether runs differ by more than noise", "workspace")
     parser.add_argument("first", metavar="RUN", help="a run, or an artifact of the evaluate step")
     parser.add_argument("second", metavar="RUN", help="the same")
+    parser.add_argument("others", metavar="RUN", nargs="*", help="more of them: every pair is compared")
     parser.add_argument(
         "--confidence", metavar="C", type=float, default=0.95, help="level of the intervals (default: 0.95)"
     )
@@ -42,19 +44,24 @@ def add(commands: Commands) -> None:
 
 
 def compare_runs(options: argparse.Namespace) -> None:
-    """Compare two evaluations image by image, with a bootstrap over the images."""
+    """Compare evaluations image by image, every pair of them; three and more are corrected for their number."""
     from pipeline.errors import UserError
     from pipeline.evaluation import comparison
     from pipeline.workspace import json_file
 
     if not 0.5 < options.confidence < 1:
         raise UserError(f"--confidence must be between 0.5 and 1. Received: {options.confidence:g}.")
-    first, second = (_artifact(options, name, EVALUATE) for name in (options.first, options.second))
-    compared = comparison.compare_folders(first, second, confidence=options.confidence)
-    print("\n".join(comparison.table(compared, options.first, options.second)))
+    names = [options.first, options.second, *options.others]
+    folders = {name: _artifact(options, name, EVALUATE) for name in names}
+    pairs = list(itertools.combinations(names, 2))
+    compared = comparison.corrected(
+        [comparison.compare_folders(folders[a], folders[b], confidence=options.confidence) for a, b in pairs]
+    )
+    print("\n\n".join("\n".join(comparison.table(one, *pair)) for one, pair in zip(compared, pairs, strict=True)))
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write(options.json, {"a": options.first, "b": options.second, **compared.as_dict()})
+        rows = [{"a": a, "b": b, **one.as_dict()} for one, (a, b) in zip(compared, pairs, strict=True)]
+        json_file.write(options.json, rows[0] if len(rows) == 1 else {"pairs": rows})
 
 
 def find_suspects(options: argparse.Namespace) -> None:
@@ -130,11 +137,11 @@ def _protected(options: argparse.Namespace, workspace: "Workspace") -> AbstractC
 
 def _upload(workspace: "Workspace", served: Path) -> None:
     """Upload the served model if the recipe of its run has `export.url`."""
-    from pipeline.orchestration import promotion
+    from pipeline.orchestration import served_origin
     from pipeline.storage import remote
     from pipeline.workspace.run_folder import RunFolder
 
-    run = RunFolder(workspace.run(promotion.origin(served).get("run", "none")))
+    run = RunFolder(workspace.run(served_origin.read(served).get("run", "none")))
     url = run.recipe().export.url if run.exists else None
     if url and (uploaded := remote.publish(served, url)):
         print(f"uploaded  {uploaded}")
@@ -143,11 +150,17 @@ def _upload(workspace: "Workspace", served: Path) -> None:
 def _artifact(options: argparse.Namespace, text: str, step: str) -> Path:
     """Return a step's artifact, given its path (relative to here or the workspace) or the beginning of a run's name."""
     from pipeline.lineage.history import find_run
-    from pipeline.workspace.layout import SEAL, Workspace, read_seal
+    from pipeline.workspace import integrity
+    from pipeline.workspace.layout import Workspace
     from pipeline.workspace.run_folder import RunFolder
+    from pipeline.workspace.seal import SEAL, read_seal
 
     workspace = Workspace(options.workspace)
     for path in (Path(text), workspace.root / text):
         if (path / SEAL).is_file() and read_seal(path)["step"] == step:
-            return path.resolve()
-    return RunFolder.open(workspace, find_run(workspace, text).id).artifact(step)
+            artifact = path.resolve()
+            break
+    else:
+        artifact = RunFolder.open(workspace, find_run(workspace, text).id).artifact(step)
+    integrity.require_intact(workspace, artifact)
+    return artifact

@@ -12,11 +12,11 @@ def add(commands: Commands) -> None:
         "run",
         run_recipe,
         "run the steps of a recipe that are not up to date",
-        "recipe workspace steps no_wait dry_run logs",
+        "recipe workspace steps verify no_wait dry_run logs",
     )
 
     parser = commands.add(
-        "step", run_step, "run one step of a run (for orchestrators)", "settings workspace no_wait dry_run logs"
+        "step", run_step, "run one step of a run (for orchestrators)", "settings workspace verify no_wait dry_run logs"
     )
     parser.add_argument("step", metavar="STEP", choices=STEP_NAMES, help=", ".join(STEP_NAMES))
     parser.add_argument(
@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         "launch",
         launch_workers,
         "run a recipe with several workers on this host",
-        "recipe workspace steps no_wait dry_run logs",
+        "recipe workspace steps verify no_wait dry_run logs",
     )
     parser.add_argument("--workers", metavar="N", type=int, required=True, help="processes; they divide the GPUs")
     parser.add_argument(
@@ -70,7 +70,9 @@ def launch_workers(options: argparse.Namespace) -> int:
     recipe = load_recipe(options.recipe, options.set)  # reports an invalid recipe once, not once for each worker
     workspace = run_command.open_workspace(options.workspace)
     wait = not options.no_wait
-    arguments = launch.arguments_of(options.recipe, options.set, workspace.root, options.until, wait=wait)
+    arguments = launch.arguments_of(
+        options.recipe, options.set, workspace.root, options.until, wait=wait, verify=options.verify
+    )
     rerun = launch.Rerun(recipe.name, tuple(options.rerun))
     return launch.launch(options.workers, arguments, workspace, rerun=rerun, max_restarts=options.max_restarts)
 

@@ -1,12 +1,12 @@
 """`segline lineage PATH`: trace a served model, or any artifact, back to the raw files. Imports no library."""
 
-import json
 from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Row, Store
+from pipeline.workspace.store_file import read_json
 
 
 def lines(workspace: Workspace, path: Path) -> list[str]:
@@ -57,7 +57,7 @@ def _trace(store: Store, artifact: Row, lines: list[str], indent: str, seen: set
     for url in fetched:
         lines += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
     lines += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
-    fingerprint = json.loads(producer["fingerprint"])
+    fingerprint = read_json(producer["fingerprint"])
     for name, digest in fingerprint.get("inputs", {}).items():
         if "." in name:  # a key of the recipe, which names a file
             lines += [f"{indent}{name}", f"{indent}  sha256 {digest}"]

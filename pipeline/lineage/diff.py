@@ -11,6 +11,7 @@ from datasets import plain_yaml
 from pipeline.config.step_names import VALIDATE
 from pipeline.lineage.history import Run, find_run, open_store
 from pipeline.workspace.layout import Workspace
+from pipeline.workspace.store_file import read_json
 
 Change = tuple[str, Any, Any]
 """(name, value in the first run, value in the second run); None: the run has none."""
@@ -115,14 +116,14 @@ def _store_facts(workspace: Workspace, run: Run) -> dict[str, dict[str, Any]]:
     code: dict[str, Any] = {}
     data: dict[str, Any] = {}
     for execution in store.executions(run.id):
-        fingerprint = json.loads(execution["fingerprint"])
+        fingerprint = read_json(execution["fingerprint"])
         if fingerprint and execution["state"] in ("done", "reused"):
             code[execution["step"]] = fingerprint["code"]
             inputs = fingerprint["inputs"]
             data |= {f"contents of {name}": inputs[name][:16] for name in inputs if name == "raw" or "." in name}
     for output in store.outputs(run.id):
         if output["kind"] == VALIDATE:
-            counts = json.loads(output["properties"]).get("images", {})
+            counts = read_json(output["properties"]).get("images", {})
             data |= {f"images of {split}": count for split, count in counts.items()}
     store.close()
     return {"code": code, "data": data}

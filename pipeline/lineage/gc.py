@@ -10,15 +10,17 @@ Of the cache, only the files that are hard links of removed records are deleted;
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
-from pipeline.orchestration import promotion
+from pipeline.orchestration import promotion, served_origin
 from pipeline.workspace import lock
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.seal import SEAL, read_seal
 from pipeline.workspace.store import Store
 
 HIDDEN = ".removed-"
@@ -74,7 +76,7 @@ def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
     if keep_last < 1:
         raise UserError(f"--keep-last must be at least 1. Received: {keep_last}.")
     store = open_store(workspace)
-    origins = [promotion.origin(version) for version in _versions(workspace)]
+    origins = [served_origin.read(version) for version in _versions(workspace)]
     kept = _newest(workspace, store)[:keep_last]
     kept += [origin["run"] for origin in origins if keep_promoted and "run" in origin and origin["run"] not in kept]
     needed = {workspace.root / workspace.relative(target) for run in kept for target in _targets(workspace.run(run))}
@@ -103,6 +105,8 @@ def collect(workspace: Workspace, waste: Waste) -> None:
     for path in waste.cached:
         path.unlink(missing_ok=True)
     for folder in waste.folders:
+        with suppress(OSError):
+            workspace.checked(folder).unlink()
         if not _is_hidden(folder):
             folder = folder.rename(folder.with_name(HIDDEN + folder.name))
         store.remove(workspace.relative(folder.with_name(folder.name.removeprefix(HIDDEN))))

@@ -12,6 +12,7 @@ from pipeline.errors import UserError
 from pipeline.orchestration import recovery
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Row, Store
+from pipeline.workspace.store_file import read_json
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,22 @@ def runs(workspace: Workspace, limit: int = -1) -> list[Run]:
 
 
 def open_store(workspace: Workspace) -> Store:
-    """Open the store of a workspace; create none.
+    """Open the store of a workspace; create none. One that may not be written is read from a copy in memory.
 
     Raises:
         UserError: There is none: nothing has run in this workspace.
+        StoreError: It is damaged.
     """
-    if not workspace.store.is_file():
+    if not workspace.store.exists():
         raise UserError(_missing(workspace))
-    return Store(workspace.store)
+    return Store.reading(workspace.store)
 
 
 def _missing(workspace: Workspace) -> str:
     if workspace.holds_results:
         return (
-            f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or use `segline run` again: "
-            "it writes a new store, and reuses what is finished."
+            f"{workspace.root} holds results, but its store.sqlite is gone. Put it back; or use `segline recover`, "
+            "which writes a new one from the seals of the results. `segline run` too writes a new one, and reuses them."
         )
     return f"{workspace.root} holds no store.sqlite. Name the workspace: --workspace DIR."
 
@@ -114,7 +116,7 @@ def _run(workspace: Workspace, store: Store, row: Row) -> Run:
         **fields,
         folder=workspace.run(row["id"]).is_dir(),
         artifacts={output["kind"]: output["uri"] for output in outputs if output["kind"] != "served"},
-        figures=json.loads(evaluations[-1]["properties"]) if evaluations else {},
+        figures=read_json(evaluations[-1]["properties"]) if evaluations else {},
         served=[output["uri"] for output in outputs if output["kind"] == "served"],
     )
 

@@ -5,7 +5,6 @@ its metrics differ in the third decimal place.
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace import digest, properties, run_folder
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store_file import read_json
 
 LAST = EVALUATE
 """Last step that is repeated: export would promote."""
@@ -131,7 +131,7 @@ def _batch_size(workspace: Workspace, run: Run) -> list[str]:
     store = open_store(workspace)
     artifact = store.artifact(run.artifacts.get(TRAIN, ""))
     store.close()
-    recorded = json.loads(artifact["properties"]) if artifact else {}
+    recorded = read_json(artifact["properties"]) if artifact else {}
     return [f"train.batch_size={recorded['batch_size']}"] if "batch_size" in recorded else []
 
 

@@ -11,11 +11,11 @@ from pipeline.workspace.store import Row, Store
 
 def lines(workspace: Workspace, limit: int) -> list[str]:
     """Describe the newest `limit` runs and their steps in lines of at most 80 columns, newest first."""
-    if not workspace.store.is_file() and workspace.holds_results:
-        return [f"The store of {workspace.root} is gone, and with it the list of runs. `segline run` writes a new one."]
-    if not workspace.store.is_file():
+    if not workspace.store.exists() and workspace.holds_results:
+        return [f"The store of {workspace.root} is gone, and with it the list of runs. `segline recover` rebuilds it."]
+    if not workspace.store.exists():
         return [f"Nothing has run in {workspace.root} yet. Begin with: segline run RECIPE"]
-    store = Store(workspace.store)
+    store = Store.reading(workspace.store)
     recovery.mark_killed(workspace, store)
     described: list[str] = []
     for run in store.runs(limit):

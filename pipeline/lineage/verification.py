@@ -1,4 +1,4 @@
-"""`segline verify`: read every file of a workspace again and compare it with what was published.
+"""`segline verify`: read every file of a workspace again and hold digests, files, seals, store and links together.
 
 Raw files are left out: they are the user's, and may change. The next ingest detects changes in them, and the store
 keeps the digest of each artifact's inputs (`segline lineage`).
@@ -10,15 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.config.step_names import EXPORT
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
-from pipeline.orchestration.promotion import ORIGIN
-from pipeline.workspace import digest, json_file
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
-from pipeline.workspace.store import Row
-
-MAX_NAMED = 8
-"""Damaged files of one artifact that are named; the others are counted."""
+from pipeline.orchestration import served_origin
+from pipeline.workspace import digest, integrity
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.seal import SEAL, DamagedError, is_older, read_seal
+from pipeline.workspace.store import Row, Store
+from pipeline.workspace.store_file import read_json
 
 
 @dataclass(frozen=True)
@@ -29,34 +29,38 @@ class Finding:
         uri: Its path in the workspace.
         files, bytes: Number and size of the files that were read.
         problems: What is wrong with it, a line each; empty if it is intact.
+        note: What else is to be known of it.
     """
 
     uri: str
     files: int
     bytes: int
     problems: tuple[str, ...]
+    note: str = ""
 
 
 def verify(workspace: Workspace) -> Iterator[Finding]:
     """Read every published artifact and every served version again, and compare with the recorded digests.
 
     Yields:
-        One finding for the store, each artifact and each damaged link of a run, as they are checked.
+        One finding for the store, each artifact, each served version and each bad link of a run, as they are checked.
 
     Raises:
         UserError: The workspace has no store.
+        StoreError: The store is so damaged that it cannot be read.
     """
     store = open_store(workspace)
-    yield Finding(workspace.store.name, 1, workspace.store.stat().st_size, tuple(store.damage()))
-    rows = {row["uri"]: row for row in store.live()}  # of two rows with one path, the newer one counts
-    store.close()
-    for row in rows.values():
-        yield _artifact(workspace, row)
-    for folder in _unknown(workspace, rows):
-        yield Finding(workspace.relative(folder), 0, 0, ("is sealed, but not in the store",))
-    for link in sorted((workspace.root / "runs").glob("*/*")):
-        if link.is_symlink() and not link.exists():
-            yield Finding(workspace.relative(link.parent) + f"/{link.name}", 0, 0, ("is a broken link",))
+    try:
+        yield Finding(workspace.store.name, 1, workspace.store.stat().st_size, tuple(store.damage()))
+        rows = {row["uri"]: row for row in store.live()}  # of two rows with one path, the newer one counts
+        for row in rows.values():
+            check = _served if row["kind"] == "served" else _artifact
+            yield check(workspace, store, row)
+        for folder in _unknown(workspace, rows):
+            yield Finding(workspace.relative(folder), 0, 0, ("is complete, but not in the store",))
+        yield from _links(workspace, store, rows)
+    finally:
+        store.close()
 
 
 def require_sound(findings: list[Finding]) -> None:
@@ -69,53 +73,96 @@ def require_sound(findings: list[Finding]) -> None:
                     f"{len(bad)} of {len(findings)} are not what was published:",
                     *(f"  {finding.uri}: {problem}" for finding in bad for problem in finding.problems),
                     "Remove a damaged folder under artifacts/, or run again with --rerun STEP: it is made again. "
-                    "Replace a damaged folder under serving/ by `segline promote` or `segline rollback`.",
+                    "Replace a damaged folder under serving/ by `segline promote` or `segline rollback`. "
+                    "Damage to the store, and what is not in it, is put right by `segline recover`.",
                 ]
             )
         )
 
 
-def _artifact(workspace: Workspace, row: Row) -> Finding:
+def _artifact(workspace: Workspace, store: Store, row: Row) -> Finding:
     uri, folder = row["uri"], workspace.root / row["uri"]
     if not folder.is_dir():
         return Finding(uri, 0, 0, ("is not there",))
-    served = row["kind"] == "served"
     try:
-        recorded = (json_file.read(folder / ORIGIN) if served else read_seal(folder)).get("files")
-    except (OSError, ValueError, UserError):
-        return Finding(uri, 0, 0, (f"{ORIGIN if served else SEAL} is damaged or not there",))
-    manifest = _manifest(folder, ORIGIN.as_posix() if served else SEAL)
-    size = sum(size for size, _, _ in manifest.values())
-    if digest.digest(manifest) == row["digest"]:
-        return Finding(uri, len(manifest), size, ())
-    problems = _differences(recorded or {}, {name: content for name, (_, _, content) in manifest.items()})
-    return Finding(uri, len(manifest), size, tuple(problems or ["its contents are not those that the store recorded"]))
+        seal = read_seal(folder)
+    except DamagedError as error:
+        return Finding(uri, 0, 0, (error.what,))
+    problems, files, size = _compare(folder, SEAL, seal["files"], row)
+    producer = store.producer(row["id"])
+    if producer and read_json(producer["fingerprint"]) != seal["fingerprint"]:
+        problems.append(f"{SEAL} has another fingerprint than the store")
+    if seal["step"] != row["kind"]:
+        problems.append(f"is a result of step {seal['step']}, and the store lists one of {row['kind']}")
+    note = "an older seal, without a digest of itself" if is_older(seal) else ""
+    return Finding(uri, files, size, tuple(problems), note)
 
 
-def _differences(recorded: Mapping[str, str], present: Mapping[str, str]) -> list[str]:
-    """Name the files that are damaged, missing or added; both mappings are {file: digest}."""
-    problems = [
-        f"{name} {'is missing' if name not in present else 'is damaged'}"
-        for name in recorded
-        if present.get(name) != recorded[name]
-    ]
-    problems += [f"{name} was added" for name in present if name not in recorded] if recorded else []
-    more = len(problems) - MAX_NAMED
-    return [*problems[:MAX_NAMED], *([f"and {more} more files"] if more > 0 else [])]
+def _served(workspace: Workspace, store: Store, row: Row) -> Finding:
+    uri, folder = row["uri"], workspace.root / row["uri"]
+    if not folder.is_dir():
+        return Finding(uri, 0, 0, ("is not there",))
+    try:
+        origin = served_origin.read(folder)
+    except DamagedError as error:
+        return Finding(uri, 0, 0, (error.what,))
+    if not origin:
+        return Finding(uri, 0, 0, (f"{served_origin.ORIGIN} is not there",))
+    problems, files, size = _compare(folder, served_origin.ORIGIN.as_posix(), origin.get("files", {}), row)
+    producer = store.producer(row["id"])
+    exports = [made["uri"] for made in store.inputs(producer["id"]) if made["name"] == EXPORT] if producer else []
+    if exports and origin.get("export") not in exports:
+        problems.append(f"{served_origin.ORIGIN} names {origin.get('export')}, and the store {exports[0]}")
+    return Finding(uri, files, size, tuple(problems))
+
+
+def _compare(folder: Path, without: str, recorded: Mapping[str, str], row: Row) -> tuple[list[str], int, int]:
+    """Read a folder; return what differs from the recorded digests, the number of files and their bytes."""
+    files = _manifest(folder, without)
+    problems = integrity.differences(recorded, integrity.contents_of(files)) if recorded else []
+    if not problems and digest.digest(files) != row["digest"]:
+        problems = ["its contents are not those that the store recorded"]
+    return problems, len(files), sum(size for size, _, _ in files.values())
 
 
 def _manifest(folder: Path, without: str) -> digest.Manifest:
     """Return what digest.manifest returns, reading several files at a time: hashing releases the interpreter lock."""
     paths = [path for path in digest.files(folder) if path.relative_to(folder).as_posix() != without]
+
+    def content(path: Path) -> tuple[int, int, str]:
+        try:
+            return path.stat().st_size, 0, digest.file_digest(path)
+        except OSError:
+            return 0, 0, digest.UNREADABLE
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        contents = pool.map(digest.file_digest, paths)
-        return {
-            path.relative_to(folder).as_posix(): (path.stat().st_size, 0, content)
-            for path, content in zip(paths, contents, strict=True)
-        }
+        entries = pool.map(content, paths)
+        return {path.relative_to(folder).as_posix(): entry for path, entry in zip(paths, entries, strict=True)}
 
 
 def _unknown(workspace: Workspace, rows: Mapping[str, Row]) -> list[Path]:
-    """Return complete artifacts without a row: the store is a new one, or a run was killed before it wrote the row."""
-    sealed = sorted(seal.parent for seal in (workspace.root / "artifacts").glob(f"*/*/{SEAL}"))
-    return [folder for folder in sealed if folder.suffix != ".partial" and workspace.relative(folder) not in rows]
+    """Return what is complete and has no row: the store is a new one, or a run was killed before it wrote the row."""
+    sealed = [seal.parent for seal in (workspace.root / "artifacts").glob(f"*/*/{SEAL}")]
+    served = [workspace.serving / path.parts[-4] / path.parts[-3] for path in _origins(workspace)]
+    complete = [path for path in sealed if path.suffix != ".partial" and not path.name.startswith(".")]
+    return [path for path in sorted(complete + served) if workspace.relative(path) not in rows]
+
+
+def _origins(workspace: Workspace) -> list[Path]:
+    origins = workspace.serving.glob(f"*/*/{served_origin.ORIGIN}")
+    return [path for path in origins if path.parts[-3].isdecimal()]
+
+
+def _links(workspace: Workspace, store: Store, rows: Mapping[str, Row]) -> Iterator[Finding]:
+    """Yield the links of runs that lead to nothing or elsewhere, and the results of runs that have none."""
+    for run in sorted(path for path in (workspace.root / "runs").glob("[!.]*") if path.is_dir()):
+        made = {row["kind"]: row["uri"] for row in store.outputs(run.name) if row["uri"] in rows}
+        for link in sorted(path for path in run.glob("[!.]*") if path.is_symlink()):
+            uri, target = f"{workspace.relative(run)}/{link.name}", workspace.relative(link)
+            if not link.exists():
+                yield Finding(uri, 0, 0, ("is a broken link",))
+            elif target not in rows or rows[target]["kind"] != link.name:
+                yield Finding(uri, 0, 0, (f"leads to {target}, which is no result of step {link.name} in the store",))
+        for kind, uri in made.items():
+            if kind != "served" and not (run / kind).is_symlink():
+                yield Finding(f"{workspace.relative(run)}/{kind}", 0, 0, (f"is missing: the run made or used {uri}",))

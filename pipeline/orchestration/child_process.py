@@ -27,7 +27,14 @@ class ChildError(Exception):
 
 
 def run_child(
-    run: RunFolder, workspace: Workspace, step: str, *, again: bool, wait: bool, watch: Watch | None = None
+    run: RunFolder,
+    workspace: Workspace,
+    step: str,
+    *,
+    again: bool,
+    wait: bool,
+    verify: bool = False,
+    watch: Watch | None = None,
 ) -> None:
     """Run `segline step` and wait for its end, or end it when `watch` has a reason.
 
@@ -35,7 +42,7 @@ def run_child(
         ChildError: The child's exit code was not 0.
     """
     command = ["step", step, "--run", run.id, "--workspace", str(workspace.root)]
-    command += ["--rerun"] * again + ["--no-wait"] * (not wait)
+    command += ["--rerun"] * again + ["--no-wait"] * (not wait) + ["--verify"] * verify
     # SHARED: this process has searched the shared storage already, and uploads what the child makes.
     reason = run_module("pipeline", *command, environment={SHARED: ""}, watch=watch)
     if reason:

@@ -1,5 +1,6 @@
 """Errors of the operating system as messages that a user can act on: full disk, forbidden file, Ctrl-C."""
 
+import errno
 import shutil
 import sqlite3
 from pathlib import Path
@@ -27,15 +28,14 @@ def as_user_error(error: BaseException, where: Path) -> BaseException:
             f"The disk is full: {free / 1e6:.0f} MB free at {where.resolve()}. What is finished is kept. "
             "Make room, then give the same command again."
         )
-    if isinstance(error, PermissionError | NotADirectoryError) or _is_in_the_way(error, where):
+    named = isinstance(error, OSError) and error.filename and error.errno in (errno.ENAMETOOLONG, errno.EROFS)
+    if named or isinstance(error, PermissionError | NotADirectoryError) or _is_in_the_way(error, where):
         return UserError(f"{error.strerror}: {error.filename}")  # type: ignore[attr-defined]
-    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+    if isinstance(error, sqlite3.OperationalError):  # not damage: that is a StoreError
         return UserError(
-            f"The store of {where.resolve()} is damaged. Move store.sqlite away and give the same command again: "
-            "finished results are known by their own seals."
+            f"The store of {where.resolve()} cannot be used: {error}. Look at its disk, its permissions and at other "
+            "processes that use it, or name another workspace: --workspace DIR."
         )
-    if isinstance(error, sqlite3.OperationalError) and "readonly" in str(error):
-        return UserError(f"The store of {where.resolve()} cannot be written. Name another workspace: --workspace DIR.")
     return error
 
 

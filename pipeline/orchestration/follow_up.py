@@ -9,7 +9,7 @@ from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, TRAIN, VA
 from pipeline.data import drift
 from pipeline.errors import Unreachable, UserError
 from pipeline.evaluation import evaluation_check, gate
-from pipeline.orchestration import network_check, promotion
+from pipeline.orchestration import network_check, promotion, served_origin
 from pipeline.orchestration.plan import Context
 from pipeline.storage import remote
 from pipeline.workspace import json_file
@@ -50,7 +50,7 @@ def promote(context: Context) -> None:
 def is_promoted(context: Context, artifact: Path) -> bool:
     """Return whether `promote` would do nothing for an exported model. Changes nothing."""
     served = promotion.newest(context.workspace, context.recipe.serving_name)
-    if served is None or promotion.origin(served).get("export") != context.workspace.relative(artifact):
+    if served is None or served_origin.read(served).get("export") != context.workspace.relative(artifact):
         return False
     try:
         return not context.recipe.export.url or remote.is_published(served, context.recipe.export.url)
@@ -77,7 +77,7 @@ def check_drift(context: Context) -> None:
     served, validated = _baseline(workspace, context.recipe.serving_name), run.artifact(VALIDATE)
     if served is None:
         return
-    origin, now = promotion.origin(served), json_file.read(validated / "statistics.json")
+    origin, now = served_origin.read(served), json_file.read(validated / "statistics.json")
     if origin["statistics"] == now:
         return
     against = workspace.relative(served)
@@ -104,7 +104,7 @@ def _baseline(workspace: Workspace, name: str) -> Path | None:
     """Return the newest served version that carries the statistics of its training data, or None."""
     for version in sorted(promotion.versions(workspace.serving / name), reverse=True):
         served = workspace.serving / name / str(version)
-        if "statistics" in promotion.origin(served):
+        if "statistics" in served_origin.read(served):
             return served
     return None
 

@@ -15,8 +15,9 @@ from pipeline.orchestration import shared_results
 from pipeline.orchestration.follow_up import around
 from pipeline.orchestration.graph import RAW, SERVED, STEPS, Step
 from pipeline.orchestration.runner import Runner
-from pipeline.workspace.layout import SEAL, Workspace
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL
 from pipeline.workspace.store import Store
 
 
@@ -55,7 +56,7 @@ def forecast(
     with TemporaryDirectory() as scratch:
         # Without a store finished results count all the same: their seals say what they are. Nothing is made here.
         place = workspace if workspace.holds_results else replace(workspace, root=Path(scratch, "workspace"))
-        store = Store(place.store if place.store.is_file() else Path(scratch, "store.sqlite"))
+        store = Store.reading(place.store) if place.store.exists() else Store(Path(scratch, "store.sqlite"))
         runner = Runner(place, _local(recipe), RunFolder(Path(scratch)), store, wait=False)
         forecasts: list[Forecast] = []
         renewed: set[str] = set()

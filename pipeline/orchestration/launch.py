@@ -248,9 +248,16 @@ def _signal(child: "subprocess.Popen[str]", number: signal.Signals, *, whole: bo
 
 
 def arguments_of(
-    recipe: str, settings: Sequence[str], workspace: Path, until: str | None, *, wait: bool = True
+    recipe: str,
+    settings: Sequence[str],
+    workspace: Path,
+    until: str | None,
+    *,
+    wait: bool = True,
+    verify: bool = False,
 ) -> list[str]:
     """Return the arguments of `segline run`, but for --rerun."""
     overrides = [argument for setting in settings for argument in ("--set", setting)]
     last = ["--until", until] if until else []
-    return [recipe, *overrides, "--workspace", str(workspace), *last, *["--no-wait"] * (not wait)]
+    flags = ["--no-wait"] * (not wait) + ["--verify"] * verify
+    return [recipe, *overrides, "--workspace", str(workspace), *last, *flags]

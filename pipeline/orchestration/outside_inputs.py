@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from pipeline.config.step_names import TRAIN
 from pipeline.export import facts
-from pipeline.orchestration import promotion
+from pipeline.orchestration import promotion, served_origin
 from pipeline.orchestration.graph import RAW, SERVED
 from pipeline.orchestration.plan import Context, Input
 from pipeline.storage import raw_files
@@ -22,7 +22,10 @@ def served(context: Context) -> Input | None:
     """Return the served model that the new one is compared with, or None where there is none."""
     train = context.run.artifact(TRAIN)
     version = promotion.before(context.workspace, context.recipe.serving_name, train)
-    return Input(version, digest.file_digest(version / facts.FILE), SERVED) if version else None
+    if version is None:
+        return None
+    served_origin.require_facts(version)
+    return Input(version, digest.file_digest(version / facts.FILE), SERVED)
 
 
 OUTSIDE: Mapping[str, Callable[[Context], Input | None]] = {RAW: raw, SERVED: served}

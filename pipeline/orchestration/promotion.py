@@ -4,7 +4,6 @@ TensorFlow Serving watches serving/<name> and loads the highest number; it ignor
 folder in which a version is prepared.
 """
 
-import json
 import os
 import re
 import shutil
@@ -16,14 +15,13 @@ from pipeline.config.section import NAME
 from pipeline.config.step_names import EXPORT, GATE, TRAIN, VALIDATE
 from pipeline.errors import UserError
 from pipeline.export import facts
+from pipeline.orchestration import served_origin
 from pipeline.orchestration.graph import SERVED
-from pipeline.workspace import digest, json_file, lock
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace import digest, integrity, json_file, lock, sealed_json
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import read_seal
 from pipeline.workspace.store import Store
-
-ORIGIN = facts.FILE.with_name("origin.json")
-"""Origin of a served model: artifact, run, training, its data's statistics; its number, its files' digests."""
 
 
 def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, store: Store) -> Path:
@@ -49,8 +47,8 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
             print(f"serving   {name}: this model was rolled back by hand. To serve it again:")
             print(f"          segline promote {uri}")
             return served
-        if served is None or origin(served).get("export") != uri:
-            _require_intact(artifact)
+        if served is None or served_origin.read(served).get("export") != uri:
+            integrity.require_intact(workspace, artifact, contents=True)
             _require_compared(workspace, name, run)
             train = workspace.relative(run.artifact(TRAIN))
             came_from = {"export": uri, "train": train, "run": run.id, "withdrawn": withdrawn(served)}
@@ -84,11 +82,11 @@ def promote_by_hand(
     run = RunFolder.open(workspace, read_seal(artifact)["run"])
     recipe = run.recipe()
     name = name or recipe.serving_name
-    _require_intact(artifact)
+    integrity.require_intact(workspace, artifact, contents=True)
     uri = workspace.relative(artifact)
     with nullcontext() if dry_run else _held(workspace, name, run.id):
         served = newest(workspace, name)
-        if served and origin(served).get("export") == uri:
+        if served and served_origin.read(served).get("export") == uri:
             return served
         if dry_run:
             return _next(workspace, name)
@@ -128,11 +126,13 @@ def rollback(
     with nullcontext() if dry_run else _held(workspace, name, "rollback"):
         served = newest(workspace, name)
         assert served
-        bad = origin(served).get("export")
+        bad = served_origin.read(served).get("export")
         out = sorted({*withdrawn(served), *([bad] if bad else [])})
         if version is None:
             earlier = [
-                number for number in numbers if origin(served.parent / str(number)).get("export") not in (*out, None)
+                number
+                for number in numbers
+                if served_origin.read(served.parent / str(number)).get("export") not in (*out, None)
             ]
             if not earlier:
                 raise UserError(f"{name} has no earlier version of another model to go back to. Versions: {numbers}.")
@@ -143,7 +143,8 @@ def rollback(
         if dry_run:
             return _next(workspace, name), int(served.name), version
         source = served.parent / str(version)
-        old = origin(source)
+        served_origin.require_intact(source)
+        old = served_origin.read(source)
         out = [export for export in out if export != old.get("export")]
         new = publish(workspace, name, source, {**old, "by": "rollback", "restores": str(version), "withdrawn": out})
         if old.get("run") and old.get("export"):
@@ -170,7 +171,7 @@ def record(workspace: Workspace, store: Store, served: Path, run: str, step: str
 
 def withdrawn(served: Path | None) -> list[str]:
     """Return the exports that were rolled back by hand; each served version inherits the list."""
-    exports: list[str] = origin(served).get("withdrawn", []) if served else []
+    exports: list[str] = served_origin.read(served).get("withdrawn", []) if served else []
     return exports
 
 
@@ -183,7 +184,7 @@ def before(workspace: Workspace, name: str, train: Path) -> Path | None:
     out = withdrawn(now)
     for version in sorted(versions(workspace.serving / name), reverse=True):
         served = workspace.serving / name / str(version)
-        came_from = origin(served)
+        came_from = served_origin.read(served)
         if (served / facts.FILE).is_file() and came_from.get("train") != ours and came_from.get("export") not in out:
             return served
     return None
@@ -205,12 +206,6 @@ def digest_of(served: Path) -> str:
     return digest.digest(_files(served))
 
 
-def origin(served: Path) -> dict[str, Any]:
-    """Return the origin of a served version; {} where it was copied there by hand."""
-    file = served / ORIGIN
-    return json_file.read(file) if file.is_file() else {}
-
-
 def _require_name(name: str) -> None:
     if not re.fullmatch(NAME, name):
         raise UserError(
@@ -223,13 +218,6 @@ def _next(workspace: Workspace, name: str) -> Path:
     """Return the folder of the next version."""
     served = newest(workspace, name)
     return workspace.serving / name / str(int(served.name) + 1 if served else 1)
-
-
-def _require_intact(artifact: Path) -> None:
-    sealed = read_seal(artifact)["digest"]
-    files = {name: entry for name, entry in digest.manifest(artifact).items() if name != SEAL}
-    if digest.digest(files) != sealed:
-        raise UserError(f"{artifact} is damaged: its files are not those that were sealed. Run with --rerun export.")
 
 
 def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
@@ -266,12 +254,12 @@ def _copy(saved_model: Path, came_from: dict[str, Any], served: Path) -> None:
     shutil.copytree(saved_model, partial, copy_function=_link_or_copy)
     files = {name: content for name, (_, _, content) in _files(partial).items()}
     described = {**came_from, "version": int(served.name), "files": files}
-    digest.write_atomically(partial / ORIGIN, json.dumps(described, indent=2))
+    digest.write_atomically(partial / served_origin.ORIGIN, sealed_json.text(described, indent=2))
     partial.rename(served)
 
 
 def _files(served: Path) -> digest.Manifest:
-    return {name: entry for name, entry in digest.manifest(served).items() if name != ORIGIN.as_posix()}
+    return {name: entry for name, entry in digest.manifest(served).items() if name != served_origin.ORIGIN.as_posix()}
 
 
 def _link_or_copy(source: str, target: str) -> None:

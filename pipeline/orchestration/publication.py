@@ -4,14 +4,13 @@ Before the rename there is no result, after it there is a whole one. A step that
 shared storage are published by the same lines.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.orchestration.plan import Context, Plan
-from pipeline.workspace import digest, properties
-from pipeline.workspace.layout import SEAL
+from pipeline.workspace import integrity, properties
+from pipeline.workspace.seal import write_seal
 
 
 def begin(context: Context, plan: Plan, reason: str) -> int:
@@ -37,10 +36,10 @@ def publish(context: Context, plan: Plan, folder: Path, execution: int, seal: Ma
     Returns:
         The published artifact.
     """
-    full = {**seal, "run": context.run.id, "execution": execution}
-    digest.write_atomically(folder / SEAL, json.dumps(full))
+    write_seal(folder, {**seal, "run": context.run.id, "execution": execution})
     artifact = context.workspace.next_attempt(plan.step.name, plan.fingerprint.key)
     folder.rename(artifact)
+    integrity.remember(context.workspace, artifact, seal["files"])
     context.run.link(plan.step.name, artifact)
     record(context, plan, execution, artifact, seal["digest"])
     return artifact

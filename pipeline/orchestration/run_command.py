@@ -36,7 +36,9 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.until, rerun=rerun))))
         return 0
     workspace = open_workspace(options.workspace)
-    return bring_up_to_date(workspace, recipe, until=options.until, rerun=rerun, wait=not options.no_wait)
+    return bring_up_to_date(
+        workspace, recipe, until=options.until, rerun=rerun, wait=not options.no_wait, verify=options.verify
+    )
 
 
 def bring_up_to_date(
@@ -46,6 +48,7 @@ def bring_up_to_date(
     until: str | None = None,
     rerun: frozenset[str] = frozenset(),
     wait: bool = True,
+    verify: bool = False,
     run_id: str | None = None,
 ) -> int:
     """Reuse or run every step of a recipe, as `segline run` does, and print the metrics and where the results lie.
@@ -56,6 +59,7 @@ def bring_up_to_date(
         until: Last step, or None for all.
         rerun: Steps that run even where their result could be reused.
         wait: Wait where another run makes the same thing; otherwise end with LockHeldError.
+        verify: Read every file of the results that are used again, and compare it with their seals.
         run_id: Name of the new run; None: made of the time and the recipe's name.
 
     Returns:
@@ -64,12 +68,14 @@ def bring_up_to_date(
     """
     cluster = members.resolve(recipe.train.strategy, os.environ)
     if cluster is None:
-        return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id)
+        return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id)
     if not cluster.is_chief:
         with lock.share(workspace.in_use):
             return attend(workspace, cluster, recipe.train.timeout_s)
     with rendezvous.lead(workspace, cluster, recipe.train.timeout_s) as (workers, end):
-        code = _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, run_id=run_id, workers=workers)
+        code = _bring_up_to_date(
+            workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id, workers=workers
+        )
         end(code)
     return code
 
@@ -81,6 +87,7 @@ def _bring_up_to_date(
     rerun: frozenset[str],
     *,
     wait: bool,
+    verify: bool,
     run_id: str | None,
     workers: rendezvous.Workers | None = None,
 ) -> int:
@@ -94,7 +101,8 @@ def _bring_up_to_date(
         with folder.logging(), run_lock:
             _begin(store, folder, recipe.name, "running")
             print(f"run       {folder.id}")
-            code = _drive(Runner(workspace, recipe, folder, store, wait=wait, workers=workers), until, rerun)
+            runner = Runner(workspace, recipe, folder, store, wait=wait, verify=verify, workers=workers)
+            code = _drive(runner, until, rerun)
             exported = code == 0 and until in (None, STEP_NAMES[-1])
             if exported or code == GateError.exit_code:
                 served = promotion.newest(workspace, recipe.serving_name) if exported else None
@@ -141,7 +149,7 @@ def _step(workspace: Workspace, options: argparse.Namespace) -> int:
     folder = _open_run(workspace, options)
     recipe = folder.recipe()
     _begin(store, folder, recipe.name, "stepwise")
-    runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait)
+    runner = Runner(workspace, recipe, folder, store, wait=not options.no_wait, verify=options.verify)
     with folder.logging():
         try:
             runner.execute(chosen, again=options.rerun)

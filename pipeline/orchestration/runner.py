@@ -3,6 +3,7 @@
 fingerprint -> complete? reuse : lock the slot -> run into <key>.partial -> check -> seal -> rename -> record
 """
 
+import itertools
 import json
 import shutil
 import time
@@ -13,9 +14,10 @@ from typing import Any
 
 from pipeline.cluster.watchdog import Watch
 from pipeline.config.recipe import Recipe, settings
+from pipeline.config.step_names import STEP_NAMES
 from pipeline.console.quiet import stderr_to
 from pipeline.console.terminal import duration
-from pipeline.errors import GateError, Interrupted
+from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.orchestration import publication, shared_results
 from pipeline.orchestration.child_process import run_child
 from pipeline.orchestration.error_advice import as_user_error
@@ -25,10 +27,11 @@ from pipeline.orchestration.outside_inputs import OUTSIDE
 from pipeline.orchestration.plan import Context, Input, Plan
 from pipeline.orchestration.rendezvous import Workers
 from pipeline.storage import raw_files
-from pipeline.workspace import digest, lock
+from pipeline.workspace import digest, integrity, lock
 from pipeline.workspace.fingerprint import Fingerprint, code_of, environment_of
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL, DamagedError, Seal, damaged, read_seal
 from pipeline.workspace.store import Store
 
 
@@ -38,6 +41,7 @@ class Runner:
     Attributes:
         workspace, recipe, run: Where, what, and which run.
         wait: Wait where another run holds the slot of a step; otherwise end with LockHeldError.
+        verify: Read every file of what is used again, not only those whose size or mtime has changed.
         workers: The other workers, where this is the chief of several.
     """
 
@@ -49,10 +53,11 @@ class Runner:
         store: Store,
         *,
         wait: bool,
+        verify: bool = False,
         workers: Workers | None = None,
     ) -> None:
         self.workspace, self.recipe, self.run, self.store, self.wait = workspace, recipe, run, store, wait
-        self.workers = workers
+        self.verify, self.workers = verify, workers
         self.context = Context(workspace, recipe, run, store)
 
     def run_all(self, until: str | None, rerun: frozenset[str]) -> None:
@@ -77,7 +82,8 @@ class Runner:
                         check(self.context)
                 print(f"{step.name:<9} runs     {plan.reason}")
                 with self._called(step, again=again) as watch:
-                    run_child(self.run, self.workspace, step.name, again=again, wait=self.wait, watch=watch)
+                    options = {"again": again, "wait": self.wait, "verify": self.verify}
+                    run_child(self.run, self.workspace, step.name, **options, watch=watch)
             uploads.add(self.run.artifact(step.name))
         uploads.finish()
 
@@ -88,10 +94,14 @@ class Runner:
         return nullcontext()
 
     def plan(self, step: Step, *, again: bool) -> Plan:
-        """Work out whether `step` can be reused. Imports nothing heavy; changes nothing but remembered digests."""
+        """Work out whether `step` can be reused. Imports nothing heavy; changes nothing but remembered digests.
+
+        Raises:
+            DamagedError: Its result is there, and damaged.
+        """
         inputs = self.inputs(step)
         fingerprint = self.fingerprint(step, inputs)
-        complete = None if again else self.workspace.complete(step.name, fingerprint.key)
+        complete = None if again else self._complete(step, fingerprint)
         if complete:
             return Plan(step, inputs, fingerprint, complete, "nothing it depends on has changed")
         reason = "--rerun asks for it" if again else self.why(step, fingerprint)
@@ -114,11 +124,41 @@ class Runner:
 
     def execute(self, step: Step, *, again: bool) -> None:
         """Reuse or run one step in this process. `segline step` and every orchestrator come here."""
+        self._require_intact(step, contents=self.verify)
         self._check_before(step)
         plan = self.plan(step, again=again)
         with self._slot(plan):
             if again or not self._have(plan):
                 self._make(plan, again=again)
+
+    def _damage(self, step: Step) -> DamagedError | None:
+        """Read in full what a failed step has read; return the damage, if there is any: as of a disk that decays."""
+        try:
+            self._require_intact(step, contents=True)
+        except DamagedError as damage:
+            return damage
+        return None
+
+    def _require_intact(self, step: Step, *, contents: bool) -> None:
+        """Hold every earlier result of the run against its seal: the step, and what surrounds it, read them.
+
+        Raises:
+            DamagedError: One is not what was published.
+        """
+        for name in itertools.takewhile(lambda name: name != step.name, STEP_NAMES):
+            if (self.run.path / name).is_dir():
+                artifact = self.run.artifact(name)
+                if integrity.require_intact(self.workspace, artifact, contents=contents)["step"] != name:
+                    raise damaged(artifact, f"it is no result of step {name}, as which run {self.run.id} links it")
+
+    def _complete(self, step: Step, fingerprint: Fingerprint) -> Path | None:
+        """Return the complete result of a step, held against its seal, if there is one."""
+        artifact = self.workspace.complete(step.name, fingerprint.key)
+        if artifact:
+            seal = integrity.require_intact(self.workspace, artifact, contents=self.verify)
+            if seal["fingerprint"] != json.loads(fingerprint.to_json()):
+                raise damaged(artifact, "its seal is that of another result", step.name)
+        return artifact
 
     def _check_before(self, step: Step) -> None:
         for check in around(step.name).before:
@@ -140,7 +180,7 @@ class Runner:
     def _have(self, plan: Plan) -> bool:
         """Use a complete result, from here or from the shared storage, if there is one. The slot must be held."""
         # The previous holder of the slot may have made just what we need.
-        if artifact := self.workspace.complete(plan.step.name, plan.fingerprint.key):
+        if artifact := self._complete(plan.step, plan.fingerprint):
             self._reuse(plan, artifact)
         elif artifact := shared_results.take(self.context, plan):
             self._follow(plan.step)
@@ -169,9 +209,12 @@ class Runner:
         except BaseException as error:
             if not step.resumes:
                 shutil.rmtree(partial, ignore_errors=True)
-            advice = as_user_error(error, self.workspace.root)
+            cause = self._damage(step) if _is_unforeseen(error) else None
+            advice = cause or as_user_error(error, self.workspace.root)
             state = "interrupted" if isinstance(advice, Interrupted) else "failed"
             self.store.end(execution, state, str(advice) or type(advice).__name__)
+            if cause:
+                raise cause from error
             raise
         publication.publish(self.context, plan, partial, execution, self._seal(plan, partial))
         print(f"{step.name:<9} done     in {duration(time.monotonic() - start)}")
@@ -185,7 +228,7 @@ class Runner:
             "made": time.time(),
             "digest": digest.digest(files),
             "fingerprint": json.loads(plan.fingerprint.to_json()),
-            "files": {name: content for name, (_, _, content) in files.items()},
+            "files": integrity.contents_of(files),
         }
 
     def _reuse(self, plan: Plan, artifact: Path) -> None:
@@ -204,7 +247,7 @@ class Runner:
         for action in around(step.name).after:
             action(self.context)
 
-    def _complete_record(self, plan: Plan, artifact: Path, seal: dict[str, Any]) -> None:
+    def _complete_record(self, plan: Plan, artifact: Path, seal: Seal) -> None:
         """Record who made an artifact where the store does not know: its run was killed, or the store is a new one."""
         known = self.store.artifact(self.workspace.relative(artifact))
         if known and self.store.producer(known["id"]):
@@ -248,3 +291,7 @@ class Runner:
         if old is None:
             return "for the first time"
         return fingerprint.difference(old) or "its earlier result is no longer there"
+
+
+def _is_unforeseen(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, UserError)

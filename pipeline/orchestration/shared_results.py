@@ -7,10 +7,8 @@ written again: two hosts that make the same step at once write two folders, name
 have to run is fetched instead if its result is there: checked against its seal, and then published here.
 """
 
-import hashlib
-import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +18,8 @@ from pipeline.orchestration import publication
 from pipeline.orchestration.plan import Context, Plan
 from pipeline.storage import connection
 from pipeline.workspace import digest
-from pipeline.workspace.layout import SEAL, read_seal
+from pipeline.workspace.fingerprint import key_of
+from pipeline.workspace.seal import SEAL, Seal, parse, read_seal
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Offer:
     """A whole result on the storage: its URL and its seal."""
 
     url: str
-    seal: Mapping[str, Any]
+    seal: Seal
 
 
 class Uploads:
@@ -109,11 +108,11 @@ def find(url: str, step: str, key: str) -> Offer | None:
         system, root = connection.connect(place)
         for folder in _below(system, root):
             try:
-                seal = json.loads(system.cat_file(f"{folder}/{SEAL}"))
+                seal = parse(system.cat_file(f"{folder}/{SEAL}"))
             except FileNotFoundError:
                 continue  # its upload was cut, or is under way
-            except ValueError:
-                raise UserError(f"{place}/{PurePosixPath(folder).name}/{SEAL} is damaged. {_DO}") from None
+            except ValueError as error:
+                raise UserError(f"{place}/{PurePosixPath(folder).name}/{SEAL} is damaged: {error}. {_DO}") from None
             offers.append(Offer(f"{place}/{PurePosixPath(folder).name}", seal))
     for offer in offers:
         _require_sound(offer, step, key)
@@ -191,23 +190,8 @@ def _download(offer: Offer, folder: Path) -> bool:
 
 
 def _require_sound(offer: Offer, step: str, key: str) -> None:
-    """Refuse a seal that is not of this step and fingerprint, or names a file outside of its folder."""
-    seal = offer.seal
-    try:
-        text = json.dumps(seal["fingerprint"], sort_keys=True, separators=(",", ":"))
-        paths = [PurePosixPath(name) for name in seal["files"]]
-        listed = {name: (0, 0, content) for name, content in seal["files"].items()}
-        sound = (
-            seal["step"] == step
-            and hashlib.sha256(text.encode()).hexdigest()[:16] == key
-            and digest.digest(listed) == seal["digest"]
-            and not any(path.is_absolute() or ".." in path.parts for path in paths)
-            and isinstance(seal["run"], str)
-            and isinstance(seal["made"], float)
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        sound = False
-    if not sound:
+    """Refuse a seal that is not of this step and fingerprint."""
+    if offer.seal["step"] != step or key_of(offer.seal["fingerprint"]) != key:
         raise UserError(f"{offer.url}/{SEAL} does not belong to what lies there. {_DO}")
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.console.url_secrets import mask, reveal
 from pipeline.errors import Unreachable, UserError
 
 PARALLEL_FILES = 8
@@ -25,21 +26,27 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 
 def connect(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a URL, without cached listings, and the path in it.
+    """Return the fsspec file system of a URL, as it is shown, without cached listings, and the path in it.
 
     Raises:
-        UserError: The scheme is unknown, or its library is not installed.
+        UserError: The scheme is unknown, its library is not installed, or nobody knows the password of the URL.
     """
+    whole = reveal(url)
+    if whole is None:
+        raise UserError(
+            f"{url}: its password is not recorded. Name the recipe that has it, as when the run began: segline run "
+            "RECIPE, or segline step STEP RECIPE --run ID."
+        )
     try:
         import fsspec
 
-        system, path = fsspec.core.url_to_fs(url)
+        system, path = fsspec.core.url_to_fs(whole)
     except ImportError as error:
         extra = EXTRAS.get(url.partition("://")[0])
         do = f"pip install 'segline[{extra}]'" if extra else str(error)
         raise UserError(f"{url}: the library for this storage is not installed. {do}") from None
     except ValueError as error:
-        raise UserError(f"{url}: {error}") from None
+        raise UserError(f"{url}: {mask(str(error))}") from None
     logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it also logs, with a traceback, what it raises
     system.invalidate_cache()
     return system, path.rstrip("/")
@@ -83,15 +90,16 @@ def translate_errors(url: str) -> Iterator[None]:
     except (UserError, KeyboardInterrupt):
         raise
     except Exception as error:
-        message = f"{type(error).__name__}: {error}"
+        text = mask(str(error))  # of the storage's library, which knows the whole URL
+        message = f"{type(error).__name__}: {text}"
         if _is_refusal(error):
             raise UserError(f"{url}: access is denied: {message}. Credentials come from the environment.") from None
         if isinstance(error, ValueError) and str(error).startswith("Bad Request"):  # gcsfs: invalid bucket name
-            raise UserError(f"{url}: the storage does not accept this address: {error}.") from None
+            raise UserError(f"{url}: the storage does not accept this address: {text}.") from None
         if isinstance(error, OSError) and (error.errno in DISK_ERRORS or _is_of_local_file(error)):
             raise
         if isinstance(error, FileNotFoundError):
-            raise UserError(f"There is nothing at {url}: {error}.") from None
+            raise UserError(f"There is nothing at {url}: {text}.") from None
         if not _is_of_network(error):
             raise
         raise Unreachable(

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -54,22 +55,40 @@ def manifest(
 
 def digest(files: Manifest) -> str:
     """Return one digest (64 hexadecimal digits) of a manifest: of names and contents, not of times."""
+    return of_contents({name: content for name, (_, _, content) in files.items()})
+
+
+def of_contents(files: Mapping[str, str]) -> str:
+    """Return the digest of a manifest whose files have these digests."""
     total = hashlib.sha256()
-    for name, (_, _, content) in sorted(files.items()):
+    for name, content in sorted(files.items()):
         total.update(f"{name}\0{content}\n".encode(errors="surrogateescape"))
     return total.hexdigest()
 
 
 def remembered(folder: Path, sources: Iterable[str], memory: Path) -> str:
     """Return the digest of a folder of raw files; its manifest is kept in the file `memory` between calls."""
-    known: Manifest = {}
-    if memory.is_file():
-        known = {name: (size, mtime, sha) for name, (size, mtime, sha) in json_file.read(memory).items()}
+    known = recall(memory)
     now = manifest(folder, sources, known, note_unreadable=True)
     if now != known or not memory.is_file():
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(memory, json.dumps(now))
+        keep(memory, now)
     return digest(now)
+
+
+def recall(memory: Path) -> Manifest:
+    """Return the manifest that `keep` wrote; {} where there is none, or it is damaged: then all files are read."""
+    try:
+        entries = json_file.read(memory).items()
+        return {str(name): (int(size), int(mtime), str(content)) for name, (size, mtime, content) in entries}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def keep(memory: Path, files: Manifest) -> None:
+    """Write a manifest into the file `memory`. Where that is impossible the files are read again the next time."""
+    with suppress(OSError):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory, json.dumps(files))
 
 
 def size(folder: Path, sources: Iterable[str]) -> int:
@@ -101,11 +120,15 @@ def text_digest(text: str) -> str:
 def write_atomically(path: Path, text: str) -> None:
     """Write a text file so that a reader, or a crash, leaves either the old text or the new one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _content(path: Path, *, note_unreadable: bool) -> str:

@@ -76,7 +76,7 @@ class Fingerprint:
     @property
     def key(self) -> str:
         """16 hexadecimal digits that name the result."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        return key_of(asdict(self))
 
     def code_key(self, *without: str) -> str:
         """16 hexadecimal digits that name the code, the libraries and all inputs but those `without`; no settings."""
@@ -85,7 +85,7 @@ class Fingerprint:
 
     def to_json(self) -> str:
         """Canonical JSON: equal fingerprints give equal text."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return canonical_json(asdict(self))
 
     def changes(self, old: Mapping[str, Any]) -> list[str]:
         """Name what differs from an `old` fingerprint (as read from JSON), the most telling part first."""
@@ -120,6 +120,16 @@ class Fingerprint:
             if len(reason) <= REASON_COLUMNS:
                 break
         return reason
+
+
+def canonical_json(fingerprint: Mapping[str, Any]) -> str:
+    """Return the JSON of a fingerprint, given as values: equal fingerprints give equal text."""
+    return json.dumps(fingerprint, sort_keys=True, separators=(",", ":"))
+
+
+def key_of(fingerprint: Mapping[str, Any]) -> str:
+    """Return 16 hexadecimal digits that name the result of a fingerprint, given as values."""
+    return hashlib.sha256(canonical_json(fingerprint).encode()).hexdigest()[:16]
 
 
 def code_of(modules: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -9,14 +9,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets.workspace_mark import STORE
+from pipeline.console.url_secrets import hide
 from pipeline.errors import UserError
-from pipeline.workspace import json_file
-
-SEAL = "artifact.json"
-"""Last file written into an artifact; it says what made it. A folder without it is not complete."""
+from pipeline.workspace.seal import SEAL
 
 SHARED = "SEGLINE_ARTIFACTS"
 """Environment variable with the URL of the storage that shares results. Like its credentials it belongs to the host, so
@@ -49,7 +46,7 @@ class Workspace:
         url = environment.get(SHARED, "").rstrip("/")
         if url and "://" not in url:
             raise UserError(f"{SHARED} must be a URL, such as s3://bucket/segline. Received: {url!r}.")
-        return cls(root, url or None)
+        return cls(root, hide(url) or None)
 
     @property
     def store(self) -> Path:
@@ -121,6 +118,11 @@ class Workspace:
         """Return the file that keeps a manifest between runs."""
         return self.root / "cache" / "manifests" / f"{name}.json"
 
+    def checked(self, artifact: Path) -> Path:
+        """Return the file that keeps the manifest of an artifact as it was compared last (integrity.py)."""
+        artifact = artifact.resolve()
+        return self.memory(f"{artifact.parent.name}-{artifact.name}")
+
     def cache(self, step: str, key: str) -> Path:
         """Return the folder in which a step caches what it may use again; it can be removed at any time."""
         return self.root / "cache" / step / key
@@ -144,23 +146,6 @@ class Workspace:
     def _attempts(self, step: str, key: str) -> list[Path]:
         attempts = [path for path in self._folder(step).glob(f"{key}*") if not path.name.endswith(".partial")]
         return sorted(attempts, key=_attempt)
-
-
-def read_seal(artifact: Path) -> dict[str, Any]:
-    """Read the seal of an artifact: step, run, execution, code, made, digest, fingerprint, files (digest of each).
-
-    That of a fetched artifact has `fetched`: the URL and the run that made it; run and execution are those here.
-
-    Raises:
-        UserError: The seal is damaged.
-    """
-    try:
-        seal: dict[str, Any] = json_file.read(artifact / SEAL)
-    except ValueError:
-        raise UserError(
-            f"{artifact / SEAL} is damaged. Remove the folder {artifact}; the next run makes it again."
-        ) from None
-    return seal
 
 
 def _attempt(path: Path) -> int:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.errors import UserError
 from pipeline.workspace import json_file
@@ -27,8 +28,7 @@ def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) ->
         wait: Wait for another holder; otherwise raise LockHeldError at once.
         on_wait: Called once, with a line that names the holder, before waiting begins.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with _open(path) as file:
         printed = False
         while not _try(file.fileno()):
             if not wait:
@@ -47,8 +47,7 @@ def hold(path: Path, run: str, *, wait: bool, on_wait: Callable[[str], None]) ->
 @contextmanager
 def share(path: Path) -> Iterator[None]:
     """Hold a lock that any number of processes may share, and that `exclusive` waits for."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with _open(path) as file:
         fcntl.flock(file.fileno(), fcntl.LOCK_SH)
         yield
 
@@ -60,8 +59,7 @@ def exclusive(path: Path, *, wait: bool, on_wait: Callable[[str], None]) -> Iter
     Raises:
         LockHeldError: Another process holds it, and `wait` is false.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
+    with _open(path) as file:
         if not _try(file.fileno()):
             if not wait:
                 raise LockHeldError(
@@ -88,7 +86,7 @@ def last_run(path: Path) -> str | None:
     """Return the run that took the lock last, whether it still holds it or not; None: none ever did."""
     try:
         return str(json_file.read(path)["run"])
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -96,10 +94,19 @@ def holder(path: Path) -> str:
     """Describe the process that took the lock last."""
     try:
         facts = json_file.read(path)
-    except (OSError, ValueError):
+        since = time.strftime("%H:%M:%S", time.localtime(facts["since"]))
+        return f"run {facts['run']} (process {facts['process']} on {facts['host']}, since {since})"
+    except (OSError, ValueError, KeyError, TypeError):
         return "another process"
-    since = time.strftime("%H:%M:%S", time.localtime(facts["since"]))
-    return f"run {facts['run']} (process {facts['process']} on {facts['host']}, since {since})"
+
+
+def _open(path: Path) -> TextIO:
+    """Open a lock file, which is made where it is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a+", encoding="utf-8")
+    except (IsADirectoryError, FileExistsError):
+        raise UserError(f"{path} must be a file, in a folder: it is a lock. Remove what is in its place.") from None
 
 
 def _try(descriptor: int) -> bool:

@@ -14,6 +14,8 @@ from typing import TextIO
 
 from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
+from pipeline.console.safe_stream import SafeStream, safe
+from pipeline.console.url_secrets import mask
 from pipeline.errors import UserError
 from pipeline.workspace.digest import write_atomically
 from pipeline.workspace.fingerprint import PROJECT
@@ -52,7 +54,7 @@ class RunFolder:
         """Make the folder of a new run. recipe.yaml is written last: a folder without it is no run."""
         folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
         folder.path.mkdir(parents=True, exist_ok=True)
-        (folder.path / "command.txt").write_text(shlex.join(command) + "\n", encoding="utf-8")
+        (folder.path / "command.txt").write_text(mask(shlex.join(command)) + "\n", encoding="utf-8")
         (folder.path / "code.txt").write_text((code := code_version()) + "\n", encoding="utf-8")
         if code.endswith(CHANGED):
             (folder.path / "code.diff").write_text(_git("diff", "HEAD") + "\n", encoding="utf-8")
@@ -99,7 +101,7 @@ class RunFolder:
     @contextmanager
     def logging(self) -> Iterator[None]:
         """Copy what the block prints to standard output into log.txt."""
-        with self.log_file.open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, log)):
+        with self.log_file.open("a", encoding="utf-8") as log, redirect_stdout(Tee(sys.stdout, SafeStream(log))):
             yield
 
     @property
@@ -110,13 +112,13 @@ class RunFolder:
     def log(self, text: str) -> None:
         """Append text to log.txt without printing it."""
         with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(text + "\n")
+            file.write(safe(text) + "\n")
 
 
 class Tee(io.TextIOBase):
     """Text stream that writes to two others."""
 
-    def __init__(self, first: TextIO, second: TextIO) -> None:
+    def __init__(self, first: TextIO, second: TextIO | SafeStream) -> None:
         self._streams = (first, second)
 
     def write(self, text: str) -> int:

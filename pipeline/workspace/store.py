@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.workspace import filesystem
+from pipeline.errors import UserError
+from pipeline.workspace import filesystem, store_file
 from pipeline.workspace.schema import MIGRATIONS
+from pipeline.workspace.store_file import read_json
 
 VERSION = len(MIGRATIONS)
 """Value of SQLite's user_version after all migrations."""
@@ -22,21 +24,41 @@ Row = dict[str, Any]
 
 
 class Store:
-    """Open store. Every method is one transaction; several processes may use one file."""
+    """Open store. Every method is one transaction; several processes may use one file.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    Every method raises StoreError (store_file.py) where the file is damaged.
+    """
+
+    def __init__(self, path: Path, database: sqlite3.Connection | None = None) -> None:
+        self._path = path
+        if database is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            store_file.require_content(path)
         # Autocommit: a statement is a transaction, and BEGIN IMMEDIATE stands where there are several.
-        self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
+        self._db = database or sqlite3.connect(path, timeout=30, isolation_level=None)
         self._db.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
         )
-        # WAL needs memory shared between processes, which processes on other hosts do not have (sqlite.org/wal.html).
-        journal = "TRUNCATE" if filesystem.mount_of(path.parent).is_network else "WAL"
-        self._db.execute(f"PRAGMA journal_mode = {journal}")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        self._migrate(path)
+        try:
+            # WAL needs memory shared between processes, which those of other hosts do not have (sqlite.org/wal.html).
+            journal = "TRUNCATE" if filesystem.mount_of(path.parent).is_network else "WAL"
+            self._execute(f"PRAGMA journal_mode = {journal}")
+            self._execute("PRAGMA synchronous = NORMAL")
+            self._execute("PRAGMA foreign_keys = ON")
+            self._migrate()
+        except BaseException:
+            self._db.close()
+            raise
+
+    @classmethod
+    def reading(cls, path: Path) -> "Store":
+        """Open a store to read it. One that may not be written is copied into memory, where changes are lost.
+
+        Raises:
+            StoreError: It is damaged.
+            UserError: It is of a newer Segline.
+        """
+        return cls(path, None if store_file.is_writable(path) else store_file.in_memory(path))
 
     def close(self) -> None:
         """Close the file."""
@@ -52,18 +74,18 @@ class Store:
             code: Version of Segline's own code.
             state: "running" where `segline run` drives the steps, "stepwise" where an orchestrator does.
         """
-        self._db.execute(
+        self._execute(
             "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, NULL)",
             (run, recipe, command, code, state, time.time()),
         )
 
     def end_run(self, run: str, state: str) -> None:
         """Record how a run ended: done, failed, refused, interrupted or killed."""
-        self._db.execute("UPDATE runs SET state = ?, finished = ? WHERE id = ?", (state, time.time(), run))
+        self._execute("UPDATE runs SET state = ?, finished = ? WHERE id = ?", (state, time.time(), run))
 
     def begin(self, run: str, step: str, reason: str, key: str, fingerprint: str) -> int:
         """Record that a step has begun and why. Return the execution's id."""
-        cursor = self._db.execute(
+        cursor = self._execute(
             "INSERT INTO executions (run, step, state, reason, key, fingerprint, started) "
             "VALUES (?, ?, 'running', ?, ?, ?, ?)",
             (run, step, reason, key, fingerprint, time.time()),
@@ -72,22 +94,46 @@ class Store:
 
     def end(self, execution: int, state: str, error: str | None = None) -> None:
         """Record how an execution ended: done, reused, failed, refused, interrupted or killed."""
-        self._db.execute(
+        self._execute(
             "UPDATE executions SET state = ?, error = ?, finished = ? WHERE id = ?",
             (state, error, time.time(), execution),
         )
 
-    def link(self, execution: int, direction: str, name: str, kind: str, uri: str, digest: str) -> None:
-        """Record that an execution read ("input") or wrote ("output") an artifact."""
-        self._db.execute("BEGIN IMMEDIATE")
+    def link(
+        self,
+        execution: int,
+        direction: str,
+        name: str,
+        kind: str,
+        uri: str,
+        digest: str,
+        properties: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Record that an execution read ("input") or wrote ("output") an artifact, and its metrics."""
+        self._execute("BEGIN IMMEDIATE")
         with self._db:
-            self._link(execution, direction, name, kind, uri, digest)
+            self._link(execution, direction, name, kind, uri, digest, properties)
+
+    def restore_run(self, run: Row) -> None:
+        """Record a run that this store does not know, as `segline recover` reads it from its folder."""
+        self._execute(
+            "INSERT OR IGNORE INTO runs VALUES (:id, :recipe, :command, :code, 'recovered', :started, :finished)", run
+        )
+
+    def restore(self, run: str, step: str, state: str, key: str, fingerprint: str, moment: float) -> int:
+        """Record an execution that ended at a moment, in seconds since 1970. Return its id."""
+        cursor = self._execute(
+            "INSERT INTO executions (run, step, state, reason, key, fingerprint, started, finished) "
+            "VALUES (?, ?, ?, 'recovered', ?, ?, ?, ?)",
+            (run, step, state, key, fingerprint, moment, moment),
+        )
+        return int(cursor.lastrowid or 0)
 
     def finish(
         self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
     ) -> None:
         """Record in one transaction that an execution wrote an artifact, with its metrics, and succeeded."""
-        self._db.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         with self._db:
             self._link(execution, "output", kind, kind, uri, digest, properties)
             self.end(execution, "done")
@@ -132,7 +178,7 @@ class Store:
             step,
             recipe,
         )
-        return json.loads(rows[0]["fingerprint"]) if rows else None
+        return read_json(rows[0]["fingerprint"]) if rows else None
 
     def artifact(self, uri: str) -> Row | None:
         """Return the newest artifact at this address, or None."""
@@ -180,7 +226,7 @@ class Store:
 
     def remove(self, uri: str) -> None:
         """Record that the artifact at this address was removed."""
-        self._db.execute("UPDATE artifacts SET state = 'removed' WHERE uri = ?", (uri,))
+        self._execute("UPDATE artifacts SET state = 'removed' WHERE uri = ?", (uri,))
 
     def damage(self) -> list[str]:
         """Return the faults that SQLite reports of the file: pages, indices, dangling references."""
@@ -205,35 +251,44 @@ class Store:
         digest: str,
         properties: Mapping[str, Any] | None = None,
     ) -> None:
-        self._db.execute(
+        self._execute(
             "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
             "properties = CASE excluded.properties WHEN '{}' THEN properties ELSE excluded.properties END",
             (kind, uri, digest, time.time(), json.dumps(properties or {})),
         )
-        self._db.execute(
+        self._execute(
             "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
             (execution, direction, name, uri, digest),
         )
 
     def _all(self, query: str, *values: Any) -> list[Row]:
-        return self._db.execute(query, values).fetchall()
+        cursor = self._execute(query, values)
+        try:
+            return cursor.fetchall()
+        except sqlite3.DatabaseError as error:
+            raise store_file.as_damage(self._path, error) from None
 
-    def _migrate(self, path: Path) -> None:
+    def _execute(self, query: str, values: tuple[Any, ...] | Row = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(query, values)
+        except sqlite3.DatabaseError as error:
+            raise store_file.as_damage(self._path, error) from None
+
+    def _migrate(self) -> None:
         version = self._version()
         if version > VERSION:
-            raise sqlite3.DatabaseError(
-                f"{path} was written by a newer Segline (schema {version}; this one knows {VERSION}). Update Segline."
+            raise UserError(
+                f"{self._path} is of a newer Segline (schema {version}; this one knows {VERSION}). Update Segline."
             )
         if version == VERSION:
             return
-        self._db.execute("BEGIN IMMEDIATE")
+        self._execute("BEGIN IMMEDIATE")
         with self._db:
             for migration in MIGRATIONS[self._version() :]:  # another process may have been first
                 for statement in migration.split(";"):
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version = {VERSION}")
+                    self._execute(statement)
+            self._execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self) -> int:
-        row: Row = self._db.execute("PRAGMA user_version").fetchone()
-        return int(row["user_version"])
+        return int(self._all("PRAGMA user_version")[0]["user_version"])

@@ -85,7 +85,7 @@ def test_all_mistakes_are_reported_at_once(file: Path) -> None:
         ("train.epochs=0", "greater than 0"),
         ("train.learning_rate=null", "train.learning_rate: "),
         ("train.learning_rate=.inf", "train.learning_rate: "),
-        ("train.warmup_epochs=3", "`warmup_epochs` must be less than `epochs`. Received: 3 of 3."),
+        ("train.warmup_epochs=4", "`warmup_epochs` must be at most `epochs`; set both. Received: 4 of 3."),
         ("train.logit_adjustment=1", "`logit_adjustment` makes up for `class_weights`;"),
         ("export.name=../../elsewhere", "export.name: "),
     ],

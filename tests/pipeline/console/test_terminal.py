@@ -7,8 +7,8 @@ from pipeline.__main__ import main
 from pipeline.analysis import inspection
 from pipeline.console.terminal import WIDTH, cut, wrapped
 from pipeline.evaluation import comparison
-from pipeline.evaluation.bootstrap import Difference
 from pipeline.evaluation.comparison import Comparison
+from pipeline.evaluation.paired import Difference
 from pipeline.evaluation.score_table import table
 
 
@@ -46,7 +46,7 @@ def test_the_layer_table_of_a_deep_network_fits() -> None:
 
 def test_tables_of_long_names_fit() -> None:
     names = ["a class of a very long name, " * 3 + str(number) for number in range(30)]
-    differences = {f"iou/{name}": Difference(0.5, 0.25, 0.1234, 0.4321, 0.01) for name in names}
+    differences = {f"iou/{name}": Difference(0.5, 0.25, 0.1234, 0.4321, 0.01, 9, True) for name in names}
     lines = comparison.table(Comparison(9, 1, 0, differences, 0.95), "a" * 20, "b")
     assert max(map(len, lines)) <= WIDTH
     assert "Just by chance, about 2 of 30 metrics would seem better or worse." in lines

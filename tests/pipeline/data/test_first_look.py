@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from datasets import catalog
 from pipeline.data.initialisation import initialise
+from pipeline.drawing import contact_sheet, render
 from pipeline.errors import UserError
 from pipeline.orchestration import preflight
 from pipeline.orchestration.recipe_loader import load_recipe
@@ -50,6 +51,19 @@ def test_a_sheet_shows_how_the_masks_are_read(tmp_path: Path) -> None:
     assert "image_folder" not in "".join(printed)
     again = initialise(tmp_path / "data", None, tmp_path / "recipe.yaml", force=True)
     assert again == printed, "the sheet in the folder is taken for an image"
+
+
+def test_names_that_the_font_lacks_are_numbers_in_the_legend_and_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_pairs(tmp_path / "data", 4)
+    (tmp_path / "data/classes.txt").write_text("Straße\nroad\n", encoding="utf-8")
+    legends: list[list[render.Entry]] = []
+    grid = contact_sheet.grid
+    monkeypatch.setattr(contact_sheet, "grid", lambda *of: (legends.append(of[2]), grid(*of))[1])
+    printed = initialise(tmp_path / "data", None, tmp_path / "recipe.yaml", force=False)
+    assert [text.partition(":")[0] for text, _ in legends[0]] == ["class 0", "road", "ignored"]
+    assert "The sheet's font lacks some signs: class 0 is Straße." in printed
 
 
 def test_a_layout_elsewhere_has_its_sheet_beside_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from datasets.image_folder.image_folder_dataset_builder import Builder
 from datasets.raw import RawFolder
 from models import catalog, exif, image_file
 from pipeline.errors import UserError
-from pipeline.export import facts, raw_parity
+from pipeline.export import facts, on_device, raw_parity
 from pipeline.steps import export, ingest
 from pipeline.training import trained_model
 from pipeline.workspace import json_file
@@ -85,8 +85,8 @@ def test_the_samples_are_read_as_in_training_and_the_user_sees_own_names(recipe,
     run(recipe, inputs, tmp_path)
     raw = json_file.read(tmp_path / "parity.json")["raw"]
     assert raw["passed"] and raw["files"] == sum(raw["kinds"].values()) == 7 and not raw["different"]
-    assert [entry["kind"] for entry in raw["refused"]] == ["TIFF RGB"]
-    assert "7 raw files" in (shown := capsys.readouterr().out) and "do not take TIFF RGB" in shown
+    assert [(entry["kind"], entry["by"]) for entry in raw["refused"]] == [("TIFF RGB", "signatures of bytes")]
+    assert "7 raw files" in (shown := capsys.readouterr().out) and "signatures of bytes do not take TIFF RGB" in shown
     described = facts.read(tmp_path / "saved_model")
     assert described["image_exif"] == "apply" and described["image_range"] == [0, 65535]
     assert described["image_bands"] is None and described["data"]["name"] == "my photos"
@@ -116,9 +116,10 @@ ORIGINAL = files.record_image
         (exif, "turn", lambda pixels, _: pixels, ["signatures of bytes: 24 x 40 pixels"]),
         (files, "record_image", of_stored, ["predict and serve: 24 x 40 pixels, in training 40 x 24"]),
         (image_file, "_pixels", fast_dct, [r"JPEG RGB\), signatures of bytes: .*% of the values differ", "PNG I;16"]),
+        (on_device, "_load", lambda image, **_: image.copy(), ["LiteRT and ONNX: 24 x 40 pixels, in training 40 x 24"]),
         (image_file, "_levels", lambda *_: np.zeros(65536, np.uint8), [r"16.png \(PNG I;16\), signatures of bytes"]),
     ],
-    ids=["tag unread", "not turned", "predict as stored", "fast DCT", "range"],
+    ids=["tag unread", "not turned", "predict as stored", "fast DCT", "on device as stored", "range"],
 )
 def test_a_difference_of_ingest_and_serving_is_refused(
     recipe, inputs, tmp_path, monkeypatch, place, name, other, messages
@@ -141,7 +142,8 @@ def test_a_signature_that_refuses_a_photo_without_reason_fails():
         def read(self, _):
             return np.asarray(upright())
 
-    result = raw_parity.check([file], Images(), refuse)
+    stored = {"max_pixels": 1000, "image_range": None, "image_exif": "ignore", "image_bands": None}
+    result = raw_parity.check([file], Images(), refuse, stored)
     assert not result["passed"] and result["different"][0]["how"] == "refused: no photos today"
 
 

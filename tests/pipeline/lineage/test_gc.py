@@ -14,9 +14,11 @@ from pipeline.export import facts
 from pipeline.lineage import gc, history, verification
 from pipeline.orchestration import promotion
 from pipeline.workspace import digest, lock
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL, read_seal
 from pipeline.workspace.store import Store
+from tests.pipeline.sealed import EMPTY, seal
 
 CHAIN = ("ingest", "train", "export")
 
@@ -51,7 +53,7 @@ class Bench:
         return run
 
     def publish(self, run: RunFolder, step: str, folder: Path, below: Path | None) -> None:
-        execution = self.store.begin(run.id, step, "test", folder.name, "{}")
+        execution = self.store.begin(run.id, step, "test", folder.name, json.dumps(EMPTY))
         if below:
             self.store.link(
                 execution, "input", below.parent.name, below.parent.name, self.uri(below), read_seal(below)["digest"]
@@ -59,14 +61,7 @@ class Bench:
         (folder / "saved_model/assets.extra").mkdir(parents=True)
         (folder / "saved_model/saved_model.pb").write_bytes(f"{step} {folder.name}".encode() * 1000)
         (folder / "saved_model" / facts.FILE).write_text("{}")
-        files = digest.manifest(folder)
-        seal = {
-            "run": run.id,
-            "digest": digest.digest(files),
-            "files": {name: content for name, (_, _, content) in files.items()},
-        }
-        digest.write_atomically(folder / SEAL, json.dumps(seal))
-        self.store.finish(execution, step, self.uri(folder), seal["digest"])
+        self.store.finish(execution, step, self.uri(folder), seal(folder, run=run.id, execution=execution))
 
     def move(self, folder: str, to: Path) -> None:
         """Move a folder of the workspace to another disk, and leave a link in its place."""
@@ -208,8 +203,6 @@ def test_a_model_that_is_being_promoted_is_not_removed(
     for name in "abc":
         run = bench.run(name, promote=name != "a")
         digest.write_atomically(run.path / "recipe.yaml", recipe_file.dump(tiny_recipe))
-    seal = bench.workspace.root / "artifacts/export/a" / SEAL
-    seal.write_text(json.dumps({**json.loads(seal.read_text()), "step": "export"}))
     monkeypatch.setattr(promotion, "record", lambda *_: bench.gc())
     assert main([*command.split(), "--workspace", str(bench.workspace.root)]) == 2
     assert "A run is at work in this workspace" in capsys.readouterr().err

@@ -10,11 +10,12 @@ from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
 from pipeline.export import facts
-from pipeline.orchestration import promotion
+from pipeline.orchestration import promotion, served_origin
 from pipeline.workspace import digest
-from pipeline.workspace.layout import SEAL, Workspace
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
+from tests.pipeline.sealed import EMPTY, seal
 
 
 class Exports:
@@ -31,10 +32,7 @@ class Exports:
             folder.mkdir(parents=True, exist_ok=True)
         (export / "saved_model/saved_model.pb").write_text(name)
         (export / "saved_model" / facts.FILE).write_text(json.dumps({"name": name}))
-        (export / SEAL).unlink(missing_ok=True)
-        digest.write_atomically(
-            export / SEAL, json.dumps({"run": name, "digest": digest.digest(digest.manifest(export))})
-        )
+        seal(export)
         with (export / "saved_model/saved_model.pb").open("ab") as file:
             file.write(damage)
         run = RunFolder(self.workspace.run(name))
@@ -51,7 +49,7 @@ class Exports:
             folder.mkdir(parents=True)
             served = promotion.before(self.workspace, "net", train)
             inputs = {"served": digest.file_digest(served / facts.FILE)} if served else {}
-            digest.write_atomically(folder / SEAL, json.dumps({"fingerprint": {"inputs": inputs}}))
+            seal(folder, fingerprint={**EMPTY, "inputs": inputs})
         return folder
 
     def before(self, name: str) -> str | None:
@@ -148,7 +146,7 @@ def test_every_version_has_its_own_origin(exports: Exports, tiny_recipe: Recipe)
     for name in ("a", "b", "a", "b"):
         export = exports.workspace.root / "artifacts/export" / name
         served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
-    origins = [(served.parent / str(version) / promotion.ORIGIN).read_text() for version in range(1, 7)]
+    origins = [(served.parent / str(version) / served_origin.ORIGIN).read_text() for version in range(1, 7)]
     assert len(set(origins)) == 6
 
 

@@ -19,7 +19,8 @@ from pipeline.orchestration.child_process import ChildError
 from pipeline.orchestration.rendezvous import StatusFile, StatusView
 from pipeline.workspace import lock
 from pipeline.workspace.digest import text_digest
-from pipeline.workspace.layout import SEAL, Workspace
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.seal import SEAL
 
 WORKERS = ("localhost:1", "localhost:2")
 KEY = text_digest("\n".join(WORKERS))

@@ -21,8 +21,9 @@ from pipeline.orchestration.error_advice import as_user_error
 from pipeline.orchestration.graph import RAW, Step
 from pipeline.orchestration.runner import Runner
 from pipeline.workspace import lock
-from pipeline.workspace.layout import SEAL, Workspace, read_seal
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL, read_seal
 from pipeline.workspace.store import Store
 from tests.pipeline.orchestration.fake_step import FakeStep
 

@@ -20,8 +20,10 @@ from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.schedule import scheduled_run
 from pipeline.schedule.tick import is_transient
 from pipeline.storage import connection
-from pipeline.workspace.layout import SEAL, SHARED, Workspace, read_seal
+from pipeline.workspace import digest, sealed_json
+from pipeline.workspace.layout import SHARED, Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.seal import SEAL, read_seal
 from pipeline.workspace.store import Store
 from tests.pipeline.orchestration.fake_step import FakeStep
 
@@ -94,6 +96,11 @@ def host(storage: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
     for number in range(5):
         (raw / f"train/{number}").write_text(f"image {number}")
     return lambda name: Host(tmp_path / name, storage.at("results"), raw, monkeypatch)
+
+
+def resealed(seal: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A seal that says something else, and carries a digest of what it says."""
+    return dict(json.loads(sealed_json.text({**seal, **changes})))
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -229,9 +236,13 @@ def test_an_interrupted_fetch_publishes_nothing_and_resumes(
     ("change", "message"),
     [
         (lambda seal: seal, r"is damaged: records/3\. Remove this folder there"),
-        (lambda seal: {**seal, "files": {**seal["files"], "../../../x": "0"}}, "does not belong"),
-        (lambda seal: {**seal, "step": "validate"}, "does not belong"),
-        (lambda seal: {}, "does not belong"),
+        (lambda seal: {**seal, "step": "validate"}, "is damaged: it is not what was written"),
+        (lambda seal: resealed(seal, step="validate"), "does not belong"),
+        (
+            lambda seal: resealed(seal, files={"../../../x": "0"}, digest=digest.of_contents({"../../../x": "0"})),
+            "outside",
+        ),
+        (lambda seal: {}, "is damaged: it has another shape: 'step' is missing"),
     ],
 )
 def test_a_damaged_result_on_the_storage_is_refused(

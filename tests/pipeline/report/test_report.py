@@ -3,12 +3,14 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from datasets.foreign_text import ACTING
 from datasets.spec import DatasetSpec
 from pipeline.drawing import charts, pictures
 from pipeline.drawing.overlays import Choice
@@ -80,7 +82,7 @@ def material(tmp_path_factory) -> Material:
         "images": 5,
         "classes": list(CLASSES),
         "inference": {},
-        **measurement.metrics(resamples=50, confidence=0.95, pairs=2),
+        **measurement.metrics(confidence=0.95, pairs=2),
     }
     batches |= {scored.ids[0]: scored for scored in more}
     predicted = {scored.images[0].tobytes(): scored.predictions[0] for scored in batches.values()}
@@ -174,16 +176,12 @@ def test_metrics_verdict_and_absent_classes_are_shown(material, html):
 
 
 def test_a_note_says_that_few_images_have_no_intervals(material):
-    from dataclasses import replace
-
     metrics = {**material.metrics, "intervals": {**material.metrics["intervals"], "figures": {}}}
     shown = page.page(replace(material, metrics=metrics))
-    assert "There are no intervals" in shown and "resamples" not in shown and '<b style="left:' not in shown
+    assert "There are no intervals" in shown and "jackknife" not in shown and '<b style="left:' not in shown
 
 
 def test_data_without_a_homepage_and_a_citation_have_no_empty_ones(material, html):
-    from dataclasses import replace
-
     bare = page.page(replace(material, spec=replace(material.spec, homepage="", licence="", citation=" ")))
     assert "Homepage" in html and "How to cite" in html
     assert "Homepage" not in bare and 'href=""' not in bare and "How to cite" not in bare and "not stated" in bare
@@ -192,14 +190,12 @@ def test_data_without_a_homepage_and_a_citation_have_no_empty_ones(material, htm
 def test_markdown_holds_the_metrics_and_escapes_names(material):
     text = markdown.markdown(material)
     assert f"| miou | {material.metrics['miou']:.4f} |" in text
-    assert "day\\|&lt;i>" in text and "<script>" not in text
+    assert "day\\|&lt;i&gt;" in text and "<script>" not in text
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in tables)
 
 
 def test_a_note_says_that_there_are_no_pictures(material):
-    from dataclasses import replace
-
     none = {"examples": [], "confused": []}
     assert "evaluate.overlays: 0" in page.page(replace(material, pictures=none))
 
@@ -273,9 +269,34 @@ def test_counts_survive_their_file(tmp_path):
 
 
 def test_a_group_shows_its_interval(material):
-    from dataclasses import replace
-
     slices = [{**slice_, "interval": [0.1234, 0.4567]} for slice_ in material.metrics["slices"]]
     shown = replace(material, metrics={**material.metrics, "slices": slices})
     assert page.page(shown).count("<td>0.123 to 0.457</td>") == 2
     assert markdown.markdown(shown).count("| 0.1234 to 0.4567 |") == 2
+
+
+HOSTILE = "x\x1b[31m\u202e\n| [y](javascript:z) `*_"
+
+
+def test_text_of_the_data_neither_acts_nor_becomes_markup(material):
+    names = tuple(f"{HOSTILE}{index}" for index in range(3))
+    rows = [{**row, "name": name} for row, name in zip(material.metrics["per_class"], names, strict=True)]
+    groups = [{**group, "group": HOSTILE} for group in material.metrics["slices"]]
+    spec = replace(SPEC, classes=names, homepage="javascript:alert(1)", licence=HOSTILE, citation=HOSTILE)
+    metrics = {**material.metrics, "per_class": rows, "slices": groups, "title": HOSTILE, "classes": names}
+    pairs = [{**pair, "truth": names[0], "prediction": names[1]} for pair in material.pictures["confused"]]
+    metrics["confused"] = [{**pair, "truth": names[0], "prediction": names[1]} for pair in metrics["confused"]]
+    shown = replace(material, spec=spec, metrics=metrics, pictures={**material.pictures, "confused": pairs})
+    html, text = page.page(shown), markdown.markdown(shown)
+    reader = Reader()
+    reader.feed(html)
+    assert not [link for link in reader.all("a") if not (link["href"] or "").startswith("#")]
+    assert "javascript:alert(1)" in html  # as text
+    for written in (html, text):
+        assert not ACTING.search(written.replace("\n", "").replace("\t", ""))
+    assert "\\[y\\](javascript:z)" in text and text.count("\n| \\u") == 0
+    assert len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("| x")}) == 2
+
+
+def test_a_homepage_of_the_web_is_a_link(read):
+    assert {"href": "http://x.org", "rel": "noreferrer"} in read.all("a")

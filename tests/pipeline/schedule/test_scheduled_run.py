@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pipeline.config.recipe import Recipe
-from pipeline.orchestration import follow_up, promotion, run_command
+from pipeline.orchestration import follow_up, run_command, served_origin
 from pipeline.orchestration.graph import RAW, Step
 from pipeline.orchestration.runner import Runner
 from pipeline.schedule import scheduled_run
@@ -93,7 +93,7 @@ def test_a_slot_whose_upload_failed_is_not_unchanged(
     assert slot(0, names.append).state == "done"
     monkeypatch.setattr(follow_up, "AROUND", {"ingest": follow_up.Around(is_settled=follow_up.is_promoted)})
     artifact = RunFolder.open(slot.workspace, names[0]).artifact("ingest")
-    origin = slot.workspace.serving / "nightly/1" / promotion.ORIGIN
+    origin = slot.workspace.serving / "nightly/1" / served_origin.ORIGIN
     origin.parent.mkdir(parents=True)
     origin.write_text(json.dumps({"export": slot.workspace.relative(artifact)}))
     (origin.parents[1] / remote.MARK).write_text("graph")

@@ -21,11 +21,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets.image_folder.files import FORMATS
 from pipeline.errors import UserError
 from pipeline.serving import server as serving_server
 from pipeline.serving import service
 from pipeline.serving.served_model import ServedModel
-from tests.pipeline.export.photos import turned
+from tests.pipeline.export.photos import saved, turned
 
 MAX_BYTES = 200_000
 
@@ -104,10 +105,13 @@ def test_a_turned_photo_is_answered_upright_or_as_it_is_stored(server):
     np.testing.assert_array_equal(overlay, np.asarray(Image.open(io.BytesIO(content))))
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "TIFF", "PPM"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_the_page_gets_the_picture_that_the_model_sees(server, kind):
     image = Image.fromarray(half_red(60, 80))
-    content = encode(half_red(60, 80), kind) if kind == "PPM" else turned(image, kind, 6)
+    if kind in ("JPEG", "PNG", "TIFF"):
+        content = turned(image, kind, 6)
+    else:
+        content = saved(image, kind, **({"lossless": True} if kind == "WEBP" else {}))
     result = json.loads(send(server, "POST", "/segment?output=page", content)[2])
     shown, classes = (picture(base64.b64decode(result[name])) for name in ("picture_base64", "png_base64"))
     assert shown.shape == (60, 80, 3) and classes.shape == (60, 80) == (result["height"], result["width"])

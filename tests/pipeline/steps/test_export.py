@@ -17,7 +17,7 @@ from models.fit import Fit
 from models.servable import OUTPUTS, SIGNATURES
 from pipeline.config.export import ExportConfig
 from pipeline.errors import GateError, UserError
-from pipeline.export import facts, formats, fresh_process, model_card, parity
+from pipeline.export import facts, formats, fresh_process, model_card, on_device, parity
 from pipeline.input import examples
 from pipeline.serving.served_model import ServedModel
 from pipeline.steps import export
@@ -174,6 +174,7 @@ def test_int8_is_calibrated_on_the_training_split(inputs, tmp_path, monkeypatch)
     monkeypatch.setattr(formats.litert, "convert", lambda *arguments: seen.extend(arguments[-1]) or b"")
     formats.write(tmp_path, None, Fit((72, 96)), ("litert_int8",), records)
     np.testing.assert_array_equal(seen, [example.image for example in examples.read(records, "train")])
+    assert (tmp_path / "on_device.py").read_bytes() == Path(on_device.__file__).read_bytes()
 
 
 def row(name: str, *, differ: float = 0.0, drop: float | None = 0.0) -> dict:
@@ -238,6 +239,12 @@ def test_a_class_map_of_another_size_differs_everywhere(monkeypatch):
     assert result_of(monkeypatch, np.zeros((50, 100), np.uint8))["different_pixels"] == 10_000
 
 
-def test_a_model_that_cannot_be_loaded_is_reported(tmp_path):
-    with pytest.raises(RuntimeError, match="cannot be used in a fresh process"):
+def test_a_model_that_cannot_be_loaded_is_reported(tmp_path, monkeypatch):
+    np.savez(tmp_path / "request.npz", image_0=np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(OSError, match="SavedModel file does not exist"):  # so that the process fails
+        fresh_process.main(str(tmp_path), str(tmp_path / "request.npz"), str(tmp_path / "response.npz"))
+    failing = tmp_path / "failing.py"
+    failing.write_text("raise OSError('SavedModel file does not exist')")
+    monkeypatch.setattr(fresh_process, "__file__", str(failing))
+    with pytest.raises(RuntimeError, match=r"(?s)cannot be used in a fresh process.*file does not exist"):
         parity.check(tmp_path, [b""], [np.zeros((2, 2, 3), np.uint8)], [np.zeros((2, 2), np.uint8)])

@@ -85,27 +85,24 @@ def test_the_metrics_are_compared_with_the_served_model(
     assert check["required"] == pytest.approx(0.9) and check["passed"] is False, "mIoU is not that of the counts"
 
 
-@pytest.mark.parametrize(("fewest", "passed"), [(4, False), (5, True)])
+@pytest.mark.parametrize(("confidence", "passed"), [(0.8, False), (0.95, True)])
 def test_the_common_images_are_compared_in_pairs_if_there_are_enough(
     tiny_recipe: Recipe,
     evaluated: Path,
     served: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    fewest: int,
+    confidence: float,
     passed: bool,
 ) -> None:
-    monkeypatch.setattr("pipeline.evaluation.bootstrap.FEWEST", fewest)
-    monkeypatch.setattr(gate, "FEWEST", fewest)
     inputs = {"evaluate": evaluated, "served": served}
-    verdict = judge(tiny_recipe, tmp_path / "out", inputs, refuse_significant_drop=True)
+    verdict = judge(tiny_recipe, tmp_path / "out", inputs, refuse_significant_drop=True, confidence=confidence)
     printed = " ".join(capsys.readouterr().out.replace("gate ", "").split())
     assert verdict["passed"] is passed
     if passed:
-        assert "images in common: 4; to tell a difference from noise, at least 5 are needed" in printed
+        assert "on which the models differ: 4 of 4; to tell a difference from noise, at least 6 are" in printed
     else:
-        assert "paired bootstrap over 4 images" in verdict["checks"][0]["note"]
+        assert "sign-flip test over 4 images" in verdict["checks"][0]["note"]
 
 
 def test_the_gate_imports_no_tensorflow() -> None:

@@ -45,7 +45,9 @@ def moved(model: keras.Model, settings: TrainConfig) -> list[set[str]]:
         return step_loops.one_by_one(make_update(model, optimizer, strategy))
 
     every = make()
-    step_runner = (lambda epoch: every) if frozen == "all" else optimisation.BackboneUnfreezer(model, frozen, make)
+    stride = settings.backbone.frozen_stride
+    unfreezer = optimisation.BackboneUnfreezer(model, frozen, make, frozen_stride=stride) if frozen != "all" else None
+    step_runner = unfreezer or (lambda epoch: every)
     rng = np.random.default_rng(0)
     batch = {"image": rng.integers(0, 256, (2, 8, 8, 3), np.uint8), "label": rng.integers(0, 3, (2, 8, 8), np.uint8)}
     changed = []
@@ -83,6 +85,25 @@ def test_a_backbone_can_stay_frozen() -> None:
     assert len(model.trainable_variables) == 2
 
 
+@pytest.mark.parametrize("factor", [1.0, 0.5])
+def test_a_backbone_can_stay_frozen_up_to_a_stride(factor: float) -> None:
+    images = keras.Input((None, None, 3))
+    x = keras.layers.Rescaling(1 / 255)(images)
+    for name, strides in (("fine", 1), ("finer", 2), ("gate", 0), ("coarse", 2)):
+        name = f"{backbones.PREFIX}{name}"
+        if not strides:
+            mean = keras.layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_mean")(x)
+            x = keras.layers.Multiply(name=name)([x, keras.layers.Conv2D(4, 1, name=f"{name}_conv")(mean)])
+            continue
+        x = keras.layers.Conv2D(4, 3, strides, padding="same", name=f"{name}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"{name}_norm")(x)
+    model = keras.Model(images, keras.layers.Conv2DTranspose(3, 4, 4, name="head")(x))
+    _, head = names(model)
+    coarse = {path for path in weights(model) if path.startswith(f"{backbones.PREFIX}coarse")}
+    settings = {"frozen_stride": 2, "frozen_epochs": 1, "learning_rate_factor": factor}
+    assert moved(model, config(backbone=settings)) == [head, *[head | coarse] * 3]
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_a_backbone_has_its_own_learning_rate(precision: str) -> None:
     kernels = []
@@ -106,7 +127,9 @@ def test_the_rate_scales_with_the_batch_only_where_the_recipe_says_so() -> None:
     assert float(rate(0)) == pytest.approx(0.4)
 
 
-def test_a_warm_up_is_shorter_than_the_training_however_few_steps_there_are() -> None:
-    """As in the trial steps of `batch_size: auto`, with one step per epoch."""
-    rate = optimisation.learning_rate(config(epochs=1, warmup_epochs=0.6), 1)
-    assert float(rate(0)) == pytest.approx(0.1)
+@pytest.mark.parametrize("warmup_epochs", [0.6, 1])
+@pytest.mark.parametrize("steps", [1, 5])
+def test_a_warm_up_is_shorter_than_the_training_however_few_steps_there_are(warmup_epochs: float, steps: int) -> None:
+    """As in the trial steps of `batch_size: auto`, and where a recipe with a warm-up is tried for one epoch."""
+    rate = optimisation.learning_rate(config(epochs=1, warmup_epochs=warmup_epochs), steps)
+    assert max(float(rate(step)) for step in range(steps)) == pytest.approx(0.1)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UserError
 from pipeline.workspace.schema import MIGRATIONS
 from pipeline.workspace.store import VERSION, Store
 
@@ -61,7 +62,7 @@ def test_a_store_of_a_newer_segline_is_refused(tmp_path: Path) -> None:
     Store(path).close()
     with sqlite3.connect(path) as database:
         database.execute(f"PRAGMA user_version = {VERSION + 1}")
-    with pytest.raises(sqlite3.DatabaseError, match="newer Segline"):
+    with pytest.raises(UserError, match="newer Segline"):
         Store(path)
 
 
