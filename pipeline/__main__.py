@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline.cli import headings, parser
-from pipeline.console import json_lines
+from pipeline.console import json_lines, safe_stream
 from pipeline.errors import UserError
 
 GPU_GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
@@ -28,14 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UserError.exit_code
     options = parser.build_parser().parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a path may not be valid text; stderr does this by default
+        sys.stdout.reconfigure(errors="backslashreplace")  # an old terminal knows few characters; stderr does it itself
     # Otherwise TensorFlow allocates nearly all memory of every GPU, and a served model leaves none for the nightly run.
     # It reads the variable at the first use of a GPU, here or in a step's process; a value set by the user stays.
     os.environ.setdefault(GPU_GROWTH, "true")
     # SIGTERM, which `kill`, systemd and Kubernetes send, ends a command the way Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with json_lines.if_requested(options):
-        return _call(options)
+    with safe_stream.installed(), json_lines.if_requested(options):
+        code = _call(options)
+        return _flush_output() or code
 
 
 def _call(options: argparse.Namespace) -> int:
@@ -58,17 +59,47 @@ def _call(options: argparse.Namespace) -> int:
         print("segline: interrupted. The same command resumes from here.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of the output has closed it, as in `segline status | head`. Python flushes again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from pipeline.orchestration.error_advice import as_user_error
-
-        advised = as_user_error(error, getattr(options, "workspace", Path()))
+        if isinstance(error, OSError) and (code := _flush_output()):
+            return code
+        advised = _explain(error, getattr(options, "workspace", None))
         if not isinstance(advised, UserError):
             raise
         _report_error(advised)
         return advised.exit_code
+
+
+def _explain(error: Exception, workspace: Path | None) -> BaseException:
+    """Return a UserError where the machine or a damaged workspace is the reason for an error, else the error."""
+    from pipeline.orchestration.error_advice import as_user_error
+
+    advised = as_user_error(error, workspace or Path())
+    if isinstance(advised, UserError) or workspace is None:
+        return advised
+    from pipeline.lineage import diagnosis
+    from pipeline.workspace.layout import Workspace
+
+    damage = diagnosis.damage(Workspace(workspace.absolute()))
+    if not damage:
+        return error
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return UserError("\n".join([f"The command failed ({what}), and this is damaged:", *(f"  {one}" for one in damage)]))
+
+
+def _flush_output() -> int:
+    """Write what is left of the output; return the exit code if that fails. From then on output is dropped.
+
+    A reader that has closed it, as in `segline status | head`, is no failure.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes again at exit
+        if not isinstance(error, BrokenPipeError):
+            print(f"segline: the output cannot be written: {error.strerror}.", file=sys.stderr)
+            return UserError.exit_code
+    return 0
 
 
 def _report_error(error: Exception) -> None:

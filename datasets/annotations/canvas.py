@@ -12,11 +12,8 @@ from datasets.annotations.outlines import crosses_itself, points_of
 from datasets.audit import BadFileError, Kind
 from datasets.reader import Drawing
 
-SHOWN_FAULTS = 5
-"""Number of shapes that the message on one image describes; the others are counted."""
-
-MANY_RUNS = 5000
-"""More runs than this are decoded together: one by one takes 0.1 microseconds each."""
+SHOWN_FAULTS = 5  # Number of shapes that the message on one image describes; the others are counted
+MANY_RUNS = 5000  # More runs than this are decoded together: one by one takes 0.1 microseconds each
 
 DAMAGE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, OSError, SyntaxError)
 """What reading a shape raises where a field is missing or of another kind."""

@@ -10,8 +10,7 @@ from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.raw import to_regex
 from datasets.reader import Drawing
 
-FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
-"""Formats that are read."""
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")  # Formats that are read
 
 LOSSY, HALF = ("JPEG", "WEBP"), 128
 """Formats that change values, and the value from which on a pixel is then of the class."""

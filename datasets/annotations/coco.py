@@ -16,8 +16,7 @@ from datasets.audit import BadFileError, Kind, Problem
 from datasets.raw import Part, RawFolder
 from datasets.reader import Drawing
 
-KEYS = {"images", "categories", "annotations"}
-"""Keys that a JSON of COCO has."""
+KEYS = {"images", "categories", "annotations"}  # Keys that a JSON of COCO has
 
 
 def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:

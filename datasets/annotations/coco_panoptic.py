@@ -16,8 +16,7 @@ from datasets.audit import BadFileError, Kind, Problem, open_image, raise_damage
 from datasets.raw import Part, RawFolder
 from datasets.reader import Drawing
 
-NOTHING = 0
-"""Id of the pixels of no segment (panopticapi's VOID)."""
+NOTHING = 0  # Id of the pixels of no segment (panopticapi's VOID)
 
 
 def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:

@@ -18,8 +18,7 @@ from datasets.audit import BadFileError, Kind
 from datasets.raw import Part, RawFolder
 from datasets.reader import Drawing
 
-WITHOUT_AREA = ("tag",)
-"""Elements of an image that are no shapes."""
+WITHOUT_AREA = ("tag",)  # Elements of an image that are no shapes
 
 
 def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:

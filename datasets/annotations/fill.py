@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHIFT = 16
-"""Bits after the point in OpenCV's horizontal positions."""
+SHIFT = 16  # Bits after the point in OpenCV's horizontal positions
 
 
 def polygons(size: tuple[int, int], outlines: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,8 +10,7 @@ from datasets.raw import Part
 
 Colour = tuple[int, int, int]
 
-SHOWN = 4
-"""Number of images that a message names of those that a name may mean."""
+SHOWN = 4  # Number of images that a message names of those that a name may mean
 
 
 @contextmanager

@@ -17,8 +17,7 @@ from datasets.audit import SUFFIXES, BadFileError, Kind
 from datasets.raw import Part, RawFolder
 from datasets.reader import Drawing
 
-UPLOAD = re.compile(r"^[0-9a-f]{8}-")
-"""What Label Studio puts before the name of an uploaded file."""
+UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # What Label Studio puts before the name of an uploaded file
 
 SHAPES = ("polygonlabels", "brushlabels", "rectanglelabels", "ellipselabels", "keypointlabels", "labels")
 """Types of results that give an area, or try to, a label."""

@@ -14,8 +14,7 @@ from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.reader import Drawing
 
-LINE_WIDTH, POINT_SIZE = 10, 5
-"""Of lines and points, pixels: labelme's own."""
+LINE_WIDTH, POINT_SIZE = 10, 5  # Of lines and points, pixels: labelme's own
 
 POINTS = {"circle": 2, "rectangle": 2, "line": 2, "point": 1, "oriented_rectangle": 4, "mask": 2}
 """{kind of shape: number of its points}."""

@@ -9,8 +9,7 @@ from datasets.audit import BadFileError, Kind
 SEARCHED = 500
 """Polygons of more corners are not searched for crossings: the time grows with the square of their number."""
 
-FAR = 100
-"""A coordinate beyond this many times the image's longer side is an error."""
+FAR = 100  # A coordinate beyond this many times the image's longer side is an error
 
 
 def points_of(values: Any, size: tuple[int, int], *, least: int = 3) -> np.ndarray:

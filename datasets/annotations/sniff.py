@@ -13,11 +13,8 @@ from datasets.annotations.json_spans import parse, walk
 from datasets.audit import BadFileError
 from datasets.raw import Part, RawFolder
 
-SAMPLED = 5
-"""Number of files that are opened of each folder with many."""
-
-HEAD = 4096
-"""Bytes of an XML in which its first elements are, and of a CSV with its first line."""
+SAMPLED = 5  # Number of files that are opened of each folder with many
+HEAD = 4096  # Bytes of an XML in which its first elements are, and of a CSV with its first line
 
 ORDER = ("coco_panoptic", "coco", "cvat", "label_studio", "via", "supervisely", "yolo", "labelme")
 """Of files of several tools the first counts; COCO is the form to which others are exported."""
@@ -30,8 +27,7 @@ NO_JSON, COCO_UNDRAWN, CVAT_VIDEO, YOLO_UNNAMED, BRUSH_PNG = UNREAD = (
 BRUSH = re.compile(r"(?:^|/)task-\d+-annotation-\d+-by-\d*-tag-[^/]*-\d+\.(?:png|npy)$")
 """Name of a brush that Label Studio exported as PNG or NumPy."""
 
-ROW = re.compile(rb"\s*\d+(?:\s+[\d.eE+-]+){4,}\s*$")
-"""A line of YOLO: a class and a box or a polygon."""
+ROW = re.compile(rb"\s*\d+(?:\s+[\d.eE+-]+){4,}\s*$")  # A line of YOLO: a class and a box or a polygon
 
 
 def recognise(raw: RawFolder, files: Sequence[str]) -> dict[str, list[str]]:

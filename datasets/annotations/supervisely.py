@@ -15,8 +15,7 @@ from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind, open_image, raise_damage
 from datasets.reader import Drawing
 
-PNG_BYTES = 2**26
-"""Of a bitmap's PNG at most, decompressed once; its pixels are limited as those of any image."""
+PNG_BYTES = 2**26  # Of a bitmap's PNG at most, decompressed once; its pixels are limited as those of any image
 
 
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:

@@ -19,20 +19,14 @@ from datasets.audit import BadFileError, Kind
 from datasets.raw import Part, RawFolder
 from datasets.reader import Drawing
 
-PROJECT = "_via_img_metadata"
-"""The key of a saved project under which its images are."""
-
-COLUMN = b"region_shape_attributes"
-"""A column of its CSV, in which each region has a line."""
+PROJECT = "_via_img_metadata"  # The key of a saved project under which its images are
+COLUMN = b"region_shape_attributes"  # A column of its CSV, in which each region has a line
 
 NAMES = ("label", "class", "class_name", "name", "type", "category")
 """Attributes that hold the class where regions have several."""
 
-UNNAMED = "object"
-"""Label of regions without attributes, as in data of a single class."""
-
-SHOWN = 4
-"""Number of values of an attribute that a message shows."""
+UNNAMED = "object"  # Label of regions without attributes, as in data of a single class
+SHOWN = 4  # Number of values of an attribute that a message shows
 
 
 def index(raw: RawFolder, files: Sequence[str], images: Images) -> Index:

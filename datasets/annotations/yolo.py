@@ -12,11 +12,8 @@ from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind
 from datasets.reader import Drawing
 
-BOX = 4
-"""Number of coordinates of a line that is a box: centre, width and height."""
-
-BEYOND = 0.01
-"""Coordinates may be beyond 0..1 by this (Ultralytics' verify_image_label)."""
+BOX = 4  # Number of coordinates of a line that is a box: centre, width and height
+BEYOND = 0.01  # Coordinates may be beyond 0..1 by this (Ultralytics' verify_image_label)
 
 
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:

@@ -20,11 +20,8 @@ IMAGE_ENDINGS = ("", "_leftImg8bit", "_image", "_img", "_sat", "_rgb", "_orig")
 
 SEPARATORS = "-_. "
 
-MOST_ENDS = 64
-"""Number of the most frequent ends of names that are tried."""
-
-NUMBER = re.compile(r"[-_ ]?\(?\d+\)?$")
-"""The number of a further mask, as in a_mask_1, a_mask1 and a_mask (1)."""
+MOST_ENDS = 64  # Number of the most frequent ends of names that are tried
+NUMBER = re.compile(r"[-_ ]?\(?\d+\)?$")  # The number of a further mask, as in a_mask_1, a_mask1 and a_mask (1)
 
 
 class Affix(NamedTuple):
@@ -91,13 +88,7 @@ def recurring(family: Family, separators: str = f"{SEPARATORS}/") -> list[str]:
 
 
 def further(family: Family, affix: Affix, used: Mapping[Key, Key]) -> dict[Key, Key]:
-    """Return {key of a further mask, such as a_mask_1: key of the first, a_mask}.
-
-    Args:
-        family: The family of the masks.
-        affix: What stands around the id in their names.
-        used: {(split, group, id): key of the first mask}.
-    """
+    """Return {key of a further mask, such as a_mask_1: key of the first, a_mask}; `used` is {by id: the first}."""
     first_of: dict[Key, Key] = {}
     firsts = set(used.values())
     for key in family.files:

@@ -1,6 +1,5 @@
 """Pair images with what a labelling tool's files say about them, and say how their labels are drawn."""
 
-import re
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
@@ -15,10 +14,10 @@ from datasets.image_folder import files, folder
 from datasets.image_folder.annotation_section import Annotations
 from datasets.image_folder.folder import SplitAssigner
 from datasets.image_folder.layout import Layout
-from datasets.image_folder.matching import Matched, match_files
+from datasets.image_folder.matching import Matched, match_files, values_of
 from datasets.image_folder.sections import SPLITS
 from datasets.pairs import Pair, Split
-from datasets.raw import Part, RawFolder, to_regex
+from datasets.raw import Part, RawFolder
 from datasets.reader import Reader
 from datasets.spec import IGNORE
 
@@ -39,7 +38,7 @@ def find(raw: RawFolder, layout: Layout, annotations: Annotations) -> dict[str, 
         if tools.TOOLS[annotations.tool].needs_file:
             return splits
         return {name: _keep_unannotated(raw, layout, split) for name, split in splits.items()}
-    images = match_files(raw, layout.images, skip=frozenset())
+    images = match_files(raw, layout.images)
     if not images:
         raise DatasetError(folder.describe_no_match(raw, layout, images, images))
     index = read_index(raw, annotations, [image.file for image in images])
@@ -54,14 +53,14 @@ def read_index(raw: RawFolder, annotations: Annotations, images: list[str]) -> I
         DatasetError: No file matches, or one is not the tool's.
     """
     tool = tools.TOOLS[annotations.tool]
-    matching = [file for pattern in annotations.files for file in _matching(raw, pattern)]
+    matching = [file.file for file in match_files(raw, annotations.files)]
     if not matching:
         names = join_names(raw.listing()) or "no files"
         patterns = " or ".join(annotations.files)
         raise DatasetError(f"In {raw.path}:\nNo file matches annotations.files: {patterns}.\nThere are: {names}.")
     assert tool.index
     try:
-        return tool.index(raw, list(dict.fromkeys(matching)), Images(images))
+        return tool.index(raw, matching, Images(images))
     except BadFileError as error:
         raise DatasetError(f"In {raw.path}: {error.detail}.\nannotations.tool is {annotations.tool}.") from None
 
@@ -83,8 +82,8 @@ def _find_class_masks(raw: RawFolder, layout: Layout, annotations: Annotations) 
     """Give each image the masks of its id, of all labels."""
     labels = [label for class_ in layout.classes for label in class_.labels_or_name] + annotations.ignore
     patterns = [pattern.replace("{label}", label) for label in labels for pattern in annotations.files]
-    masks = match_files(raw, patterns, skip=frozenset())
-    images = match_files(raw, layout.images, skip=frozenset(mask.file for mask in masks))
+    masks = match_files(raw, patterns)
+    images = match_files(raw, layout.images, skip={mask.file for mask in masks})
     if not images or not masks:
         raise DatasetError(folder.describe_no_match(raw, layout.model_copy(update={"masks": patterns}), images, masks))
     of_image: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
@@ -134,7 +133,7 @@ def _assign(
 
 def _keep_unannotated(raw: RawFolder, layout: Layout, split: Split) -> Split:
     """Make examples of the images without a file, or with an empty one: in some tools they are without any object."""
-    groups = {image.file: image.group for image in match_files(raw, layout.images, skip=frozenset())}
+    groups = {image.file: image.group for image in match_files(raw, layout.images)}
     without = [problem for problem in split.problems if problem.kind is Kind.WITHOUT_MASK]
     pairs = [Pair(problem.id, groups.get(problem.file) or "all", problem.file, None) for problem in without]
     kept = [pair if pair.mask and raw.size(pair.mask) else replace(pair, mask=None) for pair in split.pairs]
@@ -149,14 +148,4 @@ def _with_part(image: Matched, annotations: Annotations, index: Index) -> Matche
 
 
 def _part_of(file: str, annotations: Annotations) -> str:
-    for pattern in annotations.files:
-        match = re.fullmatch(to_regex(pattern, split="[^/]+", group="[^/]+"), file)
-        if match:
-            return match.groupdict().get("split") or ""
-    return ""
-
-
-def _matching(raw: RawFolder, pattern: str) -> list[str]:
-    wanted = re.compile(to_regex(pattern, split="[^/]+", group="[^/]+"))
-    top = re.split(r"[{*?]", pattern)[0].rpartition("/")[0]
-    return [file for file in raw.files(f"{top}/**/*" if top else "**/*") if wanted.fullmatch(file)]
+    return next((values.get("split", "") for values in values_of(file, annotations.files)), "")

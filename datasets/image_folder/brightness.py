@@ -1,40 +1,24 @@
 """Guess from a sample of images which 16-bit or floating-point values are black and white."""
 
 from collections.abc import Sequence
-from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
-from datasets.audit import MAX_PIXELS, BadFileError, check_pixels, lift_pillow_limit
 from datasets.image_folder import files
+from datasets.image_folder.sampling import read_each
 from datasets.image_folder.sections import ALL_16_BITS
 from datasets.raw import RawFolder
 
-SAMPLED = 50
-"""Number of images that are opened, evenly spaced."""
-
-BOUNDS = (1, 255, 1023, 4095, 16383, 65535)
-"""Usual largest values: of fractions, and of 8, 10, 12, 14 and 16 bits."""
+SAMPLED = 50  # Number of images that are opened, evenly spaced
+BOUNDS = (1, 255, 1023, 4095, 16383, 65535)  # Usual largest values: of fractions, and of 8, 10, 12, 14 and 16 bits
 
 
 def guess(
     raw: RawFolder, names: Sequence[str], bands: Sequence[int] = ()
 ) -> tuple[tuple[float, float] | None, list[str]]:
-    """Guess the values that are black and white.
-
-    Args:
-        raw: The raw folder.
-        names: Names of the images.
-        bands: `image.bands`, if the layout has it.
-
-    Returns:
-        `image.range`, or None where the default fits; and notes for the user.
-    """
-    number = min(SAMPLED, len(names))
-    extrema = []
-    for index in range(number):
-        with suppress(BadFileError):  # ingest reports it
-            extrema += _extrema(raw.read(names[index * len(names) // number]), bands)
+    """Return `image.range`, the values that are black and white, or None where the default fits; and notes."""
+    extrema = [limits for _, limits in read_each(raw, names, SAMPLED, partial(_extrema, bands=bands)) if limits]
     if not extrema:
         return None, []
     low, high = min(least for least, _ in extrema), max(greatest for _, greatest in extrema)
@@ -46,11 +30,9 @@ def guess(
     return limits, [f"images of 16 bits or floating point hold {low:g} to {high:g}: {shown} become black and white"]
 
 
-def _extrema(content: bytes, bands: Sequence[int]) -> list[tuple[float, float]]:
-    """Return [(least, greatest value)] of an image, or [] of an 8-bit one. Raises BadFileError."""
-    with lift_pillow_limit():  # around both: Pillow's own limit would look like a damaged image
-        check_pixels(content, MAX_PIXELS)
-        pixels = files.read_deep_pixels(content, bands)
+def _extrema(content: bytes, bands: Sequence[int]) -> tuple[float, float] | None:
+    """Return the least and the greatest value of an image; None of an 8-bit one. Raises BadFileError."""
+    pixels = files.read_deep_pixels(content, bands)
     if pixels is None or not (finite := pixels[np.isfinite(pixels)]).size:
-        return []
-    return [(float(finite.min()), float(finite.max()))]
+        return None
+    return float(finite.min()), float(finite.max())

@@ -11,8 +11,7 @@ from datasets.raw import RawFolder
 LISTS = ("classes.txt", "class_names.txt", "labels.txt", "names.txt")
 """Usual names of files with the classes, one per line."""
 
-FOR_IGNORED = "__ignore__"
-"""First line of labelme's list: the name of what is ignored, of id -1, which becomes 255."""
+FOR_IGNORED = "__ignore__"  # First line of labelme's list: the name of what is ignored, of id -1, which becomes 255
 
 
 def name(raw: RawFolder, meaning: Meaning) -> tuple[list[dict[str, Any]], list[Any], list[str]]:

@@ -9,8 +9,7 @@ from datasets.image_folder.sections import Class
 from datasets.palette import pascal_voc
 from datasets.spec import DatasetSpec
 
-FILE = "segline.yaml"
-"""Name of a layout's file that `segline init` writes."""
+FILE = "segline.yaml"  # Name of a layout's file that `segline init` writes
 
 
 def read_specs(layout: Path) -> Mapping[str, DatasetSpec]:

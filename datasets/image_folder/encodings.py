@@ -10,11 +10,8 @@ from datasets.audit import BadFileError, Kind
 from datasets.errors import DatasetError
 from datasets.image_folder import files, palettes
 
-DARK = 64
-"""Grey levels below this, among masks of colours, are ids rather than colours."""
-
-FEWEST = 2
-"""Number of masks of each of two scales at least: a single one may show nothing but void."""
+DARK = 64  # Grey levels below this, among masks of colours, are ids rather than colours
+FEWEST = 2  # Number of masks of each of two scales at least: a single one may show nothing but void
 
 Contents = Sequence[tuple[str, bytes]]
 
@@ -73,14 +70,7 @@ def refuse_ids_among_colours(place: str, contents: Contents) -> None:
 
 
 def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozenset[int]], void: int) -> None:
-    """Raise DatasetError if no mask holds both the void and the one id but 0, so that both may be one class.
-
-    Args:
-        place: The raw folder, for messages.
-        names: The masks.
-        shown: The values of each.
-        void: The value that is ignored beside ids.
-    """
+    """Raise DatasetError if no mask holds both the void and the one id but 0, so that both may be one class."""
     with_void = [name for name, values in zip(names, shown, strict=True) if void in values]
     with_ids = [name for name, values in zip(names, shown, strict=True) if values - {0, void}]
     ids = sorted(frozenset().union(*shown) - {0, void})

@@ -14,28 +14,13 @@ from datasets.image_folder.tally import Tally
 from datasets.palette import pascal_voc
 from datasets.spec import IGNORE
 
-LARGEST = 65535
-"""The largest raw id; beside small ids it is -1 in 16 bits."""
-
-STEP = 32
-"""Ids of classes are less than this apart; grey levels that are meant to be seen are further apart."""
-
-SIMILAR = 8
-"""Colours that differ by no more in each channel may have been meant to be the same."""
+LARGEST = 65535  # The largest raw id; beside small ids it is -1 in 16 bits
+STEP = 32  # Ids of classes are less than this apart; grey levels that are meant to be seen are further apart
+SIMILAR = 8  # Colours that differ by no more in each channel may have been meant to be the same
 
 
 def of_ids(values: Sequence[int], mask: dict[str, Any], kind: str, palette: Mapping[int, Colour]) -> Meaning:
-    """Return the meaning of masks of ids.
-
-    Args:
-        values: The ids, sorted.
-        mask: The layout's `mask` section.
-        kind: What the masks are, in words.
-        palette: {id: colour}.
-
-    Raises:
-        DatasetError: There is only one class.
-    """
+    """Return the meaning of masks of ids, which are sorted; raise DatasetError if there is only one class."""
     require_ids(values, kind)
     ignore = [value for value in values if value in (IGNORE, LARGEST) and _is_beside_ids(value, values)]
     kept = [value for value in values if value not in ignore]

@@ -33,8 +33,7 @@ MASK_PARTS = frozenset({
 IMAGE_PARTS = frozenset({"images", "image", "imgs", "img", "input", "inputs", "rgb"})
 """A name of several words means images if it begins or ends with one of these: images_png, 2_Ortho_RGB."""
 
-FEW_FOLDERS = 253
-"""A family with files in no more folders than this below its root may hold several kinds of masks."""
+FEW_FOLDERS = 253  # A family with files in no more folders than this below its root may hold several kinds of masks
 
 _WORD = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
 _SPLIT = re.compile(
@@ -47,8 +46,7 @@ _VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.I
 EXTRA = 0.1
 """Two folders still hold versions of the same images if this share of the names, or one, is in only one of them."""
 
-MANY = 10
-"""Among more folders than this, two may have the same names by chance, such as scenes with frames from 000 on."""
+MANY = 10  # Among more folders than this, two may have the same names by chance, such as scenes with frames from 000 on
 
 Key = tuple[str, str, str]
 """(value of {split}, value of {group}, name below the family's root without suffix)."""
@@ -121,17 +119,26 @@ def _by_suffix(root: str, keys: Mapping[Key, Sequence[str]], *, is_mask: bool) -
     return [replace(families[0], twins=others), *families[1:]]
 
 
-def inner_families(family: Family) -> list[Family]:
-    """Return a family for each folder below the root of a family, of which some may hold masks: vessels, trimaps."""
+def inner_families(family: Family, known: Iterable[Family]) -> list[Family]:
+    """Return a family for each folder below the root of a family, of which some may hold masks: vessels, trimaps.
+
+    Folders that differ in a group of the `known` families are one: p1/vessels and p2/vessels beside {group}/images.
+    """
+    grouped = [one for one in known if "{group}" in one.root]
+    groups = [(one.root.partition("{group}")[0], {key[1] for key in one.files}) for one in grouped]
     by_folder: dict[str, dict[Key, str]] = defaultdict(dict)
     for (split, group, name), file in family.files.items():
         folder, _, inner = name.rpartition("/")
-        by_folder[folder][split, group, inner] = file
-    folders = [folder for folder in by_folder if folder]
-    if len(folders) > FEW_FOLDERS:
-        return []
-    start = f"{family.root}/" if family.root else ""
-    return [Family(f"{start}{folder}", family.is_mask, by_folder[folder]) for folder in folders]
+        if folder:
+            root, own = f"{family.root}/{folder}".lstrip("/"), group
+            for above, names in () if group else groups:
+                first, slash, rest = root.removeprefix(above).partition("/")
+                if root.startswith(above) and slash and first in names:
+                    root, own = f"{above}{{group}}/{rest}", first
+                    break
+            by_folder[root][split, own, inner] = file
+    few = by_folder if len(by_folder) <= FEW_FOLDERS else {}
+    return [Family(root, family.is_mask, files) for root, files in few.items()]
 
 
 def _suffix(file: str) -> str:
@@ -213,10 +220,7 @@ def _are_versions(images: Mapping[str, set]) -> bool:
 
     Two such folders suffice, because a random split could train on one version of an image and evaluate on another;
     among many folders all must be versions. Names that differ only in a number or a letter are groups, unless the
-    number is that of a scale or a release.
-
-    Args:
-        images: {name of a folder: names of its images}.
+    number is that of a scale or a release. `images` is {name of a folder: names of its images}.
     """
     kind = {name: re.sub(r"\d+|[A-Z]$|(?<![A-Za-z])[a-z]$", "", name) for name in images}
     if len(images) > MANY:

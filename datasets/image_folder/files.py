@@ -17,14 +17,9 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 UNCHANGED = {"PNG": ("L", "RGB", "P", "1"), "JPEG": ("L", "RGB"), "MPO": ("L", "RGB")}
 """Pillow's modes per format that a record holds unchanged. MPO is a JPEG with further images, as some phones write."""
 
-DEEP = ("I", "F")
-"""First letters of Pillow's modes with more than 8 bits per value."""
-
-ORIENTATION = 0x0112
-"""The EXIF tag; 1 is upright."""
-
-ROTATED_BY_PILLOW = ("TIFF",)
-"""Formats whose orientation Pillow always applies."""
+DEEP = ("I", "F")  # First letters of Pillow's modes with more than 8 bits per value
+ORIENTATION = 0x0112  # The EXIF tag; 1 is upright
+ROTATED_BY_PILLOW = ("TIFF",)  # Formats whose orientation Pillow always applies
 
 INVERSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,15 +46,13 @@ UPRIGHT: Mapping[int, Callable[[np.ndarray], np.ndarray]] = {
 ORIENTATION_MARKS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 """A PNG with an orientation contains one of these, before or after its pixels."""
 
-SWAPPED = (5, 6, 7, 8)
-"""Orientations that exchange height and width."""
+SWAPPED = (5, 6, 7, 8)  # Orientations that exchange height and width
 
 SOFT_VALUES, SOFT_SHARE = 1, 0.5
 """Transparency of more values than this between none and full, in more than this share of the pixels, is no
 transparency but a band: cut-outs are clear or opaque nearly everywhere."""
 
-BITS_PER_SAMPLE = 258
-"""The TIFF tag: one number per channel."""
+BITS_PER_SAMPLE = 258  # The TIFF tag: one number per channel
 
 
 def record_image(content: bytes, low: float, high: float, exif: str, bands: Sequence[int] = ()) -> bytes:
@@ -99,12 +92,7 @@ def record_image(content: bytes, low: float, high: float, exif: str, bands: Sequ
 
 
 def require_one_orientation(image: bytes, mask: bytes) -> None:
-    """Raise BadFileError if image and mask are turned differently by EXIF, and their sizes cannot tell which is right.
-
-    Args:
-        image: Bytes of an image file.
-        mask: Bytes of its mask, an image file.
-    """
+    """Raise BadFileError if image and mask are turned differently by EXIF, and their sizes cannot tell which is right."""
     (turned, (height, width)), (mask_turned, _) = orientation(image), orientation(mask)
     by_size = (turned in SWAPPED) != (mask_turned in SWAPPED) and height != width
     if turned != mask_turned and not by_size:
@@ -118,9 +106,7 @@ def require_one_orientation(image: bytes, mask: bytes) -> None:
 def require_upright(image: bytes, _: bytes, *, sized: bool) -> None:
     """Raise BadFileError if EXIF turns an image, and no size tells whether its annotations fit it turned.
 
-    Args:
-        image: Bytes of an image file.
-        sized: Whether the annotations have the size of the image, which is compared when they are drawn.
+    `sized`: whether the annotations have the size of the image, which is compared when they are drawn.
     """
     turned, (height, width) = orientation(image)
     by_size = sized and turned in SWAPPED and height != width

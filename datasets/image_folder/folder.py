@@ -28,9 +28,9 @@ def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
     Raises:
         DatasetError: Nothing matches, a split is empty, or a list names missing or ambiguous images.
     """
-    masks = match_files(raw, layout.masks, skip=frozenset())
+    masks = match_files(raw, layout.masks)
     numbered = [] if layout.annotations else match_numbered(raw, layout.masks)
-    images = match_files(raw, layout.images, skip=frozenset(file.file for file in (*masks, *numbered)))
+    images = match_files(raw, layout.images, skip={file.file for file in (*masks, *numbered)})
     if not images or not masks:
         raise DatasetError(describe_no_match(raw, layout, images, masks))
     images, masks, numbered = _name(layout, images, masks, numbered)

@@ -24,11 +24,10 @@ from datasets.image_folder import (
 from datasets.image_folder.families import find_families
 from datasets.image_folder.layout import Layout
 from datasets.image_folder.meaning import Meaning
-from datasets.image_folder.rehearsal import rehearse
+from datasets.image_folder.rehearsal import messages, rehearse
 from datasets.raw import RawFolder
 
-FEW_WORDS = 5
-"""Number of folders that a note names."""
+FEW_WORDS = 5  # Number of folders that a note names
 
 HEAD = """\
 # How Segline reads this folder. Written by `segline init`, which guessed:
@@ -75,20 +74,21 @@ def guess(folder: Path) -> Guess:
     files = raw.files("**/*")
     described, refusals = tool_files.recognise(raw, files)
     if described:
-        return _of_tool(*described)
+        return _of_tool(raw, *described)
     export = mask_exports.recognise(raw, files)
-    files = export.keep(files) if export else files
-    lists = split_guess.find_lists(raw)
+    if export and (folders := {*export[1]}):
+        files = [file for file in files if not folders.isdisjoint(file.split("/")[:-1])]
+    lists, _ = split_guess.find_lists(raw)
     matches = names.matches(files, listed=bool(lists))
     by_ending = [] if matches else names.matches_by_ending(files)
     if not export and (per_class := masks_per_class.recognise(raw, matches or by_ending)):
-        return _of_tool(*tool_files.of_class_masks(raw, per_class))
+        return _of_tool(raw, *tool_files.of_class_masks(raw, per_class))
     matches = matches or rivals.of_few_colours(raw, by_ending)
     if not matches:
-        raise DatasetError(_describe_no_match(folder, files, refusals))
+        raise DatasetError(_describe_no_match(raw, files, refusals))
     match, rival_notes = rivals.choose(raw, published_sets.first(matches))
-    lists = lists or split_guess.find_lists(raw, match.images, match.groups)
-    meaning = export.meaning() if export else published_sets.meaning(raw, match.examples)
+    lists, list_notes = split_guess.find_lists(raw, match.images, match.groups)
+    meaning = export[0] if export else published_sets.meaning(raw, match.examples)
     union_notes = _unite_further(match, meaning)
     unlabelled = {match.images[0].replace("{split}", part): number for part, number in match.unlabelled.items()}
     match = split_guess.replace_uniform_splits(split_guess.drop_single_split(match))
@@ -103,12 +103,13 @@ def guess(folder: Path) -> Guess:
         split_notes = []
     notes = [*_pair_notes(match, unlabelled, splits), *refusals, *rival_notes, *image_notes]
     notes += [*meaning.notes, *union_notes]
-    return Guess(layout, (*notes, *class_notes, *split_notes, *rehearsal.notes), len(rehearsal.pairs) or match.pairs)
+    notes += [*class_notes, *list_notes, *split_notes, *rehearsal.notes]
+    return Guess(layout, (*notes, *messages(raw.problems)), len(rehearsal.pairs) or match.pairs)
 
 
-def _of_tool(layout: dict[str, Any], notes: list[str], pairs: int) -> Guess:
+def _of_tool(raw: RawFolder, layout: dict[str, Any], notes: list[str], pairs: int) -> Guess:
     Layout.model_validate(layout)
-    return Guess(layout, tuple(notes), pairs)
+    return Guess(layout, (*notes, *messages(raw.problems)), pairs)
 
 
 def _guess_image(raw: RawFolder, match: names.Match) -> tuple[dict[str, Any], list[str]]:
@@ -160,15 +161,16 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:FEW_WORDS]) + more
 
 
-def _describe_no_match(folder: Path, files: list[str], refusals: Sequence[str]) -> str:
+def _describe_no_match(raw: RawFolder, files: list[str], refusals: Sequence[str]) -> str:
     suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in files)
     counts = ", ".join(f"{number} {suffix}" for suffix, number in suffixes.most_common(6)) or "no files"
     known = [f"{family.root or '.'} ({len(family.files)})" for family in find_families(files)][:8]
     if refusals:
-        return "\n".join([f"In {folder}: there are labels that cannot be read.", *(f"{one}." for one in refusals)])
+        return "\n".join([f"In {raw.path}: there are labels that cannot be read.", *(f"{one}." for one in refusals)])
     return "\n".join(
         [
-            f"In {folder}: no images with masks of the same names were found.",
+            f"In {raw.path}: no images with masks of the same names were found.",
+            *messages(raw.problems),
             f"Received: {counts}" + (f"; images in {', '.join(known)}." if known else "."),
             "Looked for: images/ with masks/ (or labels/, annotations/, gt/ ...), or a.jpg with a_mask.png.",
             "If they are named otherwise, write the layout by hand; datasets/image_folder/README.md shows how.",

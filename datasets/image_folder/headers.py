@@ -6,12 +6,12 @@ from contextlib import suppress
 from datasets.audit import BadFileError, Kind, Problem, lift_pillow_limit, open_image
 from datasets.image_folder import files, palettes, tiff_bands
 from datasets.image_folder.layout import Layout
+from datasets.image_folder.sampling import read_each, sample
 from datasets.image_folder.sections import ALL_16_BITS
 from datasets.pairs import Pair, Split
 from datasets.raw import RawFolder
 
-LOOKED_AT = 500
-"""Number of pairs whose files are opened, evenly spaced; ingest reads all."""
+LOOKED_AT = 500  # Number of pairs whose files are opened, evenly spaced; ingest reads all
 
 SHOWN_BY_HEADERS = (Kind.PAGES, Kind.BANDS, Kind.ORIENTATION)
 
@@ -21,11 +21,7 @@ def problems(
 ) -> list[Problem]:
     """Return the problems that headers show: of at most LOOKED_AT pairs, and of the palettes of all masks.
 
-    Args:
-        raw: The raw folder.
-        layout: The layout.
-        splits: The pairs.
-        check: That of the layout's Reader.
+    `check` is that of the layout's Reader.
     """
     bad = []
     for split, pair in sample([(name, pair) for name, of in splits.items() for pair in of.pairs], LOOKED_AT):
@@ -44,12 +40,6 @@ def problems(
                 if error.kind in SHOWN_BY_HEADERS:
                     bad.append(Problem(error.kind, split, file or "", pair.id, error.detail))
     return [*bad, *palettes.problems(raw, layout, splits, most=palettes.COMPARED)]
-
-
-def sample(items: Sequence, most: int) -> list:
-    """Return at most so many of the items, evenly spaced."""
-    number = min(most, len(items))
-    return [items[index * len(items) // number] for index in range(number)]
 
 
 def bands(raw: RawFolder, images: Sequence[str]) -> tuple[tuple[int, ...] | None, list[str]]:
@@ -97,10 +87,7 @@ def orientation(raw: RawFolder, pairs: Sequence[Pair]) -> tuple[str | None, list
 
 def note_turned(raw: RawFolder, images: Sequence[str]) -> list[str]:
     """Return a note on images that EXIF turns, of annotations that say nothing of it."""
-    number = 0
-    for name in sample(images, LOOKED_AT):
-        with suppress(BadFileError), lift_pillow_limit():  # ingest reports it
-            number += files.orientation(raw.read(name))[0] not in (0, 1)
+    number = sum(turned not in (0, 1) for _, (turned, _) in read_each(raw, images, LOOKED_AT, files.orientation))
     if not number:
         return []
     are = f"{number} of the images that were looked at are" if number > 1 else "1 image is"

@@ -8,8 +8,7 @@ from datasets.audit import join_names
 from datasets.image_folder.tally import Tally
 from datasets.spec import IGNORE
 
-FEWEST_MASKS, FEWEST_OBJECTS = 3, 6
-"""With fewer masks or objects, each may show classes of its own by chance."""
+FEWEST_MASKS, FEWEST_OBJECTS = 3, 6  # With fewer masks or objects, each may show classes of its own by chance
 
 FEWEST_NUMBERS, HIGHEST_NUMBER = 4, 8
 """With fewer different numbers of objects, or a smaller one, classes may look counted by chance."""
@@ -20,11 +19,8 @@ WHOLE, MOSTLY = 0.97, 0.9
 FEWEST_VALUES, FEWEST_TIMES, USUAL = 5, 15, 0.8
 """Different values, and times that masks show any, of a note; of values that not more than this share of masks show."""
 
-BY_CHANCE = 0.01
-"""Probability below which ids are not in order by chance."""
-
-FILLED = 0.2
-"""Share of the pixels of an object that lie inside it, at least."""
+BY_CHANCE = 0.01  # Probability below which ids are not in order by chance
+FILLED = 0.2  # Share of the pixels of an object that lie inside it, at least
 
 ADVICE = """\
 Such masks say where objects are, but not of which class. Use the masks of classes: tools often write both, such as
@@ -34,16 +30,9 @@ SegmentationClass beside SegmentationObject, or labelIds beside instanceIds. If 
 
 
 def describe(tally: Tally, values: Sequence[int], show: Callable[[int], str], read: str) -> str | None:
-    """Say why the values of masks are those of objects; return None where they may be classes.
+    """Say why the values of masks are those of objects, and what to do; None where they may be classes.
 
-    Args:
-        tally: Counts of the masks.
-        values: Those of its values that may be classes.
-        show: Formats a value.
-        read: The layout's `mask.read`.
-
-    Returns:
-        What the masks hold, and what to do.
+    Values are formatted by `show`; `read` is the layout's `mask.read`.
     """
     why = _each_in_one_mask(tally, values, show) or _are_in_order(tally, read) or _are_counted(tally, values)
     if not why and read == "ids":

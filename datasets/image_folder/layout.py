@@ -155,6 +155,8 @@ def _describe(entry: Any) -> str:
     """Return one line for one pydantic error."""
     where = [part for part in entry["loc"] if isinstance(part, int) or not part[:1].isupper()]
     where = [part for part in where if not (isinstance(part, str) and re.search(r"[\[(]|^(int|list|tuple)$", part))]
+    if entry["type"] == "extra_forbidden" and where[-1:] != [entry["loc"][-1]]:
+        where.append(entry["loc"][-1])  # a foreign key may look like the name of a type: "Images", "a[b"
     key = ".".join(map(str, where))
     text = entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":

@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,34 +22,8 @@ DICTIONARIES = ("class_dict.csv", "_classes.csv")
 """Names of the lists that lie beside folders of masks: CamVid's, and Roboflow's in each split."""
 
 
-@dataclass(frozen=True)
-class Export:
-    """An export of masks.
-
-    Attributes:
-        title: The tool, for the user.
-        read: The layout's `mask.read`.
-        classes: (name, raw value) of each class, in the tool's order.
-        ignore: Raw values that become IGNORE.
-        folders: Names of the folders that count; empty: all.
-    """
-
-    title: str
-    read: str
-    classes: tuple[tuple[str, Any], ...]
-    ignore: tuple[Any, ...] = ()
-    folders: tuple[str, ...] = ()
-
-    def keep(self, files: Sequence[str]) -> list[str]:
-        """Return the files in the folders that count."""
-        return [file for file in files if not self.folders or {*PurePosixPath(file).parts[:-1]} & {*self.folders}]
-
-    def meaning(self) -> Meaning:
-        """Return the meaning of the masks, by the tool's list."""
-        note = f"the masks are an export of {self.title}, which lists {len(self.classes)} classes and their values"
-        values = [(raw, None) for _, raw in self.classes]
-        names = [name for name, _ in self.classes]
-        return Meaning({"read": self.read}, values, list(self.ignore), [note], names=names)
+Export = tuple[Meaning, tuple[str, ...]]
+"""The meaning of the masks, and the names of the folders that count; none: all."""
 
 
 def recognise(raw: RawFolder, files: Sequence[str]) -> Export | None:
@@ -84,14 +57,13 @@ def _of_cvat(raw: RawFolder, file: str) -> Export:
         name, colour = line.split(":")[0], line.split(":")[1:2]
         if not line.startswith("#"):
             classes.append((name, _colour(raw, file, line, colour[0].split(",") if colour else [])))
-    return Export(f"CVAT ({file})", "colours", tuple(classes), (), ("JPEGImages", "SegmentationClass"))
+    return _meaning(f"CVAT ({file})", "colours", classes), ("JPEGImages", "SegmentationClass")
 
 
 def _of_labelme(raw: RawFolder, file: str, masks: str) -> Export:
     """Read class_names.txt: a name in each line, by id; `__ignore__` is -1, stored as 255."""
     names = [name for name in _lines(raw, file) if name != "__ignore__"]
-    classes = tuple((name, index) for index, name in enumerate(names))
-    return Export(f"labelme to VOC ({file})", "ids", classes, (IGNORE,), ("JPEGImages", masks))
+    return _meaning(f"labelme to VOC ({file})", "ids", _by_id(names), IGNORE), ("JPEGImages", masks)
 
 
 def _of_voc(raw: RawFolder, annotations: Sequence[str]) -> Export | None:
@@ -104,8 +76,7 @@ def _of_voc(raw: RawFolder, annotations: Sequence[str]) -> Export | None:
                        for part in part.split("<name>")[1:2]}  # fmt: skip
     if not labels or not labels <= {*VOC}:
         return None
-    classes = tuple((name, index) for index, name in enumerate(VOC))
-    return Export("PASCAL VOC", "ids", classes, (IGNORE,), ("JPEGImages", "SegmentationClass", "Annotations"))
+    return _meaning("PASCAL VOC", "ids", _by_id(VOC), IGNORE), ("JPEGImages", "SegmentationClass", "Annotations")
 
 
 def _of_csv(raw: RawFolder, file: str) -> Export:
@@ -118,13 +89,24 @@ def _of_csv(raw: RawFolder, file: str) -> Export:
         classes = [
             (row[name], _colour(raw, file, ",".join(filter(None, row)), [row[band] for band in bands])) for row in body
         ]
-        return Export(f"class_dict.csv ({file})", "colours", tuple(classes))
+        return _meaning(f"class_dict.csv ({file})", "colours", classes), ()
     if head[:2] == ["pixel value", "class"] and all(row[0].isdecimal() and len(row) > 1 for row in body):
-        return Export(f"Roboflow ({file})", "ids", tuple((row[1], int(row[0])) for row in body))
+        return _meaning(f"Roboflow ({file})", "ids", [(row[1], int(row[0])) for row in body]), ()
     raise DatasetError(
         f"In {raw.path}: {file} must begin with the columns name, r, g, b, or Pixel Value, Class. "
         f"Received: {', '.join(rows[0])}. Correct it, or move it out of the folder."
     )
+
+
+def _by_id(names: Sequence[str]) -> list[tuple[str, Any]]:
+    return [(name, index) for index, name in enumerate(names)]
+
+
+def _meaning(title: str, read: str, classes: Sequence[tuple[str, Any]], *ignore: int) -> Meaning:
+    """Return the meaning of masks by the list of a tool: (name, raw value) of each class, in its order."""
+    note = f"the masks are an export of {title}, which lists {len(classes)} classes and their values"
+    values = [(raw, None) for _, raw in classes]
+    return Meaning({"read": read}, values, list(ignore), [note], names=[name for name, _ in classes])
 
 
 def _require_equal(raw: RawFolder, lists: Sequence[str]) -> None:

@@ -15,13 +15,13 @@ from datasets.image_folder import encodings, files, palettes
 from datasets.image_folder.exact import of_ids
 from datasets.image_folder.meaning import Meaning, Sampled
 from datasets.image_folder.palettes import Colour
+from datasets.image_folder.sampling import sample
 from datasets.image_folder.tally import Tally, pack
 from datasets.image_folder.values import of_colours, of_grey
 from datasets.raw import RawFolder
 from datasets.spec import IGNORE
 
-SAMPLED = 200
-"""Number of masks that are opened, evenly spaced."""
+SAMPLED = 200  # Number of masks that are opened, evenly spaced
 
 ENOUGH = 200_000
 """With more colours no further masks are counted: they are photos, or JPEGs whose colours are known by then."""
@@ -29,8 +29,7 @@ ENOUGH = 200_000
 FEW = 4
 """With more indices of a grey palette than this, some may be those of smooth edges: their grey levels are counted."""
 
-JPEG_TOLERANCE = 16
-"""Values of an area in a JPEG differ by less."""
+JPEG_TOLERANCE = 16  # Values of an area in a JPEG differ by less
 
 Contents = Sequence[tuple[str, bytes]]
 
@@ -41,8 +40,7 @@ def guess(raw: RawFolder, names: Sequence[str]) -> Meaning:
     Raises:
         DatasetError: No mask can be read, or the masks hold no classes.
     """
-    number = min(SAMPLED, len(names))
-    chosen = [names[index * len(names) // number] for index in range(number)]
+    chosen = sample(names, SAMPLED)
     contents: list[tuple[str, bytes]] = []
     bad = []
     with lift_pillow_limit():  # else Pillow's own limit would look like a damaged image

@@ -12,23 +12,20 @@ import numpy as np
 
 from datasets.annotations import class_masks
 from datasets.audit import BadFileError, Kind
-from datasets.image_folder import headers, rivals
+from datasets.image_folder import rivals
 from datasets.image_folder.families import SPLIT_WORDS, means_images, means_masks
 from datasets.image_folder.matching import match_files
 from datasets.image_folder.names import Match
+from datasets.image_folder.sampling import read_each, sample
 from datasets.raw import RawFolder
 
-SAMPLED = 3
-"""Number of masks of each class that are opened."""
-
-COMPARED = 12
-"""Number of images whose masks of two classes are compared."""
+SAMPLED = 3  # Number of masks of each class that are opened
+COMPARED = 12  # Number of images whose masks of two classes are compared
 
 SAME, SAME_NUMBERED = 0.65, 0.5
 """Mean IoU from which on the masks of two folders are rivals; where their names differ in a number or letter only."""
 
-LOSSY = (".jpg", ".jpeg", ".webp")
-"""Suffixes of masks whose values are not exact: `class_masks.read` takes any picture."""
+LOSSY = (".jpg", ".jpeg", ".webp")  # Suffixes of masks whose values are not exact: `class_masks.read` takes any picture
 
 _NUMBER = re.compile(r"\d+|(?<![A-Za-z])[A-Za-z]$")
 
@@ -97,7 +94,7 @@ def _may_be_classes(context: Context, labels: Mapping[str, Match]) -> bool:
 
 def _are_binary(raw: RawFolder, match: Match) -> bool:
     """Whether masks hold 0 and one other value, those of JPEG nearly so; damaged ones are passed over."""
-    for name in headers.sample(match.examples, SAMPLED):
+    for name in sample(match.examples, SAMPLED):
         try:
             content = raw.read(name)
             class_masks.read(content)
@@ -117,7 +114,7 @@ def _describe(raw: RawFolder, context: Context, labels: Mapping[str, Match]) -> 
     patterns, before, after = context
     paired = {image for masks in by_image.values() for image in masks}
     masks = frozenset(mask for of in by_image.values() for mask in of.values())
-    images = [image for image in match_files(raw, patterns, skip=masks) if image.file in paired]
+    images = [image for image in match_files(raw, patterns, masks) if image.file in paired]
     suffixes = sorted({PurePosixPath(pattern).suffix for match in labels.values() for pattern in match.masks})
     match = replace(
         next(iter(labels.values())),
@@ -135,7 +132,7 @@ def _compare(raw: RawFolder, by_image: Mapping[str, Mapping[str, str]]) -> bool 
     overlap = False
     for first, second in combinations(by_image, 2):
         ious = []
-        for image in headers.sample(sorted(by_image[first].keys() & by_image[second].keys()), COMPARED):
+        for image in sample(sorted(by_image[first].keys() & by_image[second].keys()), COMPARED):
             with suppress(BadFileError):  # ingest reports it
                 one, other = (class_masks.read(raw.read(by_image[label][image])) for label in (first, second))
                 if one.shape == other.shape and one.any() and other.any():
@@ -151,9 +148,6 @@ def _order(raw: RawFolder, by_image: Mapping[str, Mapping[str, str]]) -> list[st
     """Sort classes by the share of the pixels that their masks fill, large ones first: small ones lie on top."""
     shares = dict.fromkeys(by_image, 0.0)
     for label, masks in by_image.items():
-        read = []
-        for mask in headers.sample(sorted(masks.values()), COMPARED):
-            with suppress(BadFileError):
-                read.append(float(class_masks.read(raw.read(mask)).mean()))
+        read = [float(mask.mean()) for _, mask in read_each(raw, sorted(masks.values()), COMPARED, class_masks.read)]
         shares[label] = sum(read) / max(1, len(read))
     return sorted(by_image, key=lambda label: (-shares[label], label))

@@ -2,13 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from datasets.raw import RawFolder, to_regex
 
-NUMBER, SEPARATED = r"[-_ ]?\(?\d+\)?", r"[-_ ]\(?\d+\)?"
-"""The number of a further mask, as in a_mask_1, a_mask1 and a_mask (1); right after an id it must be separated."""
+# The number of a further mask is that of a_mask_1, a_mask1 and a_mask (1); right after an id it must be separated.
+PLACEHOLDERS = {"id": ".+", "split": "[^/]+", "group": "[^/]+", "number": r"[-_ ]?\(?\d+\)?",
+                "separated": r"[-_ ]\(?\d+\)?"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,45 +33,43 @@ class Matched:
     name: str
 
 
-def match_files(raw: RawFolder, patterns: Iterable[str], skip: frozenset[str]) -> list[Matched]:
+def match_files(raw: RawFolder, patterns: Iterable[str], skip: Collection[str] = ()) -> list[Matched]:
     """Return the files that match any of the patterns, sorted by name, without those to `skip`.
 
     Names are compared in Unicode's composed form; suffixes may be in capitals.
     """
     matched: dict[str, Matched] = {}
     for pattern in map(_composed, patterns):
-        wanted = _to_regex(pattern, id=r".+", split="[^/]+", group="[^/]+")
+        wanted = _to_regex(pattern)
         for file in _candidates(raw, pattern):
-            match = wanted.fullmatch(_composed(file))
-            if match and file not in skip and file not in matched:
-                parts = match.groupdict()
-                matched[file] = Matched(
-                    file, parts.get("split") or "", parts["id"], parts.get("group") or "", parts["id"]
-                )
+            if file not in skip and file not in matched and (match := wanted.fullmatch(_composed(file))):
+                values = defaultdict(str, match.groupdict())
+                matched[file] = Matched(file, values["split"], values["id"], values["group"], values["id"])
     return [matched[file] for file in sorted(matched)]
 
 
 def match_numbered(raw: RawFolder, patterns: Iterable[str]) -> list[Matched]:
     """Return the files whose names are those of masks with a number: a_mask_1 for `{id}_mask`, with the id a."""
-    matched: dict[str, Matched] = {}
-    for pattern in map(_composed, patterns):
-        stem, dot, suffix = pattern.rpartition(".")
-        number = SEPARATED if stem.endswith("}") else NUMBER
-        wanted = _to_regex(f"{stem}{{number}}{dot}{suffix}", id=".+", split="[^/]+", group="[^/]+", number=number)
-        for file in _candidates(raw, pattern):
-            match = wanted.fullmatch(_composed(file))
-            if match and dot:
-                parts = match.groupdict()
-                numbered = Matched(file, parts.get("split") or "", parts["id"], parts.get("group") or "", parts["id"])
-                matched.setdefault(file, numbered)
-    return [matched[file] for file in sorted(matched)]
+    numbered = []
+    for stem, dot, suffix in (pattern.rpartition(".") for pattern in patterns):
+        number = "{separated}" if stem.endswith("}") else "{number}"
+        numbered += [f"{stem}{number}{dot}{suffix}"] if dot else []
+    return match_files(raw, numbered)
 
 
-def _to_regex(pattern: str, **placeholders: str) -> re.Pattern[str]:
+def values_of(file: str, patterns: Iterable[str]) -> list[dict[str, str]]:
+    """Return {placeholder: what it stands for in the name of a file} of each pattern that matches it."""
+    matches = (_to_regex(_composed(pattern)).fullmatch(_composed(file)) for pattern in patterns)
+    return [match.groupdict() for match in matches if match]
+
+
+@lru_cache(maxsize=256)
+def _to_regex(pattern: str) -> re.Pattern[str]:
     """Return the regular expression of a pattern, in which the suffix may be in capitals, and a name hold line ends."""
-    match = re.fullmatch(r"(.*)(\.\w+)", pattern, re.DOTALL)
-    stem, suffix = match.groups() if match else (pattern, "")
-    return re.compile(f"{to_regex(stem, **placeholders)}(?i:{re.escape(suffix)})", re.DOTALL)
+    stem, dot, suffix = pattern.rpartition(".")
+    if not re.fullmatch(r"\w+", suffix):
+        stem, dot, suffix = pattern, "", ""
+    return re.compile(f"{to_regex(stem, **PLACEHOLDERS)}(?i:{re.escape(dot + suffix)})", re.DOTALL)
 
 
 def _candidates(raw: RawFolder, pattern: str) -> list[str]:

@@ -8,8 +8,7 @@ from datasets.errors import DatasetError
 from datasets.image_folder.palettes import Colour
 from datasets.image_folder.tally import Tally
 
-MAX_CLASSES = 253
-"""Records hold no more classes."""
+MAX_CLASSES = 253  # Records hold no more classes
 
 BY_HAND = "write the layout by hand; datasets/image_folder/README.md shows how."
 

@@ -4,15 +4,14 @@ import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from datasets.image_folder import affixes
 from datasets.image_folder.affixes import Affix
 from datasets.image_folder.families import IMAGE_SUFFIXES, Family, Key, find_families, inner_families, means_images
 
-FEWEST_FOLDERS = 2
-"""Number of folders with one image and its masks each that make a data set."""
+FEWEST_FOLDERS = 2  # Number of folders with one image and its masks each that make a data set
 
 Score = tuple[bool, int, bool]
 """(whether the masks' family is one by its name, pairs, whether the masks are lossless)."""
@@ -23,12 +22,13 @@ class Match:
     """A family of images and the family of their masks.
 
     Attributes:
-        images, masks: Patterns.
+        images: Patterns.
         parts: {value of `{split}`: number of pairs}; the value is "" where the patterns have no `{split}`.
         groups: {value of `{group}`: number of pairs}; the value is "" where the patterns have no `{group}`.
         names: Name of each pair: its id, or group/id.
-        examples: Names of the masks, sorted.
         image_examples: Name of the image of each.
+        masks: Patterns; empty where a labelling tool's files are in their place.
+        examples: Names of the masks, sorted.
         unpaired: Number of images without a mask, in the splits that have masks.
         unlabelled: {value of `{split}`: number of images}, of the splits without any mask.
         unused: {folder: number of images}, of other families and of groups that are left out.
@@ -40,15 +40,15 @@ class Match:
     """
 
     images: tuple[str, ...]
-    masks: tuple[str, ...]
     parts: dict[str, int]
     groups: dict[str, int]
     names: tuple[str, ...]
-    examples: tuple[str, ...]
     image_examples: tuple[str, ...]
-    unpaired: int
-    unlabelled: dict[str, int]
-    unused: dict[str, int]
+    masks: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    unpaired: int = 0
+    unlabelled: dict[str, int] = field(default_factory=dict)
+    unused: dict[str, int] = field(default_factory=dict)
     strays: frozenset[str] = frozenset()
     left_out: frozenset[str] = frozenset()
     is_named: bool = True
@@ -76,7 +76,7 @@ def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
     (('{split}/images/{id}.jpg',), ('{split}/masks/{id}.png',), {'train': 1})
     """
     known = find_families(files)
-    inner = [one for family in known for one in inner_families(family)]
+    inner = [one for family in known for one in inner_families(family, known)]
     candidates: list[tuple[Score, Match, tuple[Family, Family]]] = []
     for images in known:
         if images.is_mask:
@@ -137,8 +137,6 @@ def _pair_folders(known: Sequence[Family]) -> Iterator[tuple[Match, tuple[Family
             examples=tuple(masks.files[masks_of[at][0]] for at in both),
             image_examples=tuple(images.files[image_of[at]] for at in both),
             unpaired=len(image_of) - len(both),
-            unlabelled={},
-            unused={},
             further=tuple(sorted(masks.files[key] for at in both for key in masks_of[at][1:])),
         )
         yield match, (images, masks)
@@ -268,7 +266,6 @@ def _pair(images: Family, masks: Family, of_image: Affix, of_mask: Affix, mask_k
         image_examples=tuple(image for _, image in files),
         unpaired=sum(number for split, number in unlabelled.items() if split in parts),
         unlabelled={split: number for split, number in unlabelled.items() if split not in parts},
-        unused={},
         strays=frozenset(included - groups.keys()),
         is_named=masks.is_mask or of_mask.is_known,
         further=tuple(sorted(masks.files[key] for key in further)),

@@ -9,23 +9,17 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from datasets.audit import MAX_PIXELS, PNG_SIGNATURE, BadFileError, Kind, Problem, check_pixels, lift_pillow_limit
+from datasets.audit import PNG_SIGNATURE, BadFileError, Kind, Problem
 from datasets.image_folder import files
 from datasets.image_folder.layout import Layout
+from datasets.image_folder.sampling import read_each
 from datasets.pairs import Split
 from datasets.raw import Part, RawFolder
 
-HEAD = 4096
-"""Bytes of a PNG that are read at first; its palette lies before its pixels, usually within these."""
-
-BY_PALETTE = 3
-"""Colour type of a PNG with a palette."""
-
-SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")
-"""Formats whose pixels may be indices."""
-
-COMPARED = 2000
-"""Number of masks whose pixels `init` and `check` read where palettes differ; ingest compares all."""
+HEAD = 4096  # Bytes of a PNG that are read at first; its palette lies before its pixels, usually within these
+BY_PALETTE = 3  # Colour type of a PNG with a palette
+SUFFIXES = (".png", ".gif", ".bmp", ".tif", ".tiff")  # Formats whose pixels may be indices
+COMPARED = 2000  # Number of masks whose pixels `init` and `check` read where palettes differ; ingest compares all
 
 Colour = tuple[int, int, int]
 
@@ -47,21 +41,14 @@ def palette_of(content: bytes) -> bytes | None:
 def disputed(raw: RawFolder, names: Sequence[str], *, most: int | None = None) -> Uses:
     """Return the indices that have several colours, among those that pixels have; empty where palettes agree.
 
-    Headers are read of all masks, pixels only of those whose palettes differ.
-
-    Args:
-        raw: The raw folder.
-        names: Names of the masks.
-        most: Limit of the number of masks whose pixels are read, evenly spaced.
+    Headers are read of all masks, pixels only of those whose palettes differ; of at most so many, evenly spaced.
     """
     palettes = dict(_read_palettes(raw, names))
     differing = _differing(set(palettes.values()))
     rivals = [name for name, palette in palettes.items() if any(3 * index < len(palette) for index in differing)]
-    number = min(len(rivals), most or len(rivals))
     uses: dict[int, dict[Colour, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for place in range(number if differing else 0):
-        name = rivals[place * len(rivals) // number]
-        for index in differing & _indices(raw, name):
+    for name, indices in read_each(raw, rivals, most or len(rivals), _indices):
+        for index in differing & indices:
             if colour := colour_of(palettes[name], index):
                 uses[index][colour].append(name)
     return {index: dict(masks) for index, masks in sorted(uses.items()) if len(masks) > 1}
@@ -76,13 +63,8 @@ def colour_of(palette: bytes, index: int) -> Colour | None:
 def problems(raw: RawFolder, layout: Layout, splits: Mapping[str, Split], *, most: int | None = None) -> list[Problem]:
     """Return a problem for each mask that gives an index another colour than other masks do.
 
-    The colour of an index is that of its class in the layout, if any mask has it, else that of most masks.
-
-    Args:
-        raw: The raw folder.
-        layout: The layout.
-        splits: The pairs.
-        most: As in `disputed`.
+    The colour of an index is that of its class in the layout, if any mask has it, else that of most masks. `most` is
+    as in `disputed`.
     """
     if layout.annotations or layout.mask.read != "ids" or layout.mask.palette == "ignore":
         return []
@@ -166,10 +148,6 @@ def _differing(palettes: set[bytes]) -> set[int]:
     return set(np.flatnonzero(differing).tolist())
 
 
-def _indices(raw: RawFolder, name: str) -> set[int]:
-    """Return the indices of a mask's pixels; none where it cannot be read, which is reported elsewhere."""
-    with suppress(BadFileError), lift_pillow_limit():
-        content = raw.read(name)
-        check_pixels(content, MAX_PIXELS)
-        return set(np.flatnonzero(np.bincount(files.read_ids(content, "ignore").ravel())).tolist())
-    return set()
+def _indices(content: bytes) -> set[int]:
+    """Return the indices of a mask's pixels. Raises BadFileError."""
+    return set(np.flatnonzero(np.bincount(files.read_ids(content, "ignore").ravel())).tolist())

@@ -2,22 +2,23 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from datasets.audit import MAX_PIXELS, BadFileError, check_pixels, lift_pillow_limit
-from datasets.image_folder import files, headers, masks
+from datasets.audit import BadFileError
+from datasets.image_folder import files, masks
 from datasets.image_folder.meaning import Meaning
 from datasets.image_folder.names import Match
+from datasets.image_folder.sampling import read_each
 from datasets.image_folder.tally import pack, unpack
 from datasets.raw import RawFolder
 
-SAMPLED = 8
-"""Masks whose values are compared with the published ones, evenly spaced."""
+SAMPLED = 8  # Masks whose values are compared with the published ones, evenly spaced
 
 DECLARED = 0.999
 """Share of the pixels of each that must have a published value; a few off-colour pixels are in Potsdam's own labels."""
@@ -167,22 +168,19 @@ def _of_values(raw: RawFolder, known: PublishedSet) -> Meaning:
 def _is_of_values(raw: RawFolder, names: Sequence[str], known: PublishedSet) -> bool:
     """Whether nearly all pixels of the sampled masks have published values, at least two of which are classes."""
     allowed, shown = {*known.raws, *(known.ignore or {})}, set[Any]()
-    for counts in _counts(raw, headers.sample(names, SAMPLED), by_colour=not isinstance(known.raws[0], int)):
+    count = partial(_count, by_colour=not isinstance(known.raws[0], int))
+    for _, counts in read_each(raw, names, SAMPLED, count):
         if sum(number for value, number in counts.items() if value in allowed) < DECLARED * counts.total():
             return False
         shown |= counts.keys() & {*known.raws}
     return len(shown) > 1
 
 
-def _counts(raw: RawFolder, names: Sequence[str], *, by_colour: bool) -> Iterator[Counter[Any]]:
-    """Yield the number of pixels of each value; a mask that cannot be read is reported by ingest."""
-    for name in names:
-        with suppress(BadFileError), lift_pillow_limit():
-            content = raw.read(name)
-            check_pixels(content, MAX_PIXELS)
-            pixels = pack(files.read_rgb(content, "ignore")) if by_colour else files.read_ids(content, "ignore")
-            values, counts = (array.tolist() for array in np.unique(pixels, return_counts=True))
-            yield Counter(dict(zip(map(unpack, values) if by_colour else values, counts, strict=True)))
+def _count(content: bytes, *, by_colour: bool) -> Counter[Any]:
+    """Return the number of pixels of each value of a mask. Raises BadFileError."""
+    pixels = pack(files.read_rgb(content, "ignore")) if by_colour else files.read_ids(content, "ignore")
+    values, counts = (array.tolist() for array in np.unique(pixels, return_counts=True))
+    return Counter(dict(zip(map(unpack, values) if by_colour else values, counts, strict=True)))
 
 
 def _object_info(raw: RawFolder) -> tuple[str, ...]:

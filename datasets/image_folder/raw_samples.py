@@ -16,19 +16,15 @@ from datasets.image_folder import files
 from datasets.pairs import Pair, Split
 from datasets.raw import RawFolder
 
-FOLDER = "raw_samples"
-"""Its name in the folder of the records."""
+FOLDER = "raw_samples"  # Its name in the folder of the records
 
 INDEX = "index.json"
 
 SCANNED = 1000
 """Images of a split whose headers are read, in the order of the digests of their ids, which is a random sample."""
 
-EACH, MOST = 2, 24
-"""Files of a kind, and of all kinds, at most."""
-
-MOST_BYTES = 1 << 26
-"""Bytes of all files at most; the first of a kind is kept at any size that ingest reads."""
+EACH, MOST = 2, 24  # Files of a kind, and of all kinds, at most
+MOST_BYTES = 1 << 26  # Bytes of all files at most; the first of a kind is kept at any size that ingest reads
 
 
 @dataclass(frozen=True)
@@ -50,13 +46,7 @@ class RawSample:
 
 
 def write(folder: Path, raw: RawFolder, splits: Mapping[str, Split]) -> None:
-    """Copy up to EACH files of each kind into a new folder, with an index. Files that are bad are passed over.
-
-    Args:
-        folder: The folder to write.
-        raw: The raw folder.
-        splits: Its pairs by split.
-    """
+    """Copy up to EACH files of each kind into a new folder, with an index. Files that are bad are passed over."""
     folder.mkdir()
     counts, total = Counter[str](), 0
     entries: list[dict[str, str]] = []

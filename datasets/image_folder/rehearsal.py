@@ -7,20 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from datasets.audit import BadFileError, Kind, Problem, lift_pillow_limit
+from datasets.audit import Kind, Problem
 from datasets.errors import DatasetError
 from datasets.image_folder import folder, headers, split_guess
 from datasets.image_folder.layout import Layout
 from datasets.image_folder.names import Match
+from datasets.image_folder.sampling import read_each, sample
 from datasets.pairs import Pair, Split
 from datasets.raw import RawFolder
 from datasets.spec import IGNORE
 
-SEARCHED = 50
-"""A split of more masks than this is not searched for its classes."""
-
-SAID_BEFORE = (Kind.WITHOUT_MASK, Kind.STRAY)
-"""Kinds of problems of names that the notes on pairs mention."""
+SEARCHED = 50  # A split of more masks than this is not searched for its classes
+SAID_BEFORE = (Kind.WITHOUT_MASK, Kind.STRAY)  # Kinds of problems of names that the notes on pairs mention
 
 
 @dataclass
@@ -39,13 +37,7 @@ class Rehearsal:
 
 
 def rehearse(raw: RawFolder, layout: dict[str, Any], match: Match) -> Rehearsal:
-    """Pair the files as ingest does, and look at some of them.
-
-    Args:
-        raw: The raw folder.
-        layout: The guessed layout, as plain values.
-        match: What it was guessed from.
-    """
+    """Pair the files as ingest does by a layout, given as plain values, and look at some of them."""
     from datasets.image_folder.image_folder_dataset_builder import reader_of
 
     done = Rehearsal(dict(layout))
@@ -113,13 +105,12 @@ def _missing(raw: RawFolder, layout: Mapping[str, Any], splits: Mapping[str, Spl
     from datasets.image_folder.image_folder_dataset_builder import reader_of
 
     described = Layout.model_validate(layout)
+    read = reader_of(described).mask
     shown: dict[str, set[int]] = {}
     for name, split in splits.items():
-        shown[name] = set()
-        for pair in headers.sample(split.pairs, SEARCHED):
-            with suppress(BadFileError), lift_pillow_limit():  # ingest reports it
-                for mask in filter(None, (pair.mask, *pair.further)):
-                    shown[name] |= set(np.unique(reader_of(described).mask(raw.read(mask))).tolist()) - {IGNORE}
+        masks = [mask for pair in sample(split.pairs, SEARCHED) for mask in (pair.mask, *pair.further) if mask]
+        labels = (label for _, label in read_each(raw, masks, len(masks), read))
+        shown[name] = {value for label in labels for value in np.unique(label).tolist()} - {IGNORE}
     everywhere = set().union(*shown.values())
     lines = []
     for name, split in splits.items():

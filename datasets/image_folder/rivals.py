@@ -8,51 +8,36 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from datasets.audit import MAX_PIXELS, BadFileError, check_pixels, lift_pillow_limit
+from datasets.audit import BadFileError, lift_pillow_limit
 from datasets.image_folder import encodings, files
 from datasets.image_folder.names import Match
+from datasets.image_folder.sampling import read_each, sample
 from datasets.image_folder.tally import Tally, pack, unpack
 from datasets.raw import RawFolder
 from datasets.spec import IGNORE
 
-SAMPLED, FEWEST = 12, 3
-"""Number of masks that are compared, evenly spaced; of fewer than FEWEST nothing is said."""
-
-SIDE = 64
-"""Masks are compared at this height and width, pixels."""
-
-SAME = 0.95
-"""Masks are nearly the same if each area has this IoU, on average, with that of most masks."""
+SAMPLED, FEWEST = 12, 3  # Number of masks that are compared, evenly spaced; of fewer than FEWEST nothing is said
+SIDE = 64  # Masks are compared at this height and width, pixels
+SAME = 0.95  # Masks are nearly the same if each area has this IoU, on average, with that of most masks
 
 EQUAL, MOST = 0.995, 0.5
 """Where there are no others, masks are said to be no labels if they are as good as equal, or if that which is nearly
 the same in all fills most of the image: objects in one place look alike too."""
 
-SHARE = 0.25
-"""A way to pair is a rival if it has this share of the pairs of the best."""
-
-FEW_COLOURS = 40
-"""A mask that no name calls so holds at most this number of colours."""
-
-FEW_VALUES, NOISE = 8, 16
-"""Blur and JPEG leave more values than this, and JPEG those within NOISE of an area's own."""
+SHARE = 0.25  # A way to pair is a rival if it has this share of the pairs of the best
+FEW_COLOURS = 40  # A mask that no name calls so holds at most this number of colours
+FEW_VALUES, NOISE = 8, 16  # Blur and JPEG leave more values than this, and JPEG those within NOISE of an area's own
 
 THIN, LARGE = 0.02, 0.01
 """A colour fills areas if this share of its pixels are inner ones; or of all pixels, where there are many colours."""
 
-PURE = 0.9
-"""Share of an object's pixels that are of one class."""
+PURE = 0.9  # Share of an object's pixels that are of one class
 
 REGION = "one and the same shape in nearly every file, as a region of interest has, not labels"
 
 
 def choose(raw: RawFolder, matches: Sequence[Match]) -> tuple[Match, list[str]]:
-    """Return the match whose masks are labels, and notes on its rivals.
-
-    Args:
-        raw: The raw folder.
-        matches: From `names.matches`, the best first; at least one.
-    """
+    """Return the match whose masks are labels, and notes on its rivals; of at least one, the best first."""
     best = matches[0]
     images = set(best.image_examples)
     others = [match for match in matches[1:] if _is_rival(match, best, images)]
@@ -94,16 +79,14 @@ def _may_be_labels(raw: RawFolder, match: Match, best: Match, *, is_region: bool
 
 def of_few_colours(raw: RawFolder, matches: Sequence[Match]) -> list[Match]:
     """Return the matches whose masks hold so few colours that they may be labels, whatever their names."""
-    return [match for match in matches if all(_has_few_colours(raw, name) for name in match.examples[:FEWEST])]
 
+    def has_few_colours(content: bytes) -> bool:
+        return len(np.unique(files.read_rgb(content, "apply").reshape(-1, 3), axis=0)) <= FEW_COLOURS
 
-def _has_few_colours(raw: RawFolder, name: str) -> bool:
-    with suppress(BadFileError), lift_pillow_limit():
-        content = raw.read(name)
-        check_pixels(content, MAX_PIXELS)
-        pixels = files.read_rgb(content, "apply").reshape(-1, 3)
-        return len(np.unique(pixels, axis=0)) <= FEW_COLOURS
-    return False
+    def are_few(names: Sequence[str]) -> bool:
+        return [few for _, few in read_each(raw, names, FEWEST, has_few_colours)] == [True] * len(names)
+
+    return [match for match in matches if are_few(match.examples[:FEWEST])]
 
 
 def _number_objects(raw: RawFolder, names: Sequence[str], others: Sequence[str]) -> bool:
@@ -114,12 +97,10 @@ def _number_objects(raw: RawFolder, names: Sequence[str], others: Sequence[str])
     """
     if [PurePosixPath(name).stem for name in names] != [PurePosixPath(name).stem for name in others]:
         return False
-    number = min(SAMPLED, len(names))
     pairs = []
     with suppress(BadFileError), lift_pillow_limit():
-        for index in range(number):
-            place = index * len(names) // number
-            one, other = (_ids(raw, of[place]) for of in (names, others))
+        for pair in zip(sample(names, SAMPLED), sample(others, SAMPLED), strict=True):
+            one, other = (encodings.read_ids(raw.read(name)) for name in pair)
             if one is None or other is None or one.shape != other.shape:
                 return False
             pairs.append((one, other))
@@ -147,12 +128,6 @@ def _refines(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> bool:
     return any(len(classes - {0, IGNORE}) > 1 for classes in classes_of.values())
 
 
-def _ids(raw: RawFolder, name: str) -> np.ndarray | None:
-    content = raw.read(name)
-    check_pixels(content, MAX_PIXELS)
-    return encodings.read_ids(content)
-
-
 def is_one_shape(raw: RawFolder, names: Sequence[str], *, same: float = SAME, least: float = 0) -> bool:
     """Whether masks of two values are nearly the same, with both values in most of them.
 
@@ -162,14 +137,11 @@ def is_one_shape(raw: RawFolder, names: Sequence[str], *, same: float = SAME, le
         same: IoU of each area, on average, with that of most masks.
         least: Share of the pixels that the shape fills at least.
     """
-    number = min(SAMPLED, len(names))
     shapes = []
-    for index in range(number):
-        with suppress(BadFileError):  # masks.guess and ingest report it
-            bright = shape(raw.read(names[index * len(names) // number]))
-            if bright is None:
-                return False
-            shapes.append(bright)
+    for _, bright in read_each(raw, names, SAMPLED, shape):
+        if bright is None:
+            return False
+        shapes.append(bright)
     if len(shapes) < FEWEST:
         return False
     stack = np.stack(shapes)
@@ -183,7 +155,6 @@ def is_one_shape(raw: RawFolder, names: Sequence[str], *, same: float = SAME, le
 def shape(content: bytes) -> np.ndarray | None:
     """Return where a mask is bright, bool [SIDE, SIDE]; None if it is no picture of two values, but for blur."""
     with lift_pillow_limit():
-        check_pixels(content, MAX_PIXELS)
         rgb = files.read_rgb(content, "apply")
     if _areas(rgb) > 2:
         return None

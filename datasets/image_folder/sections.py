@@ -8,8 +8,7 @@ from datasets import foreign_text
 
 SPLITS = ("train", "val", "test")
 
-ALL_16_BITS = (0.0, 65535.0)
-"""Default `image.range`. It equals a pixel's high byte, plus or minus 1."""
+ALL_16_BITS = (0.0, 65535.0)  # Default `image.range`. It equals a pixel's high byte, plus or minus 1
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Band = Annotated[int, Field(ge=1)]

@@ -8,11 +8,8 @@ from datasets.image_folder.palettes import Colour
 from datasets.image_folder.spikes import Judged, Point
 from datasets.image_folder.tally import Tally
 
-SHOWN = 5
-"""Number of values that a note names."""
-
-SPREAD = 16
-"""Values over which blur spreads at least."""
+SHOWN = 5  # Number of values that a note names
+SPREAD = 16  # Values over which blur spreads at least
 
 
 def is_binary(tally: Tally, judged: Judged) -> bool:

@@ -14,23 +14,15 @@ from datasets.image_folder.tally import Tally
 
 Point = tuple[int, ...]
 
-THIN = 0.02
-"""A value with a smaller share of inner pixels fills no area."""
-
-MOSTLY = 0.7
-"""Share of the pixels of thin values that lie between their neighbours, if these values are edges."""
-
-DISPLAYED = 16
-"""Values this far apart are grey levels to look at rather than consecutive ids."""
+THIN = 0.02  # A value with a smaller share of inner pixels fills no area
+MOSTLY = 0.7  # Share of the pixels of thin values that lie between their neighbours, if these values are edges
+DISPLAYED = 16  # Values this far apart are grey levels to look at rather than consecutive ids
 
 SPIKE = 0.35
 """Share of the pixels around a class in JPEG masks that have its colour up to noise; on a wide edge it is 0.2."""
 
-MASKED = 0.5
-"""Share of the pixels of a JPEG mask that have, up to noise within an area, the colour of a class."""
-
-JPEG_RADIUS, JPEG_NOISE = 24, 5
-"""JPEG changes values by as much near an edge, and by as much within an area."""
+MASKED = 0.5  # Share of the pixels of a JPEG mask that have, up to noise within an area, the colour of a class
+JPEG_RADIUS, JPEG_NOISE = 24, 5  # JPEG changes values by as much near an edge, and by as much within an area
 
 SMALLEST, CLOSE = 0.0005, 0.01
 """Share of all pixels that the areas of a class in JPEG masks hold at least; and that of a value which is no noise."""
@@ -62,12 +54,7 @@ class Judged:
 
 
 def judge(tally: Tally, points: Mapping[int, Point]) -> Judged:
-    """Judge the values of masks that are stored without loss.
-
-    Args:
-        tally: Their counts.
-        points: {value: its channels}.
-    """
+    """Judge the values of masks that are stored without loss; `points` is {value: its channels}."""
     thin = [value for value, pixels in tally.pixels.items() if tally.inner[value] < THIN * pixels]
     solid = sorted(tally.pixels.keys() - set(thin))
     if not _is_blurred(tally, points, thin, solid):

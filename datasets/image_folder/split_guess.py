@@ -28,18 +28,17 @@ FEW, SEEDS = 100, 100
 FEW_GROUPS = 10
 """Fewer groups than this, whose names do not count them as patient1 does, are categories: no split is made of them."""
 
-FEW_IMAGES = 4
-"""A category of fewer images than this cannot be shared among three splits."""
-
-MANY_IMAGES = 2000
-"""With more images than this no seed is chosen, as all fit the ratios."""
+FEW_IMAGES = 4  # A category of fewer images than this cannot be shared among three splits
+MANY_IMAGES = 2000  # With more images than this no seed is chosen, as all fit the ratios
 
 Guessed = tuple[dict[str, Any], list[str]]
 """The `splits` section of a layout, and notes."""
 
 
-def find_lists(raw: RawFolder, images: Sequence[str] = (), groups: Iterable[str] = ()) -> dict[str, str]:
-    """Return {split: file} of the lists of ids; empty unless there are lists of train and val.
+def find_lists(
+    raw: RawFolder, images: Sequence[str] = (), groups: Iterable[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Return {split: file} of the lists of ids, empty unless there are lists of train and val; and notes.
 
     Args:
         raw: The raw folder.
@@ -52,16 +51,19 @@ def find_lists(raw: RawFolder, images: Sequence[str] = (), groups: Iterable[str]
     for depth in range(len(leading) + 1):
         folder = "".join(f"{part}/" for part in leading[:depth])
         for pattern in LISTS:
+            of_groups = sorted(groups) if "{group}" in folder else [""]
             lists = {split: folder + pattern.format(split=split) for split in ("train", "val", "test")}
-            of_groups = groups if "{group}" in folder else [""]
-            lists = {
-                split: file
+            having = {
+                split: [group for group in of_groups if raw.has(file.replace("{group}", group))]
                 for split, file in lists.items()
-                if all(raw.has(file.replace("{group}", group)) for group in of_groups)
             }
-            if {"train", "val"} <= lists.keys():
-                return lists
-    return {}
+            if having["train"] == having["val"] == of_groups:
+                return {split: file for split, file in lists.items() if having[split] == of_groups}, []
+            if both := {*having["train"]} & {*having["val"]}:
+                are = f"{lists['train']} and {lists['val']} are lists of {', '.join(sorted(both))}"
+                others = ", ".join(group for group in of_groups if group not in both)
+                return {}, [f"{are}, and are not used, as {others} has none. Write them, or move that folder away"]
+    return {}, []
 
 
 def guess(raw: RawFolder, match: names.Match, lists: dict[str, str]) -> Guessed:

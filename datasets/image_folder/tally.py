@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-TESTED = 100_000
-"""Number of pixels per mask, evenly spaced, whose neighbours are compared."""
+TESTED = 100_000  # Number of pixels per mask, evenly spaced, whose neighbours are compared
 
 CONNECTED, MOST_CONNECTED, SIDE = 24, 256, 512
 """Masks whose areas are counted, the first ones; values of a mask at most; and rows and columns that are looked at."""
@@ -135,9 +134,7 @@ def _are_whole(places: np.ndarray, number: int) -> np.ndarray:
 def _is_between(points: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Whether pixels are between the least and the greatest of their neighbours in every channel, in one strictly.
 
-    Args:
-        points: [H, W, C].
-        at: Flat indices of the pixels.
+    `points` are [H, W, C], `at` flat indices of the pixels.
     """
     height, width = points.shape[:2]
     row, column = np.divmod(at, width)

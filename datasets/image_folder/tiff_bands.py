@@ -22,23 +22,15 @@ NEEDED = (WIDTH, HEIGHT, BITS, COMPRESSION, STRIPS, 278, STRIP_BYTES, PREDICTOR,
           SAMPLE_FORMAT, 266)  # fmt: skip
 """Tags that a grey image of the bands keeps; 278 is RowsPerStrip, 323 TileLength, 266 FillOrder."""
 
-SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}
-"""{TIFF type: struct's letter} of the types that the tags above have."""
+SIZES = {1: "B", 3: "H", 4: "I", 16: "Q"}  # {TIFF type: struct's letter} of the types that the tags above have
 
 LOSSLESS = (1, 5, 8, 32773, 32946, 34925, 50000)
 """Compressions whose bytes do not depend on the number of bands: none, LZW, deflate, PackBits, LZMA, Zstandard."""
 
-PREDICTED = (5, 8, 32946, 34925, 50000)
-"""Compressions that a predictor may precede."""
-
-GREY, COLOUR, YCBCR, PALETTE = (0, 1), 2, 6, 3
-"""Values of PhotometricInterpretation."""
-
-BITS_PER_PIXEL = 64
-"""Of all bands together; where there are more, as many times fewer pixels are allowed."""
-
-ALPHA = (1, 2)
-"""Values of ExtraSamples that mean transparency; 0 is a band of an unknown kind."""
+PREDICTED = (5, 8, 32946, 34925, 50000)  # Compressions that a predictor may precede
+GREY, COLOUR, YCBCR, PALETTE = (0, 1), 2, 6, 3  # Values of PhotometricInterpretation
+BITS_PER_PIXEL = 64  # Of all bands together; where there are more, as many times fewer pixels are allowed
+ALPHA = (1, 2)  # Values of ExtraSamples that mean transparency; 0 is a band of an unknown kind
 
 Tags = Mapping[int, tuple[int, ...]]
 

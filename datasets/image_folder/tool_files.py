@@ -3,14 +3,14 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from datasets.annotations import sniff
 from datasets.annotations.images import Images
-from datasets.annotations.index import Colour, Index
+from datasets.annotations.index import Index
 from datasets.annotations.tools import TOOLS
 from datasets.audit import BadFileError, join_names
 from datasets.errors import DatasetError
@@ -29,11 +29,8 @@ from datasets.image_folder.families import IMAGE_SUFFIXES, SPLIT_WORDS, find_fam
 from datasets.image_folder.masks_per_class import ClassMasks
 from datasets.raw import RawFolder
 
-UNCOVERED = {"coco_panoptic": "ignore"}
-"""{tool: what the pixels of no shape are}, where that is not the background."""
-
-BACKGROUND = ("background", "_background_")
-"""Labels that tools use for the background."""
+UNCOVERED = {"coco_panoptic": "ignore"}  # {tool: what the pixels of no shape are}, where that is not the background
+BACKGROUND = ("background", "_background_")  # Labels that tools use for the background
 
 PREFERRED = re.compile(r"(?:^|[/_])instances(?:[_.]|$)")
 """Of several COCO files the one that is meant: instances_train.json, beside captions and keypoints."""
@@ -42,14 +39,12 @@ SPLIT_WORD = re.compile(
     rf"(?<![A-Za-z])(?:{'|'.join(sorted(SPLIT_WORDS, key=len, reverse=True))})\d*(?![A-Za-z])", re.IGNORECASE
 )
 
-FEWEST_PARTS = 2
-"""Parts of an image of COCO without a shape: the categories and its own entry."""
+FEWEST_PARTS = 2  # Parts of an image of COCO without a shape: the categories and its own entry
 
 EXPORTED = re.compile(r"^(?:JPEGImages|SegmentationClass|SegmentationObject)", re.IGNORECASE)
 """Folders of an export to VOC."""
 
-MOST_CLASSES = 253
-"""Records hold no more."""
+MOST_CLASSES = 253  # Records hold no more
 
 Layout = dict[str, Any]
 
@@ -101,7 +96,6 @@ def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str], re
     if set(match.parts) == {""} and len(by_word := _by_word(index, files)) > 1:
         match, patterns = replace(match, parts=by_word), [_pattern(file, files, "{split}") for file in files]
     patterns += _mask_patterns(sorted(used & set(masks)))
-    labels, label_notes = tool_labels.in_use(index.labels)
     rivals, rival_masks = _rivals(index.parts, [image for image in images if image not in used])
     notes += rivals
     if tool == "coco" and (empty := sum(len(parts) == FEWEST_PARTS for parts in index.parts.values())):
@@ -112,7 +106,9 @@ def _by_index(raw: RawFolder, tool: str, files: list[str], images: list[str], re
     if index.attribute:
         notes.append(f"classes are the values of {index.attribute}; for another one set annotations.attribute")
     notes += rehearsal.messages(index.problems)
-    described = _describe(raw, tool, match, list(dict.fromkeys(patterns)), labels, [*notes, *label_notes])
+    described = _describe(
+        raw, tool, match, list(dict.fromkeys(patterns)), tool_labels.each_a_class(index.labels), notes
+    )
     described[0]["annotations"] |= {"attribute": index.attribute} if index.attribute else {}
     return described
 
@@ -161,7 +157,7 @@ def _rivals(annotated: Collection[str], images: Sequence[str]) -> tuple[list[str
 def of_class_masks(raw: RawFolder, found: ClassMasks) -> Described:
     """Return the layout of masks of a class each, notes, and the number of images that have any."""
     match = split_guess.replace_uniform_splits(split_guess.drop_single_split(found.match))
-    labels, _ = tool_labels.in_use(dict.fromkeys(found.labels))
+    labels = tool_labels.each_a_class(dict.fromkeys(found.labels))
     notes = []
     if found.has_overlap:
         notes.append("masks of several classes overlap, and the class that is listed later counts: check their order")
@@ -173,7 +169,7 @@ def _describe(
     tool: str,
     match: names.Match,
     patterns: list[str],
-    labels: Mapping[str, tuple[list[str], Colour | None]],
+    labels: tool_labels.Labels,
     notes: list[str],
 ) -> Described:
     ignore = [label for name, (own, _) in labels.items() if void.is_void(name) for label in own]
@@ -252,9 +248,7 @@ def _match(images: list[str]) -> names.Match:
             ids.append(f"{group}/{name}" if group else name.removeprefix(f"{inner}/"))
     if len(parts) > 1 and "" in parts:  # some images are in no split: splits are drawn
         return _without_placeholders(images)
-    match = names.Match(
-        tuple(patterns), (), dict(parts), dict(groups), tuple(ids), (), tuple(sorted(images)), 0, {}, {}
-    )
+    match = names.Match(tuple(patterns), dict(parts), dict(groups), tuple(ids), tuple(sorted(images)))
     return split_guess.replace_uniform_splits(split_guess.drop_single_split(match))
 
 
@@ -269,7 +263,7 @@ def _without_placeholders(images: list[str]) -> names.Match:
     patterns = [f"{folder}/{{id}}{suffix}".removeprefix("./") for folder, suffix in folders]
     ids = tuple(PurePosixPath(file).stem for file in images)
     counts = {"": len(images)}
-    return names.Match(tuple(patterns), (), counts, counts, ids, (), tuple(sorted(images)), 0, {}, {})
+    return names.Match(tuple(patterns), counts, counts, ids, tuple(sorted(images)))
 
 
 def _pattern(file: str, files: Sequence[str], placeholder: str) -> str:

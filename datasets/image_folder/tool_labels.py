@@ -12,18 +12,18 @@ from datasets.annotations.index import Colour
 from datasets.annotations.json_spans import parse
 from datasets.audit import BadFileError, Problem
 from datasets.image_folder import names, rehearsal
-from datasets.raw import RawFolder, to_regex
+from datasets.image_folder.matching import values_of
+from datasets.raw import RawFolder
 
 Labels = dict[str, tuple[list[str], Colour | None]]
 """{name of a class: (its labels in the tool, its colour)}."""
 
-META = "meta.json"
-"""Supervisely's file with the classes and their colours."""
+META = "meta.json"  # Supervisely's file with the classes and their colours
 
 
-def in_use(labels: Mapping[str, Colour | None]) -> tuple[Labels, list[str]]:
+def each_a_class(labels: Mapping[str, Colour | None]) -> Labels:
     """Return the labels that a tool declares, each as a class of its name."""
-    return {label: ([label], colour) for label, colour in labels.items()}, []
+    return {label: ([label], colour) for label, colour in labels.items()}
 
 
 def pair(tool: str, files: Sequence[str], images: Sequence[str]) -> dict[str, str]:
@@ -84,16 +84,14 @@ def fit(images: Sequence[str], patterns: Sequence[str], paired: Mapping[str, str
 
 
 def _ids(patterns: Sequence[str], file: str) -> set[str]:
-    matches = [re.fullmatch(to_regex(one, id=".+", split="[^/]+", group="[^/]+"), file) for one in patterns]
-    return {match["id"] for match in matches if match}
+    return {values["id"] for values in values_of(file, patterns)}
 
 
 def _folder(file: str, image: str, match: names.Match) -> str:
     """Return the folder of a file, with the placeholders for what they stand for in the name of its image."""
     parts = list(PurePosixPath(file).parent.parts)
-    for pattern in match.images:
-        values = re.fullmatch(to_regex(pattern, id=".+", split="[^/]+", group="[^/]+"), image)
-        for name, value in values.groupdict().items() if values else ():
+    for values in values_of(image, match.images):
+        for name, value in values.items():
             parts = [f"{{{name}}}" if part == value and name != "id" else part for part in parts]
     return "/".join(parts) or "."
 
@@ -121,7 +119,8 @@ def read(raw: RawFolder, tool: str, files: Sequence[str]) -> tuple[Labels, list[
             pass
     notes += rehearsal.messages(bad)
     colours = distinct(declared)
-    return {name: ([name], colours.get(name)) for name in [*declared, *sorted(shapes.keys() - declared.keys())]}, notes
+    in_order = [*declared, *sorted(shapes.keys() - declared.keys())]
+    return each_a_class({name: colours.get(name) for name in in_order}), notes
 
 
 def _declared(raw: RawFolder) -> dict[str, str]:

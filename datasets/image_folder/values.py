@@ -1,6 +1,6 @@
 """Judge the values of masks, numbers or colours, and say what they mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets.image_folder import exact, instances, smoothed, spikes
@@ -9,8 +9,7 @@ from datasets.image_folder.palettes import Colour
 from datasets.image_folder.spikes import Judged
 from datasets.image_folder.tally import Tally, unpack
 
-MANY, FILLED = 32, 0.2
-"""With more values than this, fewer pixels inside areas than this share mean no masks."""
+MANY, FILLED = 32, 0.2  # With more values than this, fewer pixels inside areas than this share mean no masks
 
 
 def of_grey(sampled: Sampled) -> Meaning:
@@ -22,10 +21,7 @@ def of_grey(sampled: Sampled) -> Meaning:
     values = sampled.tally.pixels
     exact.require_ids(values, sampled.kind)
     points = {value: sampled.palette.get(value, (value, value, value)) for value in values}
-    judged = (spikes.judge_lossy if sampled.lossy else spikes.judge)(sampled.tally, points)
-    meaning = _of_grey(sampled, judged, points)
-    meaning.notes += smoothed.note_small(sampled, judged, points) if sampled.lossy else instances.notes(sampled.tally)
-    return meaning
+    return _judge(sampled, points, _of_grey)
 
 
 def of_colours(sampled: Sampled) -> Meaning:
@@ -35,8 +31,14 @@ def of_colours(sampled: Sampled) -> Meaning:
         DatasetError: They are no classes.
     """
     points = {value: unpack(value) for value in sampled.tally.pixels}
+    return _judge(sampled, points, smoothed.of_jpeg if sampled.lossy else _of_colours)
+
+
+def _judge(
+    sampled: Sampled, points: Mapping[int, Colour], mean: Callable[[Sampled, Judged, Mapping[int, Colour]], Meaning]
+) -> Meaning:
     judged = (spikes.judge_lossy if sampled.lossy else spikes.judge)(sampled.tally, points)
-    meaning = smoothed.of_jpeg(sampled, judged, points) if sampled.lossy else _of_colours(sampled, judged, points)
+    meaning = mean(sampled, judged, points)
     meaning.notes += smoothed.note_small(sampled, judged, points) if sampled.lossy else instances.notes(sampled.tally)
     return meaning
 

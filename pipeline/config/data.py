@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from datasets import catalog
 from datasets.errors import DatasetError
 from datasets.spec import DatasetSpec
-from pipeline.config.section import LOCATION, Section
+from pipeline.config.section import LOCATION, Section, Url
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -19,9 +19,8 @@ class DataConfig(Section):
     name: str = Field(description="a dataset: one of the folders under datasets/")
     config: str | None = Field(default=None, description="the builder's configuration; null: its first")
     manual_dir: Path = Field(description="folder with the raw files", json_schema_extra=LOCATION)
-    url: str | None = Field(
+    url: Url | None = Field(
         default=None,
-        pattern=r"^[a-z0-9]+://.+",
         description="where the raw files are kept, such as s3://bucket/camvid; manual_dir is then a local copy",
         json_schema_extra=LOCATION,
     )

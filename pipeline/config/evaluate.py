@@ -57,11 +57,16 @@ class EvaluateConfig(Section):
     )
     refuse_significant_drop: bool = Field(
         default=True,
-        description="the gate: mIoU not under the served model's by more than noise (paired bootstrap)",
+        description="the gate: mIoU not under the served model's by more than noise (sign-flip test)",
         json_schema_extra=VERDICT_ONLY,
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = Field(default=0.95, description="of the intervals")
-    resamples: Positive = Field(default=1000, description="of the images, for the intervals")
+    resamples: Positive = Field(
+        default=1000,
+        description="the gate: random swaps of the two models' answers, image by image, that its sign-flip test makes; "
+        "few images need fewer",
+        json_schema_extra=VERDICT_ONLY,
+    )
     overlays: Annotated[int, Field(ge=0)] = Field(default=3, description="pictures each of the best, median and worst")
     confusions: Annotated[int, Field(ge=0)] = Field(default=6, description="pairs of classes shown with a crop")
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import LOCATION, NAME, Section
+from pipeline.config.section import LOCATION, NAME, Section, Url
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -16,9 +16,8 @@ class ExportConfig(Section):
     name: Annotated[str, Field(pattern=f"^{NAME}$")] | None = Field(
         default=None, description="folder under serving/; null: the recipe's name"
     )
-    url: str | None = Field(
+    url: Url | None = Field(
         default=None,
-        pattern=r"^[a-z0-9]+://.+",
         description="upload what is served to here too, such as s3://bucket/models",
         json_schema_extra=LOCATION,
     )

@@ -1,14 +1,18 @@
 """The base of every section of a recipe, and how its fields count for a fingerprint."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pipeline.config.step_names import GATE
+from pipeline.console.url_secrets import hide
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 """Pattern of the name of a recipe, a run or a served model: it becomes the name of a folder."""
+
+Url = Annotated[str, Field(pattern=r"^[a-z0-9]+://.+"), AfterValidator(hide)]
+"""A URL of shared storage, as it may be shown: without its password, which only `url_secrets.reveal` knows."""
 
 LOCATION: dict[str, Any] = {"fingerprinted": "contents"}
 """Marks a field that says where something lies. What lies there is fingerprinted, the place itself is not."""

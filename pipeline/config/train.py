@@ -33,6 +33,9 @@ class BackboneTraining(Section):
     frozen_epochs: Annotated[int, Field(ge=0)] | Literal["all"] = Field(
         default=0, description="epochs at the beginning in which it stays as it is, its normalisation too"
     )
+    frozen_stride: Literal[0, 2, 4, 8, 16] = Field(
+        default=0, description="its layers up to this stride always stay as they are, which saves time; 0: none"
+    )
 
 
 class TensorBoardConfig(Section):
@@ -151,9 +154,9 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _epochs_fit(self) -> "TrainConfig":
         problems = []
-        if self.warmup_epochs >= self.epochs:
+        if self.warmup_epochs > self.epochs:  # equal: every recipe with one epoch of warm-up can be tried for one epoch
             problems.append(
-                f"`warmup_epochs` must be less than `epochs`. Received: {self.warmup_epochs:g} of {self.epochs}."
+                f"`warmup_epochs` must be at most `epochs`; set both. Received: {self.warmup_epochs:g} of {self.epochs}."
             )
         if (self.schedule == "step") != bool(self.decay_epochs):
             problems.append(

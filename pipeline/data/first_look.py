@@ -80,5 +80,16 @@ def _legend(counts: np.ndarray, spec: DatasetSpec) -> list[render.Entry]:
     for index, name, colour in (*named, (IGNORE, "ignored", None)):
         pixels, number = int(counts[:, index].sum()), int((counts[:, index] > 0).sum())
         share = f"{pixels / total:.1%} in {number} of {images}" if number else "in none of these"
-        entries.append((f"{name}: {share}", colour))
+        entries.append((f"{_shown(index, name)}: {share}", colour))
     return entries
+
+
+def undrawn(spec: DatasetSpec) -> list[str]:
+    """Return what the legend has in place of the names of classes that the font cannot draw: "class 1 is ..."."""
+    return [
+        f"{_shown(index, name)} is {name}" for index, name in enumerate(spec.classes) if name != render.drawable(name)
+    ]
+
+
+def _shown(index: int, name: str) -> str:
+    return name if render.drawable(name) == name else f"class {index}"

@@ -81,7 +81,7 @@ def choose(images: int, sizes: Mapping[str, int]) -> FirstRecipe:
     batch_size = max(1, min(BATCH, images, max(2, images // 4)))
     steps = max(1, images // batch_size)
     epochs = min(max(EPOCHS, -(-FEWEST_STEPS // steps)), max(FEWEST_EPOCHS, MOST_STEPS // steps))
-    notes = [f"{images} training images: batches of {batch_size}, {epochs} epochs"] if images else []
+    notes = [f"{images} training image{'s' * (images > 1)}: batches of {batch_size}, {epochs} epochs"] if images else []
     size, crop, note = _what_is_seen(sizes)
     return FirstRecipe(batch_size, epochs, size, crop, (*([note] if note else []), *notes))
 

@@ -103,9 +103,8 @@ def _first_recipe(examples: RawExamples | None) -> FirstRecipe:
 
 def _look(examples: RawExamples | None, layout: Path, sheet: Path, name: str) -> list[str]:
     """Draw the sheet, and return what is to be said of it; a sheet of an earlier layout is removed."""
-    drawn, problems = (
-        (None, []) if examples is None else first_look.draw(examples, catalog.spec("image_folder", None, layout), name)
-    )
+    spec = catalog.spec("image_folder", None, layout)
+    drawn, problems = (None, []) if examples is None else first_look.draw(examples, spec, name)
     lines = list(_bad(problems))
     if drawn is None:
         sheet.unlink(missing_ok=True)
@@ -113,6 +112,9 @@ def _look(examples: RawExamples | None, layout: Path, sheet: Path, name: str) ->
     file = io.BytesIO()
     Image.fromarray(drawn).save(file, "PNG")
     _write(sheet, file.getvalue())
+    if undrawn := first_look.undrawn(spec):
+        text = f"The sheet's font lacks some signs: {', '.join(undrawn)}."
+        lines += textwrap.wrap(text, 79, subsequent_indent="  ")
     return [*lines, f"Wrote {sheet}: how the layout reads the masks. Look at it."]
 
 

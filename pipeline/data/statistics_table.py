@@ -70,7 +70,7 @@ def _bars(rows: Sequence[tuple[str, float, str, tuple[int, int, int]]]) -> np.nd
     longest = max((length for _, length, _, _ in rows), default=0) or 1
     for number, (name, length, text, colour) in enumerate(rows):
         top = number * ROW + ROW // 4
-        draw.text((LEFT - 8, top + 1), name, fill=render.INK, font=font, anchor="ra")
+        draw.text((LEFT - 8, top + 1), render.drawable(name), fill=render.INK, font=font, anchor="ra")
         right = LEFT + round(BARS * length / longest)
         draw.rectangle((LEFT, top, right, top + ROW - 7), fill=colour, outline=render.INK)
         draw.text((right + 8, top + 1), text, fill=render.INK, font=font)

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import starmap
+
+from pipeline.console.markup import escape
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34

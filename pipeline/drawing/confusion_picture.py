@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.drawing.render import INK, PAPER
+from pipeline.drawing.render import INK, PAPER, drawable
 
 CELL, PAD, FONT_SIZE = 30, 6, 12
 FULL = (0, 90, 160)
@@ -23,7 +23,7 @@ def draw(matrix: np.ndarray, classes: Sequence[str]) -> np.ndarray:
         uint8 [H,W,3]: names to the left (truth) and upright above (prediction), each share in its cell in per cent.
         The row of a class without pixels is empty.
     """
-    font = ImageFont.load_default(FONT_SIZE)
+    font, classes = ImageFont.load_default(FONT_SIZE), [drawable(name) for name in classes]
     margin = round(max(font.getlength(name) for name in classes)) + 2 * PAD
     side = margin + CELL * len(classes) + PAD
     picture = Image.new("RGB", (side, side), PAPER)

@@ -106,7 +106,7 @@ def stack(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """Write one line of text above an image, clipped to its width."""
     strip = Image.new("RGB", (image.shape[1], FONT_SIZE + PAD), PAPER)
-    ImageDraw.Draw(strip).text((1, 1), text, fill=INK, font=font())
+    ImageDraw.Draw(strip).text((1, 1), drawable(text), fill=INK, font=font())
     return stack([np.asarray(strip), image], gap=0)
 
 
@@ -121,7 +121,7 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
 
 def entries(items: Iterable[Entry], width: int) -> np.ndarray:
     """Draw a swatch and a text for each entry, in as many columns as fit `width` pixels: uint8 [H,width,3]."""
-    items, face = list(items), font()
+    items, face = [(drawable(text), fill) for text, fill in items], font()
     cell = SWATCH + 2 * PAD + int(max(face.getlength(text) for text, _ in items)) + PAD
     columns = max(1, width // cell)
     row = SWATCH + PAD
@@ -145,6 +145,20 @@ def fit(picture: np.ndarray, width: int) -> np.ndarray:
         return picture.repeat(factor, axis=0).repeat(factor, axis=1)
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+
+
+def drawable(text: str) -> str:
+    r"""Replace the signs that the font lacks, which would be drawn as boxes, by their escapes.
+
+    >>> drawable("Mitte"), drawable("\u8f66 1").isascii()
+    ('Mitte', True)
+    """
+    face = font()
+    box = bytes(face.getmask("\uffff"))
+    return "".join(
+        sign if sign.isascii() or bytes(face.getmask(sign)) != box else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
 
 
 def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -71,10 +71,7 @@ def write(
         "signatures": dict(signatures),
         "metrics": dict(metrics),
         "formats": [dict(row) for row in formats],
-        "max_pixels": max_pixels,
-        "image_range": spec.image_range,
-        "image_exif": spec.image_exif,
-        "image_bands": spec.image_bands,
+        **of_files(spec, max_pixels),
         "data": {
             "name": spec.shown_name,
             "homepage": spec.homepage,
@@ -85,6 +82,12 @@ def write(
     json_file.write(saved_model / FILE, facts)
     (saved_model / LABELS).write_text("".join(f"{name}\n" for name in spec.classes), encoding="utf-8")
     return facts
+
+
+def of_files(spec: DatasetSpec, max_pixels: int) -> dict[str, Any]:
+    """Return the facts by which image files are read."""
+    own = {name: getattr(spec, name) for name in ("image_range", "image_exif", "image_bands")}
+    return {"max_pixels": max_pixels, **own}
 
 
 def read(saved_model: Path) -> dict[str, Any]:
@@ -99,8 +102,12 @@ def read(saved_model: Path) -> dict[str, Any]:
             f"{str(saved_model)!r} is not a model that Segline exported: it has no {FILE}. "
             "Give a folder that `segline run` made, such as workspace/serving/<name>/<version>."
         )
-    facts: dict[str, Any] = json_file.read(path)
-    if facts["format"] > FORMAT:
+    try:
+        facts: dict[str, Any] = dict(json_file.read(path))
+        is_newer = facts["format"] > FORMAT
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{str(path)!r} is damaged ({error}). Export the model again, or use another one.") from None
+    if is_newer:
         raise UserError(
             f"{str(path)!r} has format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
         )

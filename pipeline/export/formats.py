@@ -6,6 +6,7 @@ it shrinks), and the logits back to the image's size before the argmax; `measure
 """
 
 import os
+import shutil
 import statistics
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from models.metrics import Margins, confusion_matrix
 from pipeline.config.input import Size
 from pipeline.errors import GateError
 from pipeline.evaluation.metric_text import number, share_of_pixels
+from pipeline.export import on_device
 from pipeline.export.parity import MAX_SHARE
 from pipeline.input import examples
 from pipeline.input.examples import Example
@@ -74,7 +76,7 @@ def commonest_size(data: Path, split: str) -> Size:
 
 
 def write(folder: Path, model: "keras.Model", fit: Fit, names: tuple[str, ...], data: Path) -> None:
-    """Write a file for each format into a folder.
+    """Write a file for each format into a folder, and on_device.py, which reads image files for them.
 
     Args:
         folder: Folder to write to.
@@ -87,6 +89,7 @@ def write(folder: Path, model: "keras.Model", fit: Fit, names: tuple[str, ...], 
         ModelError: A library is missing, or a format does not support the network.
     """
     network = litert.Network(model, fit.size)
+    shutil.copyfile(on_device.__file__, folder / Path(on_device.__file__).name)
     for name in names:
         content = onnx_file.convert(network) if name == "onnx" else _litert(network, name, fit, data)
         (folder / FILES[name]).write_bytes(content)

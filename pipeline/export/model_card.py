@@ -6,6 +6,7 @@ The sections are those of Mitchell et al., Model Cards for Model Reporting, FAT*
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.console.markup import code_block, literal
 from pipeline.evaluation.metric_text import number, share_of_pixels
 
 FILE = "README.md"
@@ -44,17 +45,17 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
     data, metrics, size = facts["data"], facts["metrics"], facts["size"]
     at = f"{size[0]} x {size[1]} pixels" if size else "their own size"
     parts = [
-        f"# {facts['model']['name']}, trained on {data['name']}",
+        f"# {facts['model']['name']}, trained on {literal(data['name'])}",
         f"Semantic segmentation of RGB images into {len(facts['classes'])} classes. The network processes images "
         f"at {at}; class maps have the image's size. For programs: `assets.extra/segline.json` and "
         "`assets.extra/labels.txt`.",
         "## Intended use",
         intended or INTENDED,
         "## Data",
-        f"{', '.join(filter(None, (data['name'], data['homepage'])))}. "
-        f"Licence: {(data['licence'] or 'not stated').rstrip('.')}. "
+        f"{literal(', '.join(filter(None, (data['name'], data['homepage']))))}. "
+        f"Licence: {literal((data['licence'] or 'not stated').rstrip('.'))}. "
         "The weights are derived from the data: its licence may apply to them, too.",
-        f"```bibtex\n{data['citation'].strip()}\n```" if data["citation"].strip() else "",
+        code_block(data["citation"].strip(), "bibtex") if data["citation"].strip() else "",
         "## Metrics",
         _metrics(metrics),
         *_formats(facts["formats"]),
@@ -71,7 +72,7 @@ def _metrics(metrics: Mapping[str, Any]) -> str:
     totals = {"mIoU": "miou", "pixel accuracy": "pixel_accuracy", "mean class accuracy": "mean_class_accuracy"}
     rows = [f"| {name} | {number(metrics[key])} | |" for name, key in totals.items() if key in metrics]
     for row in metrics.get("per_class", ()):
-        rows.append(f"| {row['name']} | {number(row['iou'])} | {number(row['accuracy'])} |")
+        rows.append(f"| {literal(row['name'])} | {number(row['iou'])} | {number(row['accuracy'])} |")
     return "\n".join([where, "", "| | value or IoU | recall |", "|---|---:|---:|", *rows])
 
 
@@ -93,11 +94,10 @@ def _limits(metrics: Mapping[str, Any], facts: Mapping[str, Any]) -> list[str]:
     weak = sorted((row["iou"], row["name"]) for row in per_class if row["iou"] is not None)
     weak = [(iou, name) for iou, name in weak if iou < WEAK_IOU][:WEAK]
     if weak:
-        limits.append(f"Weak classes (IoU): {', '.join(f'{name} {iou:.2f}' for iou, name in weak)}.")
+        limits.append(f"Weak classes (IoU): {', '.join(f'{literal(name)} {iou:.2f}' for iou, name in weak)}.")
     if metrics.get("absent"):
-        limits.append(
-            f"Not measured how well they are predicted, as no image shows them: {', '.join(metrics['absent'])}."
-        )
+        absent = ", ".join(map(literal, metrics["absent"]))
+        limits.append(f"Not measured how well they are predicted, as no image shows them: {absent}.")
     if metrics.get("inference"):
         limits.append(
             "The metrics were measured with windows, zooms or mirror images; the served model predicts the whole image "

@@ -1,12 +1,13 @@
 """Parity of raw files: a file as users have it must be served with the pixels on which the model was trained.
 
 Equal class maps do not prove it: a network may answer alike on a turned picture. So the pixels are compared, all of
-them, in both ways in which files are read: that of `segline predict` and `segline serve`, and that of the exported
-signatures.
+them, in every way in which files are read: that of `segline predict` and `segline serve`, that of the exported
+signatures, and that of the file that goes with LiteRT and ONNX.
 """
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,14 @@ import tensorflow as tf
 
 from models import image_file
 from pipeline.errors import UserError
+from pipeline.export import on_device
 from pipeline.export.raw_image import IN_GRAPH, BadImageError, RawImages
 
 SERVE = "`segline serve`"
-"""In every message of a signature that does not read a file which predict and serve read."""
+"""In every message about a file that predict and serve read, and what refuses it does not."""
+
+PREDICT, SIGNATURES, ON_DEVICE = "predict and serve", "signatures of bytes", "LiteRT and ONNX"
+"""What reads files."""
 
 LISTED = 10
 """Files that the message names at most."""
@@ -42,39 +47,42 @@ class RawFile:
 
 
 def check(
-    files: Sequence[RawFile], images: RawImages, decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    files: Sequence[RawFile],
+    images: RawImages,
+    decode: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Read every file in both ways and compare its pixels with those of its record.
+    """Read every file in every way and compare its pixels with those of its record.
 
     Args:
         files: The files.
         images: What predict and serve read with.
         decode: What the exported signatures read with: Servable.decode.
+        facts: What the file for LiteRT and ONNX reads by; see on_device.read.
 
     Returns:
-        {"files": their number, "kinds": {kind: number}, "refused": [{"file", "kind", "why"}]: what the signatures do
-        not read and say so, "different": [{"file", "kind", "by", "how"}], "passed"}.
+        {"files": their number, "kinds": {kind: number}, "refused": [{"file", "kind", "by", "why"}]: what signatures or
+        LiteRT and ONNX do not read and say so, "different": [{"file", "kind", "by", "how"}], "passed"}.
     """
     of_signature = tf.function(decode, input_signature=[tf.TensorSpec([], tf.string)])
+    readers: dict[str, Callable[[bytes], np.ndarray]] = {
+        PREDICT: images.read,
+        SIGNATURES: lambda content: of_signature(tf.constant(content))[0].numpy(),
+        ON_DEVICE: lambda content: on_device.read(content, facts),
+    }
     different: list[dict[str, str]] = []
     refused: list[dict[str, str]] = []
-    for file in files:
+    for file, (by, read) in itertools.product(files, readers.items()):
+        named = {"file": file.name, "kind": file.kind, "by": by}
         try:
-            how = _difference(file.image, images.read(file.content))
-        except BadImageError as error:
-            how = f"refused: {error}"
-        if how:
-            different.append({"file": file.name, "kind": file.kind, "by": "predict and serve", "how": how})
-        try:
-            how = _difference(file.image, of_signature(tf.constant(file.content))[0].numpy())
-        except tf.errors.InvalidArgumentError as error:
+            how = _difference(file.image, read(file.content))
+        except (BadImageError, tf.errors.InvalidArgumentError, ValueError) as error:
             why = image_file.reason(error)
             # Only what is documented may be refused: other formats, and what the message sends elsewhere.
-            allowed = SERVE in why or not file.content.startswith(IN_GRAPH)
+            allowed = by != PREDICT and (SERVE in why or not file.content.startswith(IN_GRAPH))
             how = "" if allowed else f"refused: {why}"
-            refused += [{"file": file.name, "kind": file.kind, "why": why}] * allowed
-        if how:
-            different.append({"file": file.name, "kind": file.kind, "by": "signatures of bytes", "how": how})
+            refused += [{**named, "why": why}] * allowed
+        different += [{**named, "how": how}] * bool(how)
     return {
         "files": len(files),
         "kinds": dict(Counter(file.kind for file in files)),
@@ -104,9 +112,9 @@ def describe(result: dict[str, Any]) -> str:
     """Return one line on what was compared."""
     count, kinds = result["files"], ", ".join(result["kinds"])
     text = f"{count} raw file{'s' * (count != 1)} ({kinds}) read as in training"
-    if result["refused"]:
-        kinds = ", ".join(dict.fromkeys(entry["kind"] for entry in result["refused"]))
-        text += f"; the signatures of bytes do not take {kinds}"
+    for by in (SIGNATURES, ON_DEVICE):
+        kinds = ", ".join(dict.fromkeys(entry["kind"] for entry in result["refused"] if entry["by"] == by))
+        text += f"; {by} do not take {kinds}" * bool(kinds)
     return text
 
 

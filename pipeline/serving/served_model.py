@@ -31,12 +31,12 @@ class ServedModel:
             max_pixels: Overrides the model's own limit.
 
         Raises:
-            UserError: The folder is not a model that Segline exported.
+            UserError: The folder is not a model that Segline exported, or its files are damaged.
         """
         self.folder = newest_version(model)
         self.facts: dict[str, Any] = facts.read(self.folder)
         self.max_pixels: int = max_pixels or self.facts["max_pixels"]
-        self._signatures = (loaded := tf.saved_model.load(str(self.folder))).signatures
+        self._signatures = (loaded := _load(self.folder)).signatures
         self._keep = loaded  # the signatures do not keep its variables alive
         self.images = raw_image.RawImages(raw_image.reading_of(self.facts), self.max_pixels)
 
@@ -63,6 +63,18 @@ class ServedModel:
                 f"{str(self.folder)!r} has no signature {output!r}. It has {', '.join(sorted(self._signatures))}. "
                 f"Export it with {output} among `export.outputs`."
             )
+
+
+def _load(folder: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(folder))
+    except Exception as error:  # of any kind: of the reader of variables, of protocol buffers, of the graph
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"The model {str(folder)!r} cannot be loaded, as its files are damaged or incomplete "
+            f"({type(error).__name__}: {reason:.200}). `segline verify` names those of a workspace. Use another version, "
+            "or export it again."
+        ) from None
 
 
 def newest_version(model: Path) -> Path:

@@ -77,7 +77,7 @@ def _conclude(
         "images": records.splits(data)[settings.split],
         "classes": list(spec.classes),
         "inference": _describe(settings),
-        **measurement.metrics(resamples=settings.resamples, confidence=settings.confidence, pairs=settings.confusions),
+        **measurement.metrics(confidence=settings.confidence, pairs=settings.confusions),
     }
     json_file.write(out / "metrics.json", metrics)
     measurement.counts().write(out / image_counts.FILE)

@@ -51,7 +51,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         reading=raw_image.reading_of(spec),
     )
     images = raw_image.RawImages(raw_image.reading_of(spec), settings.max_pixels)
-    raw = raw_parity.check(raw_files, images, module.decode)
+    raw = raw_parity.check(raw_files, images, module.decode, facts.of_files(spec, settings.max_pixels))
     raw_parity.require(raw)
     tf.saved_model.save(module, out / "saved_model", signatures=module.signatures())
     photos = _one_of_each_kind(raw_files, raw, chosen)[: settings.parity_images]
@@ -132,7 +132,8 @@ def _raw_files(records: Path, chosen: list[examples.Example]) -> list[RawFile]:
 
 def _one_of_each_kind(raw_files: list[RawFile], raw: dict[str, Any], chosen: list[examples.Example]) -> list[RawFile]:
     """Return the raw files on which class maps are compared: of each kind one that the signatures read."""
-    refused, encoded = {entry["file"] for entry in raw["refused"]}, {example.encoded for example in chosen}
+    encoded = {example.encoded for example in chosen}
+    refused = {entry["file"] for entry in raw["refused"] if entry["by"] == raw_parity.SIGNATURES}
     readable = (file for file in reversed(raw_files) if file.name not in refused and file.content not in encoded)
     return list({file.kind: file for file in readable}.values())
 

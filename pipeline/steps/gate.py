@@ -15,11 +15,11 @@ from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import EVALUATE
 from pipeline.errors import UserError
 from pipeline.evaluation import gate, image_counts
-from pipeline.evaluation.bootstrap import FEWEST
 from pipeline.evaluation.comparison import compare
 from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.gate import PairedDifference
 from pipeline.evaluation.image_counts import ImageCounts
+from pipeline.evaluation.paired import fewest
 from pipeline.export import facts
 from pipeline.workspace import json_file
 
@@ -61,9 +61,12 @@ def _paired(
         comparison = compare(counts, before, classes, replicates=settings.resamples, confidence=settings.confidence)
     except UserError as error:
         return str(error)
-    if comparison.images < FEWEST:
-        return f"images in common: {comparison.images}; to tell a difference from noise, at least {FEWEST} are needed"
     miou = comparison.differences.get("miou")
     if miou is None:
         return "no pixel of the images of both counts"
+    if miou.beyond_noise is None:
+        return (
+            f"images in common on which the models differ: {miou.differing} of {comparison.images}; to tell a "
+            f"difference from noise, at least {fewest(settings.confidence)} are needed"
+        )
     return PairedDifference(comparison.images, miou.ours - miou.theirs, miou.low, miou.high, settings.confidence)

@@ -67,7 +67,7 @@ def _kept(inputs: dict[str, Path]) -> dict[str, Any]:
     if folder is None:
         return {}
     sweep(folder.parent)
-    files: digest.Manifest = json_file.read(inputs["digests"])
+    files: digest.Manifest = digest.recall(inputs["digests"])
     contents = {name: content for name, (_, _, content) in files.items() if content != digest.UNREADABLE}
     return {"cache": ShardCache(folder, contents, overwrite="fresh_cache" in inputs), "report": inputs.get("refusal")}
 

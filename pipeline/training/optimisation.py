@@ -33,18 +33,22 @@ def peak_rate(config: TrainConfig) -> float:
 def optimizer(
     config: TrainConfig, model: keras.Model, rate: schedules.Schedule, steps: int
 ) -> "keras.optimizers.Optimizer | optimizers.Groups":
-    """Create and build the optimiser, under the strategy's scope. Freezes the backbone if it is never trained."""
-    backbone, frozen = config.backbone, config.backbone.frozen_epochs
+    """Create and build the optimiser, under the strategy's scope. Freezes what of the backbone is never trained."""
+    backbone, frozen, stride = config.backbone, config.backbone.frozen_epochs, config.backbone.frozen_stride
+    if stride:
+        backbones.set_trainable(model, trainable=False)
+        backbones.set_trainable(model, trainable=True, beyond=stride)
     separate = backbone.learning_rate_factor != 1 or frozen != 0
     result: keras.optimizers.Optimizer | optimizers.Groups
     if frozen == "all":
         backbones.set_trainable(model, trainable=False)
         result = _build(config, rate)
     elif separate:
-        members = {variable.path for variable in backbones.variables(model)}
-        rest = [variable for variable in model.trainable_variables if variable.path not in members]
+        members = backbones.variables(model, beyond=stride)
+        paths = {variable.path for variable in members}
+        rest = [variable for variable in model.trainable_variables if variable.path not in paths]
         slow = rate.delayed(frozen * steps, factor=backbone.learning_rate_factor)
-        groups = [(_build(config, rate), rest), (_build(config, slow), backbones.variables(model))]
+        groups = [(_build(config, rate), rest), (_build(config, slow), members)]
         result = optimizers.Groups(groups)
     else:
         result = _build(config, rate)
@@ -62,17 +66,21 @@ class BackboneUnfreezer:
         model: The model.
         frozen_epochs: Number of epochs with a frozen backbone.
         make: Creates the function that runs steps; it reads the model's trainable variables at the first step.
+        frozen_stride: Stride up to which the backbone stays frozen; 0: it is trained as a whole.
     """
 
-    def __init__(self, model: keras.Model, frozen_epochs: int, make: "Callable[[], RunSteps]") -> None:
-        self._model, self._frozen_epochs, self._make = model, frozen_epochs, make
+    def __init__(
+        self, model: keras.Model, frozen_epochs: int, make: "Callable[[], RunSteps]", *, frozen_stride: int = 0
+    ) -> None:
+        self._model, self._frozen_epochs, self._frozen_stride = model, frozen_epochs, frozen_stride
+        self._make = make
         self._run_steps: dict[bool, RunSteps] = {}
 
     def __call__(self, epoch: int) -> "RunSteps":
         """Return the function that runs the steps of `epoch`, counted from 0."""
         frozen = epoch < self._frozen_epochs
         if frozen not in self._run_steps:
-            backbones.set_trainable(self._model, trainable=not frozen)
+            backbones.set_trainable(self._model, trainable=not frozen, beyond=self._frozen_stride)
             self._run_steps = {frozen: self._make()}
         return self._run_steps[frozen]
 

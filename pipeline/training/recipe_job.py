@@ -143,7 +143,7 @@ def _step_runner(
         run_steps = make()
         return lambda epoch: run_steps
     assert isinstance(frozen, int)
-    return optimisation.BackboneUnfreezer(model, frozen, make)
+    return optimisation.BackboneUnfreezer(model, frozen, make, frozen_stride=train.backbone.frozen_stride)
 
 
 def _validator(
