@@ -17,7 +17,7 @@ from datasets import pages
 from datasets.foreign_text import escape
 
 SHOWN = 20
-"""Number of names that `join_names` shows; the others are counted."""
+"""Number of names that `join_names` shows if not told otherwise; the others are counted."""
 
 ELLIPSIS = " ..."
 """Marks a truncated text."""
@@ -242,14 +242,14 @@ def format_report(dataset: str, problems: Iterable[Problem], advice: str) -> str
     return "\n".join([*report, advice])
 
 
-def join_names(names: Sequence[str]) -> str:
-    """Return "a, b, c", or the first `SHOWN` names and the number of the others.
+def join_names(names: Sequence[str], shown: int = SHOWN) -> str:
+    """Return "a, b, c", or the first names and the number of the others.
 
     >>> join_names(["val/a.png", "val/b.png"])
     'val/a.png, val/b.png'
     """
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def write(path: Path, dataset: str, splits: dict[str, Any], problems: Iterable[Problem]) -> None:

@@ -1,6 +1,7 @@
 """Pair images with what a labelling tool's files say about them, and say how their labels are drawn."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -42,7 +43,7 @@ def find(raw: RawFolder, layout: Layout, annotations: Annotations) -> dict[str, 
     if not images:
         raise DatasetError(folder.describe_no_match(raw, layout, images, images))
     index = read_index(raw, annotations, [image.file for image in images])
-    images, _ = folder.add_groups(layout, [_with_part(image, annotations, index) for image in images], [])
+    images, *_ = folder.add_groups(layout, [_with_part(image, annotations, index) for image in images], [])
     return folder.require_examples(raw, layout, _assign(raw, layout, images, index))
 
 
@@ -89,19 +90,18 @@ def _find_class_masks(raw: RawFolder, layout: Layout, annotations: Annotations) 
     of_image: dict[tuple[str, str, str], list[Part]] = defaultdict(list)
     for mask in masks:
         of_image[mask.part, mask.group, mask.id].append(Part(mask.file))
-    index = Index({image.file: tuple(of_image.get((image.part, image.group, image.id), ())) for image in images})
-    index.parts = {file: parts for file, parts in index.parts.items() if parts}
-    named = {(image.part, image.group, image.id) for image in images}
-    for key, parts in of_image.items():
-        if key not in named:
-            detail = f"there is no image {key[2]}"
-            index.problems.append(Problem(Kind.WITHOUT_IMAGE, "", parts[0].file, key[2], detail))
-    images, _ = folder.add_groups(layout, images, [])
+    index = Index()
+    for image in images:
+        if parts := of_image.pop((image.part, image.group, image.id), None):
+            index.parts[image.file] = tuple(parts)
+    for (*_, id_), parts in of_image.items():
+        index.problems.append(Problem(Kind.WITHOUT_IMAGE, "", parts[0].file, id_, f"there is no image {id_}"))
+    images, *_ = folder.add_groups(layout, images, [])
     return folder.require_examples(raw, layout, _assign(raw, layout, images, index))
 
 
 def _assign(
-    raw: RawFolder, layout: Layout, images: list[Matched], index: Index
+    raw: RawFolder, layout: Layout, images: Sequence[Matched], index: Index
 ) -> dict[str, tuple[list[Pair], list[Problem]]]:
     split_of = SplitAssigner(raw, layout, images)
     splits: dict[str, tuple[list[Pair], list[Problem]]] = {name: ([], []) for name in SPLITS}

@@ -48,6 +48,11 @@ ORIENTATION_MARKS = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 
 SWAPPED = (5, 6, 7, 8)  # Orientations that exchange height and width
 
+ADVICE = (
+    "say in the layout `image: {exif: apply}` if labels fit the image as a viewer shows it, or `exif: ignore` if they "
+    "fit the pixels as stored"
+)
+
 SOFT_VALUES, SOFT_SHARE = 1, 0.5
 """Transparency of more values than this between none and full, in more than this share of the pixels, is no
 transparency but a band: cut-outs are clear or opaque nearly everywhere."""
@@ -92,15 +97,21 @@ def record_image(content: bytes, low: float, high: float, exif: str, bands: Sequ
 
 
 def require_one_orientation(image: bytes, mask: bytes) -> None:
-    """Raise BadFileError if image and mask are turned differently by EXIF, and their sizes cannot tell which is right."""
-    (turned, (height, width)), (mask_turned, _) = orientation(image), orientation(mask)
-    by_size = (turned in SWAPPED) != (mask_turned in SWAPPED) and height != width
-    if turned != mask_turned and not by_size:
-        raise BadFileError(
-            Kind.ORIENTATION,
-            f"orientation {turned}, of its mask {mask_turned}; say in the layout `image: {{exif: apply}}` if the mask "
-            "fits the image as a viewer shows it, or `exif: ignore` if it fits the pixels as stored",
-        )
+    """Raise BadFileError if EXIF turns an image and its mask differently, and sizes cannot tell which is right."""
+    if fitting(image, mask) == {"apply", "ignore"}:
+        turned, mask_turned = (orientation(content)[0] for content in (image, mask))
+        raise BadFileError(Kind.ORIENTATION, f"orientation {turned}, of its mask {mask_turned}; {ADVICE}")
+
+
+def fitting(image: bytes, mask: bytes) -> set[str]:
+    """Return the values of `image.exif` by which a mask has the size of its image; none where EXIF turns both alike."""
+    (turned, stored), (mask_turned, mask_stored) = orientation(image), orientation(mask)
+    if turned == mask_turned:
+        return set()
+    upright, mask_upright = (
+        size[::-1] if way in SWAPPED else size for way, size in ((turned, stored), (mask_turned, mask_stored))
+    )
+    return {name for name, fits in (("apply", upright == mask_upright), ("ignore", stored == mask_stored)) if fits}
 
 
 def require_upright(image: bytes, _: bytes, *, sized: bool) -> None:
@@ -111,11 +122,7 @@ def require_upright(image: bytes, _: bytes, *, sized: bool) -> None:
     turned, (height, width) = orientation(image)
     by_size = sized and turned in SWAPPED and height != width
     if turned not in (0, 1) and not by_size:
-        raise BadFileError(
-            Kind.ORIENTATION,
-            f"orientation {turned}, of which its annotations say nothing; say in the layout `image: {{exif: apply}}` "
-            "if they fit the image as a viewer shows it, or `exif: ignore` if they fit the pixels as stored",
-        )
+        raise BadFileError(Kind.ORIENTATION, f"orientation {turned}, of which its annotations say nothing; {ADVICE}")
 
 
 def orientation(content: bytes) -> tuple[int, tuple[int, int]]:

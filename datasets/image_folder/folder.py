@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from datasets.audit import Kind, Problem, join_names
@@ -19,6 +19,8 @@ UNION = "with two classes `mask: {union: true}` unites them"
 Key = tuple[str, str]
 """(value of {split}, name of the record)."""
 
+Files = Sequence[Matched]
+
 
 def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
     """Return {split: its files} of the files that match the layout's patterns.
@@ -33,44 +35,33 @@ def find(raw: RawFolder, layout: Layout) -> dict[str, Split]:
     images = match_files(raw, layout.images, skip={file.file for file in (*masks, *numbered)})
     if not images or not masks:
         raise DatasetError(describe_no_match(raw, layout, images, masks))
-    images, masks, numbered = _name(layout, images, masks, numbered)
-    masks = _replace_numbered(images, masks, numbered)
+    images, masks, numbered = add_groups(layout, images, masks, numbered)
     split_of = SplitAssigner(raw, layout, images)
-    image_of, duplicate_images = _index(images)
-    mask_of, duplicate_masks = _index(masks)
-    further = _by_key(duplicate_masks) if layout.mask.union else {}
-    duplicates = [(image, f"{first} has the same id") for image, first in duplicate_images]
-    if not layout.mask.union:
-        duplicates += [(mask, f"{first} is a mask of the same image; {UNION}") for mask, first in duplicate_masks]
-    ambiguous = {(duplicate.part, duplicate.name) for duplicate, _ in duplicates}
+    images_of, masks_of = _by_key(images), _by_key(_replace_numbered(images, masks, numbered))
     splits: dict[str, tuple[list[Pair], list[Problem]]] = {name: ([], []) for name in SPLITS}
-    for key in sorted(image_of.keys() | mask_of.keys()):
-        image, mask = image_of.get(key), mask_of.get(key)
-        split = split_of(image_of.get(key) or mask_of[key])
+    for key in sorted(images_of.keys() | masks_of.keys()):
+        own, drawn = images_of.get(key, []), masks_of.get(key, [])
+        split = split_of((own or drawn)[0])
         if split is None:
             continue
-        if not (image and mask):
-            splits[split][1].append(_missing_partner(layout, split, image, mask))
-        elif key not in ambiguous:
-            pair = Pair(image.name, image.group or "all", image.file, mask.file, further=further.get(key, ()))
-            splits[split][0].append(pair)
-    for duplicate, detail in duplicates:
-        split = split_of(duplicate)
-        if split is not None:
-            splits[split][1].append(Problem(Kind.DUPLICATE, split, duplicate.file, duplicate.name, detail))
+        pairs, problems = splits[split]
+        duplicates = [(file, f"{own[0].file} has the same id") for file in own[1:]]
+        if not layout.mask.union:
+            duplicates += [(file, f"{drawn[0].file} is a mask of the same image; {UNION}") for file in drawn[1:]]
+        problems += [Problem(Kind.DUPLICATE, split, file.file, file.name, detail) for file, detail in duplicates]
+        if not drawn:
+            detail = _expected(layout.masks, own[0])
+            problems.append(Problem(Kind.WITHOUT_MASK, split, own[0].file, own[0].name, detail))
+        elif not own:
+            detail = _expected(layout.images, drawn[0])
+            problems.append(Problem(Kind.WITHOUT_IMAGE, split, drawn[0].file, drawn[0].name, detail))
+        elif not duplicates:
+            further = tuple(file.file for file in drawn[1:])
+            pairs.append(Pair(own[0].name, own[0].group or "all", own[0].file, drawn[0].file, further=further))
     return require_examples(raw, layout, splits)
 
 
-def _name(layout: Layout, *files: list[Matched]) -> list[list[Matched]]:
-    """Prefix all names with their group where `add_groups` does so."""
-    images, masks, numbered = files
-    named_images, named_masks = add_groups(layout, images, masks)
-    if named_images is not images:
-        numbered = [replace(file, name=f"{file.group}/{file.id}") for file in numbered]
-    return [named_images, named_masks, numbered]
-
-
-def _replace_numbered(images: list[Matched], masks: list[Matched], numbered: Sequence[Matched]) -> list[Matched]:
+def _replace_numbered(images: Files, masks: Files, numbered: Files) -> Files:
     """Add the masks that are numbered after another of the same image, as a_mask_1 after a_mask.
 
     A file of such a name that is the mask of an image of its own, as frame_1 beside frame, stays what it is.
@@ -89,33 +80,24 @@ def _replace_numbered(images: list[Matched], masks: list[Matched], numbered: Seq
     return [*(mask for mask in masks if mask.file not in replaced), *further, *orphans]
 
 
-def add_groups(layout: Layout, images: list[Matched], masks: list[Matched]) -> tuple[list[Matched], list[Matched]]:
+def add_groups(layout: Layout, images: Files, masks: Files, numbered: Files = ()) -> tuple[Files, Files, Files]:
     """Prefix all names with their group where several groups have the same id, and all patterns have a {group}."""
-    if any("{group}" not in pattern for pattern in (*layout.images, *layout.masks)):
-        return images, masks
-    group_of = {(file.part, file.id): file.group for file in (*images, *masks)}
-    if all(group_of[file.part, file.id] == file.group for file in (*images, *masks)):
-        return images, masks
-    images, masks = ([replace(file, name=f"{file.group}/{file.id}") for file in files] for files in (images, masks))
-    return images, masks
+    files = (*images, *masks)
+    group_of = {(file.part, file.id): file.group for file in files}
+    is_grouped = all("{group}" in pattern for pattern in (*layout.images, *layout.masks))
+    if not is_grouped or all(group_of[file.part, file.id] == file.group for file in files):
+        return images, masks, numbered
+    images, masks, numbered = (
+        [replace(file, name=f"{file.group}/{file.id}") for file in of] for of in (images, masks, numbered)
+    )
+    return images, masks, numbered
 
 
-def _index(files: list[Matched]) -> tuple[dict[tuple[str, str], Matched], list[tuple[Matched, str]]]:
-    """Return files by (part, name), and further files of the same key, each with the name of the first."""
-    first: dict[tuple[str, str], Matched] = {}
-    duplicates = []
+def _by_key(files: Files) -> dict[Key, list[Matched]]:
+    of_key: dict[Key, list[Matched]] = {}
     for file in files:
-        kept = first.setdefault((file.part, file.name), file)
-        if kept is not file:
-            duplicates.append((file, kept.file))
-    return first, duplicates
-
-
-def _by_key(duplicates: Iterable[tuple[Matched, str]]) -> dict[Key, tuple[str, ...]]:
-    files: dict[Key, tuple[str, ...]] = {}
-    for file, _ in duplicates:
-        files[file.part, file.name] = (*files.get((file.part, file.name), ()), file.file)
-    return files
+        of_key.setdefault((file.part, file.name), []).append(file)
+    return of_key
 
 
 class SplitAssigner:
@@ -127,7 +109,7 @@ class SplitAssigner:
         images: All images; a mask is in the split of the image with its name.
     """
 
-    def __init__(self, raw: RawFolder, layout: Layout, images: list[Matched]) -> None:
+    def __init__(self, raw: RawFolder, layout: Layout, images: Files) -> None:
         self._splits, self._group_of = layout.splits, {image.name: image.group for image in images}
         self._ratios = {str(split): ratio for split, ratio in (layout.splits.ratios or {}).items()}
         self._split_of_part = {part: split for split, part in (layout.splits.folders or {}).items()}
@@ -160,13 +142,6 @@ def random_split(name: str, ratios: Mapping[str, float], seed: int) -> str:
     return list(ratios)[-1]
 
 
-def _missing_partner(layout: Layout, split: str, image: Matched | None, mask: Matched | None) -> Problem:
-    if image:
-        return Problem(Kind.WITHOUT_MASK, split, image.file, image.name, _expected(layout.masks, image))
-    assert mask
-    return Problem(Kind.WITHOUT_IMAGE, split, mask.file, mask.name, _expected(layout.images, mask))
-
-
 def _expected(patterns: list[str], file: Matched) -> str:
     values = {"{id}": file.id, "{split}": file.part, "{group}": file.group or "*"}
     names = [re.sub(r"\{\w+\}", lambda match: values[match[0]], pattern) for pattern in patterns]
@@ -188,7 +163,7 @@ def require_examples(raw: RawFolder, layout: Layout, files: dict) -> dict[str, S
     return {name: split for name, split in splits.items() if name in given}
 
 
-def describe_no_match(raw: RawFolder, layout: Layout, images: list[Matched], masks: list[Matched]) -> str:
+def describe_no_match(raw: RawFolder, layout: Layout, images: Files, masks: Files) -> str:
     """Return the message for patterns that no file matches."""
     lines = [f"In {raw.path}:"]
     lines += [f"No file matches images: {' or '.join(layout.images)}."] if not images else []

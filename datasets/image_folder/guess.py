@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import plain_yaml
+from datasets.audit import join_names
 from datasets.errors import DatasetError
 from datasets.foreign_text import escape
 from datasets.image_folder import (
@@ -140,9 +141,9 @@ def _pair_notes(match: names.Match, unlabelled: Mapping[str, int], splits: Mappi
     yield f"{pairs} image{'s have' if pairs > 1 else ' has'} a mask: {patterns}"
     groups = sorted(filter(None, match.groups))
     if groups:
-        yield f"{{group}} stands for {len(groups)} folders: {_some(groups)}"
+        yield f"{{group}} stands for {len(groups)} folders: {join_names(groups, FEW_WORDS)}"
     if match.strays and match.left_out - match.strays:
-        strays = _some(sorted(match.strays))
+        strays = join_names(sorted(match.strays), FEW_WORDS)
         yield f"of the similar folders only the largest is used, as {strays} has no pairs; move that away to use all"
     if match.unpaired:
         which = "those that a list names" if "lists" in splits else "them"
@@ -152,13 +153,8 @@ def _pair_notes(match: names.Match, unlabelled: Mapping[str, int], splits: Mappi
         yield f"{number} of {images} have no mask: they are in no split; `segline predict` takes their folder"
     if match.unused:
         number = sum(match.unused.values())
-        folders = _some([f"{folder} ({count})" for folder, count in sorted(match.unused.items())])
+        folders = join_names([f"{folder} ({count})" for folder, count in sorted(match.unused.items())], FEW_WORDS)
         yield f"{number} image{'s are' if number > 1 else ' is'} in folders that are not used: {folders}"
-
-
-def _some(words: Sequence[str]) -> str:
-    more = f" and {len(words) - FEW_WORDS} more" if len(words) > FEW_WORDS else ""
-    return ", ".join(words[:FEW_WORDS]) + more
 
 
 def _describe_no_match(raw: RawFolder, files: list[str], refusals: Sequence[str]) -> str:

@@ -64,22 +64,24 @@ def bands(raw: RawFolder, images: Sequence[str]) -> tuple[tuple[int, ...] | None
 
 def orientation(raw: RawFolder, pairs: Sequence[Pair]) -> tuple[str | None, list[str]]:
     """Return `image.exif` where the sizes of masks tell it, else None; and notes on orientations that masks lack."""
-    number, fits = 0, dict.fromkeys(("apply", "ignore", ""), 0)
-    for pair in sample(pairs, LOOKED_AT):
-        with suppress(BadFileError):  # ingest reports it
-            if pair.mask and pair.mask != pair.image and not pair.mask.lower().endswith(".mat"):
-                fit = _fit(raw.read(pair.image), raw.read(pair.mask))
-                if fit is not None:
-                    number += 1
-                    fits[fit] += 1
-    if not number:
+    differing: list[set[str]] = []
+    drawn = [(pair.image, pair.mask) for pair in pairs if pair.mask and pair.mask != pair.image]
+    for image, mask in sample(drawn, LOOKED_AT) if drawn and not drawn[0][1].lower().endswith(".mat") else ():
+        with suppress(BadFileError), lift_pillow_limit():  # ingest reports it
+            ways = files.fitting(raw.read(image), raw.read(mask))
+            differing += [ways] if ways else []
+    if not differing:
         return None, []
+    number = len(differing)
     start = f"{number} image{'s have' if number > 1 else ' has'} an EXIF orientation that the mask has not"
-    for setting, words in (("apply", "as a viewer shows it"), ("ignore", "as it is stored")):
-        other = "ignore" if setting == "apply" else "apply"
-        if fits[setting] and not fits[other]:
-            return setting, [f"{start}; the sizes of {fits[setting]} masks fit the image {words}: exif: {setting}"]
-    sizes = "sizes tell both ways" if fits["apply"] else "sizes cannot tell whether masks fit what a viewer shows"
+    apply, ignore = (sum(ways == {way} for ways in differing) for way in ("apply", "ignore"))
+    for setting, words, fit, other in (
+        ("apply", "as a viewer shows it", apply, ignore),
+        ("ignore", "as it is stored", ignore, apply),
+    ):
+        if fit and not other:
+            return setting, [f"{start}; the sizes of {fit} masks fit the image {words}: exif: {setting}"]
+    sizes = "sizes tell both ways" if apply else "sizes cannot tell whether masks fit what a viewer shows"
     return None, [
         f"{start}, and {sizes}: set `image: {{exif: apply}}` or `exif: ignore`; until then they are bad files"
     ]
@@ -103,16 +105,3 @@ def _check(content: bytes, *, is_image: bool) -> None:
         tiff_bands.require_colours(content)
     with lift_pillow_limit():
         open_image(content, files.FORMATS)
-
-
-def _fit(image: bytes, mask: bytes) -> str | None:
-    """Return how a mask fits an image of another orientation by its size: "apply", "ignore" or "", if that is open."""
-    with lift_pillow_limit():
-        (turned, stored), (mask_turned, size) = files.orientation(image), files.orientation(mask)
-    if turned == mask_turned:
-        return None
-    upright = stored[::-1] if turned in files.SWAPPED else stored
-    size = size[::-1] if mask_turned in files.SWAPPED else size
-    if upright == stored:
-        return ""
-    return "apply" if size == upright else "ignore" if size == stored else ""

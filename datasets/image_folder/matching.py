@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,7 +33,7 @@ class Matched:
     name: str
 
 
-def match_files(raw: RawFolder, patterns: Iterable[str], skip: Collection[str] = ()) -> list[Matched]:
+def match_files(raw: RawFolder, patterns: Iterable[str], skip: Collection[str] = ()) -> Sequence[Matched]:
     """Return the files that match any of the patterns, sorted by name, without those to `skip`.
 
     Names are compared in Unicode's composed form; suffixes may be in capitals.
@@ -48,7 +48,7 @@ def match_files(raw: RawFolder, patterns: Iterable[str], skip: Collection[str] =
     return [matched[file] for file in sorted(matched)]
 
 
-def match_numbered(raw: RawFolder, patterns: Iterable[str]) -> list[Matched]:
+def match_numbered(raw: RawFolder, patterns: Iterable[str]) -> Sequence[Matched]:
     """Return the files whose names are those of masks with a number: a_mask_1 for `{id}_mask`, with the id a."""
     numbered = []
     for stem, dot, suffix in (pattern.rpartition(".") for pattern in patterns):

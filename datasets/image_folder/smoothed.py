@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from datasets.audit import join_names
 from datasets.image_folder import exact, spikes
 from datasets.image_folder.meaning import BY_HAND, MAX_CLASSES, Meaning, Sampled
 from datasets.image_folder.palettes import Colour
@@ -85,7 +86,7 @@ def note_small(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -
     few = [value for value in judged.small if value not in judged.classes]
     if not few:
         return []
-    shown = ", ".join(str(_shown(points[value])) for value in few[:SHOWN]) + " ..." * (len(few) > SHOWN)
+    shown = join_names([str(_shown(points[value])) for value in few], SHOWN)
     example = f"a few pixels near {shown} stand out in {max(sampled.tally.files[value] for value in few)} masks"
     return [f"{example}, and JPEG does not tell whether they are a class: they go to the nearest. If they are a class, "
             "export the masks as PNG"]  # fmt: skip

@@ -48,6 +48,7 @@ def find_lists(
     folders = [pattern.split("/")[:-1] for pattern in images]
     same = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
     leading = list(itertools.takewhile(lambda part: "{" not in part or part == "{group}", (parts[0] for parts in same)))
+    notes: list[str] = []
     for depth in range(len(leading) + 1):
         folder = "".join(f"{part}/" for part in leading[:depth])
         for pattern in LISTS:
@@ -62,8 +63,8 @@ def find_lists(
             if both := {*having["train"]} & {*having["val"]}:
                 are = f"{lists['train']} and {lists['val']} are lists of {', '.join(sorted(both))}"
                 others = ", ".join(group for group in of_groups if group not in both)
-                return {}, [f"{are}, and are not used, as {others} has none. Write them, or move that folder away"]
-    return {}, []
+                notes = [f"{are}, and are not used, as {others} has none. Write them, or move that folder away"]
+    return {}, notes
 
 
 def guess(raw: RawFolder, match: names.Match, lists: dict[str, str]) -> Guessed:

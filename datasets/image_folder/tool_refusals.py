@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from datasets.annotations import sniff
 from datasets.annotations.json_spans import parse, walk
-from datasets.audit import BadFileError
+from datasets.audit import BadFileError, join_names
 from datasets.raw import RawFolder
 
 SHOWN = 3  # Number of files that a message names
@@ -22,7 +22,7 @@ def describe(raw: RawFolder, kinds: Mapping[str, Sequence[str]]) -> list[str]:
 
 def some(files: Sequence[str]) -> str:
     """Return the first names, and the number of the others."""
-    return ", ".join(files[:SHOWN]) + (f" and {len(files) - SHOWN} more" if len(files) > SHOWN else "")
+    return join_names(files, SHOWN)
 
 
 def _no_json(raw: RawFolder, files: Sequence[str]) -> str:

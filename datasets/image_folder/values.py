@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from datasets.audit import join_names
 from datasets.image_folder import exact, instances, smoothed, spikes
 from datasets.image_folder.meaning import BY_HAND, MAX_CLASSES, Meaning, Sampled
 from datasets.image_folder.palettes import Colour
@@ -10,6 +11,7 @@ from datasets.image_folder.spikes import Judged
 from datasets.image_folder.tally import Tally, unpack
 
 MANY, FILLED = 32, 0.2  # With more values than this, fewer pixels inside areas than this share mean no masks
+SHOWN = 5  # Number of values that a note names
 
 
 def of_grey(sampled: Sampled) -> Meaning:
@@ -64,7 +66,7 @@ def _of_grey(sampled: Sampled, judged: Judged, points: Mapping[int, Colour]) -> 
         meaning.mask["others"] = "ignore"
         meaning.notes.append(
             f"{len(judged.edges)} other values lie between these, on edges that were smoothed, and are ignored: "
-            f"{_some(judged.edges, str)}"
+            f"{join_names([str(value) for value in judged.edges], SHOWN)}"
         )
     return meaning
 
@@ -100,8 +102,3 @@ def _refuse_instances(sampled: Sampled, values: Sequence[int], show: Any, read: 
 
 def _is_coloured(points: Mapping[int, Colour]) -> bool:
     return any(len(set(point)) > 1 for point in points.values())
-
-
-def _some(values: Sequence[int], show: Any) -> str:
-    more = " ..." if len(values) > 5 else ""
-    return ", ".join(show(value) for value in values[:5]) + more

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from datasets.spec import IGNORE, DatasetSpec
@@ -28,6 +29,18 @@ OLDER: Mapping[str, Any] = {
     "image_bands": None,
 }
 """What older models, which lack these facts, did."""
+
+KINDS: Mapping[str, type | UnionType] = {
+    "classes": list,
+    "colours": list,
+    "size": list | None,
+    "model": dict,
+    "signatures": dict,
+    "metrics": dict,
+    "max_pixels": int,
+    "data": dict,
+}
+"""Types of what readers of facts use."""
 
 FORMAT = 1
 """Version of segline.json; to be raised when an older reader would misread it."""
@@ -94,7 +107,7 @@ def read(saved_model: Path) -> dict[str, Any]:
     """Read the facts of a SavedModel.
 
     Raises:
-        UserError: The model has none, or its facts are of a newer format.
+        UserError: The model has none, or they are damaged, or of a newer format.
     """
     path = saved_model / FILE
     if not path.is_file():
@@ -105,6 +118,8 @@ def read(saved_model: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = dict(json_file.read(path))
         is_newer = facts["format"] > FORMAT
+        if not is_newer:
+            require_shape(facts)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{str(path)!r} is damaged ({error}). Export the model again, or use another one.") from None
     if is_newer:
@@ -112,6 +127,13 @@ def read(saved_model: Path) -> dict[str, Any]:
             f"{str(path)!r} has format {facts['format']}, this Segline reads up to {FORMAT}. Install a newer Segline."
         )
     return {**OLDER, **facts}
+
+
+def require_shape(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError where a fact that readers use is missing, or is of another type."""
+    given = {**OLDER, **facts}
+    if wrong := [key for key, kind in KINDS.items() if not isinstance(given.get(key), kind)]:
+        raise ValueError(f"{', '.join(wrong)}: missing, or of another type")
 
 
 def fit(facts: Mapping[str, Any]) -> Fit | None:

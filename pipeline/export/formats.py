@@ -11,7 +11,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +132,7 @@ def measure(
     """
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     runners: dict[str, Classify] = {SAVED_MODEL: _saved_model(saved_model)}
-    runners |= {name: _file(name, (folder / FILES[name]).read_bytes(), fit, threads) for name in names}
+    runners |= {name: _file(folder / FILES[name], fit, threads) for name in names}
     tallies = {name: Tally(np.zeros([num_classes, num_classes], np.int64)) for name in runners}
     with tf.device("CPU:0"):
         for number, example in enumerate(chosen):
@@ -204,17 +204,17 @@ def _saved_model(folder: Path) -> Classify:
     return classify
 
 
-def _file(name: str, content: bytes, fit: Fit, threads: int) -> Classify:
-    runner = (onnx_file.Runner if name == "onnx" else litert.Runner)(content, threads)
+def _file(file: Path, fit: Fit, threads: int) -> Classify:
+    """Answer as a program does that has the file and on_device.py only."""
+    runner, size = on_device.load(file, threads)
+    described = {"fit": asdict(fit)}
 
     def classify(image: np.ndarray) -> tuple[np.ndarray, float]:
-        own = _for(image, fit)
-        resized = segmenter.fit_images(image[None], own).numpy()
+        resized = on_device.to_input(image, size, described)
         began = time.perf_counter()
         logits = runner(resized)
         took = time.perf_counter() - began
-        logits = segmenter.restore_size(tf.constant(logits), tf.constant(image.shape[:2]), own).numpy()
-        return logits[0].argmax(-1).astype(np.uint8), took
+        return on_device.to_classes(logits, image.shape[:2], described), took
 
     return classify
 

@@ -9,6 +9,7 @@ image's; segline.json beside it says how. What training does not read is a Value
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -97,17 +98,19 @@ def to_classes(logits: np.ndarray, shape: tuple[int, int], facts: Mapping[str, A
     return classes
 
 
-def load(file: Path) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, int]]:
+def load(file: Path, threads: int = os.cpu_count() or 1) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, int]]:
     """Load the model's file: a function from its input to logits, and the (height, width) of the input."""
     if file.suffix == ".onnx":
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         _, height, width, _ = session.get_inputs()[0].shape
         return lambda image: session.run(["logits"], {"image": image})[0], (height, width)
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(file))
+    interpreter = Interpreter(model_path=str(file), num_threads=threads)
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
 

@@ -69,12 +69,17 @@ def _load(folder: Path) -> Any:
     try:
         return tf.saved_model.load(str(folder))
     except Exception as error:  # of any kind: of the reader of variables, of protocol buffers, of the graph
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"The model {str(folder)!r} cannot be loaded, as its files are damaged or incomplete "
-            f"({type(error).__name__}: {reason:.200}). `segline verify` names those of a workspace. Use another version, "
-            "or export it again."
-        ) from None
+        raise cannot_be_loaded(folder, error) from None
+
+
+def cannot_be_loaded(folder: Path, error: Exception) -> UserError:
+    """Return the error to raise where TensorFlow cannot read the files of a SavedModel."""
+    reason = str(error).partition("\n")[0]
+    return UserError(
+        f"The model {str(folder)!r} cannot be loaded, as its files are damaged or incomplete "
+        f"({type(error).__name__}: {reason:.200}). `segline verify` names those of a workspace. Use another "
+        "version, or export it again."
+    )
 
 
 def newest_version(model: Path) -> Path:

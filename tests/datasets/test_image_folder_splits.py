@@ -118,6 +118,20 @@ def test_a_pair_of_which_sizes_cannot_tell_the_orientation_is_bad_until_the_layo
         assert len(built(raw, tmp_path / setting)) == 4
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_a_mask_of_another_size_is_a_bad_file_however_its_image_is_turned(orientation: int, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    for i in range(4):
+        put(raw, f"images/{i}.jpg", content=turned(orientation if i == 3 else 1))
+        put(raw, f"masks/{i}.png", content=mask(i) if i < 3 else encoded(np.eye(5, dtype=np.uint8)))
+    _, notes, _ = guessed(raw)
+    size = "6x8" if orientation == 6 else "8x6"
+    words = rf"mask of another size than its image \(1\):\n  masks/3\.png: mask 5x5, image {size}"
+    with pytest.raises(DatasetError, match=words):
+        built(raw, tmp_path / "out")
+    assert "EXIF" not in notes
+
+
 def stack(number: int) -> bytes:
     pages = [Image.fromarray(RNG.integers(0, 2, (8, 6)).astype(np.uint8)) for _ in range(number)]
     file = io.BytesIO()

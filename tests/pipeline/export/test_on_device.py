@@ -10,12 +10,13 @@ from PIL import Image
 
 from datasets.audit import BadFileError
 from datasets.image_folder import files
-from models import image_file, segmenter
+from models import image_file, libraries, litert, onnx_file, segmenter
 from models.fit import Fit
 from models.image_file import FULL_RANGE, Reading
 from pipeline.export import on_device
 from pipeline.export.formats import _for
 from tests.pipeline.export.photos import deep, saved, turned, upright
+from tests.pipeline.export.runtimes import provide_litert
 from tests.pipeline.export.test_raw_image import ELSEWHERE, GRAPH, PICTURE, READINGS, ingested
 
 
@@ -113,13 +114,31 @@ def test_sizes_are_fitted_as_for_the_evaluated_model(fit: Fit, shape: tuple[int,
     assert classes.shape == shape and not (differ & (top - second > 1e-4)).any()
 
 
-def test_a_file_is_segmented_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a network that answers 1 where the picture is red; its photo lies on its side."""
+class Red(tf.Module):
+    """Class 1 where the picture is red: a network of one size, as litert.Network."""
+
+    @tf.function(input_signature=[tf.TensorSpec([1, *PICTURE.size[::-1], 3], tf.float32, name="image")])
+    def infer(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"logits": tf.reverse(image[..., :2], [-1])}
+
+
+def converted(name: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """Convert Red, and provide what runs it."""
+    if name == "model.onnx":
+        if libraries.missing("onnx"):
+            pytest.skip("ONNX Runtime is not installed here (pip install 'segline[onnx]')")
+        return onnx_file.convert(Red())  # type: ignore[arg-type]
+    provide_litert(monkeypatch)
+    return litert.convert(Red(), "float32", ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["model_float32.tflite", "model.onnx"])
+def test_a_file_is_segmented_from_the_command_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {**facts_of(READINGS["apply"]), "fit": None}
     (tmp_path / "segline.json").write_text(json.dumps(facts), encoding="utf-8")
-    (tmp_path / "photo.png").write_bytes(turned(PICTURE, "PNG", 6))
+    (tmp_path / "photo.png").write_bytes(turned(PICTURE, "PNG", 6))  # it lies on its side
+    (tmp_path / name).write_bytes(converted(name, monkeypatch))
     monkeypatch.setattr(on_device, "__file__", str(tmp_path / "on_device.py"))
-    monkeypatch.setattr(on_device, "load", lambda _: (lambda image: image[..., [1, 0]], PICTURE.size[::-1]))
-    on_device.main("model.onnx", str(tmp_path / "photo.png"), str(tmp_path / "classes.png"))
+    on_device.main(str(tmp_path / name), str(tmp_path / "photo.png"), str(tmp_path / "classes.png"))
     red = np.asarray(PICTURE)[..., 0] > np.asarray(PICTURE)[..., 1]
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "classes.png")), red)

@@ -148,7 +148,8 @@ def test_the_reading_travels_from_the_spec():
 def test_a_model_of_before_reads_pixels_as_stored(tmp_path):
     """Its signatures apply no orientation: predict and serve must not either."""
     (tmp_path / facts.FILE).parent.mkdir()
-    json_file.write(tmp_path / facts.FILE, {"format": facts.FORMAT, "classes": ["a", "b"]})
+    older = {"format": facts.FORMAT, "classes": ["a", "b"], "colours": [], "size": None}
+    json_file.write(tmp_path / facts.FILE, older | {key: {} for key in ("model", "signatures", "metrics", "data")})
     assert raw_image.reading_of(facts.read(tmp_path)) == Reading()
 
 

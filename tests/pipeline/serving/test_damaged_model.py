@@ -1,12 +1,37 @@
 """A damaged model at `segline predict`: a sentence and exit code 2."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.errors import UserError
+from pipeline.export import facts
 from tests.pipeline.serving.toy import draw
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": 7}, "classes: missing, or of another type"),
+        ({"model": None, "size": "large"}, "size, model: missing, or of another type"),
+    ],
+)
+def test_facts_of_another_shape_are_damaged(change: dict[str, Any], message: str, red_model: Path) -> None:
+    content = json.loads((red_model / "3" / facts.FILE).read_text())
+    with pytest.raises(ValueError, match=message):
+        facts.require_shape({**content, **change})
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "[" * 100_000, '{"format": "1"}'])
+def test_facts_that_are_none_are_damaged(content: str, tmp_path: Path) -> None:
+    (tmp_path / facts.FILE).parent.mkdir()
+    (tmp_path / facts.FILE).write_text(content)
+    with pytest.raises(UserError, match=r"segline\.json' is damaged"):
+        facts.read(tmp_path)
 
 
 @pytest.mark.parametrize(
