@@ -24,7 +24,7 @@ from pipeline.drawing import file_name
 from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
 from pipeline.export import facts, raw_image
-from pipeline.serving.served_model import newest_version
+from pipeline.serving.served_model import cannot_be_loaded, newest_version
 from pipeline.training import trained_model
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
@@ -162,16 +162,25 @@ def _of_saved_model(folder: Path, size: Size | None) -> Subject:
     options = catalog.with_random_weights(name, card["model"]["options"])
     seen = _size(name, options, facts.fit(card), size)
     model = without_heads(catalog.build(name, len(card["classes"]), options))
-    stored = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
-    for index, variable in enumerate(model.variables):
-        key = VARIABLE.format(index)
-        if not stored.has_tensor(key) or stored.get_tensor(key).shape != tuple(variable.shape):
+    keys = {VARIABLE.format(index): variable for index, variable in enumerate(model.variables)}
+    stored = _stored(folder, list(keys))
+    for key, variable in keys.items():
+        if key not in stored or stored[key].shape != tuple(variable.shape):
             raise UserError(
                 f"{str(folder)!r} holds no weights for {variable.path} of model {name!r}: it was exported by another "
                 "version of Segline. Inspect it with that version, or export it again."
             )
-        variable.assign(stored.get_tensor(key))
+        variable.assign(stored[key])
     return Subject(model, name, facts.fit(card), seen, str(folder), raw_image.reading_of(card))
+
+
+def _stored(folder: Path, keys: list[str]) -> dict[str, np.ndarray]:
+    """Read those variables of a SavedModel that it has, by their names."""
+    try:
+        reader = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+        return {key: reader.get_tensor(key) for key in keys if reader.has_tensor(key)}
+    except Exception as error:  # of any kind: of the index, of a block, of a checksum
+        raise cannot_be_loaded(folder, error) from None
 
 
 def table(model: "keras.Model", size: Size) -> list[str]:

@@ -39,6 +39,9 @@ class ModelConfig(Section):
         return (f"models.{self.name}",)
 
     def files(self) -> dict[str, Path]:
-        """Return the files of weights that the options name."""
-        paths = {key: Path(value) for key, value in self.options.items() if isinstance(value, str)}
-        return {f"model.options.{key}": path for key, path in paths.items() if path.is_file()}
+        """Return the files of weights that the options name, and those of a preset's folder."""
+        paths = {f"model.options.{key}": Path(value) for key, value in self.options.items() if isinstance(value, str)}
+        folder = Path(self.options.get("preset", ""), "config.json").parent
+        if "preset" in self.options and (folder / "config.json").is_file():
+            paths |= {f"model.options.preset/{path.name}": path for path in sorted(folder.iterdir())}
+        return {key: path for key, path in paths.items() if path.is_file()}

@@ -3,6 +3,7 @@
 Times are seconds unless a name says otherwise.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from models.errors import ModelError
 from models.losses import catalog as losses_catalog
+from pipeline.config.duration import parse_seconds
 from pipeline.config.section import LOCATION, UNFINGERPRINTED, Section
 from pipeline.errors import UserError
 
@@ -60,7 +62,13 @@ class TensorBoardConfig(Section):
 class TrainConfig(Section):
     """How the network is trained."""
 
-    epochs: Positive
+    epochs: Annotated[int | float, Field(gt=0)] | None = Field(
+        default=None, description="passes over the data; a fraction ends within one; or `budget` instead"
+    )
+    budget: Annotated[float, BeforeValidator(parse_seconds)] | None = Field(
+        default=None,
+        description="time instead of `epochs`, such as 38m: as many steps as end within it",
+    )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)] = Field(
         description="images of a step over all devices together; auto: as many as fit the memory, by trial steps"
     )
@@ -153,22 +161,26 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _epochs_fit(self) -> "TrainConfig":
-        problems = []
-        if self.warmup_epochs > self.epochs:  # equal: every recipe with one epoch of warm-up can be tried for one epoch
+        if (self.epochs is None) == (self.budget is None):
+            received = "neither" if self.epochs is None else f"epochs {self.epochs:g} and budget {self.budget:g} s"
+            raise ValueError(f"set one of `epochs` and `budget`, the other to null. Received: {received}.")
+        problems = [] if self.epochs else self._problems_of_a_budget()
+        epochs = self.epochs or math.inf
+        if self.warmup_epochs > epochs:  # equal: every recipe with one epoch of warm-up can be tried for one epoch
             problems.append(
-                f"`warmup_epochs` must be at most `epochs`; set both. Received: {self.warmup_epochs:g} of {self.epochs}."
+                f"`warmup_epochs` must be at most `epochs`; set both. Received: {self.warmup_epochs:g} of {epochs:g}."
             )
         if (self.schedule == "step") != bool(self.decay_epochs):
             problems.append(
                 "`decay_epochs` say when `schedule: step` decays; set both or neither. "
                 f"Received: schedule {self.schedule!r}, decay_epochs {list(self.decay_epochs)}."
             )
-        if late := [epoch for epoch in self.decay_epochs if epoch >= self.epochs]:
-            problems.append(f"`decay_epochs` must be less than `epochs`. Received: {late} of {self.epochs}.")
-        if self.backbone.frozen_epochs != "all" and self.backbone.frozen_epochs >= self.epochs:
+        if late := [epoch for epoch in self.decay_epochs if epoch >= epochs]:
+            problems.append(f"`decay_epochs` must be less than `epochs`. Received: {late} of {epochs:g}.")
+        if self.backbone.frozen_epochs != "all" and self.backbone.frozen_epochs >= epochs:
             problems.append(
                 f"`backbone.frozen_epochs` must be less than `epochs`, or 'all'. "
-                f"Received: {self.backbone.frozen_epochs} of {self.epochs}."
+                f"Received: {self.backbone.frozen_epochs} of {epochs:g}."
             )
         if self.logit_adjustment and self.class_weights == "none":
             problems.append(
@@ -182,6 +194,23 @@ class TrainConfig(Section):
         if problems:
             raise ValueError(" ".join(problems))
         return self
+
+    def _problems_of_a_budget(self) -> list[str]:
+        """Name what does not go with a number of steps that is only known after the first epoch."""
+        problems = []
+        if self.schedule in ("cosine", "poly") and self.warmup_epochs < 1:
+            problems.append(
+                f"`budget` sets the number of steps after the first epoch, before which `schedule: {self.schedule}` "
+                f"must not fall: set `warmup_epochs` to at least 1. Received: {self.warmup_epochs:g}."
+            )
+        if self.schedule == "step":
+            problems.append("`schedule: step` names epochs, which `budget` does not. Set cosine, poly or constant.")
+        if self.backbone.frozen_epochs not in (0, "all"):
+            problems.append(
+                "`backbone.frozen_epochs` makes the first epochs faster than the others, and `budget` takes its pace "
+                f"from the first: set it to 0 or 'all'. Received: {self.backbone.frozen_epochs}."
+            )
+        return problems
 
     def files(self) -> dict[str, Path]:
         """Return the file of initial weights, where the recipe names one.
@@ -197,6 +226,10 @@ class TrainConfig(Section):
                 "step, such as workspace/runs/RUN/train/weights.h5, or leave it out."
             )
         return {"train.begin_with": self.begin_with}
+
+    def total_steps(self, steps: int) -> int | None:
+        """Return the steps of the whole training, of `steps` each epoch; None: the budget decides."""
+        return None if self.epochs is None else max(1, round(self.epochs * steps))
 
     @property
     def images(self) -> int:

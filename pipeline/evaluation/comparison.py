@@ -13,6 +13,7 @@ from pipeline.errors import UserError
 from pipeline.evaluation import inference_text
 from pipeline.evaluation.confusion_metrics import plain
 from pipeline.evaluation.image_counts import FILE, ImageCounts
+from pipeline.evaluation.metric_text import dataset_name
 from pipeline.evaluation.paired import Difference, fewest, paired
 from pipeline.workspace import json_file
 
@@ -119,7 +120,8 @@ def compare_folders(ours: Path, theirs: Path, *, replicates: int = 4999, confide
     metrics = [json_file.read(folder / "metrics.json") for folder in (ours, theirs)]
     for key, name in {"dataset": "datasets", "split": "splits", "classes": "classes"}.items():
         if metrics[0][key] != metrics[1][key]:
-            raise UserError(f"The two were measured on different {name}: {metrics[0][key]} and {metrics[1][key]}.")
+            shown = [dataset_name(of_one) if key == "dataset" else of_one[key] for of_one in metrics]
+            raise UserError(f"The two were measured on different {name}: {shown[0]} and {shown[1]}.")
     counts = [ImageCounts.read(folder / FILE) for folder in (ours, theirs)]
     comparison = compare(counts[0], counts[1], metrics[0]["classes"], replicates=replicates, confidence=confidence)
     first, second = (inference_text.describe(of_one.get("inference") or {}) for of_one in metrics)

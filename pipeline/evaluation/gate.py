@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import GateError
 from pipeline.evaluation import metric_names
-from pipeline.evaluation.metric_text import number
+from pipeline.evaluation.metric_text import dataset_name, number
 
 NONE_SERVED = "no model is served yet"
 
@@ -170,7 +170,8 @@ def _incomparable(metrics: Mapping[str, Any], served: Mapping[str, Any] | None) 
         return NONE_SERVED
     for key, name in {"dataset": "dataset", "split": "split", "classes": "class list"}.items():
         if served.get(key) != metrics[key]:
-            return f"the served model was measured on another {name}: {_short(served.get(key))}"
+            shown = dataset_name(served) if key == "dataset" else served.get(key)
+            return f"the served model was measured on another {name}: {_short(shown)}"
     if (served.get("inference") or {}) != (metrics.get("inference") or {}):
         return "the served model was measured with other evaluate.inference, scales or flip"
     return "the metrics of the served model hold no mIoU" if served.get("miou") is None else None

@@ -1,5 +1,17 @@
 """Metrics as text."""
 
+from collections.abc import Mapping
+from typing import Any
+
+
+def dataset_name(metrics: Mapping[str, Any]) -> str:
+    """Return the name of the dataset that metrics are of, as its user knows it; older metrics hold the builder's only.
+
+    >>> dataset_name({"dataset": "image_folder", "title": "my photos"}), dataset_name({"dataset": "camvid"})
+    ('my photos', 'camvid')
+    """
+    return str(metrics.get("title") or metrics.get("dataset"))
+
 
 def number(value: float | None) -> str:
     """Format a metric with four digits, or n/a where it is undefined.

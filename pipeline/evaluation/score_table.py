@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.console.terminal import cut, wrapped
-from pipeline.evaluation.metric_text import number
+from pipeline.evaluation.metric_text import dataset_name, number
 
 BAR = 20
 NAME = 22
@@ -21,8 +21,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     """
     total = sum(row["pixels"] for row in metrics["per_class"])
     lines = [
-        f"{metrics['split']} of {metrics.get('title', metrics['dataset'])}: {metrics['images']:,} images, "
-        f"{total:,} labelled pixels",
+        f"{metrics['split']} of {dataset_name(metrics)}: {metrics['images']:,} images, {total:,} labelled pixels",
         "",
         f"{'class':<{NAME}} {'IoU':>7} {'precision':>9} {'recall':>7} {'pixels':>8}",
     ]

@@ -2,7 +2,7 @@
 
 from pipeline.console.markup import literal
 from pipeline.evaluation.gate import failures
-from pipeline.evaluation.metric_text import number, share_of_pixels
+from pipeline.evaluation.metric_text import dataset_name, number, share_of_pixels
 from pipeline.report.contents import Material
 
 
@@ -10,7 +10,7 @@ def markdown(material: Material) -> str:
     """Format the metrics, the gate and the lineage as Markdown."""
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
-    title = literal(f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}")
+    title = literal(f"{material.settings['model.name']} on {dataset_name(metrics)}")
     totals = ["miou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou", "mean_f1"]
     lines = [
         f"# {title}",

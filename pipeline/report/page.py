@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pipeline.console.markup import escape
 from pipeline.evaluation.inference_text import describe
+from pipeline.evaluation.metric_text import dataset_name
 from pipeline.report import contents, drift_section, metric_sections, run_sections
 from pipeline.report.contents import Material
 from pipeline.report.markdown import markdown
@@ -49,7 +50,7 @@ def page(material: Material) -> str:
             f"{section(material)}</section>"
         )
     return PAGE.substitute(
-        title=escape(f"{material.settings['model.name']} on {metrics.get('title', metrics['dataset'])}"),
+        title=escape(f"{material.settings['model.name']} on {dataset_name(metrics)}"),
         subtitle=escape(
             f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} images of the "
             f"{metrics['split']} split at their original size, {describe(metrics['inference'])}."

@@ -43,6 +43,7 @@ def test_not_worse_than_the_served_model(before, passed):
     ("other", "note"),
     [
         ({"dataset": "kitti"}, "another dataset: kitti"),
+        ({"dataset": "image_folder", "title": "my photos"}, "another dataset: my photos"),
         ({"split": "test"}, "another split: test"),
         ({"classes": ["road"]}, "another class list: road"),
     ],

@@ -159,6 +159,28 @@ def test_only_common_images_are_compared_and_changed_masks_refused(accuracies: n
         comparison.compare(ours, counts(accuracies, "other"), CLASSES, replicates=20, confidence=0.95)
 
 
+def test_a_class_that_only_one_model_answers_and_no_truth_shows_counts_against_it() -> None:
+    """Its IoU is 0 for that model and n/a for the other, so that only the means are compared."""
+    blank = counts(np.ones(12))
+    blank.hits[:, 1] = blank.truth[:, 1] = blank.predicted[:, 1] = 0
+    answering = ImageCounts(blank.ids, blank.groups, blank.hits.copy(), blank.truth, blank.predicted.copy())
+    answering.hits[0, 0] = answering.predicted[0, 0] = 990
+    answering.predicted[0, 1] = 10
+    differences = comparison.compare(answering, blank, CLASSES, replicates=20, confidence=0.95).differences
+    assert differences["miou"].ours == pytest.approx(11_990 / 12_000 / 2) and differences["miou"].theirs == 1
+    assert "iou/a" in differences and "iou/b" not in differences
+
+
+def test_two_evaluations_of_other_data_are_named_as_their_users_know_them(tmp_path: Path) -> None:
+    titles = {"image_folder": "my photos", "camvid": "camvid"}
+    for dataset, title in titles.items():
+        (tmp_path / dataset).mkdir()
+        facts = {"dataset": dataset, "title": title, "split": "val", "classes": CLASSES}
+        json_file.write(tmp_path / dataset / "metrics.json", facts)
+    with pytest.raises(UserError, match="different datasets: my photos and camvid"):
+        comparison.compare_folders(*(tmp_path / dataset for dataset in titles))
+
+
 def test_comparison_reports_different_inference(accuracies: np.ndarray, tmp_path: Path) -> None:
     facts = {"dataset": "toy", "split": "val", "classes": CLASSES}
     scales = {"inference": "whole", "scales": [0.75, 1.0, 1.25, 1.5], "flip": True}

@@ -71,6 +71,23 @@ def test_ccp_with_and_without_null():
     assert tuple(values) == registry.definition("ccp").metrics
 
 
+def test_a_class_that_is_only_answered_counts_as_0_and_one_that_is_nowhere_not_at_all():
+    truth, prediction = np.ones((6, 6), np.uint8), np.ones((6, 6), np.uint8)
+    truth[:, 3:] = prediction[:, 4:] = 2
+    prediction[0, 0] = 3  # a class of no truth; class 4 is nowhere
+    classes = ("null", "skin", "hair", "bag", "hat")
+    scored = ScoredImage("a", "", truth, prediction, truth * 0.0, metrics.confusion_matrix(truth, prediction, 5))
+    clothes, outlines = ClothingCoParsing(classes), BoundaryF1(classes)
+    clothes.add(scored)
+    outlines.add(scored)
+    values = clothes.result().metrics
+    assert values["miou"] == values["miou_without_null"] == pytest.approx((17 / 24 + 12 / 18 + 0) / 3)
+    assert values["mean_recall"] == pytest.approx((17 / 18 + 12 / 18) / 2)  # a recall needs a truth
+    scores = {name: row["F1"] for name, row in outlines.result().tables["Boundaries"].items()}
+    assert (scores["null"], scores["bag"], scores["hat"]) == (None, 0.0, None)
+    assert outlines.result().metrics["f1"] == pytest.approx((scores["skin"] + scores["hair"] + 0) / 3)
+
+
 def test_two_classes_over_thresholds():
     protocol, images = Binary(), [image(seed, 2) for seed in range(2)]
     for scored in images:
