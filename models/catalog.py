@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import published_weights, typed_values
+from models import hub_presets, published_weights, typed_values
 from models.errors import ModelError
 from models.typed_values import Parameter
 
@@ -68,24 +68,33 @@ def check(name: str, options: Mapping[str, Any]) -> None:
 
 
 def require_weights(name: str, options: Mapping[str, Any]) -> None:
-    """Raise ModelError unless every weights file that these options name exists, and every package is installed."""
+    """Raise ModelError unless every weights file and preset that these options name exists, and is readable.
+
+    What reads it must be installed, and what is downloaded may be missing.
+    """
     # SegNet's encoder and FCN's head are VGG16's, whatever the options.
-    backbone = {"backbone": "vgg16", **parameters(name), **options}["backbone"]
+    values = {"backbone": "vgg16", **parameters(name), **options}
     problems = []
     for parameter, value in zip(_weights(name), initial_weights(name, options), strict=True):
-        if typed_values.is_file(value) and not Path(value).is_file():
-            but = ", and there is no file of that name"
-            problems.append(parameter.describe_invalid(f"model {name!r}", value, but))
+        what = f"Parameter {parameter.name!r} of model {name!r} is {value!r}. "
         try:
-            published_weights.locate_for(backbone, value)
+            if ast.unparse(parameter.annotation) == "PresetWeights":
+                what = ""  # what is wrong is another parameter
+                if value == "preset":
+                    hub_presets.require(values["preset"])
+            elif typed_values.is_file(value) and not Path(value).is_file():
+                but = ", and there is no file of that name"
+                problems.append(parameter.describe_invalid(f"model {name!r}", value, but))
+            else:
+                published_weights.locate_for(values["backbone"], value)
         except ModelError as error:
-            problems.append(f"Parameter {parameter.name!r} of model {name!r} is {value!r}. {error}")
+            problems.append(f"{what}{error}")
     if problems:
         raise ModelError(" ".join(problems))
 
 
 def initial_weights(name: str, options: Mapping[str, Any]) -> list[str]:
-    """Return the initial weights of a model's parts, each a value of type Weights."""
+    """Return the initial weights of a model's parts, each a value of type Weights or PresetWeights."""
     return [options.get(parameter.name, parameter.default) for parameter in _weights(name)]
 
 
@@ -206,7 +215,8 @@ def _signature(name: str) -> dict[str, Parameter]:
 
 def _weights(name: str) -> list[Parameter]:
     """Return the parameters that choose initial weights."""
-    return [parameter for parameter in _signature(name).values() if ast.unparse(parameter.annotation) == "Weights"]
+    kinds = ("Weights", "PresetWeights")
+    return [parameter for parameter in _signature(name).values() if ast.unparse(parameter.annotation) in kinds]
 
 
 def _hashes_without_file(name: str, options: Mapping[str, Any], signature: Mapping[str, Parameter]) -> list[str]:

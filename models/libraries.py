@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from models.errors import ModelError
 
-NEEDED = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
+NEEDED: dict[str, tuple[str, ...]] = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnx", "onnxruntime")}
 """Extra -> libraries. LiteRT's converter comes with TensorFlow; TensorFlow's own interpreter is deprecated."""
 
 

@@ -1,7 +1,4 @@
-"""LiteRT (TensorFlow Lite): conversion of the network, and inference with the result.
-
-Inference needs the extra `litert`; see models.libraries.
-"""
+"""LiteRT (TensorFlow Lite): conversion of the network."""
 
 import tempfile
 from collections.abc import Iterable
@@ -70,23 +67,3 @@ def convert(network: Network, precision: Precision, images: Iterable[np.ndarray]
                 "`export.formats`, or choose another model."
             ) from error
     return content
-
-
-class Runner:
-    """Runs a .tflite file on the CPU, as a device's LiteRT runtime does."""
-
-    def __init__(self, content: bytes, threads: int) -> None:
-        """Load the file's contents, for this number of threads."""
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_content=content, num_threads=threads)
-        self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Compute logits: float32 [1,H,W,3], 0..255 -> float32 [1,H,W,C]."""
-        self._interpreter.set_tensor(self._input, image)
-        self._interpreter.invoke()
-        logits: np.ndarray = self._interpreter.get_tensor(self._output)
-        return logits

@@ -20,12 +20,13 @@ POLY_POWER = 0.9
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up to `peak`, then constant or falling. The arguments are those of `learning_rate`.
 
-    `first_step` is the step at which the variables start to train; see `delayed`.
+    `first_step` is the step at which the variables start to train; see `delayed`. `total_steps` is an int or a
+    variable, which a training sets once it knows the number: the rates of the warm-up do not depend on it.
     """
 
     schedule: Name
     peak: float
-    total_steps: int
+    total_steps: Any
     warmup_steps: int
     decay_steps: tuple[int, ...] = ()
     decay_factor: float = 0.1
@@ -35,7 +36,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """Return the learning rate of step number `step`, counted from 0: a float32 scalar."""
         step = tf.cast(step, tf.float32) + self.first_step
         rise = tf.minimum(1.0, (step + 1) / max(self.warmup_steps, 1))
-        done = tf.clip_by_value((step - self.warmup_steps) / max(self.total_steps - self.warmup_steps, 1), 0.0, 1.0)
+        falling = tf.cast(tf.maximum(self.total_steps - self.warmup_steps, 1), tf.float32)
+        done = tf.clip_by_value((step - self.warmup_steps) / falling, 0.0, 1.0)
         if self.schedule == "cosine":
             fall = 0.5 * (1 + tf.cos(math.pi * done))
         elif self.schedule == "poly":
@@ -49,7 +51,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        return asdict(self)
+        return asdict(replace(self, total_steps=int(self.total_steps)))
 
     def delayed(self, step: int, *, factor: float) -> "Schedule":
         """Return this schedule, times `factor`, for an optimiser whose step 0 is step `step` of the training."""

@@ -7,7 +7,8 @@ the decoder, and 8.4 G multiply-adds at 512x512. The encoder is initialised as t
 mix_transformer.py): linear layers from N(0, 0.02), the other kernels by blocks.he_fan_out.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -19,11 +20,18 @@ from models.typed_values import DropRate, Positive
 STRIDE = 32
 """Images are padded to a multiple of this; the catalogue reads it, and rejects smaller images."""
 
-STAGES = ((32, 1, 8), (64, 2, 4), (160, 5, 2), (256, 8, 1))
-"""Channels, attention heads, and reduction factor of keys and values, of each stage of B0 (table 6)."""
 
-BLOCKS = 2
-"""Transformer blocks of each stage."""
+class Stage(NamedTuple):
+    """A stage of the encoder: its channels, transformer blocks, attention heads, and reduction of keys and values."""
+
+    channels: int
+    blocks: int
+    heads: int
+    reduction: int
+
+
+STAGES = (Stage(32, 2, 1, 8), Stage(64, 2, 2, 4), Stage(160, 2, 5, 2), Stage(256, 2, 8, 1))
+"""The stages of B0 (table 6)."""
 
 EXPANSION = 4
 """Ratio of the channels inside Mix-FFN to those outside."""
@@ -56,17 +64,35 @@ def build(
     images = blocks.image_input()
     x = blocks.normalise(images)
     x = blocks.PadToMultiple(STRIDE, name="pad", dtype="float32")(x)
-    features = []
-    for stage, (channels, heads, reduction) in enumerate(STAGES, start=1):
-        x = _embed(x, channels, *((7, 4) if stage == 1 else (3, 2)), name=f"stage{stage}_embed")
-        for block in range(1, BLOCKS + 1):
-            depth = (stage - 1) * BLOCKS + block - 1
-            rate = drop_path * depth / (len(STAGES) * BLOCKS - 1)
-            x = _block(x, channels, heads, reduction, rate, name=f"stage{stage}_block{block}")
-        x = _norm(x, f"stage{stage}_norm")
-        features.append(x)
-    x = _decode(features, decoder_width, dropout, synchronized=synchronized)
+    x = decode(encode(x, STAGES, drop_path), decoder_width, dropout, synchronized=synchronized)
     return keras.Model(images, blocks.logits(x, images, num_classes, factor=4), name="segformer")
+
+
+def encode(
+    x: keras.KerasTensor, stages: Sequence[Stage], drop_path: float, *, prefix: str = ""
+) -> list[keras.KerasTensor]:
+    """Compute the features of a Mix Transformer.
+
+    Args:
+        x: Normalised images [B,H,W,3]; H and W are multiples of STRIDE.
+        stages: Its stages.
+        drop_path: As in `build`.
+        prefix: Of the name of every layer.
+
+    Returns:
+        Features at 1/4, 1/8, 1/16 and 1/32.
+    """
+    features, number, last = [], 0, sum(stage.blocks for stage in stages) - 1
+    for index, stage in enumerate(stages, start=1):
+        name = f"{prefix}stage{index}"
+        x = _embed(x, stage.channels, *((7, 4) if index == 1 else (3, 2)), name=f"{name}_embed")
+        for block in range(1, stage.blocks + 1):
+            rate = drop_path * number / last if last else 0
+            x = _block(x, stage.channels, stage.heads, stage.reduction, rate, name=f"{name}_block{block}")
+            number += 1
+        x = _norm(x, f"{name}_norm")
+        features.append(x)
+    return features
 
 
 class Attention(keras.layers.Layer):
@@ -128,7 +154,7 @@ def _add(x: keras.KerasTensor, y: keras.KerasTensor, rate: float, name: str) -> 
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 
-def _decode(features: list[keras.KerasTensor], width: int, dropout: float, *, synchronized: bool) -> keras.KerasTensor:
+def decode(features: list[keras.KerasTensor], width: int, dropout: float, *, synchronized: bool) -> keras.KerasTensor:
     """Project every stage to `width` channels, upsample it to 1/4, and fuse them."""
     scaled = []
     for stage, x in enumerate(features, start=1):

@@ -36,6 +36,12 @@ Weights = str
 GIVEN_WEIGHTS = ("random", "imagenet")
 """Values of type Weights that are not files."""
 
+Preset = str
+"""A preset of KerasHub: a key of models.hub_presets.PUBLISHED, or the path of a folder, which may be missing."""
+
+PresetWeights = str
+"""Initial weights of a network that a preset describes: `preset` or `random`."""
+
 Sha256 = str
 """A SHA-256 in hexadecimal."""
 
@@ -62,6 +68,11 @@ _RULES = {
         lambda value: isinstance(value, str),
         GIVEN_WEIGHTS,
     ),
+    "Preset": _Rule(
+        "a preset of KerasHub (`segline weights` lists them) or the path of a preset's folder",
+        lambda value: isinstance(value, str),
+    ),
+    "PresetWeights": _Rule("'preset' or 'random'", lambda value: value in ("preset", "random"), ("preset", "random")),
     "Sha256": _Rule("64 hexadecimal digits", lambda value: _is_sha256(value)),
 }
 

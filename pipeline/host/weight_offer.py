@@ -10,8 +10,8 @@ class Offer:
 
     Attributes:
         names: What `segline weights fetch` calls them, the first name first.
-        backbone: The value of `model.options.backbone`, or another key of the recipe, that they are for.
-        weights: The value of `model.options.weights` that names them.
+        backbone: The value of `model.options.backbone` that they are for; of a whole network, `model.options.preset`.
+        weights: The value of `model.options.weights` that names them; "" of a whole network.
         licence: Theirs.
         megabytes: Size of the download in 10^6 bytes.
         top1: Published accuracy on ImageNet in percent; None: they classify nothing.
@@ -25,6 +25,13 @@ class Offer:
     megabytes: int
     top1: float | None
     is_here: bool
+
+    @property
+    def options(self) -> str:
+        """The `model.options` that name them, as a recipe spells it."""
+        if not self.weights:
+            return f"{{preset: {self.backbone}}}"
+        return f"{{backbone: {self.backbone}, weights: {self.weights}}}"
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import difflib
 
 from pipeline.errors import UserError
-from pipeline.host import keras_downloads, weight_packages
+from pipeline.host import hub_downloads, keras_downloads, weight_packages
 from pipeline.host.weight_offer import Offer, Source
 
-SOURCES = (weight_packages.SOURCE, keras_downloads.SOURCE)
+SOURCES = (weight_packages.SOURCE, keras_downloads.SOURCE, hub_downloads.SOURCE)
 """In the order in which `segline weights` lists them."""
 
 
@@ -46,4 +46,5 @@ def find(name: str) -> tuple[Source, Offer]:
 
 
 def _row(backbone: str, weights: str, top1: str, megabytes: str, licence: str, here: str) -> str:
-    return f"{backbone:<18}  {weights:<18}  {top1:>5}  {megabytes:>3}  {licence:<22}  {here}".rstrip()
+    network = f"{backbone:<18}  {weights}"  # the name of a whole network fills both columns
+    return f"{network:<38}  {top1:>5}  {megabytes:>3}  {licence:<22}  {here}".rstrip()

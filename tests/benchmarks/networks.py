@@ -21,7 +21,7 @@ from typing import Any
 PROJECT = Path(__file__).parents[2]
 CLASSES = 12
 
-OPTIONS: dict[str, dict[str, Any]] = {"fcn": {}, "unet_backbone": {"backbone": "densenet121"}}
+OPTIONS: dict[str, dict[str, Any]] = {"unet_backbone": {"backbone": "densenet121"}, "keras_hub": {"weights": "random"}}
 
 TORCH = {
     "unet_backbone": ("Unet", "densenet121"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import backbones, blocks, segformer, segnet, transplant, unet
+from models import backbones, blocks, keras_hub, segformer, segnet, transplant, unet
 
 LAYERS = {
     backbones.CaffeNormalise: ({}, 1),
@@ -19,6 +19,7 @@ LAYERS = {
     blocks.PadToMultiple: ({"multiple": 8}, 1),
     blocks.ResizeLike: ({}, 2),
     blocks.Upsample: ({"factor": 2}, 1),
+    keras_hub.ScaleOffset: ({}, 1),
     segformer.Attention: ({"heads": 1}, 3),
     segnet.PoolingIndices: ({}, 2),
     segnet.Unpool: ({}, 2),
@@ -31,7 +32,7 @@ LAYERS = {
 def test_every_layer_is_listed() -> None:
     layers = {
         value
-        for module in (backbones, blocks, segformer, segnet, transplant, unet)
+        for module in (backbones, blocks, keras_hub, segformer, segnet, transplant, unet)
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, keras.layers.Layer) and value.__module__.startswith("models.")
     }

