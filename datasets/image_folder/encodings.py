@@ -74,7 +74,8 @@ def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozense
     with_void = [name for name, values in zip(names, shown, strict=True) if void in values]
     with_ids = [name for name, values in zip(names, shown, strict=True) if values - {0, void}]
     ids = sorted(frozenset().union(*shown) - {0, void})
-    if min(len(with_void), len(with_ids)) < FEWEST or len(ids) > 1 or not set(with_void).isdisjoint(with_ids):
+    fewest = 1 if ids and ids[0] >= DARK else FEWEST  # 65535 beside 255: levels of grey, of which none is void
+    if min(len(with_void), len(with_ids)) < fewest or len(ids) > 1 or not set(with_void).isdisjoint(with_ids):
         return  # of several ids 255 is no second scale: masks that hold it alone are void
     raise DatasetError(
         f"In {place}: {len(with_void)} of {len(names)} masks, such as {with_void[0]}, hold {void}, and "

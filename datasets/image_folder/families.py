@@ -19,7 +19,7 @@ SPLIT_WORDS = {
 
 MASK_WORDS = (
     "masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot", "gt", "gts", "groundtruth",
-    "ground_truth", "ground-truth", "segmentations", "segmentation", "segs", "seg", "segmentationclass",
+    "segmentations", "segmentation", "segs", "seg", "segmentationclass",
     "segmentationclasspng", "targets", "target", "gt_image_2", "gtfine", "manual", "pixel-level",
     "segmentationobject",
 )  # fmt: skip
@@ -40,7 +40,9 @@ _SPLIT = re.compile(
     rf"(?P<before>(?:[\w-]+[-_ ])?)(?P<split>(?:{_WORD})(?:[-_ ]?\d+)?)(?P<after>(?:[-_ ]?[A-Za-z]+)?)", re.IGNORECASE
 )
 _MENTIONS_SPLIT = re.compile(rf"(?:.*[-_ ])?(?i:{_WORD})(?![a-z])")
-_IMAGES = re.compile(r"images?|imgs?|photos?|pictures|jpegimages|image_2|rgb|leftimg8bit|data|input|inputs|top")
+_IMAGES = re.compile(
+    r"images?|imgs?|photos?|pictures|frames?|scans?|originals?|jpegimages|image_2|rgb|leftimg8bit|data|inputs?|top"
+)
 _VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.IGNORECASE)
 
 EXTRA = 0.1
@@ -90,12 +92,14 @@ class _Root:
 def find_families(files: Sequence[str]) -> list[Family]:
     """Sort files into families."""
     by_root: dict[_Root, dict[Key, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for file in files:
-        path = PurePosixPath(unicodedata.normalize("NFC", file))
-        if path.suffix.lower() in MASK_SUFFIXES:
-            root, split = _parse_folders(path.parent.parts)
-            inner = PurePosixPath(*path.parts[len(root.parts) :])
-            by_root[root][split, "", str(inner.with_suffix(""))].append(file)
+    paths = {file: PurePosixPath(unicodedata.normalize("NFC", file)) for file in files}
+    paths = {file: path for file, path in paths.items() if path.suffix.lower() in MASK_SUFFIXES}
+    parents = {str(path.parent) for path in paths.values()}
+    shared = len(PurePosixPath(os.path.commonpath(parents)).parts) if parents else 0
+    for file, path in paths.items():
+        root, split = _parse_folders(path.parent.parts, shared)
+        inner = PurePosixPath(*path.parts[len(root.parts) :])
+        by_root[root][split, "", str(inner.with_suffix(""))].append(file)
     groups = _find_groups(by_root)
     merged: dict[tuple[str, bool], dict[Key, list[str]]] = defaultdict(dict)
     for root, keys in by_root.items():
@@ -150,8 +154,11 @@ def split_of(part: str) -> str:
     return SPLIT_WORDS[part.lower().rstrip("0123456789").rstrip("-_ ")]
 
 
-def _parse_folders(folders: tuple[str, ...]) -> tuple[_Root, str]:
-    """Return the root, up to the last meaningful name, and the value of {split} in it; "" where it has none."""
+def _parse_folders(folders: tuple[str, ...], shared: int) -> tuple[_Root, str]:
+    """Return the root, up to the last meaningful name, and the value of {split} in it; "" where it has none.
+
+    The first `shared` folders hold all files, so that they mean neither masks nor images: Dataset_BUSI_with_GT.
+    """
     parts, split, last, is_mask = [], "", 0, False
     for index, name in enumerate(folders):
         match = _SPLIT.fullmatch(name)
@@ -160,7 +167,7 @@ def _parse_folders(folders: tuple[str, ...]) -> tuple[_Root, str]:
             split = match["split"]
             name = f"{match['before']}{{split}}{match['after']}"
             last = index + 1
-        if means_masks(word):
+        if index >= shared and means_masks(word):
             is_mask, last = True, index + 1
         elif means_images(word):
             last = index + 1
@@ -174,7 +181,8 @@ def _word(name: str) -> str:
 
 def means_masks(word: str) -> bool:
     """Whether the name of a folder or of a file, in small letters, means masks."""
-    return word.rstrip("0123456789") in MASK_WORDS or word in MASK_WORDS or not MASK_PARTS.isdisjoint(_parts(word))
+    spelt = {word, word.rstrip("0123456789"), re.sub("[-_ ]", "", word)}
+    return not spelt.isdisjoint(MASK_WORDS) or not MASK_PARTS.isdisjoint(_parts(word))
 
 
 def means_images(word: str) -> bool:

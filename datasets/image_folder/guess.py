@@ -11,6 +11,7 @@ from datasets.audit import join_names
 from datasets.errors import DatasetError
 from datasets.foreign_text import escape
 from datasets.image_folder import (
+    any_folders,
     brightness,
     class_names,
     headers,
@@ -82,9 +83,10 @@ def guess(folder: Path) -> Guess:
     lists, _ = split_guess.find_lists(raw)
     matches = names.matches(files, listed=bool(lists))
     by_ending = [] if matches else names.matches_by_ending(files)
-    if not export and (per_class := masks_per_class.recognise(raw, matches or by_ending)):
+    in_folders = [] if matches else any_folders.matches(files, listed=bool(lists))
+    if not export and (per_class := masks_per_class.recognise(raw, matches or [*by_ending, *in_folders])):
         return _of_tool(raw, *tool_files.of_class_masks(raw, per_class))
-    matches = matches or rivals.of_few_colours(raw, by_ending)
+    matches = matches or rivals.of_few_colours(raw, by_ending) or any_folders.of_contents(raw, in_folders)
     if not matches:
         raise DatasetError(_describe_no_match(raw, files, refusals))
     match, rival_notes = rivals.choose(raw, published_sets.first(matches))

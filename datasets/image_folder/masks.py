@@ -12,14 +12,13 @@ from datasets import mat_labels
 from datasets.audit import MAX_PIXELS, BadFileError, check_pixels, lift_pillow_limit
 from datasets.errors import DatasetError
 from datasets.image_folder import encodings, files, palettes
-from datasets.image_folder.exact import of_ids
+from datasets.image_folder.exact import LARGEST, of_ids
 from datasets.image_folder.meaning import Meaning, Sampled
 from datasets.image_folder.palettes import Colour
 from datasets.image_folder.sampling import sample
 from datasets.image_folder.tally import Tally, pack
 from datasets.image_folder.values import of_colours, of_grey
 from datasets.raw import RawFolder
-from datasets.spec import IGNORE
 
 SAMPLED = 200  # Number of masks that are opened, evenly spaced
 
@@ -107,8 +106,8 @@ def _of_images(raw: RawFolder, contents: Contents, uses: palettes.Uses) -> Meani
         if not (is_grey and levels_differ and len(tally.pixels) > FEW):
             own = not is_grey and len(set(palette.values())) == len(palette)
             meaning = of_grey(Sampled(place, example, kind, lossy, tally, palette if own else {}))
-            if IGNORE in meaning.ignore and not own:
-                encodings.refuse_two_scales(place, [name for name, _ in readable], tally.shown, IGNORE)
+            for void in () if own else {*meaning.ignore, LARGEST} & tally.pixels.keys():
+                encodings.refuse_two_scales(place, [name for name, _ in readable], tally.shown, void)
             return meaning
     meaning = of_colours(
         Sampled(place, example, kind, lossy, _count_colours(readable, tolerance), is_disputed=bool(uses))

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
@@ -86,14 +86,14 @@ def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
             if is_beside and not _are_twins(images, masks):
                 continue
             by_name = masks.is_mask or any(masks is one for one in known)
-            for match in _distinct(_matches(images, masks, listed=listed)):
+            for match in ways(images, masks, listed=listed):
                 lossless = not any(mask.lower().endswith((".jpg", ".jpeg")) for mask in match.masks)
                 match = replace(match, of_images=by_name and not match.is_named)
                 candidates.append(((by_name, match.pairs * 2 + masks.is_mask, lossless), match, (images, masks)))
     if not candidates:
         candidates = [((True, match.pairs, True), match, used) for match, used in _pair_folders(known)]
     candidates.sort(key=lambda candidate: candidate[0], reverse=True)
-    return [_with_unused(match, known, used) for _, match, used in candidates]
+    return [with_unused(match, known, used) for _, match, used in candidates]
 
 
 def matches_by_ending(files: Sequence[str]) -> list[Match]:
@@ -147,21 +147,22 @@ def _are_twins(images: Family, masks: Family) -> bool:
     return 2 * len(images.files.keys() & masks.files.keys()) >= len(images.files)
 
 
-def _distinct(matches: Iterable[Match]) -> list[Match]:
-    """Return the matches with the most pairs of those that have masks in common."""
+def ways(images: Family, masks: Family, *, listed: bool) -> list[Match]:
+    """Return the ways to pair two families; of those that have masks in common, the one with the most pairs."""
     kept: list[Match] = []
-    for match in sorted(matches, key=lambda match: -match.pairs):
+    for match in sorted(_matches(images, masks, listed=listed), key=lambda match: -match.pairs):
         if all(frozenset(match.examples).isdisjoint(other.examples) for other in kept):
             kept.append(match)
     return kept
 
 
-def _with_unused(chosen: Match, known: Sequence[Family], used: tuple[Family, Family]) -> Match:
+def with_unused(chosen: Match, known: Sequence[Family], used: tuple[Family, Family]) -> Match:
     """Add the numbers of images that a match does not use."""
     others = [family for family in known if not family.is_mask and all(family is not one for one in used)]
     left_out = {key: file for key, file in used[0].files.items() if key[1] in chosen.left_out}
     others.append(replace(used[0], files=left_out))
-    return replace(chosen, unused=dict(_count_images(others, set(chosen.examples))))
+    own = {*chosen.examples, *used[0].files.values()} - {*left_out.values()}
+    return replace(chosen, unused=dict(_count_images(others, own)))
 
 
 def _matches(images: Family, masks: Family, *, listed: bool) -> Iterator[Match]:
@@ -289,11 +290,11 @@ def _with_known_ending(family: Family) -> set[Key]:
     return keys
 
 
-def _count_images(families: Sequence[Family], masks: set[str]) -> Counter[str]:
-    """Count the images of families by folder, without the `masks`."""
+def _count_images(families: Sequence[Family], used: set[str]) -> Counter[str]:
+    """Count the images of families by folder, without those `used`."""
     return Counter(
         str(PurePosixPath(file).parent)
         for family in families
         for key, file in family.files.items()
-        if family.suffix(key).lower() in IMAGE_SUFFIXES and file not in masks
+        if family.suffix(key).lower() in IMAGE_SUFFIXES and file not in used
     )

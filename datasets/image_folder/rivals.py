@@ -1,7 +1,7 @@
 """Choose among several folders that may hold the masks, by what they hold, and name those that are not chosen."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 
@@ -77,8 +77,10 @@ def _may_be_labels(raw: RawFolder, match: Match, best: Match, *, is_region: bool
     return (is_region or not best.is_named) and bool(of_few_colours(raw, [match]))
 
 
-def of_few_colours(raw: RawFolder, matches: Sequence[Match]) -> list[Match]:
-    """Return the matches whose masks hold so few colours that they may be labels, whatever their names."""
+def of_few_colours(
+    raw: RawFolder, matches: Sequence[Match], of: Callable[[Match], Sequence[str]] = lambda match: match.examples
+) -> list[Match]:
+    """Return the matches whose masks, or other files, hold so few colours that they may be labels."""
 
     def has_few_colours(content: bytes) -> bool:
         return len(np.unique(files.read_rgb(content, "apply").reshape(-1, 3), axis=0)) <= FEW_COLOURS
@@ -86,7 +88,7 @@ def of_few_colours(raw: RawFolder, matches: Sequence[Match]) -> list[Match]:
     def are_few(names: Sequence[str]) -> bool:
         return [few for _, few in read_each(raw, names, FEWEST, has_few_colours)] == [True] * len(names)
 
-    return [match for match in matches if are_few(match.examples[:FEWEST])]
+    return [match for match in matches if are_few(of(match)[:FEWEST])]
 
 
 def _number_objects(raw: RawFolder, names: Sequence[str], others: Sequence[str]) -> bool:

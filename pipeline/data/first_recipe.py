@@ -8,11 +8,7 @@ from pipeline.input import input_check
 
 RECIPE = """\
 # {name}: the folder {folder}, described by {layout}. Written by `segline init`.
-data:
-  name: image_folder
-  manual_dir: {folder}
-  layout: {layout}
-
+{data}
 input:
 {size}  augment: {{flip: true, scale: [0.75, 1.5], {crop}brightness: 0.1, contrast: 0.1}}
 
@@ -60,6 +56,7 @@ class FirstRecipe:
             name=name,
             folder=quoted(folder),
             layout=quoted(layout),
+            data=data_section(folder, layout),
             size=f"  size: {list(self.size)}\n" if self.size else "",
             crop=f"crop: {list(self.crop)}, " if self.crop else "",
             epochs=self.epochs,
@@ -106,6 +103,11 @@ def _what_is_seen(
     if height * width > MOST_PIXELS:
         return None, advised, f"the images are as large as {height}x{width}: training cuts pieces of {shown}"
     return None, None, ""
+
+
+def data_section(folder: Path, layout: Path) -> str:
+    """Return the section `data` of a recipe for a folder, as YAML."""
+    return f"data:\n  name: image_folder\n  manual_dir: {quoted(folder)}\n  layout: {quoted(layout)}\n"
 
 
 def quoted(path: Path) -> str:

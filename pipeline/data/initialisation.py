@@ -16,8 +16,9 @@ from datasets.errors import DatasetError
 from datasets.image_folder.guess import guess
 from datasets.raw import SHEET
 from pipeline.console.quiet import quiet
-from pipeline.data import first_look, first_recipe
+from pipeline.data import first_look, first_recipe, planning
 from pipeline.data.first_recipe import FirstRecipe
+from pipeline.data.planning import Measure
 from pipeline.data.raw_examples import RawExamples
 from pipeline.errors import UserError
 from pipeline.input.records import TRAIN
@@ -27,7 +28,14 @@ NAMED = 3
 
 
 def initialise(
-    folder: Path, layout: Path | None, recipe: Path | None, *, force: bool, dry_run: bool = False
+    folder: Path,
+    layout: Path | None,
+    recipe: Path | None,
+    *,
+    force: bool,
+    dry_run: bool = False,
+    budget: float | None = None,
+    measure: Measure | None = None,
 ) -> list[str]:
     """Guess the layout of a folder; write the layout, a recipe that trains on it, and a contact sheet.
 
@@ -37,6 +45,8 @@ def initialise(
         recipe: The recipe to write; None: <folder's name>.yaml in the working directory.
         force: Whether existing files may be overwritten.
         dry_run: Return the text of the files, and write none.
+        budget: Seconds of the training, for which the recipe is planned; None: a recipe that fits the sizes.
+        measure: Measures the planned network; None: a table gives its pace.
 
     Returns:
         Lines for the terminal.
@@ -62,7 +72,12 @@ def initialise(
         described.write_text(guessed.text(), encoding="utf-8")
         examples, fault = _examples(described, folder)
         first = _first_recipe(examples)
-        texts = {layout: guessed.text(), recipe: first.text(name, folder, layout)}
+        text = first.text(name, folder, layout)
+        if budget and examples:
+            classes = catalog.spec("image_folder", None, described).num_classes
+            data = first_recipe.data_section(folder, layout)
+            text = planning.recipe_text(planning.gather(examples, classes, budget), name, data, classes, measure)
+        texts = {layout: guessed.text(), recipe: text}
         if dry_run:
             return [f"# {path}\n{text}" for path, text in texts.items()]
         for path, text in texts.items():
@@ -70,10 +85,10 @@ def initialise(
         looked = _look(examples, described, sheet, folder.resolve().name)
     return [
         f"Guessed from {folder}:",
-        *_notes([*guessed.notes, *first.notes, *fault]),
+        *_notes([*guessed.notes, *(() if budget else first.notes), *fault]),
         f"Wrote {layout}: correct it where the guess is wrong.",
         *looked,
-        f"Wrote {recipe}: a first recipe. Next:",
+        f"Wrote {recipe}: {'planned for its budget' if budget else 'a first recipe'}. Next:",
         f"  segline check {_shell(recipe)}",
         f"  segline run {_shell(recipe)}",
     ]

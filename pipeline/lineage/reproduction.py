@@ -35,7 +35,7 @@ class Attempt:
 
     Attributes:
         run: The original run, as recorded.
-        recipe: Its recipe, with the original place of the raw files and the number that `batch_size: auto` chose.
+        recipe: Its recipe, with the original place of the raw files and the numbers that the training chose.
         until: Last step.
         workspace: Where it is repeated.
         changed: Code and libraries that have changed since, a line each.
@@ -66,7 +66,7 @@ def prepare(workspace: Workspace, name: str, overrides: Sequence[str] = (), into
     if not done:
         raise UserError(f"Run {run.id} has no result to compare. Its state: {run.state}.")
     until = LAST if done[-1] in (GATE, EXPORT) else done[-1]
-    recorded = [*_raw(workspace, run, folder.recipe()), *_batch_size(workspace, run)]
+    recorded = [*_raw(workspace, run, folder.recipe()), *_chosen(workspace, run)]
     recipe = load_recipe(str(folder.path / "recipe.yaml"), [*recorded, *overrides])
     return Attempt(run, recipe, until, Workspace(into or _free(workspace, run.id)), _changed(run, folder.path))
 
@@ -126,13 +126,15 @@ def _raw(workspace: Workspace, run: Run, recipe: Recipe) -> list[str]:
     return [f"data.manual_dir={workspace.root / uri}" for uri in uris if (workspace.root / uri).is_dir()]
 
 
-def _batch_size(workspace: Workspace, run: Run) -> list[str]:
-    """Return the override for the number that `train.batch_size: auto` chose, if the recipe has it."""
+def _chosen(workspace: Workspace, run: Run) -> list[str]:
+    """Return overrides for the numbers that `train.batch_size: auto` and `train.budget` chose."""
     store = open_store(workspace)
     artifact = store.artifact(run.artifacts.get(TRAIN, ""))
     store.close()
     recorded = read_json(artifact["properties"]) if artifact else {}
-    return [f"train.batch_size={recorded['batch_size']}"] if "batch_size" in recorded else []
+    batch = [f"train.batch_size={recorded['batch_size']}"] if "batch_size" in recorded else []
+    steps = [f"train.epochs={recorded['epochs']}", "train.budget=null"] if "epochs" in recorded else []
+    return batch + steps
 
 
 def _free(workspace: Workspace, run_id: str) -> Path:

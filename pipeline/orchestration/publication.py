@@ -10,6 +10,8 @@ from typing import Any
 
 from pipeline.orchestration.plan import Context, Plan
 from pipeline.workspace import integrity, properties
+from pipeline.workspace.layout import Workspace
+from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.seal import write_seal
 
 
@@ -43,6 +45,13 @@ def publish(context: Context, plan: Plan, folder: Path, execution: int, seal: Ma
     context.run.link(plan.step.name, artifact)
     record(context, plan, execution, artifact, seal["digest"])
     return artifact
+
+
+def complete_folder(workspace: Workspace, run: str, step: str, artifact: Path) -> None:
+    """Link a result in the folder of the run that made it, if that was killed before it could do so."""
+    folder = RunFolder(workspace.run(run))
+    if folder.exists and not (folder.path / step).is_symlink():
+        folder.link(step, artifact)
 
 
 def record(context: Context, plan: Plan, execution: int, artifact: Path, contents: str) -> None:

@@ -233,12 +233,12 @@ class Runner:
 
     def _reuse(self, plan: Plan, artifact: Path) -> None:
         seal, step = read_seal(artifact), plan.step.name
+        self.run.link(step, artifact)  # before the store says so: `verify` misses no link after a kill between them
         self._complete_record(plan, artifact, seal)
         fingerprint = plan.fingerprint
         execution = self.store.begin(self.run.id, step, plan.reason, fingerprint.key, fingerprint.to_json())
         self.store.link(execution, "output", step, step, self.workspace.relative(artifact), seal["digest"])
         self.store.end(execution, "reused")
-        self.run.link(step, artifact)
         print(f"{step:<9} reused   made by run {seal['run']}")
         self._follow(plan.step)
 
@@ -257,6 +257,8 @@ class Runner:
         if maker is None or (maker["run"], maker["step"], maker["key"]) != expected:
             reason = f"made by run {seal['run']}, which this store does not know"
             execution = publication.begin(self.context, plan, reason)
+        else:
+            publication.complete_folder(self.workspace, seal["run"], plan.step.name, artifact)
         publication.record(self.context, plan, execution, artifact, seal["digest"])
 
     def inputs(self, step: Step, without: Collection[str] = ()) -> dict[str, Input]:

@@ -4,12 +4,14 @@ weights.h5         the best weights; the last ones if there is no validation spl
 history.json       one entry for each epoch (see pipeline.training.state.Entry)
 scalars.jsonl      every number that TensorBoard shows
 batch_size.json    the chosen batch size, where the recipe says `auto`
+budget.json        the number of epochs that the budget allowed, where the recipe names one
 events/            for TensorBoard
 checkpoints/       during the training
 not_finite.json    if the loss became NaN or infinite: the step and its images
 """
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,10 +25,10 @@ from pipeline.cluster.worker_lost import explain_worker_loss
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import VALIDATE
 from pipeline.config.train import TrainConfig
-from pipeline.console.terminal import wrapped
-from pipeline.errors import Interrupted
+from pipeline.console.terminal import duration, wrapped
+from pipeline.errors import Interrupted, UserError
 from pipeline.input import input_check, records
-from pipeline.training import batch_size, not_finite, trained_model
+from pipeline.training import batch_size, budget, not_finite, trained_model
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
@@ -45,6 +47,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was written.
         WorkerLost: Another worker is lost, or did not answer in time.
     """
+    began = time.monotonic()
     checkpoints = Checkpoints(out / "checkpoints", config.train.keep_checkpoints)
     if (out / HISTORY).exists():  # it is written last
         checkpoints.remove()
@@ -64,7 +67,9 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
             unit = batch_size.smallest_share(config)
             number = batch_size.agree(share, team, strategy, unit=unit, most=images, out=out)
             config = config.model_copy(update={"train": config.train.of_size(number)})
-        job = make_job(config, inputs, images // config.train.images, strategy)
+        steps = images // config.train.images
+        _check_budget(config.train, steps)
+        job = make_job(config, inputs, steps, strategy, began=began)
         if team.is_chief:
             _begin(config, job, team)
             if job.loaded_weights and not checkpoints.folder.exists():  # otherwise the training resumes
@@ -76,6 +81,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
             raise
         if team.is_chief:
             (out / not_finite.FILE).unlink(missing_ok=True)
+            if state.total and config.train.budget:
+                json_file.write(out / budget.FILE, {"epochs": state.total / steps})
             _write(out, job.model, state)
             print(f"train     keeps {_kept(state, inputs['ingest'] / 'records')}")
             checkpoints.remove()
@@ -100,11 +107,21 @@ def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
             catalog.check_size(config.model.name, config.model.options, (height, width))
 
 
+def _check_budget(train: TrainConfig, steps: int) -> None:
+    if train.budget and steps <= train.steps_per_call:
+        raise UserError(
+            f"train.budget takes its pace from the first epoch, of which the first call compiles: an epoch of {steps} "
+            f"step{'s' * (steps > 1)} is one call (train.steps_per_call {train.steps_per_call}). Set train.epochs "
+            "instead, or a smaller train.batch_size or train.steps_per_call."
+        )
+
+
 def _begin(config: Recipe, job: Job, team: Team) -> None:
     train = config.train
     workers = "" if team.is_single else f"{team.size} workers of "
     print(f"train     {config.model.name}: {_size(job.model)}; {workers}{devices.describe()}")
-    print(f"train     {train.epochs} epochs of {job.steps} steps of {train.images} images{_rate(train)}", flush=True)
+    length = f"{train.epochs:g} epochs" if train.epochs else f"{duration(train.budget or 0)}, epochs"
+    print(f"train     {length} of {job.steps} steps of {train.images} images{_rate(train)}", flush=True)
 
 
 def _write(out: Path, model: keras.Model, state: State) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from datasets.spec import DatasetSpec
 from models.fit import Fit
 from pipeline.cluster.team import Team
+from pipeline.training.budget import Budget
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.step_loops import RunSteps
 from pipeline.training.train_step import Batch
@@ -53,9 +54,12 @@ class Job:
         batches: From (epoch, step), both from 0, to the endless batches from there on, distributed over the devices.
         learning_rate: From the number of steps done to the rate of the next one.
         validate: Measures the model; calls its argument after each batch. None: there is no validation split.
-        epochs, steps: Epochs of the training; steps of an epoch.
+        total: Steps of the training; None: `budget` decides.
+        steps: Steps of an epoch.
         batch_size: Images of a step over all devices.
         display: What TensorBoard shows.
+        budget: The time that the training has; None: any.
+        set_total: Tells the learning rate the steps of the training.
         validate_every: Epochs between two validations; the last epoch always has one.
         checkpoint_seconds: Longest time between two checkpoints; each epoch ends with one.
         steps_per_call: Steps between two checks for interruptions and checkpoints.
@@ -75,10 +79,12 @@ class Job:
     batches: Callable[[int, int], Iterator[Batch]]
     learning_rate: Callable[[int], Any]
     validate: Callable[[Callable[[], None]], Validation] | None
-    epochs: int
+    total: int | None
     steps: int
     batch_size: int
     display: Display
+    budget: Budget | None = None
+    set_total: Callable[[int], object] = field(default=lambda total: None)
     validate_every: int = 1
     checkpoint_seconds: float = 60.0
     steps_per_call: int = 1

@@ -122,7 +122,8 @@ def _try_steps(pipe: Connection, config: Recipe, inputs: dict[str, Path]) -> Non
     strategy = devices.local_strategy("one_device")
     gpu = "GPU:0" if tf.config.list_physical_devices("GPU") else None
     job = make_job(with_batch_size(config.train.accumulate), inputs, 1, strategy)
-    run_steps = job.step_runner(config.train.epochs - 1)  # the last epoch: a backbone frozen at first is trained too
+    frozen = config.train.backbone.frozen_epochs
+    run_steps = job.step_runner(0 if frozen == "all" else frozen)  # a backbone that is frozen at first is trained too
     pipe.send(bool(gpu))
     fitted = False
     while True:

@@ -1,9 +1,11 @@
 """The optimisation of a recipe: learning rate schedule, optimisers, and the epochs with a frozen backbone."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import keras
+import tensorflow as tf
 
 from models import backbones, optimizers, schedules
 from pipeline.config.train import TrainConfig
@@ -13,16 +15,29 @@ if TYPE_CHECKING:
 
 
 def learning_rate(config: TrainConfig, steps: int) -> schedules.Schedule:
-    """Build the schedule of a training with `steps` steps per epoch, scaled with the batch where the recipe says so."""
-    total = config.epochs * steps
-    return schedules.learning_rate(
+    """Build the schedule of a training with `steps` steps per epoch, scaled with the batch where the recipe says so.
+
+    Its `total_steps` is a variable, on the devices of the strategy in whose scope this is called. Under a budget it is
+    the least until the trainer sets it: the warm-up lasts longer.
+    """
+    total = config.total_steps(steps)
+    warmup = warmup_steps(config, steps)
+    schedule = schedules.learning_rate(
         config.schedule,
         peak_rate(config),
-        total,
-        min(round(config.warmup_epochs * steps), total - 1),  # few steps must not round it up to the whole training
+        total or warmup + 1,
+        warmup,
         decay_steps=[epoch * steps for epoch in config.decay_epochs],
         decay_factor=config.decay_factor,
     )
+    # A variable in any case, so that a training of the same number of epochs computes the very same rates.
+    return replace(schedule, total_steps=tf.Variable(schedule.total_steps, trainable=False, dtype=tf.int64))
+
+
+def warmup_steps(config: TrainConfig, steps: int) -> int:
+    """Return the steps of the warm-up, fewer than the training has."""
+    warmup, total = round(config.warmup_epochs * steps), config.total_steps(steps)
+    return warmup if total is None else min(warmup, total - 1)  # few steps must not round it up to the whole training
 
 
 def peak_rate(config: TrainConfig) -> float:

@@ -3,6 +3,7 @@
 No result of a training depends on this module.
 """
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -16,13 +17,13 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
     """Shows epoch, loss, mIoU and the remaining time of the whole training.
 
     Args:
-        epochs: Epochs of the whole training.
+        total: Steps of the whole training; None: not known yet.
         steps: Steps per epoch.
         done: Steps done by earlier processes.
     """
 
-    def __init__(self, epochs: int, steps: int, done: int) -> None:
-        self._epochs, self._total, self._done = epochs, epochs * steps, done
+    def __init__(self, total: int | None, steps: int, done: int) -> None:
+        self._total, self._steps, self._done = total, steps, done
         self._origin: tuple[float, int] | None = None  # time and steps done after the first call, which compiles
 
     def __enter__(self) -> "ProgressBar":
@@ -38,6 +39,14 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
+
+    def expect(self, total: int) -> None:
+        """Show the progress towards `total` steps, which were not known before."""
+        self._total = self._bar.total = total
+
+    @property
+    def _epochs(self) -> str:
+        return "?" if self._total is None else str(math.ceil(self._total / self._steps))
 
     def update(self, done: int, epoch: int, loss: float, miou: float | None) -> None:
         """Show `done` steps of the whole training, the epoch (from 1), and the newest loss and mIoU."""
@@ -68,7 +77,7 @@ class ProgressBar(AbstractContextManager["ProgressBar"]):
     def _left(self) -> str:
         """Estimate the remaining time from the speed so far, with validations and checkpoints."""
         began, first = self._origin or (0.0, self._done)
-        if self._done == first:
+        if self._done == first or self._total is None:
             return "?"
         seconds = (time.monotonic() - began) / (self._done - first) * (self._total - self._done)
         if seconds < 90:

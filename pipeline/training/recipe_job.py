@@ -22,6 +22,7 @@ from pipeline.evaluation.scoring import Scorer
 from pipeline.input import batches, decoded, record_dataset, records
 from pipeline.input.transforms import rare_classes
 from pipeline.training import initial_weights, optimisation, step_loops
+from pipeline.training.budget import Budget
 from pipeline.training.job import Display, Job
 from pipeline.training.moving_average import MovingAverage
 from pipeline.training.train_step import make_update
@@ -38,7 +39,9 @@ OVERLAP = 0.5
 """Share of a validation window that the next one covers again, so that each pixel is far from the border of one."""
 
 
-def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy) -> Job:
+def make_job(
+    config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.distribute.Strategy, *, began: float = 0.0
+) -> Job:
     """Build the training job of a recipe.
 
     Args:
@@ -46,6 +49,7 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         inputs: Folders of the steps ingest and validate, and optionally "cache", for decoded images.
         steps: Steps per epoch.
         strategy: The devices.
+        began: time.monotonic() when the step began: `train.budget` counts from then on.
 
     Raises:
         ModelError: The network cannot be built, or has no layer of a name in train.tensorboard.inspect.
@@ -53,10 +57,11 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
     train, folder = config.train, inputs[INGEST] / "records"
     spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
     team = Team(strategy)
-    rate = optimisation.learning_rate(train, steps)
+    warmup = optimisation.warmup_steps(train, steps)
     with strategy.scope(), _precision(train.precision):
         synchronized = strategy.num_replicas_in_sync > 1
         model, loaded = initial_weights.build(config, spec.num_classes, synchronized=synchronized)
+        rate = optimisation.learning_rate(train, steps)
         optimizer = optimisation.optimizer(train, model, rate, steps)
     for layer in train.tensorboard.inspect:
         inspect.find(model, layer)  # raises before the training starts if there is no such layer
@@ -69,10 +74,12 @@ def make_job(config: Recipe, inputs: dict[str, Path], steps: int, strategy: tf.d
         batches=make_batches(config, inputs, strategy),
         learning_rate=rate,
         validate=validator if records.splits(folder).get(records.VAL) else None,
-        epochs=train.epochs,
+        total=train.total_steps(steps),
         steps=steps,
         batch_size=train.images,
         display=_display(config, spec),
+        budget=Budget(train.budget, began, fewest=max(warmup, steps) + 1) if train.budget else None,
+        set_total=rate.total_steps.assign,
         validate_every=train.validate_every,
         checkpoint_seconds=train.checkpoint_seconds,
         steps_per_call=train.steps_per_call,

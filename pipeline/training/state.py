@@ -20,9 +20,12 @@ class State:
         counted, images, seconds, waited: Timed steps among them, their images, their duration and the part of it spent
             waiting for data, both in seconds. Calls that compile are not timed: the first of a process, and the first
             with an unfrozen backbone.
+        elapsed: Seconds of the timed steps with the logs between them.
         history: One entry for each epoch done.
         best: {"epoch", "by", "value", "file"} of the best weights; {} before the first validation.
         stopped: Whether the training stopped early, without improvement.
+        total: Steps of the whole training; None: a budget decides at the end of the first epoch.
+        spent: Seconds of the budget that earlier processes spent, until `total` is known.
     """
 
     epoch: int = 0
@@ -32,9 +35,17 @@ class State:
     images: int = 0
     seconds: float = 0.0
     waited: float = 0.0
+    elapsed: float = 0.0
     history: list[Entry] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    total: int | None = None
+    spent: float = 0.0
+
+    def done(self, steps: int) -> int:
+        """Return the steps done of the whole training, of `steps` each epoch; the last epoch may have fewer."""
+        done = self.epoch * steps + self.step
+        return done if self.total is None else min(done, self.total)
 
     @property
     def miou(self) -> float | None:
@@ -71,5 +82,5 @@ class State:
         self.history.append(entry)
         self.epoch += 1
         self.step, self.losses = 0, 0.0
-        self.counted, self.images, self.seconds, self.waited = 0, 0, 0.0, 0.0
+        self.counted, self.images, self.seconds, self.waited, self.elapsed = 0, 0, 0.0, 0.0, 0.0
         return entry

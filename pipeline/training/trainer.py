@@ -18,7 +18,8 @@ import numpy as np
 
 from pipeline.errors import Interrupted
 from pipeline.training import not_finite
-from pipeline.training.checkpoints import Checkpoint, Checkpoints, best_name
+from pipeline.training.budget_meter import BudgetMeter
+from pipeline.training.checkpoints import Checkpoints, best_name
 from pipeline.training.interruption import Interruption
 from pipeline.training.job import Job
 from pipeline.training.profiler import Profiler
@@ -44,12 +45,15 @@ class Trainer:
     def __init__(self, job: Job, checkpoints: Checkpoints, folder: Path) -> None:
         self.job, self.checkpoints, self.folder = job, checkpoints, folder
         self.state = self._restore()
+        if total := job.total or self.state.total:
+            self._set_total(total)
+        self._meter = BudgetMeter(job, self.state)
         if self._writes and self._done:
             print(f"train     resumes after {self._place}", flush=True)
         self._interruption = Interruption()
         self._log: TrainingLog | NoLog = NoLog()
         if self._writes:
-            self._log = TrainingLog(folder, epochs=job.epochs, steps=job.steps, done=self._done)
+            self._log = TrainingLog(folder, total=self.state.total, steps=job.steps, done=self._done)
         self._profiler = Profiler(folder / "events", job.profile if self._writes else None)
         self._saved = time.monotonic()
         self._compiled: RunSteps | None = None  # has run steps in this process before
@@ -78,28 +82,42 @@ class Trainer:
 
     @property
     def _done(self) -> int:
-        return self.state.epoch * self.job.steps + self.state.step
+        return self.state.done(self.job.steps)
 
     @property
     def _over(self) -> bool:
-        return self.state.stopped or self.state.epoch >= self.job.epochs
+        return self.state.stopped or self.state.epoch >= self._epochs
+
+    @property
+    def _epochs(self) -> float:
+        """Epochs of the training; the last one may have fewer steps."""
+        return math.inf if self.state.total is None else math.ceil(self.state.total / self.job.steps)
 
     def _run_steps(self, batches: Iterator[Batch]) -> None:
         """Run the remaining steps of an epoch."""
         job, state = self.job, self.state
         run_steps = job.step_runner(state.epoch)
-        while state.step < job.steps:
-            count = min(job.steps_per_call, job.steps - state.step)
+        remaining = math.inf if state.total is None else state.total - state.epoch * job.steps
+        steps = int(min(job.steps, remaining))
+        while state.step < steps:
+            count = min(job.steps_per_call, steps - state.step)
             with self._profiler.call(self._done + 1, count):
                 began = time.monotonic()
                 call = run_steps(batches, count)
                 seconds = time.monotonic() - began
             self._add(call)
-            if run_steps is self._compiled:
+            # Without a pace there is no number of steps: a first epoch cut to calls that compile counts its last one.
+            last = state.total is None and not state.counted and state.step >= steps
+            timed = run_steps is self._compiled or last
+            if timed:
                 state.count(count, count * job.batch_size, seconds=seconds, waited=call.waited)
             self._compiled = run_steps
             self._log_steps(call)
             job.heartbeat()
+            if timed:
+                state.elapsed += time.monotonic() - began
+            if state.total is None:
+                self._meter.check(count)
             if time.monotonic() - self._saved > job.checkpoint_seconds:
                 self._save()
             self._stop_if_requested()
@@ -125,9 +143,20 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Validate if due, add the epoch to the history, and write a checkpoint."""
         job, state = self.job, self.state
-        due = (state.epoch + 1) % job.validate_every == 0 or state.epoch + 1 == job.epochs
+        due = (state.epoch + 1) % job.validate_every == 0 or state.epoch + 1 == self._epochs
+        began = time.monotonic()
+        if state.total is None:
+            self._save()
+        checkpoint = time.monotonic() - began
         validation = self._validate() if job.validate and due else None
+        if state.total is None and job.validate and not due:
+            self._measure()  # for its duration
         self._stop_if_requested()
+        if state.total is None:
+            total, line = self._meter.total(checkpoint)
+            self._set_total(total)
+            self._log.expect(total)
+            self._log.print(line)
         entry = state.end_epoch(self._rate(self._done), validation)
         self._log.epoch(self._done, entry, validation)
         if job.patience and state.stale >= job.patience:
@@ -139,11 +168,9 @@ class Trainer:
     def _validate(self) -> Validation | None:
         """Measure the weights, and save them if they are the best so far; None: interrupted."""
         job, state = self.job, self.state
-        assert job.validate
         with job.average.in_place() if job.average else nullcontext():
-            try:
-                validation = job.validate(self._between_batches)
-            except _ValidationStopped:
+            validation = self._measure()
+            if validation is None:
                 return None
             value = validation.value(job.best_by)
             if value is not None and _better(job.best_by, value, state.best):
@@ -152,6 +179,17 @@ class Trainer:
                 file = best_name(self._done)
                 state.best = {"epoch": state.epoch + 1, "by": job.best_by, "value": value, "file": file}
             self._log.draw(job.model, job.display, validation)
+        return validation
+
+    def _measure(self) -> Validation | None:
+        """Measure the weights in place; None: interrupted."""
+        assert self.job.validate
+        self._meter.mark(first=True)
+        try:
+            validation = self.job.validate(self._between_batches)
+        except _ValidationStopped:
+            return None
+        self._meter.mark()
         return validation
 
     def _keep_best(self) -> None:
@@ -168,6 +206,7 @@ class Trainer:
             self.job.team.barrier()  # the chief removes the checkpoints next: every worker must have read its own
 
     def _between_batches(self) -> None:
+        self._meter.mark()
         self.job.heartbeat()
         # Workers validate different numbers of batches: one that stopped would leave the others waiting for its sum.
         if self._interruption.requested and (self.job.team is None or self.job.team.is_single):
@@ -183,9 +222,15 @@ class Trainer:
             team.barrier()  # a worker that ended while the chief still writes would end the chief too
         raise Interrupted(f"stopped at {self._place}; the same command continues from there")
 
+    def _set_total(self, total: int) -> None:
+        self.state.total = total
+        self.job.set_total(total)
+
     def _save(self) -> None:
         if not self._writes:
             return
+        if self.state.total is None:
+            self.state.spent = self._meter.spent
         self._log.flush()
         self.checkpoints.save(self._done, _arrays(self._variables()), asdict(self.state))
         self._saved = time.monotonic()
@@ -195,7 +240,7 @@ class Trainer:
         """Restore every worker from the newest checkpoint that the chief finds intact."""
         checkpoint = self.checkpoints.latest() if self._writes else None
         if self.job.team:
-            number = self.job.team.broadcast(_number(checkpoint, self.job.steps))
+            number = self.job.team.broadcast(State(**checkpoint.state).done(self.job.steps) if checkpoint else -1)
             checkpoint = checkpoint if self._writes or number < 0 else self.checkpoints.at(number)
         if checkpoint is None:
             return State()
@@ -228,11 +273,6 @@ def _better(by: str, value: float, best: Mapping[str, Any]) -> bool:
     if not best:
         return True
     return value < best["value"] if by == "loss" else value > best["value"]
-
-
-def _number(checkpoint: Checkpoint | None, steps: int) -> int:
-    """Return the step after which a checkpoint was saved; -1: there is none."""
-    return -1 if checkpoint is None else int(checkpoint.state["epoch"]) * steps + int(checkpoint.state["step"])
 
 
 def _arrays(variables: Variables) -> dict[str, np.ndarray]:

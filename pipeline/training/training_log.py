@@ -45,15 +45,15 @@ class TrainingLog(AbstractContextManager["TrainingLog"]):
 
     Args:
         folder: Folder of the train step; TensorBoard's events are written to events/.
-        epochs, steps: Epochs of the training; steps per epoch.
+        total, steps: Steps of the training, None: not known yet; steps per epoch.
         done: Steps done before this process.
     """
 
-    def __init__(self, folder: Path, *, epochs: int, steps: int, done: int) -> None:
+    def __init__(self, folder: Path, *, total: int | None, steps: int, done: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._tensorboard = TensorBoardWriter(folder / "events", done=done)
         self._scalar_log = ScalarLog(folder / FILE, done=done)
-        self._bar = ProgressBar(epochs, steps, done)
+        self._bar = ProgressBar(total, steps, done)
         self._steps = steps
         self._updated = time.monotonic()
         self._warned = False
@@ -116,6 +116,10 @@ class TrainingLog(AbstractContextManager["TrainingLog"]):
         self._scalars(done, {f"final/{name}": value for name, value in metrics.items()})
         self._tensorboard.end()
 
+    def expect(self, total: int) -> None:
+        """Show the progress towards `total` steps, which were not known before."""
+        self._bar.expect(total)
+
     def print(self, line: str) -> None:
         """Print a line above the bar."""
         self._bar.print(line)
@@ -140,7 +144,7 @@ class NoLog(AbstractContextManager["NoLog"]):
     def _ignore(self, *_: object) -> None:
         """Accept the arguments of the same method of TrainingLog."""
 
-    start = steps = draw = epoch = end = print = flush = _ignore
+    start = steps = draw = epoch = end = expect = print = flush = _ignore
 
 
 def _speed(state: State) -> dict[str, float]:

@@ -7,8 +7,11 @@ from typing import Any
 
 
 def read(path: Path) -> Any:
-    """Return the value in a JSON file. Raises ValueError where it is no JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Return the value in a JSON file. Raises ValueError where it is no JSON, or nested too deeply to be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def write(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:

@@ -13,7 +13,8 @@ def of(folder: Path) -> dict[str, Any]:
 
     Returns:
         Of evaluate: split, images, METRICS, iou {class: 0..1 or None}. Of gate: passed. Of validate: images {split:
-        number}. Of train, where the recipe said `batch_size: auto`: batch_size, devices.
+        number}. Of train, where the recipe said `batch_size: auto`: batch_size, devices; where it
+        said `budget`: epochs.
     """
     if (folder / "metrics.json").is_file():
         metrics = json_file.read(folder / "metrics.json")
@@ -24,7 +25,8 @@ def of(folder: Path) -> dict[str, Any]:
     if (folder / "statistics.json").is_file():
         splits = json_file.read(folder / "statistics.json")["splits"]
         return {"images": {name: split["images"] for name, split in splits.items()}}
-    if (folder / "batch_size.json").is_file():
-        batch: dict[str, Any] = json_file.read(folder / "batch_size.json")
-        return batch
-    return {}
+    chosen: dict[str, Any] = {}
+    for name in ("batch_size.json", "budget.json"):
+        if (folder / name).is_file():
+            chosen |= json_file.read(folder / name)
+    return chosen

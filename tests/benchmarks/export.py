@@ -26,6 +26,7 @@ import tensorflow as tf
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from models import catalog, libraries, litert, onnx_file, servable
+from pipeline.export import on_device
 
 BATCH = 8
 CLASSES = 19
@@ -75,11 +76,19 @@ def formats(model, size, images, threads):
     del loaded
     network, floats = litert.Network(model, size), images.astype(np.float32)
     for precision in ("float32", "float16", "int8") if not libraries.missing("litert") else ():
-        runner = litert.Runner(litert.convert(network, precision, list(floats)), threads)
+        runner = loaded_from("model.tflite", litert.convert(network, precision, list(floats)), threads)
         yield f"LiteRT {precision}", lambda runner=runner: runner(floats[:1]).argmax(-1), None
     if not libraries.missing("onnx"):
-        session = onnx_file.Runner(onnx_file.convert(network), threads)
+        session = loaded_from("model.onnx", onnx_file.convert(network), threads)
         yield "ONNX Runtime", lambda: session(floats[:1]).argmax(-1), None
+
+
+def loaded_from(name: str, content: bytes, threads: int):
+    """Return what computes logits with a file of this name and content."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, name)
+        file.write_bytes(content)
+        return on_device.load(file, threads)[0]
 
 
 def predict(model, images) -> np.ndarray:

@@ -134,7 +134,7 @@ def main() -> None:
     if options.child:
         child(options)
         return
-    with tempfile.TemporaryDirectory() as folder, TrainingLog(Path(folder), epochs=1, steps=10**9, done=0) as log:
+    with tempfile.TemporaryDirectory() as folder, TrainingLog(Path(folder), total=10**9, steps=10**9, done=0) as log:
         variants: dict[str, Run] = {
             "minimal step": minimal(options),
             "train": segline(options),

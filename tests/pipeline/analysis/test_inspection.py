@@ -26,6 +26,7 @@ from pipeline.training.recipe_job import make_job
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.store import Store
+from tests.pipeline.finished import Finished
 from tests.pipeline.sealed import seal
 
 TINY = Path(__file__).parents[2] / "tiny.yaml"
@@ -84,6 +85,11 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
             UserError, match=r"--option and --classes are for a model given by name\. .* and has its own"
         ):
             inspection.load(str(tmp_path), Workspace(tmp_path), **given)
+
+
+def test_a_saved_model_whose_variables_cannot_be_read(finished: Finished, capfd) -> None:
+    assert main(["inspect", str(finished.workspace.serving / "net/2")]) == 2
+    assert "cannot be loaded, as its files are damaged" in " ".join(capfd.readouterr().err.split())
 
 
 def test_the_command_prints_a_table_and_writes_pictures(tmp_path: Path, camvid_raw: Path, capfd) -> None:

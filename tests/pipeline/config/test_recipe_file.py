@@ -83,6 +83,8 @@ def test_all_mistakes_are_reported_at_once(file: Path) -> None:
         ("train", "--set must be KEY=VALUE"),
         ("train.epochs.x=1", "holds a value"),
         ("train.epochs=0", "greater than 0"),
+        ("train.epochs=null", "set one of `epochs` and `budget`, the other to null. Received: neither."),
+        ("train.budget=soon", "train.budget: must be a duration above 0, such as 38m"),
         ("train.learning_rate=null", "train.learning_rate: "),
         ("train.learning_rate=.inf", "train.learning_rate: "),
         ("train.warmup_epochs=4", "`warmup_epochs` must be at most `epochs`; set both. Received: 4 of 3."),

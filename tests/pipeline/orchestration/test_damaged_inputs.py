@@ -193,6 +193,30 @@ def test_verify_holds_links_origin_and_store_together(work: Workspace) -> None:
         assert line in str(error.value)
 
 
+class Killed(BaseException):
+    """In place of a kill."""
+
+
+@pytest.mark.parametrize(("settings", "step"), [(["train.epochs=2"], "train"), ([], "validate")])
+def test_a_run_killed_before_it_links_a_result_leaves_no_finding_after_the_next(
+    settings: list[str], step: str, finished: Finished, work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that it has just made, and one that it reuses."""
+
+    def link(folder: RunFolder, name: str, artifact: Path) -> None:
+        if name == step:
+            raise Killed
+        inner(folder, name, artifact)
+
+    inner = RunFolder.link
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "link", link)
+        with pytest.raises(Killed):
+            finished.run(work, settings=settings)
+    assert finished.run(work, settings=settings) == 0
+    verification.require_sound(list(verification.verify(work)))
+
+
 def test_a_gate_does_not_compare_with_damaged_facts(finished: Finished, work: Workspace) -> None:
     file = work.serving / "net/2" / facts.FILE
     file.unlink()  # a hard link of the export's

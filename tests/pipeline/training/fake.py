@@ -69,7 +69,7 @@ class Fake:
             **{
                 "step_runner": lambda epoch: run_steps,
                 "validate": self.validate,
-                "epochs": EPOCHS,
+                "total": EPOCHS * STEPS,
                 "steps": STEPS,
                 "batch_size": 2,
                 "display": Display(SPEC, samples=1),

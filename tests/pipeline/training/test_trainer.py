@@ -41,7 +41,7 @@ def test_the_history_has_an_entry_for_each_epoch(tmp_path: Path) -> None:
 def test_the_best_weights_are_kept(tmp_path: Path) -> None:
     best, two = Fake(tmp_path / "a"), Fake(tmp_path / "b", mious=[0.1, 0.2])
     state = best.train()
-    two.train(epochs=2)
+    two.train(total=2 * STEPS)
     assert state.best["epoch"] == 2 and state.best["value"] == 0.4
     assert best.weight == two.weight != 0
 
@@ -141,7 +141,7 @@ def test_a_warning_about_waiting_for_data_is_printed_once(tmp_path: Path, capsys
                 time.sleep(0.3)
                 yield number
 
-    Slow(tmp_path).train(epochs=2)
+    Slow(tmp_path).train(total=2 * STEPS)
     shown = capsys.readouterr().out
     assert shown.count("waited for data") == 1 and "input.cache" in shown
     assert max(map(len, shown.splitlines())) <= 80

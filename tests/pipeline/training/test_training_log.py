@@ -76,13 +76,13 @@ def test_scalars_jsonl_holds_every_step_once_after_a_resume(tmp_path: Path) -> N
 
 
 def test_the_profile_of_chosen_steps_marks_each_of_them(tmp_path: Path) -> None:
-    Fake(tmp_path).train(profile=(STEPS + 2, STEPS + 4), epochs=2)
+    Fake(tmp_path).train(profile=(STEPS + 2, STEPS + 4), total=2 * STEPS)
     (path,) = (tmp_path / "events/plugins/profile").glob("*/*.xplane.pb")
     assert marked_steps(path) == [7, 8, 9]
 
 
 def test_steps_of_one_call_are_profiled_as_one(tmp_path: Path) -> None:
-    Fake(tmp_path).train(profile=(2, 2), epochs=1, steps_per_call=3)
+    Fake(tmp_path).train(profile=(2, 2), total=STEPS, steps_per_call=3)
     (path,) = (tmp_path / "events/plugins/profile").glob("*/*.xplane.pb")
     assert marked_steps(path) == [1]
 
