@@ -1,7 +1,7 @@
 """EfficientNet-Lite: EfficientNet without squeeze-and-excitation and with ReLU6, for CPUs and int8.
 
 Liu and Tan 2020 (blog.tensorflow.org/2020/03/higher-accuracy-on-vision-models-with-efficientnet-lite.html), by the
-authors' definition (tensorflow/tpu/models/official/efficientnet/lite): the stem, the head and the first and last stage
+authors' definition (`efficientnet/lite` of tensorflow/tpu): the stem, the head and the first and last stage
 are those of lite0 at every scale. Functions here have the signature of those of keras.applications.
 
 Without stochastic depth: the authors drop a fifth of the blocks over 350 epochs of ImageNet, and none at inference.

@@ -40,9 +40,7 @@ _SPLIT = re.compile(
     rf"(?P<before>(?:[\w-]+[-_ ])?)(?P<split>(?:{_WORD})(?:[-_ ]?\d+)?)(?P<after>(?:[-_ ]?[A-Za-z]+)?)", re.IGNORECASE
 )
 _MENTIONS_SPLIT = re.compile(rf"(?:.*[-_ ])?(?i:{_WORD})(?![a-z])")
-_IMAGES = re.compile(
-    r"images?|imgs?|photos?|pictures|frames?|scans?|originals?|jpegimages|image_2|rgb|leftimg8bit|data|inputs?|top"
-)
+_IMAGES = re.compile(r"images?|imgs?|photos?|pictures|frames?|jpegimages|image_2|rgb|leftimg8bit|data|inputs?|top")
 _VERSION = re.compile(r"(?<![A-Za-z0-9])(?:\d+x\d*|\d+px|v\d+(?:\.\d+)*)$", re.IGNORECASE)
 
 EXTRA = 0.1

@@ -50,5 +50,5 @@ def test_white_of_8_bits_beside_white_of_16_is_refused(deep: int, tmp_path: Path
         white[at : at + 2] = 65535 if at < deep else 255
         put(tmp_path, f"images/{at}.png", content=PHOTO)
         put(tmp_path, f"masks/{at}.png", content=encoded(white))
-    with pytest.raises(DatasetError, match="hold 65535, and .* hold 255; none holds both"):
+    with pytest.raises(DatasetError, match=r"hold 65535, and .* hold 255; none holds both"):
         guess.guess(tmp_path)
