@@ -55,6 +55,7 @@ class Variable:
         name: Its name.
         kind: What it is, "numbers" if nothing else.
         shape: Its dimensions.
+        start: Where its data begins in the decompressed element.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Variable:
     shape: tuple[int, ...]
     _order: str
     _body: bytes | memoryview  # an element without its tag; compressed or not; or the data of version 4
-    _start: int  # of the data in the decompressed element
+    start: int
     _size: int  # of the decompressed element
     _dtype: str = ""  # of version 4
 
@@ -74,9 +75,9 @@ class Variable:
         if self._dtype:
             dtype, data = np.dtype(self._dtype), self._body
         else:
-            if self._size > self._start + 16 + 8 * count:  # before it is decompressed
+            if self._size > self.start + 16 + 8 * count:  # before it is decompressed
                 raise MatError(f"{self.name} has {count} values by its header, and more by its size")
-            kind, data, _ = _element(self._whole(), self._start, self._order)
+            kind, data, _ = _element(self._whole(), self.start, self._order)
             if kind not in DTYPES:
                 raise MatError(f"{self.name} holds an element of type {kind}")
             dtype = np.dtype(self._order + DTYPES[kind])
@@ -89,13 +90,13 @@ class Variable:
         """Decode a cell array of lines of text. Raises MatError if it is none."""
         if self.kind != CLASSES[CELL] or self._size > HEAD + 2**20:
             raise MatError(f"{self.name} is a {self.kind} of {self._size} bytes; read is text, to 1 MiB")
-        whole, at, texts = self._whole(), self._start, []
+        whole, at, texts = self._whole(), self.start, []
         for _ in range(math.prod(self.shape)):
             kind, body, at = _element(whole, at, self._order)
             cell = _array(body, len(body), self._order) if kind == MATRIX else None
             if cell is None or cell.kind != CLASSES[CHAR]:
                 raise MatError(f"{self.name} holds another cell than a line of text")
-            kind, data, _ = _element(body, cell._start, self._order)
+            kind, data, _ = _element(body, cell.start, self._order)
             encoding = ENCODINGS.get(kind, "latin-1")
             suffix = {"<": "-le", ">": "-be"}[self._order] if encoding in ("utf-16", "utf-32") else ""
             texts.append(str(data, encoding + suffix, "replace"))

@@ -98,15 +98,15 @@ def test_only_shards_with_changed_files_are_rewritten(raw: Path, tmp_path: Path,
 def test_a_file_that_is_unreadable_for_a_moment_is_an_error_and_not_cached(
     raw: Path, tmp_path: Path, on_bad_input: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = RawFolder._read
+    checked = RawFolder._checked
 
-    def fail(folder: RawFolder, name: str) -> bytes:
+    def fail(folder: RawFolder, name: str) -> Path:
         if name == "train/A_train0.png":
             raise OSError(errno.EIO, "Input/output error")
-        return read(folder, name)
+        return checked(folder, name)
 
     with monkeypatch.context() as patch, pytest.raises(ConversionError, match=r"train/A_train0.png \(Input/output"):
-        patch.setattr(RawFolder, "_read", fail)
+        patch.setattr(RawFolder, "_checked", fail)
         convert(raw, tmp_path / "failed", tmp_path / "cache", on_bad_input=on_bad_input)
     again = convert(raw, tmp_path / "again", tmp_path / "cache", on_bad_input=on_bad_input)
     assert again.reused_shards == 2 * SHARDS - 1
