@@ -32,15 +32,32 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
+ALIKE = (
+    "camvid_best",
+    "camvid_notebook_budget",
+    "ccp_lite",
+    "ccp_unet_densenet121",
+    "cityscapes_pairs_fcn16s",
+    "cityscapes_pairs_fcn32s",
+    "cityscapes_pairs_fcn8s",
+    "kitti_road_fcn8s",
+    "salt_lite",
+)
+
+
 def classes(recipe: Recipe) -> int:
     if datasets_catalog.takes_layout(recipe.data.name):
         return 2  # no data folder here to read them from; both recipes are for binary masks
     return recipe.data.spec().num_classes
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in recipe_file.names()]
-)
+def marked(name: str) -> object:
+    """A recipe whose network and loss another one has as well is trained in the long tests only."""
+    marks = () if name in QUICK else pytest.mark.long if name in ALIKE else pytest.mark.slow
+    return pytest.param(name, marks=marks)
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in recipe_file.names()])
 @pytest.mark.usefixtures("eager")
 def test_a_training_step_changes_the_weights(name: str) -> None:
     keras.utils.set_random_seed(0)
