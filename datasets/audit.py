@@ -17,7 +17,7 @@ from datasets import pages
 from datasets.foreign_text import escape
 
 SHOWN = 20
-"""Number of names that `join_names` shows if not told otherwise; the others are counted."""
+"""Number of names that `join_names` shows by default; the others are counted."""
 
 ELLIPSIS = " ..."
 """Marks a truncated text."""

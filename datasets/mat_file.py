@@ -1,4 +1,4 @@
-"""Read arrays of numbers and lists of text from MATLAB files, by their bytes alone: no damage can end the process.
+"""Read arrays of numbers and lists of text from MATLAB files, in plain Python: no damage can end the process.
 
 SciPy's reader is C code that trusts the file: a sparse matrix with a wrong row index, or an element of an unknown type,
 ends the process. Source: MathWorks, MAT-File Format (versions 4 and 5; 5 is what -v6 and -v7 write).

@@ -50,6 +50,14 @@ def walk(content: bytes, visits: Mapping[str, Visit]) -> dict[str, Span]:
         raise BadFileError(Kind.ANNOTATION, f"no JSON: {error}") from None
 
 
+def parse_list(content: bytes, key: str, tool: str) -> tuple[dict[str, Any], list[Any]]:
+    """Parse an object of JSON as a tool writes it; return it and the list at `key`, or raise BadFileError."""
+    tree = parse(content)
+    if not isinstance(tree, dict) or not isinstance(tree.get(key), list):
+        raise BadFileError(Kind.ANNOTATION, f"a JSON without a list `{key}`, so it is not of {tool}")
+    return tree, tree[key]
+
+
 def text(value: Any) -> str:
     """Return the text of a JSON string that was read as Latin-1, or of a number."""
     plain = str(value)

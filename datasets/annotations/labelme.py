@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from datasets.annotations.canvas import Canvas, pillow_mask
-from datasets.annotations.json_spans import parse
+from datasets.annotations.json_spans import parse_list
 from datasets.annotations.labels import Labels
 from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind, open_image, raise_damage
@@ -23,13 +23,11 @@ POINTS = {"circle": 2, "rectangle": 2, "line": 2, "point": 1, "oriented_rectangl
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     """Draw the shapes in the order of the file: uint8 [H, W]. Raises BadFileError."""
     ((_, content),) = drawing.files
-    tree = parse(content)
-    if not isinstance(tree, dict) or not isinstance(tree.get("shapes"), list):
-        raise BadFileError(Kind.ANNOTATION, "a JSON without a list `shapes`, so it is not of labelme")
+    tree, shapes = parse_list(content, "shapes", "labelme")
     canvas = Canvas(drawing, labels)
     canvas.require_size(tree.get("imageWidth"), tree.get("imageHeight"))
     _require_image(str(tree.get("imagePath") or ""), drawing.image)
-    for number, shape in enumerate(tree["shapes"]):
+    for number, shape in enumerate(shapes):
         with canvas.shape(f"shape {number}"):
             label = shape["label"]
             if not isinstance(label, str):

@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets.annotations import fill
 from datasets.annotations.canvas import Canvas
-from datasets.annotations.json_spans import parse
+from datasets.annotations.json_spans import parse_list
 from datasets.annotations.labels import Labels
 from datasets.annotations.outlines import points_of
 from datasets.audit import BadFileError, Kind, open_image, raise_damage
@@ -21,13 +21,11 @@ PNG_BYTES = 2**26  # Of a bitmap's PNG at most, decompressed once; its pixels ar
 def draw(drawing: Drawing, labels: Labels) -> np.ndarray:
     """Draw the objects in the order of the file: uint8 [H, W]. Raises BadFileError."""
     ((_, content),) = drawing.files
-    tree = parse(content)
-    if not isinstance(tree, dict) or not isinstance(tree.get("objects"), list):
-        raise BadFileError(Kind.ANNOTATION, "a JSON without a list `objects`, so it is not of Supervisely")
+    tree, objects = parse_list(content, "objects", "Supervisely")
     canvas = Canvas(drawing, labels)
     size = tree.get("size") or {}
     canvas.require_size(size.get("width"), size.get("height"))
-    for number, figure in enumerate(tree["objects"]):
+    for number, figure in enumerate(objects):
         with canvas.shape(f"object {figure.get('id', number)} ({figure.get('classTitle')})"):
             canvas.paint(_mask(figure, canvas), figure["classTitle"])
     return canvas.finish()

@@ -76,7 +76,7 @@ def refuse_two_scales(place: str, names: Sequence[str], shown: Sequence[frozense
     ids = sorted(frozenset().union(*shown) - {0, void})
     fewest = 1 if ids and ids[0] >= DARK else FEWEST  # 65535 beside 255: levels of grey, of which none is void
     if min(len(with_void), len(with_ids)) < fewest or len(ids) > 1 or not set(with_void).isdisjoint(with_ids):
-        return  # of several ids 255 is no second scale: masks that hold it alone are void
+        return  # of several ids 255 is no second scale: masks that hold only it are void
     raise DatasetError(
         f"In {place}: {len(with_void)} of {len(names)} masks, such as {with_void[0]}, hold {void}, and "
         f"{len(with_ids)}, such as {with_ids[0]}, hold {ids[0]}; none holds both. So {void} may be no void but a class "

@@ -98,20 +98,20 @@ def matches(files: Sequence[str], *, listed: bool = False) -> list[Match]:
 
 def matches_by_ending(files: Sequence[str]) -> list[Match]:
     """Return every way to pair files with those of the same id and an ending that no name of masks has: a, a_car."""
-    known, found = find_families(files), []
+    known, pairings = find_families(files), []
     for images, masks in itertools.product(known, known):
         if images.is_mask or (masks is not images and not masks.is_mask):
             continue
         keys = {end: _by_id(masks, Affix(end=end)) for end in affixes.recurring(masks)}
         of_images = affixes.of_images(images) if keys else ()
-        found += [
+        pairings += [
             match
             for of_image in of_images
             for end, mask_keys in keys.items()
             if not means_images(end[1:].lower())
             and (match := _pair(images, masks, of_image, Affix(end=end), mask_keys))
         ]
-    return sorted(found, key=lambda match: -match.pairs)
+    return sorted(pairings, key=lambda match: -match.pairs)
 
 
 def _pair_folders(known: Sequence[Family]) -> Iterator[tuple[Match, tuple[Family, Family]]]:

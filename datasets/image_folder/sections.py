@@ -98,7 +98,7 @@ class Mask(Section):
         key: Name of the variable of a .mat file.
         others: Unlisted raw ids or colours are an "error", become IGNORE ("ignore"), or are the class of this name.
         palette: For "ids", "compare" the palettes of the masks: where they give an id several colours, those of the
-            fewer masks are bad files. "ignore": the indices alone count.
+            fewer masks are bad files. "ignore": only the indices count.
         union: Several masks of one image, of two classes, are united: a pixel is of the second where any of them says
             so. Otherwise such an image is bad. They match the patterns with one id, or are numbered: a_mask, a_mask_1.
     """

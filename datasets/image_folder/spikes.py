@@ -173,7 +173,7 @@ def _from_lines(places: np.ndarray, peaks: np.ndarray) -> np.ndarray:
 def _stand_out(places: np.ndarray, pixels: np.ndarray, inner: np.ndarray, peaks: np.ndarray) -> tuple[int, ...]:
     """Return the place of a value of JPEG masks that is no class, and hardly an edge; empty where there is none.
 
-    Its colour is far from any line between classes, or it alone, of all values between them, fills small areas.
+    Its colour is far from any line between classes, or only it, of all values between them, fills small areas.
     """
     is_off = _from_lines(places, peaks) > OFF_LINE * (peaks.max(axis=0) - peaks.min(axis=0)).max()
     if pixels[is_off].sum() >= FEW:

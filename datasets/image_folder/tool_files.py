@@ -154,12 +154,12 @@ def _rivals(annotated: Collection[str], images: Sequence[str]) -> tuple[list[str
     return notes, unused
 
 
-def of_class_masks(raw: RawFolder, found: ClassMasks) -> Described:
+def of_class_masks(raw: RawFolder, class_masks: ClassMasks) -> Described:
     """Return the layout of masks of a class each, notes, and the number of images that have any."""
-    match = split_guess.replace_uniform_splits(split_guess.drop_single_split(found.match))
-    labels = tool_labels.each_a_class(dict.fromkeys(found.labels))
+    match = split_guess.replace_uniform_splits(split_guess.drop_single_split(class_masks.match))
+    labels = tool_labels.each_a_class(dict.fromkeys(class_masks.labels))
     notes = []
-    if found.has_overlap:
+    if class_masks.has_overlap:
         notes.append("masks of several classes overlap, and the class that is listed later counts: check their order")
     return _describe(raw, "class_masks", match, list(match.masks), labels, notes)
 

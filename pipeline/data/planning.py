@@ -76,7 +76,7 @@ def recipe_text(facts: Facts, name: str, data: str, num_classes: int, measure: M
     Args:
         facts: Facts without a measured pace.
         name: Name of the recipe.
-        data: Its section `data`, and others that the plan leaves alone, as YAML.
+        data: Its section `data`, and others that the plan leaves as they are, as YAML.
         num_classes: Number of classes.
         measure: Measures the planned network; None: a table gives its pace.
 

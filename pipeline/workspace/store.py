@@ -8,7 +8,8 @@ Only the standard library is imported, so that `segline status` answers at once.
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class Store:
         if database is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             store_file.require_content(path)
-        # Autocommit: a statement is a transaction, and BEGIN IMMEDIATE stands where there are several.
+        # Autocommit: a statement is a transaction, and _transaction stands where there are several.
         self._db = database or sqlite3.connect(path, timeout=30, isolation_level=None)
         self._db.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
@@ -110,9 +111,17 @@ class Store:
         properties: Mapping[str, Any] | None = None,
     ) -> None:
         """Record that an execution read ("input") or wrote ("output") an artifact, and its metrics."""
-        self._execute("BEGIN IMMEDIATE")
-        with self._db:
-            self._link(execution, direction, name, kind, uri, digest, properties)
+        with self._transaction():
+            self._execute(
+                "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
+                "properties = CASE excluded.properties WHEN '{}' THEN properties ELSE excluded.properties END",
+                (kind, uri, digest, time.time(), json.dumps(properties or {})),
+            )
+            self._execute(
+                "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
+                (execution, direction, name, uri, digest),
+            )
 
     def restore_run(self, run: Row) -> None:
         """Record a run that this store does not know, as `segline recover` reads it from its folder."""
@@ -133,9 +142,8 @@ class Store:
         self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
     ) -> None:
         """Record in one transaction that an execution wrote an artifact, with its metrics, and succeeded."""
-        self._execute("BEGIN IMMEDIATE")
-        with self._db:
-            self._link(execution, "output", kind, kind, uri, digest, properties)
+        with self._transaction():
+            self.link(execution, "output", kind, kind, uri, digest, properties)
             self.end(execution, "done")
 
     def execution(self, number: int) -> Row | None:
@@ -241,26 +249,15 @@ class Store:
         """Run one SQL statement, for modules with a table of their own (schedule/ledger.py)."""
         return self._all(query, *values)
 
-    def _link(
-        self,
-        execution: int,
-        direction: str,
-        name: str,
-        kind: str,
-        uri: str,
-        digest: str,
-        properties: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._execute(
-            "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
-            "properties = CASE excluded.properties WHEN '{}' THEN properties ELSE excluded.properties END",
-            (kind, uri, digest, time.time(), json.dumps(properties or {})),
-        )
-        self._execute(
-            "INSERT OR IGNORE INTO events SELECT ?, id, ?, ? FROM artifacts WHERE uri = ? AND digest = ?",
-            (execution, direction, name, uri, digest),
-        )
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Make one transaction of the block; inside another it belongs to that one."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._execute("BEGIN IMMEDIATE")
+        with self._db:
+            yield
 
     def _all(self, query: str, *values: Any) -> list[Row]:
         cursor = self._execute(query, values)
@@ -283,8 +280,7 @@ class Store:
             )
         if version == VERSION:
             return
-        self._execute("BEGIN IMMEDIATE")
-        with self._db:
+        with self._transaction():
             for migration in MIGRATIONS[self._version() :]:  # another process may have been first
                 for statement in migration.split(";"):
                     self._execute(statement)

@@ -28,8 +28,8 @@ def test_what_folders_hold_tells_images_and_masks(images: str, masks: str, tmp_p
     for at in range(4):
         put(tmp_path, images.replace("{id}", f"s{at}"), content=PHOTO)
         put(tmp_path, masks.replace("{id}", f"s{at}"), content=mask(at, 20 + at))
-    read, _, found = guessed(tmp_path)
-    paired = [pair for split in found.values() for pair in split.pairs]
+    read, _, splits = guessed(tmp_path)
+    paired = [pair for split in splits.values() for pair in split.pairs]
     assert {(pair.image, pair.mask) for pair in paired} == {
         (images.replace("{id}", f"s{at}"), masks.replace("{id}", f"s{at}")) for at in range(4)
     }

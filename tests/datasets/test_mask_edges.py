@@ -90,9 +90,9 @@ def test_a_class_of_four_pixels_beside_smooth_edges_is_a_class(colours: tuple, s
     for pixels in (drawn := [one.copy() for one in drawn])[:2]:
         pixels[:4, :4] = 0
         pixels[1:3, 1:3] = small
-    found = raws(meaning(tmp_path, list(map(encoded, drawn))))
+    read = raws(meaning(tmp_path, list(map(encoded, drawn))))
     expected = [list(one) if isinstance(one, tuple) else one for one in (*colours, small)]
-    assert sorted(map(str, found)) == sorted(map(str, expected))
+    assert sorted(map(str, read)) == sorted(map(str, expected))
 
 
 @pytest.mark.parametrize("quality", [75, 92])

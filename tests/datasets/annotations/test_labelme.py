@@ -211,7 +211,7 @@ def test_a_json_that_is_cut_off_is_named_and_the_tool_still_known(tmp_path: Path
 
 
 def test_json_in_one_folder_of_images_in_several(tmp_path: Path) -> None:
-    """What init pairs by name alone ingest pairs too."""
+    """What init pairs only by name ingest pairs too."""
     for group in ("p1", "p2"):
         for at in range(3):
             photos(tmp_path / "images" / group, f"{group}_{at}.jpg")
