@@ -52,8 +52,9 @@ def page(material: Material) -> str:
     return PAGE.substitute(
         title=escape(f"{material.settings['model.name']} on {dataset_name(metrics)}"),
         subtitle=escape(
-            f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} images of the "
-            f"{metrics['split']} split at their original size, {describe(metrics['inference'])}."
+            f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} "
+            f"image{'s' * (metrics['images'] != 1)} of the {metrics['split']} split at their original size, "
+            f"{describe(metrics['inference'])}."
         ),
         style=STYLE,
         navigation="".join(links),
