@@ -31,11 +31,11 @@ class Archives:
 
     def __init__(self, folder: Path, is_hidden: Callable[[str], bool]) -> None:
         paths = sorted(path for path in folder.glob("*.zip") if path.is_file() and not is_hidden(path.name))
+        self._is_hidden = is_hidden
         self._archives = {path: _open(path) for path in paths}
         self.members: dict[str, tuple[Path, zipfile.ZipInfo]] = {}
         for archive, member in self._all_members():
-            # Some programs store a leading "./", some Windows' separator.
-            name = posixpath.normpath(member.filename.replace("\\", "/"))
+            name = _normal(member.filename)
             if not (_leads_out(member.filename) or foreign_text.fault(name) or is_hidden(name)):
                 self.members.setdefault(name, (archive, member))
 
@@ -68,11 +68,11 @@ class Archives:
     def problems(self) -> Iterator[Problem]:
         """Yield the members that are left out: names that lead out of the folder, or are no plain text."""
         for archive, member in self._all_members():
-            shown = f"{archive.name}: {member.filename}"
+            shown = foreign_text.escape(f"{archive.name}: {member.filename}")
             if _leads_out(member.filename):
                 yield Problem(Kind.OUTSIDE, "", shown, "", "its name leads out of the folder")
-            elif why := foreign_text.fault(member.filename):
-                yield Problem(Kind.NAME, "", foreign_text.escape(shown), "", why)
+            elif (why := foreign_text.fault(member.filename)) and not self._is_hidden(_normal(member.filename)):
+                yield Problem(Kind.NAME, "", shown, "", why)
 
     def _all_members(self) -> Iterator[tuple[Path, zipfile.ZipInfo]]:
         for path, archive in self._archives.items():
@@ -86,6 +86,11 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise DatasetError(
             f"{path} cannot be read: {error}. Finish its download, or move it out of the folder."
         ) from None
+
+
+def _normal(name: str) -> str:
+    """Return a member's name without what some programs store: a leading "./", Windows' separator."""
+    return posixpath.normpath(name.replace("\\", "/"))
 
 
 def _leads_out(name: str) -> bool:

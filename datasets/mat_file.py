@@ -27,9 +27,9 @@ DTYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"
 ENCODINGS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 """{type of a data element of text: its encoding}."""
 
-CELL, CHAR = 1, 4
-CLASSES = {CELL: "cell array", 2: "struct", 3: "object", CHAR: "text", 5: "sparse matrix", 16: "function", 17: "object"}
-"""{class of an array: its name} (table 1-3); 6 to 15 are numbers."""
+CELL, CHAR, OPAQUE = 1, 4, 17
+CLASSES = {CELL: "cell array", 2: "struct", 3: "object", CHAR: "text", 5: "sparse matrix", 16: "function"}
+"""{class of an array: its name} (table 1-3); 6 to 15 are numbers. OPAQUE: string, table, datetime, of no dimensions."""
 
 NUMBERS = range(6, 16)
 
@@ -158,12 +158,16 @@ def _array(head: memoryview, size: int, order: str, compressed: bytes | None = N
     if kind != UINT32 or len(flags) != 8:
         raise MatError("an array does not begin with its flags")
     (flag,) = struct.unpack_from(f"{order}I", flags)
+    class_ = flag & 0xFF
+    if class_ == OPAQUE:
+        _, name, _ = _element(head, at, order)
+        whole = head if compressed is None else compressed
+        return Variable(str(name, "latin-1"), "object", (), order, whole, at, size)
     kind, dimensions, at = _element(head, at, order)
     shape = struct.unpack(f"{order}{len(dimensions) // 4}i", dimensions[: len(dimensions) // 4 * 4])
     if kind not in (INT32, UINT32) or len(shape) < 2 or min(shape) < 0:
         raise MatError(f"an array of dimensions {list(shape)}")
     kind, name, at = _element(head, at, order)
-    class_ = flag & 0xFF
     if kind not in ENCODINGS or (class_ not in CLASSES and class_ not in NUMBERS):
         raise MatError(f"an array of class {class_}, named by an element of type {kind}")
     what = CLASSES.get(class_) or ("complex array" if flag & IS_COMPLEX else "numbers")

@@ -24,10 +24,11 @@ def read(content: bytes, key: str) -> np.ndarray:
         BadFileError: Not a .mat file, damaged, no such variable, or not [H, W] of whole numbers.
     """
     variable = _variable(content, key)
-    if len(variable.shape) != 2:
-        shape = "x".join(map(str, variable.shape))
-        raise BadFileError(Kind.MASK_DIMENSIONS, f"{key} is {shape}; allowed is height x width")
-    require_pixels(*variable.shape)
+    if variable.kind == "numbers":  # what is not has no shape, or one that means nothing; `numbers` refuses it
+        if len(variable.shape) != 2:
+            shape = "x".join(map(str, variable.shape))
+            raise BadFileError(Kind.MASK_DIMENSIONS, f"{key} is {shape}; allowed is height x width")
+        require_pixels(*variable.shape)
     return labels.to_integers(_checked(variable.numbers), key)
 
 

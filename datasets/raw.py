@@ -16,7 +16,7 @@ from datasets.workspace_mark import is_workspace
 SHEET = "segline.png"
 """Name of the contact sheet that `segline init` draws beside a layout in the raw folder."""
 
-JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", SHEET})
+JUNK = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r", SHEET})
 """Files of operating systems, and our own. They are ignored, as are all names that begin with a dot."""
 
 WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
@@ -226,6 +226,12 @@ def _walk_on(path: Path, start: str, depth: int | None, above: set[str]) -> Iter
                 if target not in above:
                     deeper = None if depth is None else depth - 1
                     yield from _walk_on(Path(entry.path), f"{start}{entry.name}/", deeper, {*above, target})
+
+
+def has_too_many_wildcards(pattern: str) -> bool:
+    """Whether a pattern has over 2 of `*` in a part of a path or 3 in all: time grows with the names' length^number."""
+    counts = [len(re.findall(r"\*+", part)) for part in pattern.split("/")]
+    return max(counts) > 2 or sum(counts) > 3
 
 
 def to_regex(pattern: str, **placeholders: str) -> str:

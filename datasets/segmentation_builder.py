@@ -77,13 +77,13 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         self._check_config(kwargs.get("config"))
         super().__init__(**kwargs)
         self._on_bad_input, self._allow_partial = on_bad_input, allow_partial
-        self._holdout_groups = tuple(holdout_groups)
+        self.holdout_groups = tuple(holdout_groups)
         self._max_pixels, self._min_shards, self._cache = max_pixels, min_shards, cache
         self._report = report or Path(self.data_dir_root) / f"{self.name}.{AUDIT}"
         self._original_state |= {
             "on_bad_input": on_bad_input,
             "allow_partial": allow_partial,
-            "holdout_groups": self._holdout_groups,
+            "holdout_groups": self.holdout_groups,
         }
         self.reused_shards = 0
 
@@ -220,7 +220,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         """Find the splits, compare them with the published ones, and hold groups out."""
         published = self.find(raw)
         self._check_splits(raw, published)
-        splits = hold_out(published, self._holdout_groups)
+        splits = hold_out(published, self.holdout_groups)
         self.check_extras(raw, splits)
         return splits
 

@@ -112,11 +112,8 @@ def _name(backbone: str, weights: str) -> str | None:
 
 
 def is_installed(name: str) -> bool:
-    """Whether a package's file is there; `locate` checks its version, the loader its hash."""
-    try:
-        return _path(name).is_file()
-    except PackageNotFoundError:
-        return False
+    """Whether a package is there in the right version, with its file; the loader checks its hash."""
+    return _version(name) == PACKAGES[name].version and _path(name).is_file()
 
 
 def locate(name: str) -> Path:
@@ -125,12 +122,8 @@ def locate(name: str) -> Path:
     Raises:
         ModelError: The package is not installed, or in another version.
     """
-    package = PACKAGES[name]
-    try:
-        version = distribution(name).version
-    except PackageNotFoundError:
-        version = None
-    if version == package.version and _path(name).is_file():
+    package, version = PACKAGES[name], _version(name)
+    if is_installed(name):
         return _path(name)
     state = f"version {version} of it is installed" if version else "it is not installed"
     raise ModelError(
@@ -138,6 +131,14 @@ def locate(name: str) -> Path:
         f"{INSTALL}, or only this one: segline weights fetch {name}. Or set `weights` to a file of yours, or to "
         "`random`."
     )
+
+
+def _version(name: str) -> str | None:
+    """Return the installed version of a package; None: it is not installed."""
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return None
 
 
 def _path(name: str) -> Path:

@@ -9,6 +9,7 @@ dictionary of tensors needs; a file that names anything else, or uses another in
 import io
 import math
 import pickletools
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class _Storage:
     values: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # what a message shows must be short, whatever the view consists of
 class _Tensor:
     """A view of a storage; all lengths are in elements."""
 
@@ -75,7 +76,8 @@ class _Tensor:
         size, strides, values = self.size, self.strides, self.storage.values
         numbers = (self.offset, *size, *strides)
         if len(size) != len(strides) or not all(type(number) is int and number >= 0 for number in numbers):
-            raise ValueError(f"a tensor has size {size}, strides {strides} and offset {self.offset}")
+            shown = map(reprlib.repr, (size, strides, self.offset))
+            raise ValueError("a tensor has size {}, strides {} and offset {}".format(*shown))
         last = self.offset + sum((length - 1) * stride for length, stride in zip(size, strides, strict=True))
         if values is None or not 0 < math.prod(size) <= len(values) or last >= len(values):
             raise ValueError(f"a tensor of size {size} is empty, or larger than its storage of {self.storage.count}")
@@ -125,7 +127,7 @@ class _Pickle:
                 list.extend(stack[-1], items)
             case "SETITEM" | "SETITEMS":
                 items = self._last(2 if instruction == "SETITEM" else len(stack) - self._marks.pop())
-                dict.update(stack[-1], zip(items[::2], items[1::2], strict=True))
+                dict.update(stack[-1], zip(map(_key, items[::2]), items[1::2], strict=True))
             case "BINPUT" | "LONG_BINPUT":
                 self._memory[argument] = stack[-1]
             case "BINGET" | "LONG_BINGET":
@@ -152,17 +154,24 @@ class _Pickle:
 
     def _storage(self, kind: Any, name: Any, key: Any, _: Any, count: Any, view: Any) -> _Storage:
         if kind != "storage" or not isinstance(name, _Name) or type(count) is not int or view is not None:
-            raise ValueError(f"a storage is described by {(kind, name, key, count, view)}")
-        return self.storages.setdefault(key, _Storage(count, DTYPES[name.text]))
+            raise ValueError(f"a storage is described by {reprlib.repr((kind, name, key, count, view))}")
+        return self.storages.setdefault(_key(key), _Storage(count, DTYPES[name.text]))
+
+
+def _key(value: Any) -> str:
+    """Check a key. Of tuples in one another, each twice in the next, the hash and the text take 2**depth steps."""
+    if not isinstance(value, str):
+        raise TypeError(f"a key is {reprlib.repr(value)}")
+    return value
 
 
 def _called(function: Any, arguments: Any) -> Any:
     """Return what a call gives. A tensor's arguments after the first four are for gradients."""
-    if function == _Name(DICTIONARY) and arguments == ():
+    if function == _Name(DICTIONARY) and isinstance(arguments, tuple) and not arguments:
         return {}
     if function == _Name(TENSOR) and isinstance(arguments[0], _Storage):
         return _Tensor(*arguments[:4])
-    raise ValueError(f"a pickle calls {function} with {arguments}")
+    raise ValueError(f"a pickle calls {reprlib.repr(function)} with {reprlib.repr(arguments)}")
 
 
 def is_torch(path: Path) -> bool:
@@ -198,12 +207,13 @@ def _tensors(stream: io.BytesIO) -> dict[str, np.ndarray]:
     pickles = _Pickle(stream)
     _, version, machine = pickles.next(), pickles.next(), pickles.next()
     if version != VERSION or machine["little_endian"] is not True:
-        raise ValueError(f"version {version} of PyTorch's format, written on a machine with {machine}")
+        facts = map(reprlib.repr, (version, machine))
+        raise ValueError("version {} of PyTorch's format, written on a machine with {}".format(*facts))
     tensors = pickles.next()
     for key in pickles.next():
-        storage, count = pickles.storages[key], int.from_bytes(stream.read(8), "little")
+        storage, count = pickles.storages[_key(key)], int.from_bytes(stream.read(8), "little")
         data = stream.read(storage.count * storage.dtype.itemsize)
         if not count == storage.count == len(data) / storage.dtype.itemsize:
             raise ValueError(f"a storage of {storage.count} elements has {count} in {len(data)} bytes")
         storage.values = np.frombuffer(data, storage.dtype)
-    return {str(name): tensor.array() for name, tensor in tensors.items()}
+    return {name: tensor.array() for name, tensor in tensors.items()}

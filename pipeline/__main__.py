@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,7 +66,8 @@ def _call(options: argparse.Namespace) -> int:
             return code
         advised = _explain(error, getattr(options, "workspace", None))
         if not isinstance(advised, UserError):
-            raise
+            traceback.print_exception(error)  # here, where standard error shows no password
+            return 1
         _report_error(advised)
         return advised.exit_code
 
@@ -83,7 +85,8 @@ def _explain(error: Exception, workspace: Path | None) -> BaseException:
     damage = diagnosis.damage(Workspace(workspace.absolute()))
     if not damage:
         return error
-    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    place = traceback.extract_tb(error.__traceback__)[-1]  # the damage may not be the reason
+    what = f"{type(error).__name__}: {error}".splitlines()[0] + f", at {place.filename}:{place.lineno}"
     return UserError("\n".join([f"The command failed ({what}), and this is damaged:", *(f"  {one}" for one in damage)]))
 
 

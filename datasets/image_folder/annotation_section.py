@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from datasets.image_folder.sections import Section
+from datasets.raw import has_too_many_wildcards
 
 ToolName = Literal[
     "coco", "coco_panoptic", "labelme", "yolo", "label_studio", "supervisely", "via", "cvat", "class_masks"
@@ -44,6 +45,9 @@ class Annotations(Section):
         if wrong or not value:
             received = ", ".join(map(repr, wrong)) or "none"
             raise ValueError(f"must be one or more patterns relative to the folder. Received: {received}.")
+        if many := [pattern for pattern in value if has_too_many_wildcards(pattern)]:
+            received = ", ".join(map(repr, many))
+            raise ValueError(f"a pattern has 3 of `*` at most, 2 in a part of a path. Received: {received}.")
         return value
 
     @property

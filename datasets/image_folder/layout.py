@@ -12,6 +12,7 @@ from datasets.errors import DatasetError, did_you_mean
 from datasets.image_folder import annotation_section
 from datasets.image_folder.annotation_section import Annotations
 from datasets.image_folder.sections import Class, Image, Mask, Raw, Section, Splits
+from datasets.raw import has_too_many_wildcards
 
 
 class Layout(Section):
@@ -61,6 +62,8 @@ class Layout(Section):
                     f"a pattern is relative and holds {{id}} once, {{split}} and {{group}} if need be, such as "
                     f"images/{{id}}.jpg. Received: {pattern!r}."
                 )
+            if has_too_many_wildcards(pattern):
+                raise ValueError(f"a pattern has 3 of `*` at most, 2 in a part of a path. Received: {pattern!r}.")
         if not value and info.field_name == "images":
             raise ValueError("at least one pattern is needed.")
         return value

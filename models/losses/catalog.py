@@ -31,7 +31,7 @@ def parameters(name: str) -> dict[str, Any]:
     """Return a loss's own parameters with their defaults.
 
     >>> parameters("tversky")
-    {'alpha': 0.3, 'beta': 0.7}
+    {'alpha': 0.3, 'beta': 0.7, 'absent': False}
     """
     return {key: parameter.default for key, parameter in typed_values.parameters(_functions()[name]).items()}
 

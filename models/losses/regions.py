@@ -1,4 +1,4 @@
-"""Losses of the overlap of regions: a mean over the pairs of an image and a class present in it.
+"""Losses of the overlap of regions: a mean over the pairs of an image and a class present in it, or of all pairs.
 
 A pair has the weight of its class. Regions are those of single images, not of a batch, so that the mean does not depend
 on how a batch is split over devices. Logits are float [B,H,W,C] of any precision; everything is computed in float32.
@@ -12,16 +12,25 @@ from models.typed_values import Fraction
 EPSILON = 1e-6
 """Pixels added to a divisor, so that it is never 0."""
 
+SMOOTHING = 1.0
+"""Pixels by which a class that is absent from an image overlaps with its truth: without them its loss would be 1 for
+any answer, and with fewer it would be near 1 for answers that are nearly right."""
 
-def dice(logits: tf.Tensor, target: Target) -> Sums:
+
+def dice(logits: tf.Tensor, target: Target, *, absent: bool = False) -> Sums:
     """One minus soft Dice, 2 |A n B| / (|A| + |B|) (Milletari et al. 2016, arXiv:1606.04797, without their squares).
 
     >>> from models.losses import target
     >>> loss, weight = dice(tf.zeros([1, 1, 4, 2]), target.make([[[0, 1, 1, 1]]], 2))  # probabilities 0.5
     >>> round(float(loss), 3), float(weight)  # of 1 - 1/3 and 1 - 3/5
     (1.067, 2.0)
+
+    Args:
+        logits: Float [B,H,W,C].
+        target: Truth and weights of the same pixels.
+        absent: Whether classes that an image does not show count, as in `tversky`.
     """
-    return tversky(logits, target, alpha=0.5, beta=0.5)
+    return tversky(logits, target, alpha=0.5, beta=0.5, absent=absent)
 
 
 def jaccard(logits: tf.Tensor, target: Target) -> Sums:
@@ -35,7 +44,9 @@ def jaccard(logits: tf.Tensor, target: Target) -> Sums:
     return tversky(logits, target, alpha=1.0, beta=1.0)
 
 
-def tversky(logits: tf.Tensor, target: Target, *, alpha: Fraction = 0.3, beta: Fraction = 0.7) -> Sums:
+def tversky(
+    logits: tf.Tensor, target: Target, *, alpha: Fraction = 0.3, beta: Fraction = 0.7, absent: bool = False
+) -> Sums:
     """One minus TP / (TP + alpha * FP + beta * FN), soft (Salehi et al. 2017, arXiv:1706.05721).
 
     >>> from models.losses import target
@@ -48,13 +59,22 @@ def tversky(logits: tf.Tensor, target: Target, *, alpha: Fraction = 0.3, beta: F
         target: Truth and weights of the same pixels.
         alpha: Weight of the false positives.
         beta: Weight of the false negatives. The defaults are the paper's best.
+        absent: Whether classes that an image does not show count, too: as 1 - 1 / (1 + alpha * FP), of pixels. An
+            object in an empty picture is then as wrong as one that is missed. Meant for a few classes.
     """
     weights = target.weights[..., None]
     p = tf.nn.softmax(tf.cast(logits, tf.float32))
     tp = tf.reduce_sum(weights * p * target.soft, axis=[1, 2])
     fp = tf.reduce_sum(weights * p, axis=[1, 2]) - tp
     fn = tf.reduce_sum(weights * target.soft, axis=[1, 2]) - tp
-    return _mean(1 - tp / (tp + alpha * fp + beta * fn + EPSILON), target)
+    losses = 1 - tp / (tp + alpha * fp + beta * fn + EPSILON)
+    if not absent:
+        return _mean(losses, target)
+    shown = tf.reduce_max(target.truth, axis=[1, 2])
+    empty = 1 - (tp + SMOOTHING) / (tp + alpha * fp + beta * fn + SMOOTHING)
+    # An image whose pixels are all ignored shows no class, and so counts for none.
+    weights = tf.reduce_max(shown, axis=1, keepdims=True) * target.class_weights
+    return tf.reduce_sum(weights * tf.where(shown > 0, losses, empty)), tf.reduce_sum(weights)
 
 
 def lovasz_softmax(logits: tf.Tensor, target: Target) -> Sums:

@@ -138,7 +138,9 @@ class TrainConfig(Section):
         description="time without a sign of life from a worker after which all of them end",
         json_schema_extra=UNFINGERPRINTED,
     )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
+        default="float32", description="auto: mixed_bfloat16 where the CPU or every GPU computes in it, else float32"
+    )
     steps_per_call: Positive = Field(
         default=1, description="steps without a return to Python between them", json_schema_extra=UNFINGERPRINTED
     )

@@ -1,6 +1,7 @@
 """Standard output and error without what text from data could do there: act on the terminal, or show a password."""
 
 import io
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -11,6 +12,9 @@ from pipeline.console.url_secrets import mask
 
 KEPT = "\n\r\t"
 """Line ends and tabs of tables; progress bars return to the start of their line."""
+
+INNER_RETURN = re.compile(r"(?<!^)\r(?!\n|$)")
+"""A return to the start of a line after which a name would hide what stands there; a bar's is the first character."""
 
 
 class SafeStream(io.TextIOBase):
@@ -50,7 +54,7 @@ class SafeStream(io.TextIOBase):
 
 def safe(text: str) -> str:
     """Return a text, of several lines, as it may be printed or logged."""
-    return escape(mask(text) if "://" in text else text, keep=KEPT)
+    return INNER_RETURN.sub(r"\\r", escape(mask(text) if "://" in text else text, keep=KEPT))
 
 
 @contextmanager

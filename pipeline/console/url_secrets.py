@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"(?:(?<=http://)|(?<=https://))[^\s:/@?#]+@", re.IGNORECASE
 """token@ of HTTP. Elsewhere it is a user's name, or a container of Azure's."""
 
 _PARAMETER = re.compile(
-    r"([?&;#][\w.~%-]*(?:sig|token|secret|passw|pwd|credential|key)[\w.~%-]*=)[^&;#\s]+", re.IGNORECASE
+    r"([?&;#][\w.~%-]*(?:sig|token|secret|pass|pwd|auth(?!or)|credential|key)[\w.~%-]*=)[^&;#\s]+", re.IGNORECASE
 )
 """Parameters of signed queries: X-Amz-Signature, X-Goog-Credential, sig (Azure), token, access_key ..."""
 
@@ -33,12 +33,23 @@ def mask(text: str) -> str:
     >>> mask("cannot reach ftp://ann:pw@host/a and https://host/b?x=1&sig=ab%2F")
     'cannot reach ftp://ann:***@host/a and https://host/b?x=1&sig=***'
     """
+    for shown, url in _known().items():
+        text = text.replace(url, shown)
     return _URL.sub(lambda match: _masked(match[0]), text)
+
+
+def mask_word(word: str) -> str:
+    """Hide passwords and signatures in one argument, such as KEY=URL: its URL ends where the word does.
+
+    >>> mask_word("data.url=ftp://ann:it's@host/a")
+    'data.url=ftp://ann:***@host/a'
+    """
+    return _masked(word) if "://" in word else word
 
 
 def hide(url: str) -> str:
     """Return a URL as it is shown, and remember the whole one for `reveal`."""
-    shown = mask(url)
+    shown = mask_word(url)
     if shown != url:
         os.environ[VARIABLE] = json.dumps({**_known(), shown: url})
     return shown
@@ -46,9 +57,11 @@ def hide(url: str) -> str:
 
 def reveal(shown: str) -> str | None:
     """Return the whole URL of one that is shown, or of a place below it; None where this process does not know it."""
-    for start, url in _known().items():
-        if shown.startswith(start):
-            return url + shown[len(start) :]
+    for start, url in sorted(_known().items(), key=lambda item: -len(item[0])):
+        rest = shown.removeprefix(start)
+        # Not ftp://ann:***@host.evil by the password of ftp://ann:***@host.
+        if shown.startswith(start) and (not rest or rest[0] in "/?#" or start.endswith("/")):
+            return url + rest
     return None if HIDDEN in shown else shown
 
 

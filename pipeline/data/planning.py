@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from datasets import catalog, plain_yaml
+from datasets import plain_yaml
 from datasets.audit import Problem
 from datasets.spec import IGNORE
 from models import published_weights
 from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.console.terminal import duration
-from pipeline.data import recipe_plan
+from pipeline.data import recipe_builder, recipe_plan
 from pipeline.data.raw_examples import RawExamples
 from pipeline.data.recipe_plan import Facts
 from pipeline.errors import UserError
@@ -48,7 +48,7 @@ def gather(examples: RawExamples, num_classes: int, budget: float) -> Facts:
     pixels = np.zeros(IGNORE + 1, np.int64)
     grey = True
     unread: list[Problem] = []  # `segline run` names bad files
-    for example in itertools.islice(examples.read(unread), LOOKED_AT):
+    for example in itertools.islice(examples.read(unread, TRAIN), LOOKED_AT):
         grey = grey and bool((example.image == example.image[..., :1]).all())
         pixels += np.bincount(example.mask.ravel(), minlength=IGNORE + 1)
         if pixels.sum() > PIXELS:
@@ -99,8 +99,7 @@ def tune(recipe: Recipe, budget: float, measure: Measure | None) -> str:
     """
     data, folder = recipe.data, recipe.data.manual_dir.expanduser()
     with tempfile.TemporaryDirectory() as scratch:
-        options = {} if catalog.takes_layout(data.name) else {"config": data.config}
-        builder = catalog.builder(data.name, data.layout_file, data_dir=scratch, **options)
+        builder = recipe_builder.builder(recipe, Path(scratch))
         facts = gather(RawExamples(builder, folder), data.spec().num_classes, budget)
     kept = recipe.model_dump(mode="json", exclude_defaults=True, exclude=set(PLANNED))
     text = plain_yaml.dump(kept)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from datasets import audit
 from datasets.audit import BadFileError, Problem, lift_pillow_limit
+from datasets.holdout import hold_out
 from datasets.pairs import Pair
 from datasets.raw import RawFolder
 from pipeline.data import statistics
@@ -47,11 +48,11 @@ class RawExamples:
     """The raw files of a dataset.
 
     Args:
-        builder: Finds and reads them.
+        builder: Finds and reads them, and names the groups that are held out.
         folder: The raw folder.
 
     Raises:
-        DatasetError: A split is empty, or the files are not where the dataset has them.
+        DatasetError: A split is empty, the files are not where the dataset has them, or no group of train is named so.
     """
 
     def __init__(self, builder: "SegmentationBuilder", folder: Path) -> None:
@@ -60,7 +61,7 @@ class RawExamples:
         self._raw, self._reader = RawFolder(folder), builder.reader()
         self._writer = ShardWriter(self._raw, builder.spec.classes, self._reader)
         # In the order of the records, which is random: neighbours are not of one drive.
-        splits = builder.find(self._raw)
+        splits = hold_out(builder.find(self._raw), builder.holdout_groups)
         self._pairs = {name: partition(split.pairs, 1)[0] for name, split in splits.items()}
 
     @property
@@ -83,10 +84,12 @@ class RawExamples:
                     sizes["{}x{}".format(*size)] += 1
         return dict(sizes)
 
-    def read(self, problems: list[Problem]) -> Iterator[Example]:
-        """Read the examples, of each split in turn; append the problems of bad files, which are left out."""
+    def read(self, problems: list[Problem], only: str | None = None) -> Iterator[Example]:
+        """Read the examples, of each split in turn or of one; append the problems of bad files, which are left out."""
         with lift_pillow_limit():
             for split, pair in self._in_turn():
+                if only not in (None, split):
+                    continue
                 faults: list[Problem] = []
                 image, mask = self._writer.read(pair, split, faults)
                 faults = [fault for fault in faults if fault.kind.is_error]

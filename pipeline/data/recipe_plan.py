@@ -19,6 +19,9 @@ GPU_PACE = 30.0
 EPOCHS, MOST_EPOCHS = 20, 300
 """Epochs that the size of the crops is chosen for; epochs above which a training repeats itself."""
 
+FEWEST = 2
+"""Epochs below which a plan names them: a budget, which takes its pace from the first one, is refused."""
+
 ENOUGH = 0.5
 """Share of EPOCHS for which images are not made smaller: details are worth more than the last epochs."""
 
@@ -200,21 +203,21 @@ def _length(facts: Facts, plan: Plan) -> Plan:
     how = "estimated" if facts.pace is None else "measured"
     pace = f"about {epochs:.0f} epochs of {steps} steps of {step:.2g} s ({how})"
     result: Plan = {"train.budget": (_short(facts.budget), pace)}
-    if epochs < 2:
-        result["train.budget"] = (_short(facts.budget), f"too small: {pace}; more time, or fewer images")
+    warmup: float = max(1, min(round(epochs / 4), round(50 / steps)))
     if steps < 2 or epochs > MOST_EPOCHS:
         epochs = min(epochs, MOST_EPOCHS)
         result = {"train.epochs": (max(1, round(epochs)), f"in place of a budget: {pace}; more would repeat itself")}
-    warmup = max(1, min(round(epochs / 4), round(50 / steps)))
+        warmup = min(warmup, result["train.epochs"][0])
+    elif epochs < FEWEST:
+        epochs = max(0.01, round(epochs, 2))
+        result = {"train.epochs": (epochs, f"in place of a budget, which is too small: {pace}; more time helps")}
+        warmup = round(epochs / 10, 3)
     decay = round(max(0.98, min(0.998, 1 - 5 / max(epochs * steps, 1))), 4)
     return {
         **result,
         "train.learning_rate": (2e-3, "of AdamW, for batches of this size"),
         "train.weight_decay": (0.02, "against overfitting; not on biases and norms"),
-        "train.warmup_epochs": (
-            min(warmup, result["train.epochs"][0]) if "train.epochs" in result else warmup,
-            "AdamW's averages settle",
-        ),
+        "train.warmup_epochs": (warmup, "AdamW's averages settle"),
         "train.ema": (decay, f"averages about {1 / (1 - decay):.0f} of {epochs * steps:.0f} steps"),
         "train.validate_every": (max(1, min(10, round(epochs / 10))), "about ten validations"),
     }
@@ -248,4 +251,4 @@ def _round(length: float) -> int:
 
 
 def _short(seconds: float) -> str:
-    return f"{seconds / 60:g}m" if seconds >= 60 else f"{seconds:g}s"
+    return f"{seconds:.12g}s" if seconds % 60 else f"{seconds / 60:.12g}m"

@@ -45,7 +45,7 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
     data, metrics, size = facts["data"], facts["metrics"], facts["size"]
     at = f"{size[0]} x {size[1]} pixels" if size else "their own size"
     parts = [
-        f"# {facts['model']['name']}, trained on {literal(data['name'])}",
+        f"# {literal(facts['model']['name'])}, trained on {literal(data['name'])}",
         f"Semantic segmentation of RGB images into {len(facts['classes'])} classes. The network processes images "
         f"at {at}; class maps have the image's size. For programs: `assets.extra/segline.json` and "
         "`assets.extra/labels.txt`.",
@@ -62,7 +62,7 @@ def text(facts: Mapping[str, Any], intended: str | None) -> str:
         "## Limits",
         "\n".join(f"- {line}" for line in _limits(metrics, facts)),
         "## Signatures",
-        "\n".join(f"- `{name}`: {description}" for name, description in facts["signatures"].items()),
+        "\n".join(f"- `{name}`: {literal(description)}" for name, description in facts["signatures"].items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

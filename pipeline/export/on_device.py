@@ -100,6 +100,8 @@ def to_classes(logits: np.ndarray, shape: tuple[int, int], facts: Mapping[str, A
 
 def load(file: Path, threads: int = os.cpu_count() or 1) -> tuple[Callable[[np.ndarray], np.ndarray], tuple[int, int]]:
     """Load the model's file: a function from its input to logits, and the (height, width) of the input."""
+    if not file.is_file():  # each runtime has an error of its own for it
+        raise FileNotFoundError(f"There is no model {file}.")
     if file.suffix == ".onnx":
         import onnxruntime
 

@@ -1,4 +1,4 @@
-"""Facts of the machine: memory, GPUs, clock. Each is None where the machine does not report it."""
+"""Facts of the machine: memory, processor, GPUs, clock. Each is None where the machine does not report it."""
 
 import shutil
 import subprocess
@@ -75,6 +75,15 @@ def peak_memory() -> int:
     """Peak resident memory of this process in bytes, since `reset_peak_memory` or its start."""
     lines = (PROC / "self" / "status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def cpu_flags(proc: Path = PROC) -> frozenset[str]:
+    """Return the processor's flags as Linux names them, such as avx2; empty where the machine does not report them."""
+    try:
+        lines = (proc / "cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), ()))
 
 
 def gpus() -> list[Gpu] | None:

@@ -20,13 +20,16 @@ def damage(workspace: Workspace) -> list[str]:
     Of an artifact only files are read whose size or mtime has changed, so that this takes a second.
     """
     problems = []
-    for subject, check in _checks(workspace):
-        try:
-            check()
-        except UserError as error:
-            problems.append(str(error))
-        except (OSError, ValueError, sqlite3.Error) as error:
-            problems.append(f"{subject} is damaged: {error}")
+    try:
+        for subject, check in _checks(workspace):
+            try:
+                check()
+            except UserError as error:
+                problems.append(str(error))
+            except (OSError, ValueError, sqlite3.Error) as error:
+                problems.append(f"{subject} is damaged: {error}")
+    except OSError as error:
+        problems.append(f"{error.filename} cannot be listed: {error.strerror}")
     return problems
 
 

@@ -51,13 +51,14 @@ def recover(workspace: Workspace, *, dry_run: bool, wait: bool) -> Recovered:
     """
     if not workspace.holds_results:
         raise UserError(f"{workspace.root} holds no results. Name the workspace: --workspace DIR.")
-    recovered = Recovered(damage=_damage(workspace))
     if dry_run:
+        recovered = Recovered(damage=_damage(workspace))
         is_kept = workspace.store.is_file() and not recovered.damage
         memory = store_file.in_memory(workspace.store) if is_kept else sqlite3.connect(":memory:", isolation_level=None)
         _Rebuild(workspace, Store(workspace.store, memory), recovered).complete()
         return recovered
     with lock.exclusive(workspace.in_use, wait=wait, on_wait=print):
+        recovered = Recovered(damage=_damage(workspace))
         if recovered.damage:
             recovered.aside = _set_aside(workspace)
         store = Store(workspace.store)
@@ -112,6 +113,7 @@ class _Rebuild:
     def __init__(self, workspace: Workspace, store: Store, recovered: Recovered) -> None:
         self.workspace, self.store, self.recovered = workspace, store, recovered
         self.seals = dict(sorted(self._read_seals(), key=lambda item: item[1]["made"]))
+        self.resolved = {path.resolve(): path for path in self.seals}
 
     def complete(self) -> None:
         runs = [path for path in (self.workspace.root / "runs").glob("[!.]*") if path.is_dir()]
@@ -174,7 +176,7 @@ class _Rebuild:
         """Record what a run used that another run had made: its links to it."""
         listed = {row["uri"] for row in self.store.outputs(run.name)}
         for link in sorted(path for path in run.glob("[!.]*") if path.is_symlink()):
-            artifact = next((path for path in self.seals if path.resolve() == link.resolve()), None)
+            artifact = self.resolved.get(link.resolve())
             if artifact and (uri := self.workspace.relative(artifact)) not in listed:
                 seal, moment = self.seals[artifact], link.lstat().st_mtime
                 execution = self.store.restore(run.name, link.name, "reused", *_fingerprint(seal), moment)

@@ -127,14 +127,14 @@ def _raw(workspace: Workspace, run: Run, recipe: Recipe) -> list[str]:
 
 
 def _chosen(workspace: Workspace, run: Run) -> list[str]:
-    """Return overrides for the numbers that `train.batch_size: auto` and `train.budget` chose."""
+    """Return overrides for what `train.batch_size: auto`, `train.precision: auto` and `train.budget` chose."""
     store = open_store(workspace)
     artifact = store.artifact(run.artifacts.get(TRAIN, ""))
     store.close()
     recorded = read_json(artifact["properties"]) if artifact else {}
-    batch = [f"train.batch_size={recorded['batch_size']}"] if "batch_size" in recorded else []
+    chosen = [f"train.{key}={recorded[key]}" for key in ("batch_size", "precision") if key in recorded]
     steps = [f"train.epochs={recorded['epochs']}", "train.budget=null"] if "epochs" in recorded else []
-    return batch + steps
+    return chosen + steps
 
 
 def _free(workspace: Workspace, run_id: str) -> Path:

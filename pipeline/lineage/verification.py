@@ -7,14 +7,14 @@ keeps the digest of each artifact's inputs (`segline lineage`).
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.config.step_names import EXPORT
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
 from pipeline.orchestration import served_origin
-from pipeline.workspace import digest, integrity
+from pipeline.workspace import digest, integrity, lock
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.seal import SEAL, DamagedError, is_older, read_seal
 from pipeline.workspace.store import Row, Store
@@ -52,13 +52,17 @@ def verify(workspace: Workspace) -> Iterator[Finding]:
     store = open_store(workspace)
     try:
         yield Finding(workspace.store.name, 1, workspace.store.stat().st_size, tuple(store.damage()))
-        rows = {row["uri"]: row for row in store.live()}  # of two rows with one path, the newer one counts
+        rows = _live(store)
         for row in rows.values():
             check = _served if row["kind"] == "served" else _artifact
-            yield check(workspace, store, row)
+            finding = check(workspace, store, row)
+            yield _passed(finding) if finding.problems and _is_changing(workspace, store, row["uri"], row) else finding
         for folder in _unknown(workspace, rows):
-            yield Finding(workspace.relative(folder), 0, 0, ("is complete, but not in the store",))
-        yield from _links(workspace, store, rows)
+            uri = workspace.relative(folder)
+            is_recorded_now = lock.is_held(_slot(workspace, uri)) or _is_changing(workspace, store, uri, None)
+            if folder.is_dir() and not is_recorded_now:
+                yield Finding(uri, 0, 0, ("is complete, but not in the store",))
+        yield from _links(workspace, store)
     finally:
         store.close()
 
@@ -72,12 +76,35 @@ def require_sound(findings: list[Finding]) -> None:
                 [
                     f"{len(bad)} of {len(findings)} are not what was published:",
                     *(f"  {finding.uri}: {problem}" for finding in bad for problem in finding.problems),
-                    "Remove a damaged folder under artifacts/, or run again with --rerun STEP: it is made again. "
-                    "Replace a damaged folder under serving/ by `segline promote` or `segline rollback`. "
+                    "Remove a damaged folder under artifacts/ and run again: it is made again. Replace one under "
+                    "serving/ by `segline promote RUN` or `segline rollback`, which make a new version, then remove "
+                    "it; if its origin.json is damaged, move it away first. "
                     "Damage to the store, and what is not in it, is put right by `segline recover`.",
                 ]
             )
         )
+
+
+def _live(store: Store) -> dict[str, Row]:
+    """Return {path: row} of what is published; of two rows with one path, the newer one counts."""
+    return {row["uri"]: row for row in store.live()}
+
+
+def _is_changing(workspace: Workspace, store: Store, uri: str, row: Row | None) -> bool:
+    """Whether a run or `segline gc` has replaced or removed a result since its row was read, or `gc` works now."""
+    now = _live(store).get(uri)
+    return (now and now["digest"]) != (row and row["digest"]) or lock.is_held(workspace.in_use)
+
+
+def _passed(finding: Finding) -> Finding:
+    return replace(finding, problems=(), note="was replaced or removed while it was read")
+
+
+def _slot(workspace: Workspace, uri: str) -> Path:
+    """Return the lock under which a result is published and then recorded."""
+    folder, key = Path(uri).parent, Path(uri).name
+    served = uri.startswith("serving/")
+    return workspace.root / folder / ".lock" if served else workspace.lock(folder.name, key.partition("-")[0])
 
 
 def _artifact(workspace: Workspace, store: Store, row: Row) -> Finding:
@@ -153,16 +180,24 @@ def _origins(workspace: Workspace) -> list[Path]:
     return [path for path in origins if path.parts[-3].isdecimal()]
 
 
-def _links(workspace: Workspace, store: Store, rows: Mapping[str, Row]) -> Iterator[Finding]:
+def _links(workspace: Workspace, store: Store) -> Iterator[Finding]:
     """Yield the links of runs that lead to nothing or elsewhere, and the results of runs that have none."""
     for run in sorted(path for path in (workspace.root / "runs").glob("[!.]*") if path.is_dir()):
-        made = {row["kind"]: row["uri"] for row in store.outputs(run.name) if row["uri"] in rows}
-        for link in sorted(path for path in run.glob("[!.]*") if path.is_symlink()):
-            uri, target = f"{workspace.relative(run)}/{link.name}", workspace.relative(link)
-            if not link.exists():
-                yield Finding(uri, 0, 0, ("is a broken link",))
-            elif target not in rows or rows[target]["kind"] != link.name:
-                yield Finding(uri, 0, 0, (f"leads to {target}, which is no result of step {link.name} in the store",))
-        for kind, uri in made.items():
-            if kind != "served" and not (run / kind).is_symlink():
-                yield Finding(f"{workspace.relative(run)}/{kind}", 0, 0, (f"is missing: the run made or used {uri}",))
+        if wrong := _wrong_links(workspace, store, run):  # looked at twice: a run or gc may have been at work on it
+            again = [] if lock.is_held(workspace.in_use) else _wrong_links(workspace, store, run)
+            yield from (finding for finding in wrong if finding in again)
+
+
+def _wrong_links(workspace: Workspace, store: Store, run: Path) -> list[Finding]:
+    rows, name, wrong = _live(store), workspace.relative(run), {}
+    made = {row["kind"]: row["uri"] for row in store.outputs(run.name) if row["uri"] in rows}
+    for link in sorted(path for path in run.glob("[!.]*") if path.is_symlink()):
+        target = workspace.relative(link)
+        if not link.exists():
+            wrong[link.name] = "is a broken link"
+        elif (target not in rows or rows[target]["kind"] != link.name) and not lock.is_held(_slot(workspace, target)):
+            wrong[link.name] = f"leads to {target}, which is no result of step {link.name} in the store"
+    for kind, uri in made.items():
+        if kind != "served" and not (run / kind).is_symlink():
+            wrong[kind] = f"is missing: the run made or used {uri}"
+    return [Finding(f"{name}/{kind}", 0, 0, (problem,)) for kind, problem in wrong.items()]

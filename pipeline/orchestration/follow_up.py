@@ -53,6 +53,8 @@ def is_promoted(context: Context, artifact: Path) -> bool:
     if served is None or served_origin.read(served).get("export") != context.workspace.relative(artifact):
         return False
     try:
+        if not served_origin.is_intact(served):
+            return False  # the run says what is wrong with it
         return not context.recipe.export.url or remote.is_published(served, context.recipe.export.url)
     except Unreachable:
         return False  # not known: the run uploads it, or says that it cannot

@@ -20,7 +20,7 @@ from pipeline.orchestration.graph import SERVED
 from pipeline.workspace import digest, integrity, json_file, lock, sealed_json
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
-from pipeline.workspace.seal import read_seal
+from pipeline.workspace.seal import DamagedError, read_seal
 from pipeline.workspace.store import Store
 
 
@@ -38,11 +38,14 @@ def promote(workspace: Workspace, name: str, artifact: Path, run: RunFolder, sto
         serving/<name>/<version>.
 
     Raises:
-        UserError: The artifact is damaged, or another model was promoted since the gate compared this one.
+        UserError: The artifact is damaged, or what is served and stays so; or another model was promoted since the
+            gate compared this one.
     """
     with _held(workspace, name, run.id):
         served = newest(workspace, name)
         uri = workspace.relative(artifact)
+        if served and (uri in withdrawn(served) or served_origin.read(served).get("export") == uri):
+            served_origin.require_intact(served)  # it stays, and the caller uploads it
         if served and uri in withdrawn(served):
             print(f"serving   {name}: this model was rolled back by hand. To serve it again:")
             print(f"          segline promote {uri}")
@@ -72,7 +75,7 @@ def promote_by_hand(
         dry_run: Check everything, write nothing.
 
     Returns:
-        serving/<name>/<version>, a new version unless the model is served already.
+        serving/<name>/<version>, a new version unless the model is served already, and intact.
 
     Raises:
         UserError: The artifact is damaged, its run is no longer there, or `name` cannot name a folder.
@@ -86,7 +89,7 @@ def promote_by_hand(
     uri = workspace.relative(artifact)
     with nullcontext() if dry_run else _held(workspace, name, run.id):
         served = newest(workspace, name)
-        if served and served_origin.read(served).get("export") == uri:
+        if served and served_origin.read(served).get("export") == uri and served_origin.is_intact(served):
             return served
         if dry_run:
             return _next(workspace, name)
@@ -129,11 +132,7 @@ def rollback(
         bad = served_origin.read(served).get("export")
         out = sorted({*withdrawn(served), *([bad] if bad else [])})
         if version is None:
-            earlier = [
-                number
-                for number in numbers
-                if served_origin.read(served.parent / str(number)).get("export") not in (*out, None)
-            ]
+            earlier = [one for one in numbers if _export_of(served.parent / str(one)) not in (*out, None)]
             if not earlier:
                 raise UserError(f"{name} has no earlier version of another model to go back to. Versions: {numbers}.")
             version = earlier[-1]
@@ -229,6 +228,16 @@ def _require_compared(workspace: Workspace, name: str, run: RunFolder) -> None:
             f"Another model was promoted to serving/{name} since this one was compared with what is served. "
             "Give the same command again: the gate then compares them."
         )
+
+
+def _export_of(served: Path) -> str | None:
+    """Return the export of a served version; None for one copied there by hand, or damaged, which is printed."""
+    try:
+        export: str | None = served_origin.read(served).get("export")
+    except DamagedError as error:
+        print(f"skipped   version {served.name}: {error.what}")
+        return None
+    return export
 
 
 def _statistics(run: RunFolder) -> dict[str, Any]:

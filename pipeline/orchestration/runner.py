@@ -135,8 +135,8 @@ class Runner:
         """Read in full what a failed step has read; return the damage, if there is any: as of a disk that decays."""
         try:
             self._require_intact(step, contents=True)
-        except DamagedError as damage:
-            return damage
+        except (DamagedError, OSError) as error:
+            return error if isinstance(error, DamagedError) else None  # else the step's own error says more
         return None
 
     def _require_intact(self, step: Step, *, contents: bool) -> None:
@@ -209,11 +209,11 @@ class Runner:
         except BaseException as error:
             if not step.resumes:
                 shutil.rmtree(partial, ignore_errors=True)
-            cause = self._damage(step) if _is_unforeseen(error) else None
-            advice = cause or as_user_error(error, self.workspace.root)
+            advice = as_user_error(error, self.workspace.root)
             state = "interrupted" if isinstance(advice, Interrupted) else "failed"
             self.store.end(execution, state, str(advice) or type(advice).__name__)
-            if cause:
+            if _is_unforeseen(advice) and (cause := self._damage(step)):
+                self.store.end(execution, state, str(cause))
                 raise cause from error
             raise
         publication.publish(self.context, plan, partial, execution, self._seal(plan, partial))

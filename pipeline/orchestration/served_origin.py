@@ -32,7 +32,11 @@ def read(served: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, IsADirectoryError, NotADirectoryError) as error:
-        raise _damaged(served, f"{ORIGIN} is damaged ({error})") from None
+        remedy = (
+            "Move this folder away and serve its model again: segline promote RUN. Until then the version before it is "
+            "served, even one that was rolled back."
+        )
+        raise DamagedError(served, f"{ORIGIN} is damaged ({error})", remedy) from None
     return content
 
 
@@ -46,15 +50,20 @@ def require_intact(served: Path) -> None:
     _require(served, ".")
 
 
+def is_intact(served: Path) -> bool:
+    """Whether `require_intact` passes."""
+    try:
+        require_intact(served)
+    except DamagedError:
+        return False
+    return True
+
+
 def _require(served: Path, part: str) -> None:
     within = "" if part == "." else f"{part}/"
     recorded = {name: content for name, content in read(served).get("files", {}).items() if name.startswith(within)}
     present = integrity.contents_of(digest.manifest(served, (part,), note_unreadable=True))
     present.pop(ORIGIN.as_posix(), None)
     if recorded and (problems := integrity.differences(recorded, present)):
-        raise _damaged(served, ", ".join(problems))
-
-
-def _damaged(served: Path, what: str) -> DamagedError:
-    remedy = "Move this folder away, so that the version before it is served, and serve its model again: "
-    return DamagedError(served, what, f"{remedy}segline promote RUN.")
+        remedy = "Serve its model again, as a new version: segline promote RUN. Then remove this folder."
+        raise DamagedError(served, ", ".join(problems), remedy)

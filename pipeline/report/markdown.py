@@ -1,6 +1,6 @@
 """report.md: the metrics of a run, to paste into an issue or a paper's appendix."""
 
-from pipeline.console.markup import literal
+from pipeline.console.markup import code_block, literal
 from pipeline.evaluation.gate import failures
 from pipeline.evaluation.metric_text import dataset_name, number, share_of_pixels
 from pipeline.report.contents import Material
@@ -69,8 +69,10 @@ def _gate(material: Material) -> list[str]:
 
 
 def _lineage(material: Material) -> list[str]:
-    rows = [f"| {one.step} | `{one.uri}` | `{one.digest[:16]}` | {one.run} |" for one in material.artifacts]
-    head = ["", "## Lineage", "", f"`{material.command}`, {material.code}", ""]
+    rows = [
+        f"| {one.step} | {literal(one.uri)} | `{one.digest[:16]}` | {literal(one.run)} |" for one in material.artifacts
+    ]
+    head = ["", "## Lineage", "", code_block(material.command, ""), "", literal(material.code), ""]
     return [*head, "| step | artifact | contents | run |", "|---|---|---|---|", *rows]
 
 

@@ -11,6 +11,7 @@ from datasets.errors import DatasetError
 from models.errors import ModelError
 from pipeline.config.recipe import Recipe
 from pipeline.config.schedule import ScheduleConfig
+from pipeline.console.url_secrets import mask
 from pipeline.errors import GateError, Interrupted, UserError
 from pipeline.orchestration import follow_up, run_command, shared_results
 from pipeline.orchestration.error_advice import as_user_error
@@ -65,10 +66,10 @@ class ScheduledRun:
         if isinstance(error, UserError | DatasetError | ModelError):
             code = error.exit_code if isinstance(error, UserError) else UserError.exit_code
             print(f"segline: {error}")
-            return Outcome(_STATES.get(code, "failed"), str(error), run, code)
+            return Outcome(_STATES.get(code, "failed"), mask(str(error)), run, code)
         text = "".join(traceback.format_exception(error))
         print(text)
-        return Outcome("failed", text.strip().splitlines()[-1], run, 1)
+        return Outcome("failed", mask(text.strip().splitlines()[-1]), run, 1)
 
 
 def recipe_for_slot(recipe: str, overrides: Sequence[str], slot: float) -> Recipe:

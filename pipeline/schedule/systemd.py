@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.console.url_secrets import mask_word
 from pipeline.errors import UserError
 from pipeline.workspace.digest import write_atomically
 from pipeline.workspace.fingerprint import PROJECT
@@ -94,7 +95,16 @@ class Units:
 
 
 def run_due_command(recipe: Path | str, overrides: Sequence[str], workspace: Path) -> list[str]:
-    """Return the command that the service runs."""
+    """Return the command that the service runs.
+
+    Raises:
+        UserError: A setting holds a password or a signature: every user of the host may read a unit and a command.
+    """
+    if secret := [mask_word(override) for override in overrides if mask_word(override) != override]:
+        raise UserError(
+            f"--set must hold no password: it would stand in the unit. Received: {', '.join(secret)}. Put what the "
+            "storage's library reads, such as AWS_SECRET_ACCESS_KEY, into the unit's EnvironmentFile."
+        )
     python = [sys.executable, "-P", "-m", "pipeline"]
     settings = [part for override in overrides for part in ("--set", override)]
     return [*python, "run-due", str(recipe), *settings, "--workspace", str(workspace)]

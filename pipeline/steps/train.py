@@ -4,6 +4,7 @@ weights.h5         the best weights; the last ones if there is no validation spl
 history.json       one entry for each epoch (see pipeline.training.state.Entry)
 scalars.jsonl      every number that TensorBoard shows
 batch_size.json    the chosen batch size, where the recipe says `auto`
+precision.json     the chosen precision, where the recipe says `auto`
 budget.json        the number of epochs that the budget allowed, where the recipe names one
 events/            for TensorBoard
 checkpoints/       during the training
@@ -28,7 +29,7 @@ from pipeline.config.train import TrainConfig
 from pipeline.console.terminal import duration, wrapped
 from pipeline.errors import Interrupted, UserError
 from pipeline.input import input_check, records
-from pipeline.training import batch_size, budget, not_finite, trained_model
+from pipeline.training import batch_size, budget, not_finite, precision, trained_model
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
@@ -54,7 +55,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         return
     sizes = _sizes(inputs[VALIDATE])
     _check(config, sizes)
-    auto = config.train.batch_size == "auto"
+    auto, chosen = config.train.batch_size == "auto", config.train.precision == "auto"
+    config = config.model_copy(update={"train": precision.settled(config.train, out)})
     share = batch_size.find(config, inputs, sizes) if auto and batch_size.read_stored(out) is None else None
     keras.utils.set_random_seed(config.train.seed)
     if config.train.deterministic:
@@ -67,11 +69,15 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
             unit = batch_size.smallest_share(config)
             number = batch_size.agree(share, team, strategy, unit=unit, most=images, out=out)
             config = config.model_copy(update={"train": config.train.of_size(number)})
+        if chosen:
+            config = config.model_copy(update={"train": precision.agreed(config.train, team, out)})
         steps = images // config.train.images
         _check_budget(config.train, steps)
         job = make_job(config, inputs, steps, strategy, began=began)
         if team.is_chief:
             _begin(config, job, team)
+            if chosen:
+                print(f"train     {precision.describe(config.train.precision)}", flush=True)
             if job.loaded_weights and not checkpoints.folder.exists():  # otherwise the training resumes
                 print(wrapped(f"train     {job.loaded_weights}"), flush=True)
         try:

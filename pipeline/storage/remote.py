@@ -54,7 +54,7 @@ def fetch(url: str, patterns: Iterable[str], folder: Path) -> int:
         wanted = {name: tag for name, tag in everything.items() if _matches(name, chosen)}
         if not wanted:
             raise UserError(f"There is nothing at {url} that this dataset reads.")
-        index = json_file.read(folder / INDEX) if (folder / INDEX).is_file() else {}
+        index = _read_index(folder / INDEX)
         missing = [name for name, tag in wanted.items() if index.get(name) != tag or not (folder / name).is_file()]
         for name in set(index) - set(everything):
             (folder / name).unlink(missing_ok=True)
@@ -125,6 +125,16 @@ def is_published(served: Path, url: str) -> bool:
         return _version(system, root, served) is None
 
 
+def _read_index(file: Path) -> dict[str, Any]:
+    """Read the index of a local copy; of a damaged one, nothing: those files are fetched again."""
+    try:
+        index = json_file.read(file)
+    except (OSError, ValueError):
+        return {}
+    named = index.items() if isinstance(index, dict) else ()
+    return {name: tag for name, tag in named if not name.startswith("/") and not _is_hidden(name)}
+
+
 def _model_url(served: Path, url: str) -> str:
     return f"{url.rstrip('/')}/{served.parent.name}"
 
@@ -160,11 +170,15 @@ def _list(system: Any, root: str) -> Iterator[tuple[str, list[Any]]]:
     """Names of files below `root` that are not hidden, each with its size and a tag that changes with its contents."""
     for path, info in system.find(root, detail=True).items():
         name = str(path)[len(root) :].lstrip("/")
-        parts = PurePosixPath(name).parts
-        if info["type"] != "file" or not parts or any(part.startswith(".") for part in parts):
+        if info["type"] != "file" or not name or _is_hidden(name):
             continue
         tags = (str(info[key]) for key in ("ETag", "md5Hash", "etag", "mtime", "LastModified") if key in info)
         yield name, [info["size"], next(tags, "")]
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a part of a name begins with a dot, as those that lead out of a folder do."""
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

@@ -13,6 +13,12 @@ FILE = "budget.json"
 FEWEST_EPOCHS = 2
 """Epochs below which a budget is too small: its schedule would be a warm-up and little else."""
 
+TOLERANCE = 1.05
+"""A budget is refused if even the fewest steps end later than this share of it."""
+
+USED = 0.98
+"""Share of what is left after the first epoch that steps are planned for: later ones are a little slower."""
+
 PROBE_STEPS = 20
 """Timed steps after which a budget that is much too small is refused, long before it is spent."""
 
@@ -31,15 +37,19 @@ class Budget:
     began: float
     fewest: int
 
-    def require_enough(self, spent: float, step: float, steps: int) -> None:
-        """Raise UserError if the first epochs do not fit: `spent` seconds so far, `step` seconds a step."""
-        needed = step * max(FEWEST_EPOCHS * steps, self.fewest)
-        if needed > self.seconds:
+    def require_enough(self, spent: float, further: float, what: str) -> None:
+        """Raise UserError if the fewest steps do not fit.
+
+        Args:
+            spent: Seconds so far.
+            further: Least seconds from now on.
+            what: What takes these, for the message.
+        """
+        if spent + further > TOLERANCE * self.seconds:
             raise UserError(
-                f"train.budget is {duration(self.seconds)}, and the {max(FEWEST_EPOCHS * steps, self.fewest)} steps of "
-                f"the fewest epochs take {duration(needed)}, at {step:.3g} s each, and validations besides. Set it to "
-                f"at least {duration(spent + 1.5 * needed)}, or make an epoch faster: a smaller network, a smaller "
-                "input.augment.crop, fewer images."
+                f"train.budget is {duration(self.seconds)}; {duration(spent)} are spent, and {what} take another "
+                f"{duration(further)}. Set it to at least {duration(spent + 1.5 * further)}, or make an epoch faster: "
+                "a smaller network, a smaller input.augment.crop, fewer images."
             )
 
     def describe(self, total: int, steps: int, pace: "Pace") -> str:

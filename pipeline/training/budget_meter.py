@@ -35,20 +35,31 @@ class BudgetMeter:
         job, state = self._job, self._state
         if job.budget and state.counted - count < budget.PROBE_STEPS <= state.counted:
             step = self._shared(state.elapsed / state.counted)
-            job.budget.require_enough(self._shared(self.spent), step, job.steps)
+            further = max(budget.FEWEST_EPOCHS * job.steps, job.budget.fewest) - state.step
+            what = f"{further} more steps, the fewest, at {step:.3g} s each,"
+            job.budget.require_enough(self._shared(self.spent), further * step, what)
 
     def total(self, checkpoint: float) -> tuple[int, str]:
         """Return the steps of the training, and a line about them. The first epoch ends now.
 
         Args:
             checkpoint: Duration of the last one, in seconds; another follows.
+
+        Raises:
+            UserError: Even the fewest steps do not fit.
         """
         job, state = self._job, self._state
         assert job.budget
         step = state.elapsed / state.counted * (1 + checkpoint / job.checkpoint_seconds)
         pace = budget.Pace(step, budget.validation_seconds(self._moments) if job.validate else 0.0, checkpoint)
+        spent = self.spent
+        # The step evaluate, at one scale, takes a validation. This step does not depend on its section of the recipe.
+        last = checkpoint + pace.validation
+        least = last + pace.further(job.budget.fewest, job.steps, job.validate_every)
+        what = f"{job.budget.fewest - job.steps} more steps, the fewest, their validation and the evaluation"
+        job.budget.require_enough(self._shared(spent), self._shared(least), what)
         total = budget.total_steps(
-            job.budget.seconds - self.spent - checkpoint,
+            budget.USED * (job.budget.seconds - spent - last),
             pace,
             steps=job.steps,
             validate_every=job.validate_every,

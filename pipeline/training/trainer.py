@@ -148,9 +148,12 @@ class Trainer:
         if state.total is None:
             self._save()
         checkpoint = time.monotonic() - began
-        validation = self._validate() if job.validate and due else None
-        if state.total is None and job.validate and not due:
-            self._measure()  # for its duration
+        validation = None
+        if job.validate and (due or state.total is None):
+            self._meter.mark(first=True)
+            measured = self._validate() if due else self._measure()  # if not due, for its duration
+            self._meter.mark()
+            validation = measured if due else None
         self._stop_if_requested()
         if state.total is None:
             total, line = self._meter.total(checkpoint)
@@ -184,13 +187,10 @@ class Trainer:
     def _measure(self) -> Validation | None:
         """Measure the weights in place; None: interrupted."""
         assert self.job.validate
-        self._meter.mark(first=True)
         try:
-            validation = self.job.validate(self._between_batches)
+            return self.job.validate(self._between_batches)
         except _ValidationStopped:
             return None
-        self._meter.mark()
-        return validation
 
     def _keep_best(self) -> None:
         state, metrics = self.state, dict[str, float]()

@@ -14,7 +14,7 @@ def of(folder: Path) -> dict[str, Any]:
     Returns:
         Of evaluate: split, images, METRICS, iou {class: 0..1 or None}. Of gate: passed. Of validate: images {split:
         number}. Of train, where the recipe said `batch_size: auto`: batch_size, devices; where it
-        said `budget`: epochs.
+        said `precision: auto`: precision; where it said `budget`: epochs.
     """
     if (folder / "metrics.json").is_file():
         metrics = json_file.read(folder / "metrics.json")
@@ -26,7 +26,7 @@ def of(folder: Path) -> dict[str, Any]:
         splits = json_file.read(folder / "statistics.json")["splits"]
         return {"images": {name: split["images"] for name, split in splits.items()}}
     chosen: dict[str, Any] = {}
-    for name in ("batch_size.json", "budget.json"):
+    for name in ("batch_size.json", "precision.json", "budget.json"):
         if (folder / name).is_file():
             chosen |= json_file.read(folder / name)
     return chosen

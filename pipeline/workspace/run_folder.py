@@ -15,7 +15,7 @@ from typing import TextIO
 from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.console.safe_stream import SafeStream, safe
-from pipeline.console.url_secrets import mask
+from pipeline.console.url_secrets import mask, mask_word
 from pipeline.errors import UserError
 from pipeline.workspace.digest import write_atomically
 from pipeline.workspace.fingerprint import PROJECT
@@ -54,10 +54,10 @@ class RunFolder:
         """Make the folder of a new run. recipe.yaml is written last: a folder without it is no run."""
         folder = cls(workspace.run(run_id or workspace.new_run_id(recipe.name)))
         folder.path.mkdir(parents=True, exist_ok=True)
-        (folder.path / "command.txt").write_text(mask(shlex.join(command)) + "\n", encoding="utf-8")
+        (folder.path / "command.txt").write_text(shlex.join(map(mask_word, command)) + "\n", encoding="utf-8")
         (folder.path / "code.txt").write_text((code := code_version()) + "\n", encoding="utf-8")
         if code.endswith(CHANGED):
-            (folder.path / "code.diff").write_text(_git("diff", "HEAD") + "\n", encoding="utf-8")
+            (folder.path / "code.diff").write_text(mask(_git("diff", "HEAD")) + "\n", encoding="utf-8")
         (folder.path / "lock.txt").write_text(installed(), encoding="utf-8")
         write_atomically(folder.path / "recipe.yaml", recipe_file.dump(recipe))
         return folder

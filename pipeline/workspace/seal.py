@@ -13,6 +13,9 @@ from pipeline.workspace import digest, sealed_json
 SEAL = "artifact.json"
 """Last file written into an artifact. A folder without it is not complete."""
 
+MOST = 2**53
+"""Above every number of a seal; more is damage, which neither SQLite nor a float holds."""
+
 
 class Seal(TypedDict):
     """What a seal says.
@@ -91,6 +94,9 @@ def parse(data: bytes) -> Seal:
         ValueError: They are not those of a seal; the text says why.
     """
     content = sealed_json.parse(data)
+    for key in ("made", "execution"):
+        if isinstance(number := content.get(key), int | float) and not 0 <= number < MOST:
+            raise ValueError(f"{key!r} is out of range")
     if "made" in content and isinstance(content["made"], int):
         content["made"] = float(content["made"])
     sealed_json.require_kinds(

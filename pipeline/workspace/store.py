@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.console.url_secrets import mask
 from pipeline.errors import UserError
 from pipeline.workspace import filesystem, store_file
 from pipeline.workspace.schema import MIGRATIONS
@@ -97,7 +98,7 @@ class Store:
         """Record how an execution ended: done, reused, failed, refused, interrupted or killed."""
         self._execute(
             "UPDATE executions SET state = ?, error = ?, finished = ? WHERE id = ?",
-            (state, error, time.time(), execution),
+            (state, error and mask(error), time.time(), execution),
         )
 
     def link(

@@ -24,11 +24,12 @@ CLASSES = 12
 OPTIONS: dict[str, dict[str, Any]] = {"unet_backbone": {"backbone": "densenet121"}, "keras_hub": {"weights": "random"}}
 
 TORCH = {
+    "fpn": ("FPN", "tu-tf_efficientnet_lite0"),
     "unet_backbone": ("Unet", "densenet121"),
     "deeplabv3plus": ("DeepLabV3Plus", "resnet50"),
     "segformer": ("Segformer", "mit_b0"),
 }
-"""Architecture and encoder of segmentation_models_pytorch."""
+"""Architecture and encoder of segmentation_models_pytorch; `tu-` names an encoder of timm."""
 
 Seconds = dict[str, float]
 

@@ -159,6 +159,22 @@ def test_a_mutated_zip_is_read_or_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compressed", [True, False])
+def test_a_string_beside_the_mask_of_a_mat_file_is_no_damage(compressed: bool) -> None:
+    def element(kind: int, data: bytes) -> bytes:
+        return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    opaque = element(6, struct.pack("<II", 17, 0)) + element(1, b"note") + element(1, b"MCOS") + element(1, b"string")
+    variable = element(14, opaque)
+    packed = zlib.compress(variable)
+    content = mat(IDS, compressed=compressed)
+    content += struct.pack("<II", 15, len(packed)) + packed if compressed else variable
+    assert (mat_labels.read(content, "groundtruth") == IDS).all()
+    with pytest.raises(BadFileError, match="note is a object"):
+        mat_labels.read(content, "note")
+    assert "groundtruth" in mat_labels.matrices(content)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
 @pytest.mark.parametrize(
     ("values", "what"),
     [

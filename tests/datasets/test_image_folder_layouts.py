@@ -1,5 +1,6 @@
 """Layouts that people leave: a mask for each class, a folder for each image, twins, several lists, turned images."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -182,3 +183,15 @@ def test_turned_images_of_class_masks_are_noted(tmp_path: Path) -> None:
     put(tmp_path, *(f"images/{at}.jpg" for at in range(NUMBER)), content=turned)
     (note,) = [note for note in guess.guess(tmp_path).notes if "EXIF" in note]
     assert note.startswith("6 of the images that were looked at are turned by EXIF. Set `image: {exif: apply}` if")
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*{id}.png", "*/*/*/*/{id}.png"])
+@pytest.mark.parametrize("key", ["images", "annotations"])
+def test_a_pattern_that_takes_hours_is_refused(key: str, pattern: str, tmp_path: Path) -> None:
+    tree = {"images": "{id}.png", "annotations": {"tool": "labelme", "files": "{id}.json"}} | {
+        "splits": {"ratios": {"train": 1}}, "classes": [{"name": "a"}, {"name": "b"}]
+    }  # fmt: skip
+    tree[key] = pattern if key == "images" else {"tool": "labelme", "files": pattern}
+    (tmp_path / "segline.yaml").write_text(json.dumps(tree))
+    with pytest.raises(DatasetError, match=r"3 of `\*` at most, 2 in a part"):
+        layout.read(tmp_path / "segline.yaml")

@@ -97,6 +97,13 @@ def test_names_that_lead_out_of_a_zip_are_refused_and_reported(tmp_path: Path) -
     assert raw.problems[0].file == "official.zip: ../../etc/passwd"
 
 
+def test_what_a_mac_leaves_behind_is_no_problem(tmp_path: Path) -> None:
+    raw = RawFolder(in_zip(tmp_path, "a.png", "__MACOSX/._Icon\r", "Icon\r", "../b\x1b.png"))
+    (tmp_path / "Icon\r").touch()
+    assert raw.files("**/*") == ["a.png", "official.zip"]
+    assert [problem.file for problem in raw.problems] == [r"official.zip: ../b\u001b.png"]
+
+
 def test_a_link_out_of_the_folder_is_refused_and_one_inside_is_followed(tmp_path: Path) -> None:
     on_disk(tmp_path, "elsewhere/secret.png", "raw/train/a.png")
     raw = RawFolder(tmp_path / "raw")

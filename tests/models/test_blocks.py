@@ -60,6 +60,25 @@ def test_depthwise_convolution_has_the_values_and_gradients_of_keras(
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+def test_a_wide_depthwise_convolution_in_bfloat16_has_the_gradients_of_float32(strides: int) -> None:
+    images = tf.random.stateless_normal([2, 32, 48, 6], (1, 2))
+    results, weights = [], np.random.default_rng(0).normal(0, 0.2, (5, 5, 6, 1))
+    for kind, policy in ((blocks.DepthwiseConv, "mixed_bfloat16"), (keras.layers.DepthwiseConv2D, "float32")):
+        layer = kind(5, strides, "same", use_bias=False, dtype=policy)
+        layer.build(images.shape)
+        layer.set_weights([weights])
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=True)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+        assert outputs.dtype == layer.compute_dtype
+        results.append([outputs, *tape.gradient(loss, [images, *layer.trainable_variables])])
+    for mine, expected in zip(*results, strict=True):
+        error = np.abs(tf.cast(mine, tf.float32) - expected).max() / np.abs(expected).max()
+        assert error < 0.02  # Keras's own in bfloat16 is 0.16 off for the kernel
+
+
 def test_the_weight_gradient_of_a_wide_depthwise_kernel_is_computed_in_narrow_parts() -> None:
     layer = blocks.DepthwiseConv(5, padding="same")
     layer.build((None, None, None, 4))

@@ -135,6 +135,8 @@ def test_a_missing_package_is_one_error_with_the_remedy(package: Path, monkeypat
     assert not published_weights.is_installed("edges")
     newer = {"edges": dataclasses.replace(published_weights.PACKAGES["edges"], version="2.0")}
     monkeypatch.setattr(published_weights, "PACKAGES", newer)
+    (package / "edges.h5").write_bytes(b"")
+    assert not published_weights.is_installed("edges")
     with pytest.raises(ModelError, match=r"in the package edges 2\.0, and version 1\.0 of it is installed"):
         catalog.require_weights("segnet", {"weights": "package:edges"})
 

@@ -140,6 +140,26 @@ def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path, size: Any, strid
         torch_pickle.read(path)
 
 
+@pytest.mark.parametrize("place", ["size", "call", "tensor", "keys", "key", "machine"])
+def test_tuples_in_tuples_neither_take_long_nor_fill_the_message(tmp_path: Path, place: str) -> None:
+    """Each is twice in the next: shown or hashed in full they would be 2**60 values."""
+    nested: Any = ()
+    for _ in range(60):
+        nested = (nested, nested)
+    view = Tensor(Storage(RANGE), nested, (1,))
+    tensors = {"size": {"a": view}, "call": {"a": Runs(OrderedDict, nested)}, "tensor": Runs(OrderedDict, view)}
+    path = write(tmp_path / "weights.pth", tensors.get(place, {}), keys=[nested] if place == "keys" else None)
+    inner, whole = pickle.dumps(nested, protocol=2)[2:-1], path.read_bytes()
+    if place == "key":
+        whole = whole.replace(pickle.dumps({}, protocol=2), b"\x80\x02}" + inner + b"K\x01s.")
+    elif place == "machine":
+        whole = whole.replace(pickle.dumps(1001, protocol=2), b"\x80\x02" + inner + b".")
+    path.write_bytes(whole)
+    with pytest.raises(ModelError, match="is damaged") as caught:
+        torch_pickle.read(path)
+    assert len(str(caught.value)) < 1000
+
+
 def test_damaged_files_and_other_contents_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "weights.pth", {"a": Tensor(Storage(RANGE), (24,), (1,))})
     whole = path.read_bytes()

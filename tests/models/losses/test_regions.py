@@ -82,6 +82,28 @@ def test_equals_the_reference(kind: str, options, smoothing: float, weighted: bo
     np.testing.assert_allclose(received, expected, rtol=2e-5)
 
 
+@pytest.mark.parametrize("kind", ["dice", "tversky"])
+def test_an_absent_class_counts_if_asked_for(kind: str) -> None:
+    """An object in an empty picture costs about as much as one that is missed; an ignored picture costs nothing."""
+    labels = np.zeros((3, 8, 8), np.uint8)
+    labels[1, :4], labels[2] = 1, IGNORE
+    loss, made = getattr(regions, kind), target.make(tf.constant(labels), 2, class_weights=[1.0, 3.0])
+
+    def mean(answers: np.ndarray, *, absent: bool) -> float:
+        total, weight = loss(40 * tf.one_hot(answers, 2), made, absent=absent)
+        assert float(weight) == (8 if absent else 5)
+        return float(total / weight)
+
+    right, salt = np.where(labels == IGNORE, 1, labels), np.where(labels == IGNORE, 1, labels)
+    salt[0, :4] = 1  # 32 pixels of 64
+    alpha = 0.5 if kind == "dice" else 0.3
+    beta = 1 - alpha
+    present, empty = 1 - 32 / (32 + beta * 32), 1 - 1 / (1 + alpha * 32)
+    assert mean(right, absent=True) == pytest.approx(0, abs=1e-6)
+    assert mean(salt, absent=True) == pytest.approx((present + 3 * empty) / 8, abs=1e-5)
+    assert mean(salt, absent=False) == pytest.approx(present / 5, abs=1e-5)
+
+
 @pytest.mark.parametrize("kind", REFERENCES)
 def test_the_loss_is_0_if_certain_and_correct_and_1_if_certain_and_wrong(kind: str) -> None:
     labels = np.random.default_rng(0).integers(0, CLASSES, (2, 8, 8))

@@ -5,6 +5,7 @@ import json
 import re
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,11 +19,13 @@ from pipeline.errors import UserError
 from pipeline.export import model_card
 from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.storage import connection
+from pipeline.workspace import run_folder
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
+from pipeline.workspace.store import Store
 
 HOSTILE = "a\x1b]0;owned\x07\x1b[2J\u202e\x9b31m"
-SECRET = "s3cr3t"
+SECRET = "_".join(("s3cr3t", "w0rd"))  # in no line of this file, which may stand in the code.diff of a run
 URLS = {
     f"ftp://ann:{SECRET}@host/data": "ftp://ann:***@host/data",
     f"s3://KEY:{SECRET}/x+y@bucket/p": "s3://KEY:***@bucket/p",
@@ -32,6 +35,7 @@ URLS = {
     ),
     f"https://acc.blob.core.windows.net/c?sv=1&sig={SECRET}%3D": "https://acc.blob.core.windows.net/c?sv=1&sig=***",
     f"gs://bucket/a?token={SECRET}": "gs://bucket/a?token=***",
+    f"https://host/a?pass={SECRET}&auth={SECRET}&author=x": "https://host/a?pass=***&auth=***&author=x",
 }
 
 
@@ -43,8 +47,8 @@ def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_printed_does_not_act_on_the_terminal() -> None:
     screen = io.StringIO()
     with redirect_stdout(screen), installed():
-        print(HOSTILE, "\tkept\rhere")
-    assert screen.getvalue() == f"{escape(HOSTILE)} \tkept\rhere\n" and "\x1b" not in screen.getvalue()
+        print("\rbar", HOSTILE, "\tkept, name\rhidden", end="\r\n")
+    assert screen.getvalue() == f"\rbar {escape(HOSTILE)} \tkept, name\\rhidden\r\n" and "\x1b" not in screen.getvalue()
     assert escape(HOSTILE).startswith(r"a\u001b]0;owned\u0007")
 
 
@@ -83,6 +87,45 @@ def test_secrets_of_urls_are_masked_and_known_only_to_who_connects(url: str) -> 
     assert url_secrets.hide(url) == shown and url_secrets.hide(shown) == shown
     assert url_secrets.reveal(shown) == url and url_secrets.reveal(f"{shown}/train/x") == f"{url}/train/x"
     assert SECRET in url_secrets._known()[shown]  # by the environment, so that a step's process knows it, too
+
+
+@pytest.mark.parametrize("sign", "'\"<>")
+def test_a_sign_that_ends_a_url_in_a_text_ends_none_that_is_known(sign: str, tmp_path: Path) -> None:
+    url = f"ftp://ann:a{sign}{SECRET}@host/data"
+    command = ["segline", "run", "demo", "--set", f"data.url={url}"]
+    run = RunFolder.create(Workspace(tmp_path), load_recipe("demo", command[-1:]), command)
+    assert all(SECRET not in path.read_text() for path in run.path.iterdir())
+    assert url_secrets.mask(f"no {url}") == "no ftp://ann:***@host/data"
+
+
+def test_the_code_of_a_run_holds_no_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "code_version", lambda: f"git 0{run_folder.CHANGED}")
+    monkeypatch.setattr(run_folder, "_git", lambda *_: f"+url: ftp://ann:{SECRET}@host/data")
+    run = RunFolder.create(Workspace(tmp_path), load_recipe("demo", []), [])
+    assert (run.path / "code.diff").read_text() == "+url: ftp://ann:***@host/data\n"
+
+
+def test_a_password_is_not_sent_to_another_host() -> None:
+    for url in (f"ftp://ann:{SECRET}@host", f"ftp://ann:other{SECRET}@host/a"):
+        url_secrets.hide(url)
+    assert url_secrets.reveal("ftp://ann:***@host.evil/x") is None
+    assert url_secrets.reveal("ftp://ann:***@host/a/x") == f"ftp://ann:other{SECRET}@host/a/x"
+
+
+def test_the_store_and_a_traceback_hold_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(options: object) -> None:
+        raise RuntimeError(f"no ftp://ann:{SECRET}@host")
+
+    monkeypatch.setattr("pipeline.cli.parser.build_parser", lambda: SimpleNamespace(parse_args=parsed))
+    parsed = lambda given: SimpleNamespace(command=fail, log_json=False)  # noqa: E731
+    assert main(["check"]) == 1
+    assert "RuntimeError: no ftp://ann:***@host" in (shown := capsys.readouterr().err) and SECRET not in shown
+    store = Store(tmp_path / "store.sqlite")
+    store.begin_run("a", "", "", "", "running")
+    store.end(store.begin("a", "train", "", "", "{}"), "failed", f"no ftp://ann:{SECRET}@host")
+    assert store.executions("a")[0]["error"] == "no ftp://ann:***@host"
 
 
 @pytest.mark.parametrize(

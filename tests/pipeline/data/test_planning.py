@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasets import catalog
+from datasets.raw import RawFolder
 from pipeline.cli import data_commands
 from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
-from pipeline.data import planning, recipe_plan
+from pipeline.data import planning, recipe_builder, recipe_plan
 from pipeline.data.initialisation import initialise
 from pipeline.data.recipe_plan import Facts
 from pipeline.errors import UserError
@@ -30,6 +32,7 @@ CAMVID = Facts(
     grey=False,
     pretrained=True,
 )
+REST = "model: {name: fast}\ntrain: {epochs: 1, batch_size: 2, learning_rate: 1e-3}\n"
 DATA = 'data: {name: camvid, manual_dir: "nowhere"}\n'
 
 
@@ -62,7 +65,8 @@ def recipe(facts: Facts, folder: Path) -> Recipe:
         ({"gpus": 2}, {"train.batch_size": 16}),
         ({"images": 12}, {"train.batch_size": 3, "train.epochs": 300, "train.budget": None}),
         ({"images": 1}, {"train.batch_size": 1, "train.budget": None}),
-        ({"budget": 40.0}, {"train.budget": "40s"}),
+        ({"budget": 80.0}, {"train.budget": "80s"}),
+        ({"budget": 10.0}, {"train.budget": None, "train.epochs": 0.54, "train.warmup_epochs": 0.054}),
     ],
 )
 def test_rules(facts: dict[str, Any], expected: dict[str, Any], tmp_path: Path) -> None:
@@ -130,6 +134,51 @@ def test_a_folder_without_an_image_that_can_be_read_has_no_plan() -> None:
     empty: Any = SimpleNamespace(counts={"train": 3}, sizes=lambda split: {})
     with pytest.raises(UserError, match="no training image that can be read"):
         planning.gather(empty, 2, 60.0)
+
+
+def test_the_facts_are_those_of_train_without_the_groups_that_are_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog.sample("camvid").write(tmp_path / "CamVid", count=12, seed=0, config=None)
+    path = tmp_path / "drives.yaml"
+    path.write_text(f"data: {{name: camvid, manual_dir: {tmp_path / 'CamVid'}, allow_partial: true}}\n" + REST)
+    asked: list[Facts] = []
+    monkeypatch.setattr(planning, "recipe_text", lambda facts, *_: asked.append(facts) or "")
+    read = planning.RawExamples.read
+    splits = set()
+
+    def watched(*arguments: Any) -> Any:
+        for example in read(*arguments):
+            splits.add(example.split)
+            yield example
+
+    monkeypatch.setattr(planning.RawExamples, "read", watched)
+    whole = recipe_file.read(path)
+    planning.tune(whole, 60.0, None)
+    builder = recipe_builder.builder(whole, tmp_path)
+    groups = [pair.group for pair in builder.find(RawFolder(tmp_path / "CamVid"))["train"].pairs]
+    assert splits == {"train"} and asked[0].images == len(groups) > groups.count(groups[0])
+    planning.tune(recipe_file.read(path, [f"data.holdout_groups=[{groups[0]}]"]), 60.0, None)
+    assert asked[1].images == len(groups) - groups.count(groups[0])
+
+
+def test_the_pace_of_several_gpus_is_that_of_one_with_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tensorflow as tf
+
+    from pipeline.training import step_probe, train_step
+
+    shapes: list[Any] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a", "b"] if kind == "GPU" else [])
+    monkeypatch.setattr(step_probe.time, "monotonic", iter(range(100)).__next__)  # each step takes a second
+    update = lambda batch: shapes.append(batch["image"].shape) or {"loss": 0.0}  # noqa: E731
+    monkeypatch.setattr(train_step, "make_update", lambda *_, **__: update)
+    made = recipe(replace(CAMVID, pretrained=False, gpus=2), tmp_path)
+    crop = made.input.augment.crop
+    assert crop and made.train.batch_size == 16
+    assert step_probe.megapixels_per_second(made, 6) == 16 * crop[0] * crop[1] / 1e6
+    assert {tuple(shape) for shape in shapes} == {(8, *crop, 3)}
 
 
 def test_the_pace_of_a_network_is_measured(tmp_path: Path) -> None:

@@ -51,3 +51,11 @@ def test_the_peak_can_be_reset() -> None:
     del held
     machine.reset_peak_memory()
     assert machine.peak_memory() < high - 150 * MIB
+
+
+def test_the_flags_of_the_processor(tmp_path: Path) -> None:
+    assert machine.cpu_flags(tmp_path) == frozenset()
+    (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16\nbugs\t\t: none\n\nprocessor\t: 1\n")
+    assert machine.cpu_flags(tmp_path) == {"fpu", "avx512_bf16"}
+    (tmp_path / "cpuinfo").write_text("Features\t: fp asimd\n")  # ARM
+    assert machine.cpu_flags(tmp_path) == frozenset()

@@ -184,7 +184,10 @@ def test_a_run_is_repeated_and_compared(bench: Bench) -> None:
 
 def test_the_numbers_chosen_by_auto_and_by_a_budget_are_repeated(bench: Bench) -> None:
     store = Store(bench.workspace.store)
-    for run, properties in (("one", {}), ("two", {"batch_size": 64, "devices": 2, "epochs": 3.7})):
+    for run, properties in (
+        ("one", {}),
+        ("two", {"batch_size": 64, "devices": 2, "precision": "mixed_bfloat16", "epochs": 3.7}),
+    ):
         if run == "two":
             run_command.bring_up_to_date(bench.workspace, bench.recipe(), run_id=run)
         execution = store.begin(run, "train", "", "key", "{}")
@@ -192,6 +195,7 @@ def test_the_numbers_chosen_by_auto_and_by_a_budget_are_repeated(bench: Bench) -
     store.close()
     assert reproduction.prepare(bench.workspace, "one").recipe.train.batch_size == 1
     assert reproduction.prepare(bench.workspace, "two").recipe.train.batch_size == 64
+    assert reproduction.prepare(bench.workspace, "two").recipe.train.precision == "mixed_bfloat16"
     assert reproduction.prepare(bench.workspace, "two").recipe.train.epochs == 3.7
 
 

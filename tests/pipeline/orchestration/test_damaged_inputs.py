@@ -125,6 +125,30 @@ def test_a_copied_workspace_is_read_once_and_accepted(
     assert len(read) == 6
 
 
+@pytest.mark.parametrize("number", [{"made": 10**400}, {"made": float("nan")}, {"execution": 2**64}])
+def test_a_number_that_nothing_holds_is_damage(number: dict[str, float], work: Workspace) -> None:
+    folder = artifact(work, "train")
+    seal(folder, **number)
+    with pytest.raises(DamagedError, match="is out of range"):
+        read_seal(folder)
+
+
+def test_inputs_that_cannot_be_read_hide_no_error_of_a_step(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("our own")
+
+    def stale(*_: object, contents: bool, **__: object) -> None:
+        if contents:
+            raise OSError(116, "Stale file handle")
+
+    folder, store = RunFolder(work.run("one")), Store(work.store)
+    context = runner.Runner(work, folder.recipe(), folder, store, wait=True)
+    monkeypatch.setattr(context, "_require_intact", stale)
+    with pytest.raises(ValueError, match="our own"):
+        context.execute(replace(STEPS[1], work=fail), again=True)
+    assert (store.executions("one")[-1]["state"], store.executions("one")[-1]["error"]) == ("failed", "our own")
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd"])
 def test_a_seal_that_names_a_file_elsewhere_is_damaged(name: str, work: Workspace) -> None:
     folder = artifact(work, "train")

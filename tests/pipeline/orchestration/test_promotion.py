@@ -170,3 +170,32 @@ def test_a_name_that_is_no_direct_folder_of_serving_is_refused(exports: Exports,
     with pytest.raises(UserError, match="folder under serving/"):
         promotion.rollback(exports.workspace, name, exports.store)
     assert [path.name for path in served.parent.parent.iterdir()] == ["net"]
+
+
+def damage(served: Path, file: str = "saved_model.pb") -> None:
+    content = (served / file).read_bytes()
+    (served / file).unlink()  # it may be one file with that of the artifact
+    (served / file).write_bytes(content[:-1] + b"?")
+
+
+def test_a_damaged_served_model_is_not_used_and_promote_serves_it_again(exports: Exports, tiny_recipe: Recipe) -> None:
+    damage(exports.promote("a"))
+    with pytest.raises(UserError, match=r"net/1 is damaged: saved_model\.pb.*as a new version: segline promote RUN"):
+        exports.promote("a")
+    digest.write_atomically(exports.workspace.run("a") / "recipe.yaml", recipe_file.dump(tiny_recipe))
+    export = exports.workspace.root / "artifacts/export/a"
+    served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
+    assert served.name == "2" and served_origin.is_intact(served)
+    damage(served, "assets.extra/origin.json")
+    with pytest.raises(UserError, match=r"net/2 is damaged.*Move this folder away.*even one that was rolled back"):
+        exports.promote("a")
+
+
+def test_rollback_passes_over_a_damaged_version_and_names_it(
+    exports: Exports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b", "c"):
+        exports.promote(name)
+    damage(exports.workspace.serving / "net/2", "assets.extra/origin.json")
+    assert promotion.rollback(exports.workspace, "net", exports.store)[1:] == (3, 1)
+    assert "skipped   version 2: assets.extra/origin.json is damaged" in capsys.readouterr().out

@@ -278,3 +278,9 @@ def test_units_need_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     with pytest.raises(UserError, match="Neither HOME"):
         systemd.user_folder()
+
+
+def test_a_password_does_not_stand_in_a_unit(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.url=ftp://ann:\*\*\*@host.*EnvironmentFile") as caught:
+        systemd.run_due_command("nightly", [f"data.url=ftp://ann:{TOKEN}@host"], tmp_path)
+    assert TOKEN not in str(caught.value)

@@ -14,14 +14,17 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models import catalog
 from models.errors import ModelError
 from pipeline.config.recipe import Recipe
 from pipeline.errors import UserError
+from pipeline.host import machine
 from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.steps import train
-from pipeline.training import trained_model
+from pipeline.training import precision, trained_model
+from pipeline.workspace import properties
 
 PROJECT = Path(__file__).parents[3]
 SECTIONS = ("input", "model", "train")
@@ -199,6 +202,29 @@ def test_mixed_precision_trains_float32_weights(inputs: dict[str, Path], tmp_pat
     assert np.isfinite(history[0]["loss"])
     assert {array.dtype.name for array in weights(out).values()} <= {"float32", "uint32"}
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_precision_that_fits_the_machine_is_chosen_recorded_and_kept(
+    inputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "cpu_flags", lambda: {"avx512_bf16"})
+    out = run(inputs, tmp_path / "out", "train.precision=auto", "train.epochs=1")
+    assert "train     precision mixed_bfloat16: the CPU has avx512_bf16\n" in capsys.readouterr().out
+    assert properties.of(out) == {"precision": "mixed_bfloat16"}
+    assert {array.dtype.name for array in weights(out).values()} <= {"float32", "uint32"}
+    monkeypatch.setattr(machine, "cpu_flags", set)
+    settings = tiny().train.model_copy(update={"precision": "auto"})
+    assert precision.settled(settings, out).precision == "mixed_bfloat16"
+    assert precision.settled(settings, tmp_path).precision == "float32"
+    assert precision.choose() == ("float32", "the CPU has neither avx512_bf16 nor amx_bf16")
+
+
+@pytest.mark.parametrize(("second", "expected"), [((9, 0), "mixed_bfloat16"), ((7, 5), "float32")])
+def test_a_precision_fits_every_gpu(second: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    details = {"a": {"compute_capability": (8, 0)}, "b": {"compute_capability": second}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: list(details))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", details.__getitem__)
+    assert precision.choose()[0] == expected
 
 
 def test_too_few_or_too_small_images_are_refused_before_the_network_is_built(

@@ -58,6 +58,19 @@ def test_the_copy_is_updated_and_other_files_are_kept(storage: Any, raw: Path, t
     assert (copy / "train/01.png").read_text() == "train/XX.png"
 
 
+@pytest.mark.parametrize("index", ["{", "[]", '{"../../mine": [1, ""], "/etc/mine": [1, ""]}'])
+def test_a_damaged_index_costs_a_download_and_no_other_file(
+    index: str, storage: Any, raw: Path, tmp_path: Path
+) -> None:
+    storage.put(raw, "raw")
+    (tmp_path / "mine").write_text("mine")
+    copy = tmp_path / "some/copy"
+    copy.mkdir(parents=True)
+    (copy / remote.INDEX).write_text(index)
+    assert remote.fetch(storage.at("raw"), PATTERNS, copy) == 12
+    assert (tmp_path / "mine").exists()
+
+
 def test_two_recipes_can_share_a_copy(storage: Any, raw: Path, tmp_path: Path) -> None:
     (raw / "coarse").mkdir()
     (raw / "coarse/00.png").write_text("coarse")
