@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.lineage.history import open_store
+from pipeline.orchestration import shared_lineage
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Row, Store
 from pipeline.workspace.store_file import read_json
@@ -20,9 +21,40 @@ def lines(workspace: Workspace, path: Path) -> list[str]:
         UserError: The store does not list the path.
     """
     store = open_store(workspace)
+    try:
+        return _described(store, _artifact_of(workspace, store, path))
+    finally:
+        store.close()
+
+
+def merged_lines(workspace: Workspace, place: str) -> list[str]:
+    """Describe where something came from that any of the workspaces made which share their results.
+
+    Args:
+        workspace: One of them, which may be empty.
+        place: A path in it; a path of another one, with its name before it; or the URL of an uploaded model. Empty:
+            list all served models.
+
+    Raises:
+        UserError: None of them lists it, or no storage is shared.
+        Unreachable: The storage is out of reach.
+    """
+    store = shared_lineage.merged(workspace)
+    try:
+        if not place:
+            rows = store.rows("SELECT * FROM artifacts WHERE kind = 'served' AND state = 'live' ORDER BY created, id")
+            makers = [(row, store.producer(row["id"])) for row in rows]
+            return [f"{row['uri']}  run {maker['run']}" for row, maker in makers if maker]
+        if "://" in place:
+            return _described(store, shared_lineage.uploaded_model(store, place))
+        return _described(store, store.artifact(place) or _artifact_of(workspace, store, Path(place)))
+    finally:
+        store.close()
+
+
+def _described(store: Store, artifact: Row) -> list[str]:
     described: list[str] = []
-    _trace(store, _artifact_of(workspace, store, path), described, "", set())
-    store.close()
+    _trace(store, artifact, described, "", set())
     return described
 
 
@@ -56,24 +88,25 @@ def _trace(store: Store, artifact: Row, lines: list[str], indent: str, seen: set
     fetched = [row["uri"] for row in inputs if row["kind"] == "shared"]
     for url in fetched:
         lines += [f"{indent}from      {url}", f"{indent}          {producer['reason']}"]
-    lines += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", seen)]
+    owner = artifact["uri"].partition(":")[0] + ":" if ":" in artifact["uri"] else ""  # another workspace
+    lines += [f"{indent}{line}" for line in _run(producer, "fetched   by" if fetched else "made by  ", owner, seen)]
     fingerprint = read_json(producer["fingerprint"])
     for name, digest in fingerprint.get("inputs", {}).items():
         if "." in name:  # a key of the recipe, which names a file
             lines += [f"{indent}{name}", f"{indent}  sha256 {digest}"]
     libraries = fingerprint.get("libraries", {})
     lines += _wrap(f"{indent}libraries ", [f"{name} {version}" for name, version in sorted(libraries.items())])
-    for row in inputs:
-        if row["kind"] != "shared":
-            _trace(store, row, lines, indent, seen)
+    made = shared_lineage.maker_of(store, artifact["digest"]) if fetched else None
+    for row in [made] if made else [row for row in inputs if row["kind"] != "shared"]:
+        _trace(store, row, lines, indent, seen)
 
 
-def _run(producer: Row, verb: str, seen: set[str]) -> list[str]:
-    """Describe a run in full at its first mention, later by name."""
+def _run(producer: Row, verb: str, owner: str, seen: set[str]) -> list[str]:
+    """Describe a run in full at its first mention, later by name; `owner` stands before its path."""
     lines = [f"{verb} run {producer['run']}"]
     if f"run {producer['run']}" not in seen:
         seen.add(f"run {producer['run']}")
-        lines += [f"recipe    runs/{producer['run']}/recipe.yaml", f"code      {producer['code']}"]
+        lines += [f"recipe    {owner}runs/{producer['run']}/recipe.yaml", f"code      {producer['code']}"]
         lines += [f"command   {producer['command']}"]
     return lines
 

@@ -49,8 +49,8 @@ class Waste:
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """All folders to remove."""
-        return self.artifacts + self.partials + self.runs
+        """All folders to remove, first those that an earlier gc has renamed: a new one may take the same name."""
+        return self.partials + self.artifacts + self.runs
 
 
 class _File(NamedTuple):
@@ -90,7 +90,8 @@ def find(workspace: Workspace, *, keep_last: int, keep_promoted: bool) -> Waste:
     partials = tuple(path for path in _partials(workspace) if (path.parent.name, path.stem) not in resumable)
     others = [path for path in _run_folders(workspace) if path.name not in kept]
     runs = tuple(path for path in others if path.name not in makers)
-    runs += tuple(path for path in (workspace.root / "reproduced").glob("*") if path.name.partition("+")[0] not in kept)
+    reproduced = (workspace.root / "reproduced").glob("[!.]*")
+    runs += tuple(path for path in reproduced if path.name.partition("+")[0] not in kept)
     links = tuple(link for path in others if path not in runs for link in _links(path, artifacts))
     folders = (*artifacts, *partials, *runs)
     cached = _cached(workspace, folders)
@@ -108,10 +109,11 @@ def collect(workspace: Workspace, waste: Waste) -> None:
         with suppress(OSError):
             workspace.checked(folder).unlink()
         if not _is_hidden(folder):
+            uri = workspace.relative(folder)
             folder = folder.rename(folder.with_name(HIDDEN + folder.name))
-        store.remove(workspace.relative(folder.with_name(folder.name.removeprefix(HIDDEN))))
+            store.remove(uri)
         shutil.rmtree(folder)
-    for row in store.live():  # artifacts that a user has removed by hand
+    for row in store.live():  # artifacts that a user has removed by hand, or a gc that was killed before it said so
         if not (workspace.root / row["uri"]).is_dir():
             store.remove(row["uri"])
     store.close()
@@ -186,11 +188,11 @@ def _run_folders(workspace: Workspace) -> list[Path]:
 
 def _partials(workspace: Workspace) -> Iterator[Path]:
     """Yield what killed processes left: unfinished artifacts and copies, and folders that gc was removing."""
-    for path in _folders(workspace):
-        if path.suffix == ".partial" and not lock.is_held(workspace.lock(path.parent.name, path.stem)):
+    for place in ("artifacts/*", "runs", "reproduced"):
+        yield from workspace.root.glob(f"{place}/{HIDDEN}*")
+    for path in (path for path in _folders(workspace) if path.suffix == ".partial" and not _is_hidden(path)):
+        if not lock.is_held(workspace.lock(path.parent.name, path.stem)):
             yield path
-    yield from (workspace.root / "artifacts").glob(f"*/{HIDDEN}*")
-    yield from (workspace.root / "runs").glob(f"{HIDDEN}*")
     for path in workspace.serving.glob("*/.partial"):
         if not lock.is_held(path.with_name(".lock")):
             yield path

@@ -62,7 +62,8 @@ def recover(workspace: Workspace, *, dry_run: bool, wait: bool) -> Recovered:
         if recovered.damage:
             recovered.aside = _set_aside(workspace)
         store = Store(workspace.store)
-        _Rebuild(workspace, store, recovered).complete()
+        with store.transaction():  # a kill leaves the store without all of it, and no execution without its result
+            _Rebuild(workspace, store, recovered).complete()
         store.close()
     return recovered
 

@@ -184,7 +184,8 @@ def _links(workspace: Workspace, store: Store) -> Iterator[Finding]:
     """Yield the links of runs that lead to nothing or elsewhere, and the results of runs that have none."""
     for run in sorted(path for path in (workspace.root / "runs").glob("[!.]*") if path.is_dir()):
         if wrong := _wrong_links(workspace, store, run):  # looked at twice: a run or gc may have been at work on it
-            again = [] if lock.is_held(workspace.in_use) else _wrong_links(workspace, store, run)
+            is_gone = lock.is_held(workspace.in_use) or not run.is_dir()
+            again = [] if is_gone else _wrong_links(workspace, store, run)
             yield from (finding for finding in wrong if finding in again)
 
 

@@ -229,6 +229,27 @@ def test_a_kill_during_removal_leaves_nothing_that_looks_complete(
     bench.require_sound()
 
 
+@pytest.mark.parametrize("place", ["artifacts/train/a", "artifacts/train/dead.partial", "runs/a", "reproduced/a"])
+def test_what_a_killed_gc_left_is_removed_before_its_name_is_used_again(place: str, bench: Bench) -> None:
+    bench.run("a")
+    bench.run("b")
+    folder = bench.workspace.root / place
+    for path in (folder, folder.with_name(gc.HIDDEN + folder.name)):
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "file").touch()
+    (folder / "file").unlink()
+    bench.gc()
+    assert not folder.exists() and not list(bench.workspace.root.rglob(f"{gc.HIDDEN}*"))
+    bench.require_sound()
+
+
+def test_a_result_that_was_made_again_after_a_killed_gc_stays_in_the_store(bench: Bench) -> None:
+    bench.run("a")
+    (bench.workspace.root / f"artifacts/train/{gc.HIDDEN}a").mkdir()
+    bench.gc()
+    bench.require_sound()
+
+
 def test_damage_is_named(bench: Bench) -> None:
     bench.run("a", promote=True)
     bench.require_sound()

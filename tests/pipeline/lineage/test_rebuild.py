@@ -87,6 +87,19 @@ def test_recover_completes_a_sound_store_and_changes_nothing_twice(
     verification.require_sound(list(verification.verify(work)))
 
 
+def test_a_killed_recover_leaves_nothing_half_in_the_store(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    overwrite(work.store)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(rebuild._Rebuild, "_served", die)
+        rebuild.recover(work, dry_run=False, wait=False)
+    assert history.runs(work) == []
+    assert rebuild.recover(work, dry_run=False, wait=False).runs == ["one", "two"]
+    verification.require_sound(list(verification.verify(work)))
+
+
 def test_recover_names_what_it_cannot_read(work: Workspace) -> None:
     seal = next(work.root.glob("artifacts/gate/*/artifact.json"))
     seal.write_text("{")

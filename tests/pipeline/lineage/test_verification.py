@@ -22,7 +22,7 @@ def problems(work: Workspace) -> dict[str, tuple[str, ...]]:
 
 
 def test_what_gc_removes_meanwhile_is_no_damage(work: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    gone, read = next(work.root.glob("artifacts/gate/*")), verification._artifact
+    gone, read = (work.run("one") / "gate").resolve(), verification._artifact
     uri = work.relative(gone)
 
     def remove_and_read(workspace: Workspace, store: Store, row: dict) -> verification.Finding:
@@ -38,6 +38,19 @@ def test_what_gc_removes_meanwhile_is_no_damage(work: Workspace, monkeypatch: py
     assert set(problems(work)) > {"runs/one/gate"}
     with lock.exclusive(work.in_use, wait=False, on_wait=print):  # as gc does
         assert not problems(work)
+
+
+def test_the_folder_of_a_run_that_gc_removes_meanwhile_misses_no_link(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = verification._wrong_links
+
+    def remove_and_look(workspace: Workspace, store: Store, run: Path) -> list[verification.Finding]:
+        shutil.rmtree(work.run("one"), ignore_errors=True)
+        return look(workspace, store, run)
+
+    monkeypatch.setattr(verification, "_wrong_links", remove_and_look)
+    assert not problems(work)
 
 
 def test_a_result_that_is_being_recorded_is_no_damage_and_one_that_is_not_is(work: Workspace) -> None:

@@ -1,0 +1,36 @@
+"""`segline compile`: a recipe's pipeline in the words of one engine."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import yaml
+
+from pipeline.engines import airflow_dag, argo, kubeflow
+from pipeline.engines.tasks import Pipeline
+
+
+def compile_pipeline(pipeline: Pipeline, engine: str) -> str:
+    """Return the text of the file that the engine reads: `airflow`, `argo` or `kfp`."""
+    return WRITERS[engine](pipeline)
+
+
+def _as_yaml(documents: Callable[[Pipeline], list[dict[str, Any]]]) -> Callable[[Pipeline], str]:
+    def text(pipeline: Pipeline) -> str:
+        body = yaml.dump_all(documents(pipeline), Dumper=_PlainDumper, sort_keys=False, width=1000, allow_unicode=True)
+        return f"# Recipe {pipeline.name}. Written by `segline compile`: compile again instead of editing it.\n{body}"
+
+    return text
+
+
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a value that stands twice in full, without anchors, which not every reader of these files knows."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+WRITERS: Mapping[str, Callable[[Pipeline], str]] = {
+    "airflow": airflow_dag.text,
+    "argo": _as_yaml(argo.documents),
+    "kfp": _as_yaml(kubeflow.documents),
+}
