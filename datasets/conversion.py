@@ -5,15 +5,11 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any, TextIO
+from typing import Any
 
-import apache_beam as beam
-from tqdm import tqdm
-
-from datasets import beam_runner
 from datasets.errors import ConversionError
 from datasets.shards import Shard, ShardReport, ShardWriter, fault_path, report_path
 
@@ -25,9 +21,19 @@ _NAMES = {"FutureTimeoutError": "nothing answers at --job_endpoint (ingest.beam_
 LOG_BYTES = 100_000
 """When a worker fails, this many bytes of the end of the log are kept."""
 
+Report = Callable[[int, int], None]
+"""Is called with the number of examples that are done, and of all."""
 
-def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None, options: Any = None) -> None:
-    """Write every shard and its report.
+
+def convert(
+    shards: Sequence[Shard],
+    writer: ShardWriter,
+    *,
+    runner: Any = None,
+    options: Any = None,
+    report: Report = lambda done, total: None,
+) -> None:
+    """Write every shard and its report. Imports Beam.
 
     Args:
         shards: The shards to write.
@@ -35,18 +41,24 @@ def convert(shards: Sequence[Shard], writer: ShardWriter, *, runner: Any = None,
         runner: A Beam runner or its name; `beam_runner.choose` returns it together with the options. None: in this
             process, without network or server. (Beam's own default downloads a program.)
         options: Beam's PipelineOptions. None: no options. (Beam's own default parses our command line.)
+        report: Is called while the work lasts, from another thread.
 
     Raises:
         OSError: With errno ENOSPC: the disk is full.
         KeyboardInterrupt: Ctrl-C was pressed.
         ConversionError: A worker or the runner failed for any other reason; Beam's exception is its cause.
     """
+    import apache_beam as beam
+
+    from datasets import beam_runner
+
     default_runner, no_options = beam_runner.choose("in_process")
     for shard in shards:
         fault_path(shard.path).unlink(missing_ok=True)
     try:
         with (
-            _redirect_stderr(shards),
+            _redirect_stderr(),
+            _watched(shards, report),
             beam.Pipeline(runner=runner or default_runner, options=options or no_options) as pipeline,
         ):
             # Without the shuffle (of file names only) a single worker would get all shards.
@@ -75,8 +87,8 @@ def _describe(shards: Sequence[Shard], error: Exception) -> str:
 
 
 @contextmanager
-def _redirect_stderr(shards: Sequence[Shard]) -> Iterator[None]:
-    """Keep the logs of Beam and its child processes off the terminal, and show a progress bar there instead.
+def _redirect_stderr() -> Iterator[None]:
+    """Keep the logs of Beam and its child processes off the terminal.
 
     An exception of the block gets the end of the log as a note.
     """
@@ -84,7 +96,7 @@ def _redirect_stderr(shards: Sequence[Shard]) -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     terminal = os.dup(STDERR)
-    with tempfile.TemporaryFile() as log, os.fdopen(terminal, "w") as screen, _progress(shards, screen):
+    with tempfile.TemporaryFile() as log, os.fdopen(terminal, "w"):
         os.dup2(log.fileno(), STDERR)
         try:
             yield
@@ -98,10 +110,10 @@ def _redirect_stderr(shards: Sequence[Shard]) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(shards: Sequence[Shard], screen: TextIO) -> Iterator[None]:
-    """Show, on a terminal, how many examples are done. It watches for finished files, which works with every runner."""
+def _watched(shards: Sequence[Shard], report: Report) -> Iterator[None]:
+    """Report how many examples are done. A thread watches for finished files, which works with every runner."""
     done = Event()
-    thread = Thread(target=_watch, args=(shards, screen, done), daemon=True)
+    thread = Thread(target=_watch, args=(shards, report, done), daemon=True)
     thread.start()
     try:
         yield
@@ -110,12 +122,11 @@ def _progress(shards: Sequence[Shard], screen: TextIO) -> Iterator[None]:
         thread.join()
 
 
-def _watch(shards: Sequence[Shard], screen: TextIO, done: Event) -> None:
+def _watch(shards: Sequence[Shard], report: Report, done: Event) -> None:
     waiting, rest = list(shards), 0.2
     total = sum(len(shard.pairs) for shard in shards)
-    with tqdm(total=total, desc="ingest", unit=" images", leave=False, disable=None, file=screen) as bar:
-        while waiting and not bar.disable and not done.wait(rest):
-            began = time.monotonic()
-            waiting = [shard for shard in waiting if not shard.path.exists()]
-            bar.update(total - bar.n - sum(len(shard.pairs) for shard in waiting))
-            rest = max(0.2, 50 * (time.monotonic() - began))  # polling takes at most 2 % of the time
+    while waiting and not done.wait(rest):
+        began = time.monotonic()
+        waiting = [shard for shard in waiting if not shard.path.exists()]
+        report(total - sum(len(shard.pairs) for shard in waiting), total)
+        rest = max(0.2, 50 * (time.monotonic() - began))  # polling takes at most 2 % of the time

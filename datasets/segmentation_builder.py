@@ -10,7 +10,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder, file_adapters
 
 from datasets import audit, disk_space, links, record
-from datasets.conversion import collect, convert
+from datasets.conversion import Report, collect, convert
 from datasets.errors import DatasetError
 from datasets.holdout import hold_out
 from datasets.pairs import Split
@@ -45,6 +45,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         min_shards: Minimum number of files per split, where their number depends on the size.
         cache: Cache of finished shards; None: every shard is written.
         report: Path of the audit that is written when bad files are refused; None: <data_dir>/<name>.audit.json.
+        progress: Is called with the number of examples that are written, and of those to write.
         kwargs: TFDS's own: `data_dir`, `config`, `version`, `file_format`.
 
     Raises:
@@ -72,6 +73,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         min_shards: int = 1,
         cache: ShardCache | None = None,
         report: Path | None = None,
+        progress: Report = lambda done, total: None,
         **kwargs: Any,
     ) -> None:
         self._check_config(kwargs.get("config"))
@@ -79,6 +81,7 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         self._on_bad_input, self._allow_partial = on_bad_input, allow_partial
         self.holdout_groups = tuple(holdout_groups)
         self._max_pixels, self._min_shards, self._cache = max_pixels, min_shards, cache
+        self._progress = progress
         self._report = report or Path(self.data_dir_root) / f"{self.name}.{AUDIT}"
         self._original_state |= {
             "on_bad_input": on_bad_input,
@@ -195,7 +198,8 @@ class SegmentationBuilder(dataset_builder.FileReaderBuilder):
         needed = needed * len(missing) // max(1, len(sources))
         with disk_space.require(Path(self.data_dir_root), needed, self.spec.shown_name):
             if missing:
-                convert(missing, writer, runner=download_config.beam_runner, options=download_config.beam_options)
+                runner, options = download_config.beam_runner, download_config.beam_options
+                convert(missing, writer, runner=runner, options=options, report=self._progress)
             reports = iter(collect(sources))
             for shard, source in zip(shards, sources, strict=True):
                 if self._cache:

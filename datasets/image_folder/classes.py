@@ -11,6 +11,9 @@ from datasets.spec import DatasetSpec
 
 FILE = "segline.yaml"  # Name of a layout's file that `segline init` writes
 
+SLATE = (96, 112, 128)
+"""The first colour of classes that have none; it is none of PASCAL VOC's."""
+
 
 def read_specs(layout: Path) -> Mapping[str, DatasetSpec]:
     """Return {"": spec} of a layout file: there is only one configuration.
@@ -47,9 +50,12 @@ def spec_of(layout: Layout, title: str = "") -> DatasetSpec:
 
 
 def colours(layout: Layout) -> tuple[tuple[int, int, int], ...]:
-    """Return the colour of each class: the layout's, that of the masks, or the next free one of PASCAL VOC's."""
+    """Return the colour of each class: the layout's, that of the masks, or the next free one of PASCAL VOC's.
+
+    SLATE stands for VOC's black, which would only darken a photograph below it.
+    """
     own = [class_.colour or _colour_in_masks(class_, layout.mask.read) for class_ in layout.classes]
-    free = (colour for colour in pascal_voc(256) if colour not in own)
+    free = (colour for colour in (SLATE, *pascal_voc(256)[1:]) if colour not in own)
     return tuple(colour or next(free) for colour in own)
 
 

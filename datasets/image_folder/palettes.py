@@ -1,15 +1,13 @@
 """Compare the palettes of masks: where they give one index several colours, the colour is the truth, not the index."""
 
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from PIL import Image
 
-from datasets.audit import PNG_SIGNATURE, BadFileError, Kind, Problem
+from datasets.audit import PNG_SIGNATURE, BadFileError, Kind, Problem, open_image
 from datasets.image_folder import files
 from datasets.image_folder.layout import Layout
 from datasets.image_folder.sampling import read_each
@@ -28,11 +26,11 @@ Uses = Mapping[int, Mapping[Colour, Sequence[str]]]
 
 
 def palette_of(content: bytes) -> bytes | None:
-    """Return the palette of an image file, 3 bytes per index, without decoding pixels; None where it has none."""
+    """Return the palette of an image file, 3 bytes per index; None where it has none. Of a PNG no pixel is decoded."""
     if content.startswith(PNG_SIGNATURE):
         return _png_palette(content) if content[25:26] == bytes([BY_PALETTE]) else None
     try:
-        with Image.open(io.BytesIO(content), formats=files.FORMATS) as image:
+        with open_image(content, files.FORMATS) as image:  # it bounds the pixels, which Pillow decodes here
             return bytes(image.getpalette() or ()) if image.mode == "P" else None
     except Exception:  # no image, or a damaged one: decoding reports it
         return None

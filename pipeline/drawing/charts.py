@@ -1,51 +1,122 @@
 """Charts as inline SVG, without scripts or network access; colours come from the page's style sheet."""
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import starmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from pipeline.console.markup import escape
+from pipeline.drawing import page_template
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 34
 
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 200, 56, 4
+
 Point = tuple[float, float]
 
 
-def line_chart(points: Sequence[Point], *, label: str, x_label: str, from_zero: bool = True) -> str:
-    """Draw one curve with axes.
+@dataclass(frozen=True)
+class Series:
+    """One curve.
+
+    Attributes:
+        name: Its name in the legend and for screen readers.
+        points: (x, y) in order of x; those with an infinite or NaN y are left out.
+    """
+
+    name: str
+    points: Sequence[Point]
+
+    def finite(self) -> "Series":
+        """Return the series without the points that have no place in a chart."""
+        return Series(self.name, [(x, y) for x, y in self.points if math.isfinite(y)])
+
+
+@dataclass
+class _Drawing:
+    """What templates/chart.svg.j2 draws; all places are in the units of `box`."""
+
+    box: str
+    spoken: str
+    kind: str
+    grid: list[tuple[float, float, float]] = field(default_factory=list)  # left, right, y
+    texts: list[tuple[float, float, str, str]] = field(default_factory=list)  # x, y, text, anchor
+    bars: list[tuple[float, float, float, str]] = field(default_factory=list)  # x, top, height, what hovering shows
+    ideal: tuple[Point, Point] | None = None
+    lines: list[tuple[str, list[tuple[float, float, str]]]] = field(default_factory=list)  # name; x, y, hovering
+
+    def y_tick(self, left: float, right: float, y: float, value: float) -> None:
+        """Draw a line of the grid with its value."""
+        self.grid.append((left, right, y))
+        self.texts.append((left - 6, y + 4, f"{value:g}", "end"))
+
+    def svg(self) -> "Markup":
+        """Return the <svg> element."""
+        return page_template.render(page_template.SHARED, "chart.svg.j2", {"chart": self})
+
+
+def line_chart(series: Sequence[Series], *, label: str, x_label: str, from_zero: bool = True) -> "Markup | None":
+    """Draw curves on common axes.
 
     Args:
-        points: (x, y) in order of x; those with an infinite or NaN y are left out.
-        label: Name of y, read out by screen readers with the first and the last value.
+        series: At most three curves, which the style sheet tells apart.
+        label: Name of y, read out by screen readers with the first and the last value of each curve.
         x_label: Name of x, written below the axis.
         from_zero: Whether the y axis starts at 0.
 
     Returns:
-        An <svg> element whose points show their values on hover; without a point, a <p> that says so.
+        An <svg> element whose points show their values on hover; None where there is no point.
     """
-    points = [(x, y) for x, y in points if math.isfinite(y)]
-    if not points:
-        return f'<p class="note">{escape(label)}: nothing was recorded.</p>'
-    xs, ys = zip(*points, strict=True)
-    x_ticks = [tick for tick in ticks(min(xs), max(xs), 6) if float(tick).is_integer()]
+    series = [one for one in (one.finite() for one in series) if one.points]
+    if not series:
+        return None
+    xs, ys = ([point[axis] for one in series for point in one.points] for axis in (0, 1))
+    first, last = min(xs), max(xs)
     y_ticks = ticks(0.0 if from_zero else min(ys), max(ys), 5)
 
     def place(x: float, y: float) -> Point:
-        across = (x - min(xs)) / ((max(xs) - min(xs)) or 1)
+        across = (x - first) / ((last - first) or 1)
         up = (y - y_ticks[0]) / ((y_ticks[-1] - y_ticks[0]) or 1)
         return LEFT + across * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM)
 
-    spoken = f"{label} from {short(ys[0])} at {x_label} {xs[0]:g} to {short(ys[-1])} at {x_label} {xs[-1]:g}"
-    body = [_y_tick(LEFT, WIDTH - RIGHT, place(xs[0], tick)[1], tick) for tick in y_ticks]
-    bottom, shown = HEIGHT - BOTTOM + 15, [tick for tick in x_ticks if min(xs) <= tick <= max(xs)]
-    body += [_text(place(tick, 0)[0], bottom, f"{tick:g}", "middle") for tick in shown]
-    body += [_text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"), _line(starmap(place, points))]
-    body += [_dot(*place(x, y), f"{x_label} {x:g}: {short(y)}") for x, y in points]
-    return _svg(f"0 0 {WIDTH} {HEIGHT}", spoken, "chart", body)
+    drawing = _Drawing(f"0 0 {WIDTH} {HEIGHT}", f"{label}: {_spoken(series, x_label)}", "chart")
+    for tick in y_ticks:
+        drawing.y_tick(LEFT, WIDTH - RIGHT, place(first, tick)[1], tick)
+    for tick in ticks(first, last, 6):
+        if tick.is_integer() and first <= tick <= last:
+            drawing.texts.append((place(tick, 0)[0], HEIGHT - BOTTOM + 15, f"{tick:g}", "middle"))
+    drawing.texts.append((LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 4, x_label, "middle"))
+    for one in series:
+        shown = f"{one.name}, " if len(series) > 1 else ""
+        drawing.lines.append((one.name, [(*place(x, y), f"{shown}{x_label} {x:g}: {short(y)}") for x, y in one.points]))
+    return drawing.svg()
 
 
-def reliability(points: Sequence[tuple[float, float, float]]) -> str:
+def sparkline(series: Series, *, x_label: str) -> "Markup | None":
+    """Draw a small curve of shares without axes: 0 is the lower edge, 1 the upper one; None without a point."""
+    series = series.finite()
+    if not series.points:
+        return None
+    xs = [x for x, _ in series.points]
+    wide, high = SPARK_WIDTH - 2 * SPARK_EDGE, SPARK_HEIGHT - 2 * SPARK_EDGE
+    drawing = _Drawing(f"0 0 {SPARK_WIDTH} {SPARK_HEIGHT}", _spoken([series], x_label), "chart spark")
+    drawing.grid = [(0, SPARK_WIDTH, SPARK_EDGE + high * (1 - share)) for share in (0, 0.5, 1)]
+    places = [
+        (
+            SPARK_EDGE + wide * (x - xs[0]) / ((xs[-1] - xs[0]) or 1),
+            SPARK_EDGE + high * (1 - min(max(y, 0), 1)),
+            f"{x_label} {x:g}: {short(y)}",
+        )
+        for x, y in series.points
+    ]
+    drawing.lines.append((series.name, places))
+    return drawing.svg()
+
+
+def reliability(points: Sequence[tuple[float, float, float]]) -> "Markup":
     """Draw a reliability diagram: accuracy over confidence.
 
     Args:
@@ -61,25 +132,27 @@ def reliability(points: Sequence[tuple[float, float, float]]) -> str:
 
     confidence, accuracy, _ = points[-1]
     spoken = f"Accuracy over confidence; at a confidence of {confidence:.0%} the accuracy is {accuracy:.0%}"
-    body = []
+    drawing = _Drawing(f"0 -4 {left + side + 12} {top + side + 40}", spoken, "chart square")
     for tick in (0, 0.25, 0.5, 0.75, 1):
-        (x, _), (_, y) = place(tick, 0), place(0, tick)
-        body += [_y_tick(left, left + side, y, tick), _text(x, top + side + 15, f"{tick:g}", "middle")]
+        drawing.y_tick(left, left + side, place(0, tick)[1], tick)
+        drawing.texts.append((place(tick, 0)[0], top + side + 15, f"{tick:g}", "middle"))
     for x, _, share in points:
-        (centre, bottom), (_, top_edge) = place(x, 0), place(x, share)
-        body.append(
-            f'<rect x="{centre - 6:.1f}" y="{top_edge:.1f}" width="12" height="{bottom - top_edge:.1f}" class="share">'
-            f"<title>{share:.1%} of the pixels</title></rect>"
-        )
-    (x1, y1), (x2, y2) = place(0, 0), place(1, 1)
-    body.append(f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" class="ideal"/>')
-    body.append(_line(place(x, y) for x, y, _ in points))
-    body += [_dot(*place(x, y), f"confidence {x:.1%}, accuracy {y:.1%}") for x, y, _ in points]
-    body += [
-        _text(left + side / 2, top + side + 32, "confidence", "middle"),
-        _text(left + 6, top + 14, "accuracy", "start"),
+        (centre, bottom), (_, edge) = place(x, 0), place(x, share)
+        drawing.bars.append((centre - 6, edge, bottom - edge, f"{share:.1%} of the pixels"))
+    drawing.ideal = place(0, 0), place(1, 1)
+    dots = [(*place(x, y), f"confidence {x:.1%}, accuracy {y:.1%}") for x, y, _ in points]
+    drawing.lines.append(("accuracy", dots))
+    drawing.texts += [
+        (left + side / 2, top + side + 32, "confidence", "middle"),
+        (left + 6, top + 14, "accuracy", "start"),
     ]
-    return _svg(f"0 -4 {left + side + 12} {top + side + 40}", spoken, "chart square", body)
+    return drawing.svg()
+
+
+def epochs(history: Sequence[Mapping[str, Any]], key: str, name: str) -> Series:
+    """Return a value of history.json over the epochs, without the epochs that did not measure it."""
+    values = [(entry.get("epoch", index), entry.get(key)) for index, entry in enumerate(history, start=1)]
+    return Series(name, [(float(epoch), float(value)) for epoch, value in values if value is not None])
 
 
 def ticks(low: float, high: float, count: int) -> list[float]:
@@ -92,7 +165,7 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     power = 10 ** math.floor(math.log10(span / count))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if span / (power * factor) <= count)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, max(last, first + 1) + 1)]
+    return [float(round(index * step, 12)) for index in range(first, max(last, first + 1) + 1)]
 
 
 def short(value: float) -> str:
@@ -100,23 +173,9 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _svg(box: str, spoken: str, kind: str, body: Iterable[str]) -> str:
-    head = f'<svg viewBox="{box}" role="img" aria-label="{escape(spoken)}" class="{kind}">'
-    return f"{head}{''.join(body)}</svg>"
-
-
-def _y_tick(left: float, right: float, y: float, value: float) -> str:
-    grid = f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" class="grid"/>'
-    return grid + _text(left - 6, y + 4, f"{value:g}", "end")
-
-
-def _line(places: Iterable[Point]) -> str:
-    return f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
-
-
-def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _dot(x: float, y: float, text: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(text)}</title></circle>'
+def _spoken(series: Sequence[Series], x_label: str) -> str:
+    return "; ".join(
+        f"{one.name} from {short(one.points[0][1])} at {x_label} {one.points[0][0]:g} "
+        f"to {short(one.points[-1][1])} at {x_label} {one.points[-1][0]:g}"
+        for one in series
+    )

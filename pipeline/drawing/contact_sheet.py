@@ -35,8 +35,9 @@ Pair = tuple[np.ndarray, np.ndarray]
 
 def strip(image: np.ndarray, mask: np.ndarray, title: str, spec: DatasetSpec) -> np.ndarray:
     """Draw image uint8 [H,W,3], mask uint8 [H,W] in colours, and overlay side by side under a title."""
+    image, mask = render.fit(image, WIDTH), render.fit(mask, WIDTH)
     parts = [image, render.colour(mask, spec.colours), render.overlay(image, mask, spec.colours)]
-    return render.caption(render.side_by_side([render.fit(part, WIDTH) for part in parts]), title)
+    return render.caption(render.side_by_side(parts), title)
 
 
 def before_and_after(original: Pair, changed: Sequence[Pair], title: str, spec: DatasetSpec) -> np.ndarray:

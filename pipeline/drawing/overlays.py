@@ -9,7 +9,7 @@ from datasets.spec import DatasetSpec
 from pipeline.drawing import file_name, render
 
 WIDTH = 400
-"""Largest width of each of the four parts, pixels; smaller images are enlarged by an integer factor."""
+"""Largest width of each of the four parts of a strip, pixels; smaller images are enlarged by an integer factor."""
 
 PARTS = ("input", "truth", "prediction", "error")
 
@@ -60,25 +60,28 @@ def choose(image_miou: Mapping[str, float | None], count: int) -> list[Choice]:
     ]
 
 
-def parts(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec) -> dict[str, np.ndarray]:
-    """Draw an image's four pictures, scaled to about WIDTH.
+def parts(
+    image: np.ndarray, truth: np.ndarray, prediction: np.ndarray, spec: DatasetSpec, *, width: int
+) -> dict[str, np.ndarray]:
+    """Draw an image's four pictures; wider ones are shrunk to `width` pixels.
 
     Args:
         image: uint8 [H,W,3].
         truth: uint8 [H,W] of train ids, 255 = ignored.
         prediction: uint8 [H,W] of train ids.
         spec: The dataset, for its colours.
+        width: Largest width, pixels.
 
     Returns:
         {name in PARTS: uint8 [h,w,3]}.
     """
+    image, truth, prediction = (render.shrink(part, width) for part in (image, truth, prediction))
     masks = (render.colour(mask, spec.colours) for mask in (truth, prediction))
-    pictures = (image, *masks, render.error_map(truth, prediction))
-    return {name: render.fit(picture, WIDTH) for name, picture in zip(PARTS, pictures, strict=True)}
+    return dict(zip(PARTS, (image, *masks, render.error_map(truth, prediction)), strict=True))
 
 
 def strip(pictures: Mapping[str, np.ndarray], spec: DatasetSpec, title: str) -> np.ndarray:
     """Lay out the pictures of `parts` in a row with captions, a title above and a legend below: uint8 [H,W,3]."""
-    row = render.side_by_side([render.caption(picture, name) for name, picture in pictures.items()])
+    row = render.side_by_side([render.caption(render.fit(picture, WIDTH), name) for name, picture in pictures.items()])
     legend = render.legend(spec.classes, spec.colours, row.shape[1])
     return render.stack([render.caption(np.zeros((0, row.shape[1], 3), np.uint8), title), row, legend])

@@ -6,7 +6,7 @@ overlays/             each example as a single captioned strip, for viewing with
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -14,8 +14,10 @@ from PIL import Image
 from datasets.spec import DatasetSpec
 from pipeline.drawing import file_name, overlays
 from pipeline.drawing.overlays import Choice
-from pipeline.input.examples import Example
 from pipeline.workspace import json_file
+
+if TYPE_CHECKING:
+    from pipeline.input.examples import Example  # TensorFlow
 
 INDEX = "index.json"
 
@@ -25,12 +27,15 @@ CROP = 1 / 3
 SMALLEST = 48
 """Smallest side of a crop, pixels."""
 
+SHOWN = 720
+"""Largest width of the pictures of an image in the report, pixels, so that there is something to zoom into."""
+
 Entry = dict[str, Any]
 
 
 def write(
     out: Path,
-    examples: Iterable[Example],
+    examples: "Iterable[Example]",
     predict: Callable[[np.ndarray], np.ndarray],
     choices: Sequence[Choice],
     confused: Sequence[Mapping[str, Any]],
@@ -55,19 +60,20 @@ def write(
     for example in examples:
         prediction = predict(example.image)
         if choice := by_id.get(example.id):
-            parts = overlays.parts(example.image, example.truth, prediction, spec)
+            parts = overlays.parts(example.image, example.truth, prediction, spec, width=SHOWN)
             title = f"{choice.kind} {choice.rank}: {choice.id}, mIoU of this image {choice.miou:.3f}"
             Image.fromarray(overlays.strip(parts, spec, title)).save(strips / choice.file)
             facts = {"kind": choice.kind, "rank": choice.rank, "id": choice.id, "miou": choice.miou}
-            entries[choice.id] = {**facts, **_save(pictures, Path(choice.file).stem, parts)}
+            entries[choice.id] = {**facts, **save(pictures, Path(choice.file).stem, parts)}
         for number, pair in enumerate(confused):
             if pair["image"] == example.id:
                 truth, predicted = (spec.classes.index(pair[key]) for key in ("truth", "prediction"))
                 window = densest((example.truth == truth) & (prediction == predicted))
-                parts = overlays.parts(example.image[window], example.truth[window], prediction[window], spec)
+                image, mask, answer = (part[window] for part in (example.image, example.truth, prediction))
+                parts = overlays.parts(image, mask, answer, spec, width=overlays.WIDTH)
                 del parts["error"]
                 name = file_name.sanitize(f"confused-{number}-{pair['truth']}-{pair['prediction']}")
-                crops[number] = {**pair, **_save(pictures, name, parts)}
+                crops[number] = {**pair, **save(pictures, name, parts)}
     json_file.write(
         pictures / INDEX,
         {"examples": [entries[choice.id] for choice in choices], "confused": [crops[n] for n in sorted(crops)]},
@@ -87,7 +93,7 @@ def densest(mask: np.ndarray) -> tuple[slice, slice]:
     return slice(top, top + high), slice(left, left + wide)
 
 
-def _save(folder: Path, name: str, parts: Mapping[str, np.ndarray]) -> Entry:
+def save(folder: Path, name: str, parts: Mapping[str, np.ndarray]) -> Entry:
     """Write each part, the photograph as JPEG and flat colours as PNG; return file names and size."""
     files = {}
     for part, picture in parts.items():

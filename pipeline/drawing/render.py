@@ -1,7 +1,7 @@
 """Draw masks, with NumPy and Pillow only.
 
-Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are black
-in colour masks and transparent in overlays.
+Every image here is uint8 [H,W,3] RGB; every mask is uint8 [H,W] of train ids, 255 = ignored. Ignored pixels are striped
+in colour masks and error maps, which no class is, and transparent in overlays.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,13 +36,13 @@ def colour(mask: np.ndarray, colours: Colours) -> np.ndarray:
         colours: One (red, green, blue) for each class.
 
     Returns:
-        uint8 [H,W,3]; ignored pixels are black.
+        uint8 [H,W,3]; ignored pixels are striped.
 
     Raises:
         ValueError: The mask holds an id that is neither a class nor 255.
 
     >>> colour(np.array([[1, 255]], np.uint8), [(0, 0, 0), (255, 128, 0)]).tolist()
-    [[[255, 128, 0], [0, 0, 0]]]
+    [[[255, 128, 0], [32, 33, 36]]]
     """
     unknown = np.setdiff1d(np.unique(mask), [*range(len(colours)), IGNORE])
     if unknown.size:
@@ -51,7 +51,7 @@ def colour(mask: np.ndarray, colours: Colours) -> np.ndarray:
         )
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(colours)] = colours
-    return palette[mask]
+    return hatch(palette[mask], mask == IGNORE)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, colours: Colours, alpha: float = 0.5) -> np.ndarray:
@@ -79,10 +79,9 @@ def hatch(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def error_map(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Draw wrong pixels vermilion, right ones light grey and ignored ones black; both masks uint8 [H,W]."""
+    """Draw wrong pixels vermilion, right ones light grey and ignored ones striped; both masks uint8 [H,W]."""
     picture = np.where((truth == prediction)[..., None], RIGHT, WRONG).astype(np.uint8)
-    picture[truth == IGNORE] = 0
-    return picture
+    return hatch(picture, truth == IGNORE)
 
 
 def side_by_side(images: Sequence[np.ndarray], gap: int = 4) -> np.ndarray:
@@ -116,35 +115,48 @@ def legend(classes: Sequence[str], colours: Colours, width: int) -> np.ndarray:
     Returns:
         uint8 [H,width,3]; the height follows from the number of rows.
     """
-    return entries([*zip(classes, colours, strict=True), ("ignored", (0, 0, 0))], width)
+    return entries([*zip(classes, colours, strict=True), ("ignored", None)], width)
 
 
-def entries(items: Iterable[Entry], width: int) -> np.ndarray:
-    """Draw a swatch and a text for each entry, in as many columns as fit `width` pixels: uint8 [H,width,3]."""
-    items, face = [(drawable(text), fill) for text, fill in items], font()
-    cell = SWATCH + 2 * PAD + int(max(face.getlength(text) for text, _ in items)) + PAD
+def entries(items: Iterable[Entry], width: int, *, scale: int = 1) -> np.ndarray:
+    """Draw a swatch and a text for each entry, `scale` times as large, in as many columns as fit `width` pixels.
+
+    Returns:
+        uint8 [H,W,3]; W is `width`, or more where the longest text needs it.
+    """
+    items, face = [(drawable(text), fill) for text, fill in items], font(scale)
+    swatch, pad = scale * SWATCH, scale * PAD
+    cell = swatch + 2 * pad + int(max(face.getlength(text) for text, _ in items)) + pad
     columns = max(1, width // cell)
-    row = SWATCH + PAD
-    picture = Image.new("RGB", (width, -(-len(items) // columns) * row + PAD), PAPER)
+    row = swatch + pad
+    picture = Image.new("RGB", (max(width, cell), -(-len(items) // columns) * row + pad), PAPER)
     draw = ImageDraw.Draw(picture)
     for index, (text, fill) in enumerate(items):
-        left, top = index % columns * cell, index // columns * row + PAD
+        left, top = index % columns * cell, index // columns * row + pad
         if fill is None:
-            blank = np.full((SWATCH, SWATCH, 3), (128, 128, 128), np.uint8)
-            picture.paste(Image.fromarray(hatch(blank, np.ones((SWATCH, SWATCH), bool))), (left, top))
-        box = (left, top, left + SWATCH, top + SWATCH - 1)
+            blank = np.full((swatch, swatch, 3), (128, 128, 128), np.uint8)
+            picture.paste(Image.fromarray(hatch(blank, np.ones((swatch, swatch), bool))), (left, top))
+        box = (left, top, left + swatch, top + swatch - 1)
         draw.rectangle(box, fill=None if fill is None else tuple(fill), outline=INK)
-        draw.text((left + SWATCH + PAD, top - 2), text, fill=INK, font=face)
+        draw.text((left + swatch + pad, top - 2 * scale), text, fill=INK, font=face)
     return np.asarray(picture)
 
 
 def fit(picture: np.ndarray, width: int) -> np.ndarray:
-    """Scale an image towards `width`: wider ones shrink to it, others grow by the largest integer factor that fits."""
+    """Scale an image or a mask towards `width`: a wider one shrinks to it, others grow by the largest whole factor."""
     if picture.shape[1] <= width:
         factor = width // picture.shape[1]
         return picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    return shrink(picture, width)
+
+
+def shrink(picture: np.ndarray, width: int) -> np.ndarray:
+    """Scale an image [H,W,3] or a mask [H,W] wider than `width` down to it; a mask keeps its ids."""
+    if picture.shape[1] <= width:
+        return picture
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.BOX))
+    method = Image.Resampling.NEAREST if picture.ndim == 2 else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(picture).resize((width, height), method))
 
 
 def drawable(text: str) -> str:
@@ -161,6 +173,6 @@ def drawable(text: str) -> str:
     )
 
 
-def font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's built-in font, so that no font has to be installed."""
-    return ImageFont.load_default(FONT_SIZE)
+def font(scale: int = 1) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's built-in font, `scale` times as large, so that no font has to be installed."""
+    return ImageFont.load_default(scale * FONT_SIZE)

@@ -1,4 +1,4 @@
-"""report.html and report.md of a run: metrics, failures, training and lineage of its model.
+"""report.html and report.md of a run: metrics, failures, training and lineage of its model; the gallery of images.
 
-Made from the run's finished artifacts; it is part of no step's fingerprint.
+Made from finished artifacts; they are part of no step's fingerprint.
 """

@@ -7,7 +7,8 @@ from typing import Any
 
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import described
-from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN
+from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN, VALIDATE
+from pipeline.console.url_secrets import mask
 from pipeline.data import drift
 from pipeline.workspace import json_file
 from pipeline.workspace.layout import Workspace
@@ -44,7 +45,8 @@ class Material:
         history: Content of train's history.json: one mapping for each epoch.
         pictures: Content of the index of the pictures.
         folder: Folder of the pictures.
-        settings: The recipe, {"train.epochs": ...}.
+        settings, yaml: The recipe, as {"train.epochs": ...}, and as the file that runs it again.
+        statistics: Content of validate's statistics.json; {} where validate is not part of the run.
         versions: {library: version} of training and evaluation.
         artifacts: Artifacts of the finished steps, in order.
         sizes: {name: bytes} of the weights and the exported model.
@@ -65,6 +67,8 @@ class Material:
     pictures: Mapping[str, Any]
     folder: Path
     settings: Mapping[str, Any]
+    yaml: str
+    statistics: Mapping[str, Any]
     versions: Mapping[str, str]
     artifacts: Sequence[Artifact]
     sizes: Mapping[str, int]
@@ -101,6 +105,8 @@ def read(workspace: Workspace, run: RunFolder) -> Material:
         pictures=json_file.read(evaluate / "pictures" / "index.json"),
         folder=evaluate / "pictures",
         settings=described(recipe, SECTIONS),
+        yaml=mask((run.path / "recipe.yaml").read_text(encoding="utf-8")),
+        statistics=json_file.read(folders[VALIDATE] / "statistics.json") if VALIDATE in folders else {},
         versions={**seals[TRAIN]["fingerprint"]["libraries"], **seals[EVALUATE]["fingerprint"]["libraries"]},
         artifacts=[
             Artifact(name, workspace.relative(folders[name]), seal["digest"], seal["run"], seal["made"])

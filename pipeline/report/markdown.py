@@ -1,7 +1,7 @@
 """report.md: the metrics of a run, to paste into an issue or a paper's appendix."""
 
 from pipeline.console.markup import code_block, literal
-from pipeline.evaluation.gate import failures
+from pipeline.evaluation.gate import failures, outcome
 from pipeline.evaluation.metric_text import dataset_name, number, share_of_pixels
 from pipeline.report.contents import Material
 
@@ -65,7 +65,7 @@ def _gate(material: Material) -> list[str]:
         return []
     failed = [f"- {literal(line)}" for line in failures(verdict)]
     note = [verdict["note"]] if verdict["note"] else []
-    return ["", f"## Gate: {'passed' if verdict['passed'] else 'failed'}", "", *note, *failed]
+    return ["", f"## Gate: {outcome(verdict)}", "", *note, *failed]
 
 
 def _lineage(material: Material) -> list[str]:

@@ -1,33 +1,54 @@
-"""report.html. A section is a function from Material to HTML, and one line in SECTIONS."""
+"""report.html. A section is a template of templates/sections/, a function that gives its values, a line in SECTIONS."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from pipeline.console.markup import escape
+from pipeline.drawing import page_template
 from pipeline.evaluation.inference_text import describe
-from pipeline.evaluation.metric_text import dataset_name
-from pipeline.report import contents, drift_section, metric_sections, run_sections
+from pipeline.evaluation.metric_text import dataset_name, number, share_of_pixels
+from pipeline.report import contents, data_values, metric_values, run_values
 from pipeline.report.contents import Material
 from pipeline.report.markdown import markdown
-from pipeline.report.style import PAGE, STYLE
 from pipeline.workspace.digest import write_atomically
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 
 HTML, MARKDOWN = "report.html", "report.md"
 
-SECTIONS: tuple[tuple[str, Callable[[Material], str]], ...] = (
-    ("Result", metric_sections.result),
-    ("Classes", metric_sections.classes),
-    ("Images", run_sections.images),
-    ("Confused classes", run_sections.confused),
-    ("Confusion matrix", metric_sections.confusion),
-    ("Slices", metric_sections.slices),
-    ("Calibration", metric_sections.calibration),
-    ("Protocols", metric_sections.protocols),
-    ("Data drift", drift_section.drift),
-    ("Training", run_sections.training),
-    ("Speed and size", run_sections.speed),
-    ("What was run", run_sections.run),
+TEMPLATES = Path(__file__).with_name("templates")
+
+Values = Callable[[Material], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report: its title, and the function that gives the values of its template."""
+
+    title: str
+    values: Values
+
+    @property
+    def anchor(self) -> str:
+        """Its address in the page, and the name of its template."""
+        return self.title.lower().replace(" ", "-")
+
+
+SECTIONS = (
+    Section("Result", metric_values.result),
+    Section("Classes", metric_values.classes),
+    Section("Images", run_values.images),
+    Section("Confused classes", metric_values.confused),
+    Section("Confusion matrix", metric_values.confusion),
+    Section("Slices", metric_values.slices),
+    Section("Calibration", metric_values.calibration),
+    Section("Protocols", metric_values.protocols),
+    Section("Training", run_values.training),
+    Section("Data", data_values.data),
+    Section("Data drift", data_values.drift),
+    Section("Speed and size", run_values.speed),
+    Section("What was run", run_values.run),
 )
 
 
@@ -39,24 +60,24 @@ def write(workspace: Workspace, run: RunFolder) -> None:
 
 
 def page(material: Material) -> str:
-    """Return the report as HTML: one file that needs no network and no script."""
-    metrics = material.metrics
-    links, bodies = [], []
-    for title, section in SECTIONS:
-        anchor = title.lower().replace(" ", "-")
-        links.append(f'<li><a href="#{anchor}">{title}</a></li>')
-        bodies.append(
-            f'<section id="{anchor}" aria-labelledby="{anchor}-h"><h2 id="{anchor}-h">{title}</h2>'
-            f"{section(material)}</section>"
-        )
-    return PAGE.substitute(
-        title=escape(f"{material.settings['model.name']} on {dataset_name(metrics)}"),
-        subtitle=escape(
-            f"Recipe {material.recipe}, run {material.run}. Measured on {metrics['images']:,} "
-            f"image{'s' * (metrics['images'] != 1)} of the {metrics['split']} split at their original size, "
-            f"{describe(metrics['inference'])}."
-        ),
-        style=STYLE,
-        navigation="".join(links),
-        body="\n".join(bodies),
-    )
+    """Return the report as HTML: one file that needs no network, and without its script shows all but the slider."""
+    metrics, shared = material.metrics, page_template.SHARED
+    values = {
+        "title": f"{material.settings['model.name']} on {dataset_name(metrics)}",
+        "metrics": metrics,
+        "material": material,
+        "inference": describe(metrics["inference"]),
+        "style": page_template.texts(shared / "page.css", TEMPLATES / "report.css") + page_template.heat_rules(),
+        "script": page_template.texts(shared / "viewer.js", TEMPLATES / "report.js"),
+        "images": "data:",
+        "sections": [(section, section.values(material)) for section in SECTIONS],
+        "number": number,
+        "share_of_pixels": share_of_pixels,
+        "interval": interval,
+    }
+    return str(page_template.render(TEMPLATES, "report.html.j2", values))
+
+
+def interval(ends: tuple[float, float] | None) -> str:
+    """Return an interval in words; "" for None."""
+    return "" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"

@@ -43,9 +43,9 @@ def test_strip_holds_the_four_pictures_and_the_legend():
     truth = np.zeros((30, 40), np.uint8)
     prediction = truth.copy()
     prediction[:, 20:] = 1
-    parts = overlays.parts(image, truth, prediction, SPEC)
+    parts = overlays.parts(image, truth, prediction, SPEC, width=40)
     assert tuple(parts) == overlays.PARTS
     assert (parts["prediction"][0, -1] == SPEC.colours[1]).all() and (parts["truth"] == SPEC.colours[0]).all()
     assert not (parts["error"][0, 0] == parts["error"][0, -1]).all()
     picture = overlays.strip(parts, SPEC, "toy")
-    assert picture.shape[1] >= 4 * parts["input"].shape[1] and picture.shape[0] > parts["input"].shape[0] + 20
+    assert picture.shape[1] >= 4 * overlays.WIDTH and picture.shape[0] > parts["input"].shape[0] + 20

@@ -9,10 +9,10 @@ COLOURS = ((128, 64, 128), (0, 0, 255))
 MASK = np.array([[0, 1], [255, 0]], np.uint8)
 
 
-def test_colour_paints_classes_and_leaves_ignored_pixels_black():
+def test_colour_paints_classes_and_stripes_ignored_pixels():
     picture = render.colour(MASK, COLOURS)
     assert picture.dtype == np.uint8
-    assert picture.tolist() == [[[128, 64, 128], [0, 0, 255]], [[0, 0, 0], [128, 64, 128]]]
+    assert picture.tolist() == [[[128, 64, 128], [0, 0, 255]], [list(render.INK), [128, 64, 128]]]
 
 
 def test_colour_refuses_unknown_ids():
@@ -44,7 +44,7 @@ def test_error_map_distinguishes_right_wrong_and_ignored():
     picture = render.error_map(MASK, np.array([[0, 0], [0, 0]], np.uint8))
     assert picture[0, 0].tolist() == list(render.RIGHT)
     assert picture[0, 1].tolist() == list(render.WRONG)
-    assert picture[1, 0].tolist() == [0, 0, 0]
+    assert picture[1, 0].tolist() == list(render.INK)
 
 
 def test_side_by_side_and_stack_leave_a_gap():
@@ -68,7 +68,7 @@ def test_legend_shows_every_colour_at_any_width(width):
     picture = render.legend(["road", "sky"], COLOURS, width)
     assert picture.shape[1] == width
     drawn = {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()}
-    assert {*COLOURS, (0, 0, 0)} <= drawn
+    assert {*COLOURS, (128, 128, 128)} <= drawn  # the grey between the stripes
 
 
 def test_fit_shrinks_to_the_width_and_grows_by_whole_factors():
@@ -78,3 +78,10 @@ def test_fit_shrinks_to_the_width_and_grows_by_whole_factors():
     grown = render.fit(picture, 100)
     assert grown.shape == (40, 80, 3)
     assert (grown[::2, 1::2] == picture).all()
+
+
+def test_shrink_averages_an_image_and_keeps_the_ids_of_a_mask():
+    mask = np.array([[0, 7, 7, 255]], np.uint8)
+    assert set(render.shrink(mask, 2)[0].tolist()) <= {0, 7, 255} and render.shrink(mask, 4) is mask
+    image = np.array([[[0, 0, 0], [100, 100, 100]]], np.uint8)
+    assert render.shrink(image, 1).tolist() == [[[50, 50, 50]]]
