@@ -64,7 +64,13 @@ COMPLEX_KEY = {
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts in quotes the text that `parse` would read as a number and YAML 1.1 does not, such as 1e-3 and 0o17."""
+    """Puts in quotes the text that `parse` would read as a number and YAML 1.1 does not, such as 1e-3 and 0o17.
+
+    A value that stands twice is written twice: not every reader of such files knows aliases.
+    """
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 RESOLVERS = [(TAG + kind, re.compile(rf"(?:{pattern})\Z")) for kind, pattern in PATTERNS.items()]

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).parent.parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 MODULES = [
     ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
-    for package in ("datasets", "models", "pipeline")
+    for package in ("datasets", "models", "pipeline", "segline")
     for path in sorted((PROJECT / package).rglob("*.py"))
     if ">>> " in path.read_text(encoding="utf-8")
 ]
@@ -18,7 +18,7 @@ MODULES = [
 
 def test_the_packages_have_examples() -> None:
     assert len(MODULES) >= 20
-    assert {name.partition(".")[0] for name in MODULES} == {"datasets", "models", "pipeline"}
+    assert {name.partition(".")[0] for name in MODULES} == {"datasets", "models", "pipeline", "segline"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -13,9 +13,10 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 FORBIDDEN = {
-    "datasets": {"models", "pipeline", "tensorflow", "keras"},
-    "models": {"datasets", "pipeline", "tensorflow_datasets", "apache_beam"},
-    "pipeline": set(),
+    "datasets": {"models", "pipeline", "segline", "tensorflow", "keras"},
+    "models": {"datasets", "pipeline", "segline", "tensorflow_datasets", "apache_beam"},
+    "pipeline": {"segline"},
+    "segline": set(),
 }
 HEAVY = {"tensorflow", "keras", "apache_beam", "tensorflow_datasets", "numpy", "PIL", "pydantic"}
 
@@ -28,7 +29,7 @@ LAYERS = (
     ("data", "training"),
     ("export", "report"),
     ("steps", "orchestration", "serving"),
-    ("analysis", "schedule", "lineage"),
+    ("analysis", "engines", "schedule", "lineage"),
     ("cli",),
     ("__main__",),
 )

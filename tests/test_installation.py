@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parent.parent
+PACKAGES = ("datasets", "models", "pipeline", "segline")
 
 INNER = {
     "apache_beam.runners": "apache-beam",
@@ -23,6 +25,7 @@ INNER = {
     "tensorflow.python": "tensorflow",
     "tensorflow_datasets.core": "tensorflow-datasets",
     "tensorflow_datasets.proto": "tensorflow-datasets",
+    "uvicorn.protocols": "uvicorn",
     "yaml.constructor": "pyyaml",
     "yaml.composer": "pyyaml",
     "yaml.resolver": "pyyaml",
@@ -31,7 +34,7 @@ INNER = {
 
 PRIVATE = {"_all_reduce_sum_gradients": "keras", "_keras_history": "keras", "_trainable_variables": "keras"}
 """{private attribute of a library's objects: the distribution}; those of argparse come with Python."""
-ARGPARSE = {"_actions", "_format_action", "_get_subactions"}
+ARGPARSE = {"_actions", "_format_action", "_get_subactions", "_option_string_actions"}
 
 
 def requirements(newest: str = "") -> dict[str, Requirement]:
@@ -62,7 +65,7 @@ def pins(path: Path) -> dict[str, set[str]]:
 
 
 def sources() -> list[Path]:
-    return [path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py")]
+    return [path for package in PACKAGES for path in (PROJECT / package).rglob("*.py")]
 
 
 def test_a_library_whose_internals_are_used_has_an_upper_bound() -> None:
@@ -89,6 +92,24 @@ def test_every_private_attribute_in_use_is_listed_in_setup_py() -> None:
     ]
     text = (PROJECT / "setup.py").read_text()
     assert not unknown and all(name in text for name in {*PRIVATE, *ARGPARSE})
+
+
+def test_a_wheel_works_outside_the_clone(installed: Path, tmp_path: Path) -> None:
+    """It holds every file of the packages, and `segline` and `import segline` work; the quickstart runs from it too."""
+    for package in PACKAGES:
+        assert files(installed / package) == files(PROJECT / package)
+    code = "import segline\nprint(segline.__file__, segline.recipes()._repr_html_())"
+    for command in (["-c", code], [installed / "bin" / "segline", "show", "demo"]):
+        environment = {**os.environ, "PYTHONPATH": str(installed)}
+        shown = subprocess.run(
+            [sys.executable, "-P", *command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        assert shown.stdout.startswith((f"{installed}/segline/__init__.py <table style=", "name: demo\n"))
+
+
+def files(folder: Path) -> set[str]:
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    return {name for name in found if "__pycache__" not in name}
 
 
 def test_the_newest_versions_have_no_upper_bound() -> None:

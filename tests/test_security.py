@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-SOURCES = sorted(path for package in ("datasets", "models", "pipeline") for path in (PROJECT / package).rglob("*.py"))
+PACKAGES = ("datasets", "models", "pipeline", "segline")
+SOURCES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
 
 FORBIDDEN_CALLS = {
     "eval": "runs text",

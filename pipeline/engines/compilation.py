@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
+from datasets import plain_yaml
 from pipeline.engines import airflow_dag, argo, kubeflow
 from pipeline.engines.tasks import Pipeline
 
@@ -16,17 +15,10 @@ def compile_pipeline(pipeline: Pipeline, engine: str) -> str:
 
 def _as_yaml(documents: Callable[[Pipeline], list[dict[str, Any]]]) -> Callable[[Pipeline], str]:
     def text(pipeline: Pipeline) -> str:
-        body = yaml.dump_all(documents(pipeline), Dumper=_PlainDumper, sort_keys=False, width=1000, allow_unicode=True)
+        body = "---\n".join(plain_yaml.dump(document, width=1000) for document in documents(pipeline))
         return f"# Recipe {pipeline.name}. Written by `segline compile`: compile again instead of editing it.\n{body}"
 
     return text
-
-
-class _PlainDumper(yaml.SafeDumper):
-    """Writes a value that stands twice in full, without anchors, which not every reader of these files knows."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 WRITERS: Mapping[str, Callable[[Pipeline], str]] = {

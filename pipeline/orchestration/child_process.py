@@ -3,14 +3,16 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.cluster.watchdog import Watch
 from pipeline.console.quiet import ENVIRONMENT
 from pipeline.errors import Interrupted, WorkerLost
 from pipeline.orchestration import bound_program
+from pipeline.orchestration.child_output import ChildOutput
 from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import SHARED, Workspace
 from pipeline.workspace.run_folder import RunFolder
@@ -61,11 +63,12 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
     """
     path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
     ours = {**environment, **(watch.environment if watch else {})}
-    pipes = [watch.pipe] if watch else []
+    pipes, output = [watch.pipe] if watch else [], ChildOutput()
     child = subprocess.Popen(
         bound_program.command(module, *arguments),
         env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path, **ours},
         pass_fds=pipes,
+        **output.options,
     )
     interrupted = False
 
@@ -74,16 +77,15 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
         interrupted = True
         child.send_signal(number)
 
-    terminate = signal.signal(signal.SIGTERM, pass_on)
     try:
-        while True:
-            try:
-                code, reason = _end_of(child, watch)
-                break
-            except KeyboardInterrupt:
-                interrupted = True
+        with _sigterm(pass_on):
+            while True:
+                try:
+                    code, reason = _end_of(child, output, watch)
+                    break
+                except KeyboardInterrupt:
+                    interrupted = True
     finally:
-        signal.signal(signal.SIGTERM, terminate)
         if watch:
             watch.close()
     if interrupted and code <= 0 and not reason:
@@ -93,13 +95,23 @@ def run_module(module: str, *arguments: str, environment: Mapping[str, str], wat
     return reason
 
 
-def _end_of(child: "subprocess.Popen[bytes]", watch: Watch | None) -> tuple[int, str | None]:
+@contextmanager
+def _sigterm(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Inside the block, SIGTERM calls `handler`; Python allows that in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end_of(child: "subprocess.Popen[bytes]", output: ChildOutput, watch: Watch | None) -> tuple[int, str | None]:
     """Wait for a process; return its exit code, and the reason for which it was ended."""
-    if watch is None:
-        return child.wait(), None
-    while child.poll() is None:
-        if reason := watch.reason():
+    while (code := output.wait(child, POLL_SECONDS if watch else None)) is None:
+        if watch and (reason := watch.reason()):
             child.kill()  # it may be stopped or deep inside a library, where it handles no other signal
             return child.wait(), reason
-        time.sleep(POLL_SECONDS)
-    return child.wait(), None
+    return code, None

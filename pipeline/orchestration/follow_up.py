@@ -9,7 +9,7 @@ from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, TRAIN, VA
 from pipeline.data import drift
 from pipeline.errors import Unreachable, UserError
 from pipeline.evaluation import evaluation_check, gate
-from pipeline.orchestration import network_check, promotion, served_origin
+from pipeline.orchestration import mlflow_log, network_check, promotion, served_origin
 from pipeline.orchestration.plan import Context
 from pipeline.storage import remote
 from pipeline.workspace import json_file
@@ -26,6 +26,11 @@ def build_network(context: Context) -> None:
         ChildError: It cannot be built.
     """
     network_check.require(context.recipe, context.run)
+
+
+def require_tracker(context: Context) -> None:
+    """Raise UserError if the recipe asks for a tracker that is not installed."""
+    mlflow_log.require(context.recipe)
 
 
 def check_evaluation(context: Context) -> None:
@@ -130,12 +135,12 @@ class Around:
 
 
 AROUND: Mapping[str, Around] = {
-    INGEST: Around(foresee=((TRAIN, build_network),)),
+    INGEST: Around(foresee=((TRAIN, build_network),), before=(require_tracker,)),
     VALIDATE: Around(foresee=((TRAIN, check_evaluation),), after=(check_drift,)),
-    TRAIN: Around(before=(check_evaluation,)),
-    EVALUATE: Around(after=(write_report,)),
-    GATE: Around(after=(write_report,)),
-    EXPORT: Around(before=(require_verdict,), after=(promote, write_report), is_settled=is_promoted),
+    TRAIN: Around(before=(check_evaluation,), after=(mlflow_log.update,)),
+    EVALUATE: Around(after=(write_report, mlflow_log.update)),
+    GATE: Around(after=(write_report, mlflow_log.update)),
+    EXPORT: Around(before=(require_verdict,), after=(promote, write_report, mlflow_log.update), is_settled=is_promoted),
 }
 
 _NOTHING = Around()

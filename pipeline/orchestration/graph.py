@@ -45,6 +45,7 @@ class Step:
             DIGESTS, so that it need not repeat earlier work, and the file in which to list raw files that it refuses,
             REFUSAL. Its result must not depend on them. With --rerun the folder is called FRESH_CACHE: other runs may
             use it, so nothing is removed; but nothing is taken from it either.
+        after: Steps that come before it although it reads nothing of theirs.
         distributed: Whether all workers of a job do it together, if its `strategy` in the recipe lets them; the chief
             does every other step by itself.
         version: Raise it to have results remade where no fingerprint would change.
@@ -56,6 +57,7 @@ class Step:
     writes: tuple[str, ...]
     resumes: bool = False
     cached: bool = False
+    after: tuple[str, ...] = ()
     distributed: bool = False
     version: int = 1
 
@@ -63,6 +65,11 @@ class Step:
         """Return whether the workers of a job do it together under this recipe."""
         section: Any = recipe.section(self.name)
         return self.distributed and section.strategy in CLUSTERED
+
+    @property
+    def predecessors(self) -> tuple[str, ...]:
+        """Steps that must have ended before it begins, in the order in which they run."""
+        return tuple(name for name in STEP_NAMES if name in (*self.reads, *self.after))
 
     def require_written(self, folder: Path) -> None:
         """Raise RuntimeError unless a folder holds everything that the step writes."""
@@ -103,7 +110,11 @@ STEPS = (
     ),
     Step(GATE, ("evaluate",), (EVALUATE, SERVED), ("verdict.json",)),
     Step(
-        EXPORT, ("input", "model", "export"), (INGEST, TRAIN, EVALUATE), ("saved_model", "parity.json", "formats.json")
+        EXPORT,
+        ("input", "model", "export"),
+        (INGEST, TRAIN, EVALUATE),
+        ("saved_model", "parity.json", "formats.json"),
+        after=(GATE,),
     ),
 )
 

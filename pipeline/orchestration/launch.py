@@ -18,7 +18,7 @@ from typing import TextIO
 from pipeline.cluster import members
 from pipeline.cluster.members import PORTS
 from pipeline.console import json_lines
-from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.errors import GateError, Interrupted, Paused, UserError
 from pipeline.host import machine
 from pipeline.orchestration import bound_program
 from pipeline.workspace.digest import text_digest
@@ -26,7 +26,7 @@ from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.store import Store
 
-FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code})
+FINAL = frozenset({0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code, Paused.exit_code})
 """Exit codes after which a restart would not help, or is not wanted."""
 
 GRACE_SECONDS = 30.0

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from datasets.errors import DatasetError
-from models import catalog, libraries
+from models import catalog
 from models.errors import ModelError
-from pipeline.cluster import devices
 from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import STEP_NAMES
 from pipeline.data import recipe_builder
 from pipeline.data.raw_examples import RawExamples
-from pipeline.errors import UserError
 from pipeline.input import input_check, records
-from pipeline.orchestration import network_check
+from pipeline.orchestration import machine_check, network_check
 from pipeline.storage import raw_files
 from pipeline.workspace import digest
 from pipeline.workspace.layout import Workspace
@@ -36,9 +35,11 @@ def check(recipe: Recipe, workspace: Workspace) -> list[str]:
     problems: list[str] = []
     size = _raw(recipe, problems)
     _disk(workspace.root, size * RECORDS_PER_RAW + WEIGHTS_AND_EVENTS, problems)
-    _devices(recipe, problems)
+    print(f"devices   {machine_check.describe()}")
+    if recipe.train.batch_size == "auto":
+        print("batch     as many images as fit into memory; trial steps find the number before training")
+    problems += machine_check.problems(recipe, STEP_NAMES)
     _model(recipe, problems)
-    _formats(recipe, problems)
     return problems
 
 
@@ -107,28 +108,14 @@ def _disk(root: Path, needed: float, problems: list[str]) -> None:
         )
 
 
-def _devices(recipe: Recipe, problems: list[str]) -> None:
-    try:
-        devices.training_strategy(recipe.train)
-    except UserError as error:
-        problems.append(str(error))
-    print(f"devices   {devices.describe()}")
-    if recipe.train.batch_size == "auto":
-        print("batch     as many images as fit into memory; trial steps find the number before training")
-
-
 def _model(recipe: Recipe, problems: list[str]) -> None:
-    """Build the network with its initial weights, which are downloaded or read."""
+    """Build the network where its initial weights are downloaded or read, or layers are looked up by name."""
+    if not network_check.needed(recipe):
+        print(f"model     {recipe.model.name}: from random weights")
+        return
     try:
         network_check.look(recipe)
     except ModelError as error:
         problems.append(f"model: {error}")
     except DatasetError:
         pass  # a missing or invalid layout is reported with the raw files
-
-
-def _formats(recipe: Recipe, problems: list[str]) -> None:
-    try:
-        libraries.require(recipe.export.formats)
-    except ModelError as error:
-        problems.append(str(error))

@@ -89,16 +89,16 @@ def promote_by_hand(
     uri = workspace.relative(artifact)
     with nullcontext() if dry_run else _held(workspace, name, run.id):
         served = newest(workspace, name)
-        if served and served_origin.read(served).get("export") == uri and served_origin.is_intact(served):
-            return served
+        is_served = served and served_origin.read(served).get("export") == uri and served_origin.is_intact(served)
         if dry_run:
-            return _next(workspace, name)
+            return served if served and is_served else _next(workspace, name)
         train = workspace.relative(run.artifact(TRAIN))
         others = [export for export in withdrawn(served) if export != uri]
         came_from = {"export": uri, "train": train, "run": run.id, "by": "hand", "withdrawn": others}
-        came_from |= _statistics(run)
-        served = publish(workspace, name, artifact / "saved_model", came_from)
-        record(workspace, store, served, run.id, "promote", f"by hand, as {name} version {served.name}", artifact)
+        if served is None or not is_served:
+            served = publish(workspace, name, artifact / "saved_model", came_from | _statistics(run))
+        if store.artifact(workspace.relative(served)) is None:
+            record(workspace, store, served, run.id, "promote", f"by hand, as {name} version {served.name}", artifact)
         return served
 
 

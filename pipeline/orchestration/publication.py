@@ -38,6 +38,9 @@ def publish(context: Context, plan: Plan, folder: Path, execution: int, seal: Ma
     Returns:
         The published artifact.
     """
+    for path in folder.rglob(".*"):  # half-written files of processes that were killed: no part of the result
+        if path.is_file():
+            path.unlink()
     write_seal(folder, {**seal, "run": context.run.id, "execution": execution})
     artifact = context.workspace.next_attempt(plan.step.name, plan.fingerprint.key)
     folder.rename(artifact)

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.errors import ConversionError, DatasetError
@@ -14,9 +15,17 @@ from pipeline.config.recipe import Recipe
 from pipeline.config.section import NAME
 from pipeline.config.step_names import EVALUATE, STEP_NAMES, TRAIN
 from pipeline.console.terminal import wrapped
-from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.errors import GateError, Interrupted, Paused, UserError
 from pipeline.evaluation.score_table import table
-from pipeline.orchestration import forecast, promotion, recovery, rendezvous, shared_results
+from pipeline.orchestration import (
+    forecast,
+    machine_check,
+    promotion,
+    recovery,
+    rendezvous,
+    shared_lineage,
+    shared_results,
+)
 from pipeline.orchestration.attendance import assist, attend
 from pipeline.orchestration.child_process import ChildError
 from pipeline.orchestration.graph import STEPS
@@ -33,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
     recipe, rerun = load_recipe(options.recipe, options.set), frozenset(options.rerun)
     if options.dry_run:
         workspace = Workspace.of(options.workspace.resolve(), os.environ)
-        print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.until, rerun=rerun))))
+        outlooks = forecast.forecast(workspace, recipe, until=options.until, rerun=rerun)
+        print("\n".join(forecast.lines(outlooks)))
+        machine_check.require(recipe, {outlook.step for outlook in outlooks if outlook.action in ("run", "depends")})
         return 0
     workspace = open_workspace(options.workspace)
     return bring_up_to_date(
@@ -50,6 +61,7 @@ def bring_up_to_date(
     wait: bool = True,
     verify: bool = False,
     run_id: str | None = None,
+    command: Sequence[str] | None = None,
 ) -> int:
     """Reuse or run every step of a recipe, as `segline run` does, and print the metrics and where the results lie.
 
@@ -61,6 +73,7 @@ def bring_up_to_date(
         wait: Wait where another run makes the same thing; otherwise end with LockHeldError.
         verify: Read every file of the results that are used again, and compare it with their seals.
         run_id: Name of the new run; None: made of the time and the recipe's name.
+        command: The command that the run records; None: that of this process.
 
     Returns:
         Exit code of the step that failed, or 0. Where the environment names several workers (see pipeline.cluster),
@@ -68,13 +81,15 @@ def bring_up_to_date(
     """
     cluster = members.resolve(recipe.train.strategy, os.environ)
     if cluster is None:
-        return _bring_up_to_date(workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id)
+        return _bring_up_to_date(
+            workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id, command=command
+        )
     if not cluster.is_chief:
         with lock.share(workspace.in_use):
             return attend(workspace, cluster, recipe.train.timeout_s)
     with rendezvous.lead(workspace, cluster, recipe.train.timeout_s) as (workers, end):
         code = _bring_up_to_date(
-            workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id, workers=workers
+            workspace, recipe, until, rerun, wait=wait, verify=verify, run_id=run_id, command=command, workers=workers
         )
         end(code)
     return code
@@ -89,6 +104,7 @@ def _bring_up_to_date(
     wait: bool,
     verify: bool,
     run_id: str | None,
+    command: Sequence[str] | None,
     workers: rendezvous.Workers | None = None,
 ) -> int:
     """Bring the steps up to date in this process; `workers` are the other workers."""
@@ -96,13 +112,14 @@ def _bring_up_to_date(
         store = Store(workspace.store)
         recovery.mark_killed(workspace, store)
         recovery.remove_partial(workspace)
-        folder = RunFolder.create(workspace, recipe, ["segline", *sys.argv[1:]], run_id)
+        folder = RunFolder.create(workspace, recipe, list(command or _own_command()), run_id)
         run_lock = lock.hold(workspace.run_lock(folder.id), folder.id, wait=True, on_wait=print)
         with folder.logging(), run_lock:
             _begin(store, folder, recipe.name, "running")
             print(f"run       {folder.id}")
             runner = Runner(workspace, recipe, folder, store, wait=wait, verify=verify, workers=workers)
             code = _drive(runner, until, rerun)
+            shared_lineage.give(workspace, store, folder.id)
             exported = code == 0 and until in (None, STEP_NAMES[-1])
             if exported or code == GateError.exit_code:
                 served = promotion.newest(workspace, recipe.serving_name) if exported else None
@@ -121,6 +138,13 @@ def _summary(run: RunFolder, served: Path | None) -> list[str]:
         "",
         *(f"{name:<10} {_near(path)}" for name, path in paths.items()),
     ]
+
+
+def _own_command() -> list[str]:
+    """Return the command that began this process; of another program, which imports Segline, only its name."""
+    program, *arguments = sys.argv
+    name = Path(program).name
+    return ["segline", *arguments] if name in ("segline", "__main__.py") else ["python", *filter(None, [name])]
 
 
 def _near(path: Path) -> str:
@@ -155,6 +179,7 @@ def _step(workspace: Workspace, options: argparse.Namespace) -> int:
             runner.execute(chosen, again=options.rerun)
             if workspace.shared:
                 shared_results.give(workspace.shared, folder.artifact(chosen.name))
+                shared_lineage.give(workspace, store, folder.id)
         except Exception as error:
             foreseen = isinstance(error, UserError | DatasetError | ModelError)
             folder.log(f"segline: {error}" if foreseen else traceback.format_exc())
@@ -169,7 +194,9 @@ def _forecast_step(options: argparse.Namespace) -> int:
     given = options.recipe
     recipe = load_recipe(given, options.set) if given else RunFolder.open(workspace, options.run).recipe()
     rerun = frozenset({options.step}) if options.rerun else frozenset()
-    print("\n".join(forecast.lines(forecast.forecast(workspace, recipe, until=options.step, rerun=rerun)[-1:])))
+    outlook = forecast.forecast(workspace, recipe, until=options.step, rerun=rerun)[-1]
+    print("\n".join(forecast.lines([outlook])))
+    machine_check.require(recipe, {outlook.step} if outlook.action in ("run", "depends") else ())
     return 0
 
 
@@ -237,5 +264,5 @@ def _begin(store: Store, folder: RunFolder, recipe: str, state: str) -> None:
     store.begin_run(folder.id, recipe, command, code, state)
 
 
-_STATES = {Interrupted.exit_code: "interrupted", 137: "killed", 143: "killed"}
+_STATES = {Interrupted.exit_code: "interrupted", Paused.exit_code: "interrupted", 137: "killed", 143: "killed"}
 """State of a run whose step ended with this exit code; any other: failed."""

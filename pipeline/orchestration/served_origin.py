@@ -6,8 +6,10 @@ It carries a digest of itself, as a seal does; that of an older Segline has none
 from pathlib import Path
 from typing import Any
 
+from pipeline.config.step_names import EVALUATE
 from pipeline.export import facts
 from pipeline.workspace import digest, integrity, sealed_json
+from pipeline.workspace.layout import Workspace
 from pipeline.workspace.seal import DamagedError
 
 ORIGIN = facts.FILE.with_name("origin.json")
@@ -38,6 +40,13 @@ def read(served: Path) -> dict[str, Any]:
         )
         raise DamagedError(served, f"{ORIGIN} is damaged ({error})", remedy) from None
     return content
+
+
+def example_images(served: Path) -> list[Path]:
+    """Return images of the evaluated split, as the report shows them; none where the run is not beside the model."""
+    run = read(served).get("run")
+    pictures = Workspace(served.resolve().parents[2]).run(run) / EVALUATE / "pictures" if run else Path()
+    return sorted(path for path in pictures.glob("*-input.jpg") if not path.name.startswith("confused"))
 
 
 def require_facts(served: Path) -> None:

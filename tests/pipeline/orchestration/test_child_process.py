@@ -1,5 +1,6 @@
 """Child processes: start, interruption, and none that outlives its parent."""
 
+import io
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from pipeline.orchestration import bound_program
 from pipeline.orchestration.child_process import ChildError, run_module
+from pipeline.workspace.run_folder import Tee
 
 PROJECT = Path(__file__).parents[3]
 
@@ -61,6 +63,32 @@ def test_a_child_starts_without_fork_handlers(tmp_path: Path, monkeypatch: pytes
     os.register_at_fork(before=lambda: forks.append("fork"))
     assert run_module("quick", "a", "-b", environment={}) is None
     assert not forks
+
+
+@pytest.mark.parametrize("in_main_thread", [True, False])
+def test_a_child_prints_where_python_prints(
+    in_main_thread: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notebook's standard output is an object, and no file that a child inherits; calls may come from any thread."""
+    (tmp_path / "speaks.py").write_text("import sys\nprint('é' * 9)\nprint('wrong', file=sys.stderr)\nsys.exit(3)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    cell, log = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", Tee(cell, log))
+    codes: list[int] = []
+
+    def call() -> None:
+        with pytest.raises(ChildError) as ended:
+            run_module("speaks", environment={"PYTHONIOENCODING": "utf-8", "PYTHONUNBUFFERED": "1"})
+        codes.append(ended.value.exit_code)
+
+    if in_main_thread:
+        call()
+    else:
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+    assert codes == [3] and cell.getvalue() == f"{'é' * 9}\nwrong\n"
+    assert log.getvalue() == ""  # a step copies its own lines into the log of its run
 
 
 def test_no_source_runs_code_between_fork_and_exec() -> None:

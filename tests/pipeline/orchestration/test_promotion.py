@@ -138,6 +138,21 @@ def test_a_withdrawn_model_can_be_promoted_by_hand(exports: Exports, tiny_recipe
     assert promotion.promote_by_hand(exports.workspace, export, exports.store).parent.name == "tiny"
 
 
+def test_a_promotion_that_was_killed_is_recorded_by_the_same_command(
+    exports: Exports, tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        exports.promote(name)
+        digest.write_atomically(exports.workspace.run(name) / "recipe.yaml", recipe_file.dump(tiny_recipe))
+    export = exports.workspace.root / "artifacts/export/a"
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(promotion, "record", None)
+        promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
+    assert exports.store.artifact("serving/net/3") is None
+    served = promotion.promote_by_hand(exports.workspace, export, exports.store, "net")
+    assert served.name == "3" and exports.store.artifact("serving/net/3")
+
+
 def test_every_version_has_its_own_origin(exports: Exports, tiny_recipe: Recipe) -> None:
     """The origin identifies a version wherever it is uploaded, whatever its number there."""
     for name in ("a", "b"):
