@@ -6,6 +6,7 @@ Only `build` and `restore` import a model. The rest parses its source, so that a
 import ast
 import importlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,7 +236,15 @@ def _file(name: str) -> Path:
 
 
 def _build_function(path: Path) -> ast.FunctionDef | None:
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    return _read_build_function(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _read_build_function(path: Path, _mtime_ns: int) -> ast.FunctionDef | None:
+    text = path.read_text(encoding="utf-8")
+    if "def build(" not in text:  # most files: parsing them all would take most of the time of a light command
+        return None
+    for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and node.name == "build":
             first = node.args.args[:1]
             return node if first and first[0].arg == "num_classes" else None

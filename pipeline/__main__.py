@@ -7,12 +7,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib.util import find_spec
-from pathlib import Path
 
-from pipeline.cli import headings, parser
+from pipeline.cli import hints, parser
 from pipeline.console import json_lines, safe_stream
 from pipeline.errors import UserError
+from pipeline.host import foreign_packages
 
 GPU_GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
 """Environment variable that makes TensorFlow allocate GPU memory as needed."""
@@ -20,14 +19,15 @@ GPU_GROWTH = "TF_FORCE_GPU_ALLOW_GROWTH"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see errors.py). A user error prints its message, no traceback."""
-    if foreign := _foreign_packages():
-        print("\n".join(foreign), file=sys.stderr)
+    if foreign := foreign_packages.messages():
+        print("\n".join(f"segline: {message}" for message in foreign), file=sys.stderr)
         return UserError.exit_code
     given = sys.argv[1:] if arguments is None else arguments
-    if given and (message := headings.unknown_command_message(given[0])):
-        print(message, file=sys.stderr)
+    built = parser.build_parser()
+    if message := hints.hint(built, given):
+        print(f"segline: {message}", file=sys.stderr)
         return UserError.exit_code
-    options = parser.build_parser().parse_args(given)
+    options = built.parse_args(given)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # an old terminal knows few characters; stderr does it itself
     # Otherwise TensorFlow allocates nearly all memory of every GPU, and a served model leaves none for the nightly run.
@@ -41,21 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _call(options: argparse.Namespace) -> int:
-    from datasets.errors import ConversionError, DatasetError
-    from models.errors import ModelError
-
     try:
         code: int = options.command(options) or 0
         return code
-    except UserError as error:
-        _report_error(error)
-        return error.exit_code
-    except (DatasetError, ModelError) as error:
-        _report_error(error)
-        return UserError.exit_code
-    except ConversionError as error:
-        _report_error(error)
-        return 1
     except KeyboardInterrupt:
         print("segline: interrupted. The same command resumes from here.", file=sys.stderr)
         return 130
@@ -64,30 +52,14 @@ def _call(options: argparse.Namespace) -> int:
     except Exception as error:
         if isinstance(error, OSError) and (code := _flush_output()):
             return code
-        advised = _explain(error, getattr(options, "workspace", None))
-        if not isinstance(advised, UserError):
+        from pipeline.lineage import failure
+
+        foreseen = failure.explain(error, getattr(options, "workspace", None))
+        if foreseen is None:
             traceback.print_exception(error)  # here, where standard error shows no password
             return 1
-        _report_error(advised)
-        return advised.exit_code
-
-
-def _explain(error: Exception, workspace: Path | None) -> BaseException:
-    """Return a UserError where the machine or a damaged workspace is the reason for an error, else the error."""
-    from pipeline.orchestration.error_advice import as_user_error
-
-    advised = as_user_error(error, workspace or Path())
-    if isinstance(advised, UserError) or workspace is None:
-        return advised
-    from pipeline.lineage import diagnosis
-    from pipeline.workspace.layout import Workspace
-
-    damage = diagnosis.damage(Workspace(workspace.absolute()))
-    if not damage:
-        return error
-    place = traceback.extract_tb(error.__traceback__)[-1]  # the damage may not be the reason
-    what = f"{type(error).__name__}: {error}".splitlines()[0] + f", at {place.filename}:{place.lineno}"
-    return UserError("\n".join([f"The command failed ({what}), and this is damaged:", *(f"  {one}" for one in damage)]))
+        _report_error(foreseen)
+        return foreseen.exit_code
 
 
 def _flush_output() -> int:
@@ -109,19 +81,6 @@ def _report_error(error: Exception) -> None:
     from pipeline.console.terminal import wrapped
 
     print(wrapped(f"segline: {error}"), file=sys.stderr)
-
-
-def _foreign_packages() -> list[str]:
-    """Return a message for each package that hides Segline's own: a folder here, or a library of the same name."""
-    problems = []
-    for package in ("datasets", "models"):
-        spec = find_spec(package)
-        if spec is None or spec.origin != str(Path(__file__).parents[1] / package / "__init__.py"):
-            problems.append(
-                f"segline: another package called `{package}` hides Segline's own: {spec and spec.origin}. "
-                "Work in another folder, or in an environment without it (Hugging Face ships a `datasets`)."
-            )
-    return problems
 
 
 if __name__ == "__main__":

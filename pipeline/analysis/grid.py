@@ -1,61 +1,29 @@
-"""`segline sweep`: run a recipe with every combination of some settings, one run a combination.
+"""`segline sweep`: run a recipe with combinations of some settings, one run a combination.
 
 Runs share the steps that their settings do not change: data is ingested and validated once. A sweep ends with evaluate
 and promotes nothing; after an interruption the same command resumes it.
 """
 
 import hashlib
-import itertools
-import os
-import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from datasets.errors import ConversionError, DatasetError
-from models.errors import ModelError
-from pipeline.analysis import sweep_table
-from pipeline.cluster.members import is_helper
+from datasets.errors import DatasetError
+from pipeline.analysis import halving, member_run, optuna_search, search_space
+from pipeline.analysis.member_run import Member, Result
 from pipeline.config import recipe_file
-from pipeline.config.recipe import Recipe
-from pipeline.config.step_names import EVALUATE
-from pipeline.errors import Interrupted, UserError, WorkerLost
+from pipeline.config.step_names import TRAIN
+from pipeline.errors import UserError
 from pipeline.evaluation import evaluation_check, metric_names
 from pipeline.orchestration.recipe_loader import load_recipe
-from pipeline.orchestration.run_command import bring_up_to_date
-from pipeline.workspace import json_file
 from pipeline.workspace.layout import Workspace
-from pipeline.workspace.run_folder import RunFolder
-
-LAST_STEP = EVALUATE
 
 
-@dataclass(frozen=True)
-class Member:
-    """One combination: its settings as written, {"train.learning_rate": "1e-3"}, and the recipe with them."""
-
-    settings: dict[str, str]
-    recipe: Recipe
-
-    @property
-    def name(self) -> str:
-        """The settings in one line."""
-        return " ".join(f"{key}={value}" for key, value in self.settings.items())
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a member: its run, state (done, failed or waiting), metrics of its evaluation, or error."""
-
-    settings: dict[str, str]
-    run: str | None
-    state: str
-    figures: dict[str, float | None]
-    error: str | None = None
-
-
-def members(recipe: str, overrides: Sequence[str], grids: Sequence[str]) -> list[Member]:
-    """Return every combination of the grids, the last one varying fastest.
+def members(
+    recipe: str, overrides: Sequence[str], grids: Sequence[str], *, sample: int | None = None, seed: int = 0
+) -> list[Member]:
+    """Return every combination of the grids, the last one varying fastest, or a random sample of them.
 
     >>> [member.name for member in members("demo", [], ["train.epochs=8,16"])]
     ['train.epochs=8', 'train.epochs=16']
@@ -63,22 +31,19 @@ def members(recipe: str, overrides: Sequence[str], grids: Sequence[str]) -> list
     Args:
         recipe: Name or path.
         overrides: Settings in the form of --set.
-        grids: "key=a,b,..." each; a comma inside brackets or quotes belongs to the value.
+        grids: "key=a,b,..." or, for a sample, "key=low..high" each; see search_space.parse.
+        sample: Number of combinations to draw; None: all.
+        seed: Of the sample.
 
     Raises:
         UserError: A grid is not of that form, or some combinations are invalid; all of them are listed.
     """
-    axes = [_axis(grid) for grid in grids]
-    keys = [key for key, _ in axes]
-    repeated = sorted({key for key in keys if keys.count(key) > 1})
-    if repeated:
-        raise UserError(f"--grid: {', '.join(repeated)} is given more than once. Write all its values in one --grid.")
+    space = search_space.parse(grids)
+    drawn = search_space.combinations(space) if sample is None else search_space.sample(space, sample, seed)
     combinations, problems = [], []
-    for values in itertools.product(*(values for _, values in axes)):
-        settings = dict(zip(keys, values, strict=True))
+    for settings in drawn:
         try:
-            loaded = load_recipe(recipe, [*overrides, *(f"{key}={value}" for key, value in settings.items())])
-            combinations.append(Member(settings, loaded))
+            combinations.append(_member(recipe, overrides, settings))
         except UserError as error:
             problems.append(str(error))
     if problems:
@@ -97,7 +62,7 @@ def require_metric(chosen: Sequence[Member], by: str) -> None:
             raise UserError("\n".join(problems))
 
 
-def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
+def run(workspace: Workspace, chosen: Sequence[Member], *, by: str, factor: int | None = None) -> int:
     """Run the members one after the other; one that fails does not stop the others.
 
     Writes results.json and results.csv to sweeps/<id>/ after each member, and prints them at the end, the best first.
@@ -107,6 +72,7 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
         workspace: Where results go.
         chosen: Return value of `members`.
         by: Metric that orders the members, named as for the gate (pipeline/evaluation/metric_names.py).
+        factor: Successive halving: one of so many members continues after each pause; None: all train to the end.
 
     Returns:
         0, or 1 if a member failed.
@@ -115,95 +81,95 @@ def run(workspace: Workspace, chosen: Sequence[Member], *, by: str) -> int:
         UserError: `by` is no metric of an evaluation; or all members have run, and none has it.
     """
     require_metric(chosen, by)
-    if any(is_helper(member.recipe.train.strategy, os.environ) for member in chosen):
-        return max(_help(workspace, member) for member in chosen)
-    folder = workspace.root / "sweeps" / _identity(chosen)
-    folder.mkdir(parents=True, exist_ok=True)
+    pauses = halving.rungs([member.recipe for member in chosen], factor, by) if factor else []
+    if any(member_run.is_worker(member) for member in chosen):
+        if factor:
+            raise UserError("--halving needs the results of all members, which only the first worker has: use one.")
+        return max(member_run.help_run(workspace, member) for member in chosen)
+    folder = folder_of(workspace, chosen)
     results = [Result(member.settings, None, "waiting", {}) for member in chosen]
-    for number, member in enumerate(chosen):
-        print(f"\nsweep     {number + 1} of {len(chosen)}: {member.name}", flush=True)
-        results[number] = _run_one(workspace, member)
-        _write(folder, results, by)
-    print("\n" + "\n".join(sweep_table.lines([asdict(result) for result in results], by)))
-    print(f"\nresults   {folder / 'results.csv'}\ncompare   segline tensorboard --workspace {workspace.root}")
-    _require_reported(results, by)
-    return 1 if any(result.state == "failed" for result in results) else 0
+    names = [workspace.new_run_id(member.recipe.name) for member in chosen]
+    alive = list(range(len(chosen)))
+    for rung in pauses:
+        for place, number in enumerate(alive, start=1):
+            member = chosen[number]
+            print(f"\nsweep     to epoch {rung.epochs}, {place} of {len(alive)}: {member.name}", flush=True)
+            recipe = halving.paused(member.recipe, rung.epochs)
+            result = member_run.run(workspace, member, names[number], recipe=recipe, until=TRAIN)
+            if result.state == "done":
+                value = halving.value(workspace, names[number], by, rung.epochs)
+                early = value if rung is pauses[0] else results[number].early
+                result = replace(result, state="stopped", figures={by: value}, epochs=rung.epochs, early=early)
+            results[number] = result
+            member_run.write(folder, results, by)
+        alive = _best([number for number in alive if results[number].state == "stopped"], results, by)[: rung.kept]
+    for place, number in enumerate(alive, start=1):
+        print(f"\nsweep     {place} of {len(alive)}: {chosen[number].name}", flush=True)
+        result = member_run.run(workspace, chosen[number], names[number], recipe=chosen[number].recipe)
+        results[number] = replace(result, early=results[number].early)
+        member_run.write(folder, results, by)
+    return member_run.conclude(workspace, folder, results, by)
 
 
-def _help(workspace: Workspace, member: Member) -> int:
-    """Take part in a member's run as a worker that is not the chief. Return 0, or 1 if it failed."""
-    try:
-        code = bring_up_to_date(workspace, member.recipe, until=LAST_STEP)
-    except WorkerLost as error:
-        print(f"segline: {error}", flush=True)
-        return 1
-    if code == Interrupted.exit_code:
-        raise KeyboardInterrupt
-    return 1 if code else 0
+def run_adaptive(
+    workspace: Workspace,
+    recipe: str,
+    overrides: Sequence[str],
+    grids: Sequence[str],
+    *,
+    number: int,
+    by: str,
+    seed: int = 0,
+) -> int:
+    """Run `number` members, each chosen by Optuna from the results of those before; otherwise as `run`.
+
+    Raises:
+        UserError: Optuna is not installed; or as from `members` and `run`.
+    """
+    optuna_search.require()
+    space = search_space.parse(grids)
+    first = _member(recipe, overrides, search_space.sample(space, 1, seed)[0])
+    require_metric([first], by)
+    if member_run.is_worker(first):
+        raise UserError("--sampler tpe needs the results of all members, which only the first worker has: use one.")
+    text = "\n".join([recipe_file.dump(load_recipe(recipe, overrides)), *grids, str(number), str(seed)])
+    folder, results = _folder(workspace, first.recipe.name, text), list[Result]()
+
+    def measure(settings: dict[str, str]) -> float | None:
+        member = Member(settings, first.recipe)
+        print(f"\nsweep     {len(results) + 1} of {number}: {member.name}", flush=True)
+        try:
+            member = _member(recipe, overrides, settings)
+            name = workspace.new_run_id(member.recipe.name)
+            results.append(member_run.run(workspace, member, name, recipe=member.recipe))
+        except UserError as error:  # this combination is not valid
+            results.append(Result(settings, None, "failed", {}, str(error)))
+        member_run.write(folder, results, by)
+        return results[-1].figures.get(by)
+
+    optuna_search.search(space, number, seed=seed, maximise=not metric_names.at_most(by), measure=measure)
+    return member_run.conclude(workspace, folder, results, by)
 
 
-def _run_one(workspace: Workspace, member: Member) -> Result:
-    name = workspace.new_run_id(member.recipe.name)
-    try:
-        code = bring_up_to_date(workspace, member.recipe, until=LAST_STEP, run_id=name)
-    except (UserError, DatasetError, ModelError, ConversionError) as error:
-        if isinstance(error, Interrupted):
-            raise
-        print(f"segline: {error}", flush=True)
-        return Result(member.settings, name, "failed", {}, str(error))
-    except Exception as error:  # of any kind: the other members still run
-        traceback.print_exc()
-        return Result(member.settings, name, "failed", {}, f"{type(error).__name__}: {error}")
-    if code == Interrupted.exit_code:
-        raise KeyboardInterrupt
-    if code:
-        return Result(member.settings, name, "failed", {}, f"a step ended with exit code {code}; see its run's log.txt")
-    metrics = json_file.read(RunFolder.open(workspace, name).artifact(LAST_STEP) / "metrics.json")
-    return Result(member.settings, name, "done", metric_names.flat(metrics))
-
-
-def _require_reported(results: Sequence[Result], by: str) -> None:
-    """Raise UserError if members are done and none of them has the metric `by`, such as that of a group."""
-    done = [result for result in results if result.state == "done"]
-    if done and all(result.figures.get(by) is None for result in done):
-        names = dict.fromkeys(name for result in done for name, value in result.figures.items() if value is not None)
-        raise UserError(f"--by: no member has the metric {by!r}. Allowed: {', '.join(names)}.")
-
-
-def _write(folder: Path, results: Sequence[Result], by: str) -> None:
-    rows = sweep_table.ordered([asdict(result) for result in results], by)
-    json_file.write(folder / "results.json", rows)
-    (folder / "results.csv").write_text(sweep_table.to_csv(rows), encoding="utf-8")
-
-
-def _identity(chosen: Sequence[Member]) -> str:
-    """Return the name of a sweep, the same for the same members."""
+def folder_of(workspace: Workspace, chosen: Sequence[Member]) -> Path:
+    """Return the folder of a sweep's results, the same for the same members."""
     text = "\n".join(recipe_file.dump(member.recipe) for member in chosen)
-    return f"{chosen[0].recipe.name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return _folder(workspace, chosen[0].recipe.name, text)
 
 
-def _axis(grid: str) -> tuple[str, list[str]]:
-    key, equals, text = grid.partition("=")
-    values = [value.strip() for value in _split(text)]
-    if not equals or not key.strip() or not all(values):
-        raise UserError(f"--grid must be KEY=A,B,..., such as train.learning_rate=1e-3,3e-3. Received: {grid!r}.")
-    return key.strip(), values
+def _folder(workspace: Workspace, name: str, text: str) -> Path:
+    return workspace.root / "sweeps" / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def _split(text: str) -> list[str]:
-    """Split at the commas outside of brackets and quotation marks."""
-    parts, depth, quote = [""], 0, ""
-    for letter in text:
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        elif letter in "[{":
-            depth += 1
-        elif letter in "]}":
-            depth -= 1
-        if letter == "," and not depth and not quote:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return parts
+def _member(recipe: str, overrides: Sequence[str], settings: dict[str, str]) -> Member:
+    return Member(settings, load_recipe(recipe, [*overrides, *(f"{key}={value}" for key, value in settings.items())]))
+
+
+def _best(numbers: Sequence[int], results: Sequence[Result], by: str) -> list[int]:
+    """Order members by their metric at a pause, the best first; those without it come last."""
+
+    def rank(number: int) -> float:
+        value = results[number].figures[by]
+        return float("-inf") if value is None else value
+
+    return sorted(numbers, key=rank, reverse=True)

@@ -17,18 +17,18 @@ from models.auxiliary import without_heads
 from models.errors import ModelError
 from models.fit import Fit, Size
 from models.image_file import Reading
-from pipeline.analysis import unfinished
-from pipeline.config.step_names import EXPORT, INGEST, TRAIN
+from pipeline.analysis import subject_name, unfinished
+from pipeline.config.recipe import Recipe
+from pipeline.config.step_names import INGEST, TRAIN
 from pipeline.console.terminal import cut
 from pipeline.drawing import file_name
 from pipeline.drawing.channel_grid import grid
 from pipeline.errors import UserError
 from pipeline.export import facts, raw_image
-from pipeline.serving.served_model import cannot_be_loaded, newest_version
-from pipeline.training import trained_model
+from pipeline.serving.served_model import cannot_be_loaded
+from pipeline.training import initial_weights, trained_model
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
-from pipeline.workspace.seal import SEAL, read_seal
 
 if TYPE_CHECKING:
     import keras
@@ -81,8 +81,8 @@ def load(
     """Load a model.
 
     Args:
-        model: A SavedModel exported by Segline, or a folder of its versions; a run, by its name or folder, also one
-            that is training; the artifact of a train step; or a name in models.catalog, for random weights.
+        model: See subject_name.find. A run may be training; a network has random weights, and a recipe those with
+            which its training begins.
         workspace: Where runs are searched.
         options: The model's parameters; only for a name in models.catalog.
         num_classes: Channels of its logits; only for a name in models.catalog. None: CLASSES.
@@ -94,33 +94,18 @@ def load(
             `options` or `num_classes` are given for a model that has its own.
         ModelError: There is no such model, or it has no such options.
     """
-    folder = _folder(model, workspace)
-    if folder is None:
+    meaning = subject_name.find(model, workspace)
+    if isinstance(meaning, str):
         seen = _size(model, options or {}, None, size)
         built = catalog.build(model, CLASSES if num_classes is None else num_classes, options)
         return Subject(built, model, None, seen, "random")
     if options or num_classes is not None:
         raise UserError(
-            f"--option and --classes are for a model given by name. {model!r} is the folder {folder}, and has its own: "
-            "leave them out."
+            f"--option and --classes are for a model given by name. {model!r} is none, and has its own: leave them out."
         )
-    if (folder / "recipe.yaml").is_file():
-        return _of_run(RunFolder(folder), size)
-    return _of_saved_model(newest_version(folder), size)
-
-
-def _folder(model: str, workspace: Workspace) -> Path | None:
-    """Return the folder of the run or the SavedModel that `model` names; None: it is a name in the catalog."""
-    path = Path(model)
-    if (path / SEAL).is_file():
-        return path / "saved_model" if read_seal(path)["step"] == EXPORT else _run_of(path)
-    if path.is_dir():
-        return path
-    if (workspace.run(model) / "recipe.yaml").is_file():
-        return workspace.run(model)
-    if path.exists() or len(path.parts) > 1:
-        raise UserError(f"{model!r} is no folder. Give a SavedModel, a run, a training's artifact, or a model's name.")
-    return None
+    if isinstance(meaning, Recipe):
+        return _of_recipe(meaning, size)
+    return _of_run(meaning, size) if isinstance(meaning, RunFolder) else _of_saved_model(meaning, size)
 
 
 def _size(name: str, options: Mapping[str, Any], fit: Fit | None, size: Size | None) -> Size:
@@ -136,9 +121,13 @@ def _size(name: str, options: Mapping[str, Any], fit: Fit | None, size: Size | N
     return size
 
 
-def _run_of(artifact: Path) -> Path:
-    """Return the folder of the run that made an artifact."""
-    return artifact.resolve().parents[2] / "runs" / str(read_seal(artifact)["run"])
+def _of_recipe(recipe: Recipe, size: Size | None) -> Subject:
+    """Build the model of a recipe with the weights with which its training begins."""
+    name, spec = recipe.model.name, recipe.data.spec()
+    seen = _size(name, recipe.model.options, recipe.input.fitting, size)
+    model, begun = initial_weights.build(recipe, spec.num_classes)
+    weights = begun or f"as the training of recipe {recipe.name} begins"
+    return Subject(without_heads(model), name, recipe.input.fitting, seen, weights, raw_image.reading_of(spec))
 
 
 def _of_run(run: RunFolder, size: Size | None) -> Subject:

@@ -7,8 +7,10 @@ trained on the image has learned its mask, so a disagreement that remains is all
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from heapq import heappush, heappushpop
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +21,14 @@ from scipy import ndimage
 
 from datasets.spec import IGNORE, DatasetSpec
 from models import inference
+from pipeline.analysis import searched
 from pipeline.cluster import devices
 from pipeline.config.step_names import INGEST, TRAIN
+from pipeline.console.progress import Progress
 from pipeline.drawing import file_name, render
+from pipeline.drawing.page_template import counted
 from pipeline.evaluation.scoring import Batch, Scorer, plan_of
-from pipeline.input import records
+from pipeline.report import gallery
 from pipeline.training import trained_model
 from pipeline.workspace import json_file
 from pipeline.workspace.run_folder import RunFolder
@@ -47,6 +52,10 @@ MIN_SHOWN = 96
 
 WIDTH = 240
 """Width of each part of a crop, pixels."""
+
+
+Draw = Callable[[], np.ndarray]
+"""Draws the crop of a region: uint8 [h,w,3]."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Suspect:
     width: int
 
 
-def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int) -> list[Suspect]:
+def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int, html: Path | None = None) -> list[Suspect]:
     """Search splits and write the `count` regions of the largest weight.
 
     Creates in `out`: suspects.csv and suspects.json (largest weight first), crops/<rank>-<id>.png (image | mask |
@@ -86,37 +95,43 @@ def find(run: RunFolder, out: Path, *, splits: tuple[str, ...], count: int) -> l
         out: Folder to write; created if missing.
         splits: Names of splits to search.
         count: Number of regions to keep.
+        html: Folder of a gallery of all images with such a region; None: none is written.
 
     Raises:
         UserError: The run has not trained yet, or a split does not exist.
     """
     recipe, ingest = run.recipe(), run.artifact(INGEST)
     spec = DatasetSpec.read(ingest / "spec.json")
-    count_images(run, splits)
+    searched.count_images(run, splits)
     out.mkdir(parents=True, exist_ok=True)
     kept: list[tuple[float, int, Suspect, np.ndarray]] = []
-    for number, (suspect, picture) in enumerate(_all(run, recipe, spec, splits)):
-        entry = (suspect.weight, -number, suspect, picture)
-        if len(kept) < count:
-            heappush(kept, entry)
-        elif entry[:2] > kept[0][:2]:
-            heappushpop(kept, entry)
+    suspicious = _keep(kept, count, images(run, recipe, spec, splits))
+    if html:
+        note = f"Run {run.id}: images of {' and '.join(splits)} with a region whose mask a confident model contradicts."
+        gallery.write(html, suspicious, spec, title=f"{spec.shown_name}: suspects", note=note, sort="suspicion")
+    deque(suspicious, maxlen=0)
     ranked = sorted(kept, key=lambda entry: entry[:2], reverse=True)
     _write(out, [(suspect, picture) for _, _, suspect, picture in ranked])
     return [suspect for _, _, suspect, _ in ranked]
 
 
-def count_images(run: RunFolder, splits: tuple[str, ...]) -> dict[str, int]:
-    """Return the number of images of each split that `find` would search.
-
-    Raises:
-        UserError: The run has not trained yet, or a split does not exist.
-    """
-    run.artifact(TRAIN)
-    folder = run.artifact(INGEST) / "records"
-    for split in splits:
-        records.require(folder, split, "--split")
-    return {split: records.splits(folder)[split] for split in splits}
+def _keep(
+    kept: list[tuple[float, int, Suspect, np.ndarray]],
+    count: int,
+    searched_images: Iterator[tuple[gallery.Shown, Sequence[tuple[Suspect, Draw]]]],
+) -> Iterator[gallery.Shown]:
+    """Keep the `count` regions of the largest weight in a heap; yield every image with a region."""
+    number = 0
+    for shown, suspected in searched_images:
+        for suspect, draw in suspected:
+            number += 1  # of regions of one weight the first is kept
+            place = (suspect.weight, -number)
+            if len(kept) < count:
+                heappush(kept, (*place, suspect, draw()))
+            elif place > kept[0][:2]:
+                heappushpop(kept, (*place, suspect, draw()))
+        if suspected:
+            yield shown
 
 
 def regions(
@@ -144,22 +159,35 @@ def regions(
                 yield box, inside
 
 
-def _all(
+def images(
     run: RunFolder, recipe: "Recipe", spec: DatasetSpec, splits: tuple[str, ...]
-) -> Iterator[tuple[Suspect, np.ndarray]]:
-    """Yield every region of every image with its crop."""
+) -> Iterator[tuple[gallery.Shown, Sequence[tuple[Suspect, Draw]]]]:
+    """Yield every image of the splits with its prediction, and its regions."""
     strategy = devices.local_strategy(recipe.evaluate.strategy)
     with strategy.scope():
         model = trained_model.load(run.artifact(TRAIN), recipe.model, spec.num_classes)
     plan = plan_of(recipe.evaluate)
     scorer = Scorer(model, spec.num_classes, recipe.input.fitting, strategy=strategy, plan=plan)
-    for split in splits:
-        for batch in scorer.batches(run.artifact(INGEST) / "records", split, batch_size=4):
-            for row in range(len(batch.ids)):
-                yield from _of_image(batch, row, split, spec)
+    with Progress("predict", sum(searched.count_images(run, splits).values())) as progress:
+        for split in splits:
+            for batch in scorer.batches(run.artifact(INGEST) / "records", split, batch_size=4):
+                for row, (name, group) in enumerate(zip(batch.ids, batch.groups, strict=True)):
+                    suspected = list(_of_image(batch, row, split, spec))
+                    suspicions = [_suspicion(suspect) for suspect, _ in suspected]
+                    group = f"{split}, {group}" if len(splits) > 1 else group
+                    pixels = batch.images[row], batch.labels[row], batch.predictions[row]
+                    yield gallery.Shown(name, group, *pixels, suspicions), suspected
+                progress.add(len(batch.ids))
 
 
-def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator[tuple[Suspect, np.ndarray]]:
+def _suspicion(suspect: Suspect) -> gallery.Suspicion:
+    pixels = counted(suspect.pixels, "pixel")
+    text = f"The mask says {suspect.label}, the model {suspect.answer}: {pixels}, with a gap of {suspect.gap:.2f}."
+    return gallery.Suspicion(text, suspect.weight, (suspect.top, suspect.left, suspect.height, suspect.width))
+
+
+def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator[tuple[Suspect, Draw]]:
+    """Yield the regions of one image."""
     truth, prediction, answers = batch.labels[row], batch.predictions[row], batch.answers[row]
     gap = answers[..., inference.CONFIDENCE] - answers[..., inference.TRUTH]
     for box, inside in regions(truth, prediction, gap):
@@ -178,7 +206,7 @@ def _of_image(batch: Batch, row: int, split: str, spec: DatasetSpec) -> Iterator
             height=inside.shape[0],
             width=inside.shape[1],
         )
-        yield suspect, _picture(batch.images[row], truth, prediction, box, spec)
+        yield suspect, partial(_picture, batch.images[row], truth, prediction, box, spec)
 
 
 def _picture(

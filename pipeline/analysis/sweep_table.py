@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +13,16 @@ WIDTH, INDENT = 80, 11
 """Columns of a line, and those before the settings."""
 
 Result = Mapping[str, Any]
-"""A member's settings, run, state, figures (its metrics) and error, as in grid.Result."""
+"""A member's settings, run, state, figures (its metrics), error and epochs, as in member_run.Result."""
 
 
 def ordered(results: Sequence[Result], by: str) -> list[Result]:
-    """Sort by the metric `by`, the best first; results without it come last."""
+    """Sort by the metric `by`, the best first; then those that halving stopped, the last stopped first."""
     sign = -1 if metric_names.at_most(by) else 1
 
-    def rank(result: Result) -> float:
-        value = result["figures"].get(by)
-        return float("-inf") if value is None else sign * value
+    def rank(result: Result) -> tuple[bool, float, float]:
+        value, epochs = result["figures"].get(by), result.get("epochs")
+        return value is not None, math.inf if epochs is None else epochs, sign * (value or 0.0)
 
     return sorted(results, key=rank, reverse=True)
 
@@ -34,6 +35,7 @@ def lines(results: Sequence[Result], by: str) -> list[str]:
         state = "-" if result["state"] == "done" else result["state"]
         shown = state if value is None else f"{value:.4f}"
         settings = " ".join(f"{key}={value}" for key, value in result["settings"].items())
+        settings += f" (stopped after epoch {result['epochs']})" if result.get("epochs") else ""
         first, *more = textwrap.wrap(settings, WIDTH - INDENT)
         table += [f"{shown:>9}  {first}", *(" " * INDENT + part for part in more)]
         if result["error"]:

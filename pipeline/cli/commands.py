@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.step_names import STEP_NAMES
+from pipeline.errors import UserError
 
 
 class Commands:
     """The subcommands, to which each group of commands adds its own.
 
-    Shared options: `settings` is --set, `recipe` RECIPE with --set, `workspace` --workspace, `logs` --log-json, `steps`
-    --until and --rerun, `verify` --verify, `no_wait` --no-wait, `dry_run` --dry-run.
+    Shared options: `settings` is --set, `recipe` RECIPE with --set, `workspace` --workspace, `results` the same of a
+    workspace that must exist, `logs` --log-json, `steps` --until and --rerun, `verify` --verify, `no_wait` --no-wait,
+    `dry_run` --dry-run.
     """
 
     def __init__(self, parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -30,9 +32,32 @@ class Commands:
             help: One line for `segline --help`.
             shared: Names of the shared options that it takes, with blanks between them.
         """
-        parser = self._parsers.add_parser(name, parents=[self._shared[option] for option in shared.split()], help=help)
-        parser.set_defaults(command=run)
+        options = shared.split()
+        parser = self._parsers.add_parser(name, parents=[self._shared[option] for option in options], help=help)
+        parser.set_defaults(command=_on_results(run) if "results" in options else run)
         return parser
+
+
+def _on_results(run: Callable[[argparse.Namespace], int | None]) -> Callable[[argparse.Namespace], int | None]:
+    """Return the command, refused where the workspace is not there."""
+
+    def checked(options: argparse.Namespace) -> int | None:
+        require_workspace(options.workspace)
+        return run(options)
+
+    return checked
+
+
+def require_workspace(folder: Path) -> None:
+    """Raise UserError unless a folder holds results of runs."""
+    from pipeline.workspace.layout import Workspace
+
+    if not Workspace(folder).holds_results:
+        state = "it holds no results yet" if folder.is_dir() else "there is no such folder"
+        raise UserError(
+            f"{str(folder)!r} is no workspace: {state}. `segline run RECIPE` makes one; --workspace DIR or "
+            "SEGLINE_WORKSPACE names it."
+        )
 
 
 def default_workspace() -> Path:
@@ -47,13 +72,15 @@ def _shared_options() -> dict[str, argparse.ArgumentParser]:
     recipe = argparse.ArgumentParser(add_help=False, parents=[settings])
     recipe.add_argument("recipe", metavar="RECIPE", help="a name that `segline recipes` lists, or a YAML file")
     place = "folder for all results (default: $SEGLINE_WORKSPACE, or ./workspace)"
+    workspace = _parent("--workspace", metavar="DIR", type=Path, default=default_workspace(), help=place)
     steps = _parent("--until", metavar="STEP", choices=STEP_NAMES, help=f"last step: {', '.join(STEP_NAMES)}")
     rerun = "run this step even if its result could be reused"
     steps.add_argument("--rerun", metavar="STEP", choices=STEP_NAMES, action="append", default=[], help=rerun)
     return {
         "settings": settings,
         "recipe": recipe,
-        "workspace": _parent("--workspace", metavar="DIR", type=Path, default=default_workspace(), help=place),
+        "workspace": workspace,
+        "results": workspace,
         "logs": _parent(
             "--log-json", action="store_true", help="print one JSON object a line (or: SEGLINE_LOG_JSON=1)"
         ),

@@ -1,7 +1,6 @@
 """Commands that look into datasets or write them: browse, init, tune, sample."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,11 @@ from pipeline.config.step_names import INGEST
 
 if TYPE_CHECKING:
     from pipeline.config.recipe import Recipe
+    from pipeline.data.browser import Augmented
+    from pipeline.workspace.run_folder import RunFolder
+
+SHEET_IMAGES = 24
+"""Images on the contact sheets of `browse` unless --count says how many."""
 
 
 def add(commands: Commands) -> None:
@@ -18,15 +22,18 @@ def add(commands: Commands) -> None:
         "browse", browse_dataset, "write contact sheets and statistics of a dataset", "settings workspace"
     )
     parser.add_argument(
-        "recipe", metavar="RECIPE|DATASET", help="a recipe, or a dataset with --set data.manual_dir=DIR"
+        "recipe",
+        metavar="RECIPE|DATASET|RUN",
+        help="a recipe; a dataset with --set data.manual_dir=DIR; or a run, whose predictions --html shows",
     )
-    parser.add_argument("--split", metavar="S", help="default: train")
+    parser.add_argument("--split", metavar="S", help="default: train; of a run's predictions the evaluated one")
     parser.add_argument(
         "--class", metavar="C", dest="class_name", help="only images with this class, largest share first"
     )
     parser.add_argument("--augmented", action="store_true", help="show each image as augmented in the first epochs")
-    parser.add_argument("--count", metavar="N", type=int, default=24, help="number of images (default: 24)")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
+    parser.add_argument("--count", metavar="N", type=int, help="number of images (default: 24; with --html all)")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="output folder of contact sheets and statistics")
+    parser.add_argument("--html", metavar="DIR", type=Path, help="output folder of a page to look through the images")
 
     parser = commands.add(
         "init", initialise_folder, "detect the layout of an image folder; write it and a recipe", "dry_run"
@@ -51,41 +58,90 @@ def add(commands: Commands) -> None:
 
 
 def browse_dataset(options: argparse.Namespace) -> int:
-    """Bring the records up to date and draw their examples."""
+    """Draw the examples of a dataset, whose records are made where they are missing, or a run's predictions."""
+    from pipeline.cli import output_paths
+    from pipeline.errors import UserError
+    from pipeline.report import gallery
+
+    if options.count is not None and options.count < 1:
+        raise UserError(f"--count must be at least 1. Received: {options.count}.")
+    if not (options.out or options.html):
+        raise UserError("Nothing to write. --html DIR writes a page to look through, --out DIR contact sheets.")
+    for option, folder in (("--out", options.out), ("--html", options.html)):
+        if folder:
+            output_paths.require_folder(folder, option)
+    if options.html:
+        gallery.require_free(options.html, "--html")
+    run = _browsed_run(options)
+    return _browse_run(options, run) if run else _browse_records(options)
+
+
+def _browsed_run(options: argparse.Namespace) -> "RunFolder | None":
+    """Return the run that `options.recipe` names; None where it is a dataset or a recipe."""
+    from datasets import catalog
+    from pipeline.analysis.subject_name import run_named
+    from pipeline.config import recipe_file
+    from pipeline.errors import UserError
+    from pipeline.workspace.layout import Workspace
+
+    name = options.recipe
+    if name in catalog.names() or name in recipe_file.names() or Path(name).exists():
+        return None
+    run = run_named(name, Workspace(options.workspace))
+    if run and (options.set or options.augmented):
+        raise UserError(f"--set and --augmented are for a recipe, and {name!r} is run {run.id}. Leave them out.")
+    return run
+
+
+def _browse_run(options: argparse.Namespace, run: "RunFolder") -> int:
+    """Draw a run's predictions on the page; on the sheets its data."""
+    from pipeline.console.quiet import quiet
+
+    if options.html:
+        with quiet():
+            from pipeline.analysis import galleries
+        shown = {"split": options.split, "class_name": options.class_name, "count": options.count}
+        _print_page(options.html, galleries.of_run(run, options.html, **shown))
+    if options.out:
+        _draw_sheets(options, run.artifact(INGEST), None)
+    return 0
+
+
+def _browse_records(options: argparse.Namespace) -> int:
+    """Bring the records up to date and draw their examples. No run is made."""
     from functools import partial
 
-    from pipeline.cli import output_paths
-    from pipeline.cluster.members import is_helper
+    from pipeline.analysis import galleries
     from pipeline.console.quiet import quiet
-    from pipeline.data import browser
-    from pipeline.errors import UserError
-    from pipeline.orchestration.run_command import bring_up_to_date, open_workspace
-    from pipeline.workspace.run_folder import RunFolder
+    from pipeline.orchestration import current_records
+    from pipeline.orchestration.run_command import open_workspace
 
-    if options.count < 1:
-        raise UserError(f"--count must be at least 1. Received: {options.count}.")
-    output_paths.require_folder(options.out)
     recipe, workspace = _browsed_recipe(options), open_workspace(options.workspace)
-    run = workspace.new_run_id(recipe.name)
-    code = bring_up_to_date(workspace, recipe, until=INGEST, run_id=run)
-    if code or is_helper(recipe.train.strategy, os.environ):
-        return code
-    ingest = RunFolder.open(workspace, run).artifact(INGEST)
+    ingest = current_records.find_or_make(workspace, recipe)
     augmented = None
     if options.augmented:
         with quiet():
             from pipeline.data.augmentation_preview import drawing
         augmented = partial(drawing, ingest, recipe.input, recipe.train.seed)
-    lines = browser.browse(
-        ingest,
-        options.out,
-        split=options.split,
-        class_name=options.class_name,
-        count=options.count,
-        augmented=augmented,
-    )
-    print("\n" + "\n".join(lines))
+    if options.html:
+        shown = {"split": options.split, "class_name": options.class_name, "count": options.count}
+        _print_page(options.html, galleries.of_split(ingest, options.html, **shown))
+    if options.out:
+        _draw_sheets(options, ingest, augmented)
     return 0
+
+
+def _draw_sheets(options: argparse.Namespace, ingest: Path, augmented: "Augmented | None") -> None:
+    from pipeline.data import browser
+
+    chosen = {"split": options.split, "class_name": options.class_name, "count": options.count or SHEET_IMAGES}
+    print("\n" + "\n".join(browser.browse(ingest, options.out, **chosen, augmented=augmented)))
+
+
+def _print_page(folder: Path, images: int) -> None:
+    from pipeline.drawing.page_template import counted
+
+    print(f"{folder / 'index.html'}: {counted(images, 'image')}; open it in a browser")
 
 
 def _browsed_recipe(options: argparse.Namespace) -> "Recipe":

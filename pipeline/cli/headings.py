@@ -1,14 +1,13 @@
 """The headings under which `segline --help` lists the commands, the most used first."""
 
 import argparse
-import difflib
 
 HEADINGS = {
     "everyday use": ("run", "explain", "status", "runs", "tensorboard"),
     "recipes and data": ("recipes", "show", "check", "browse", "init", "tune", "sample"),
     "models": ("predict", "serve", "inspect", "weights", "promote", "rollback"),
     "experiments": ("sweep", "compare", "diff", "suspects"),
-    "scheduled runs": ("run-due", "schedule", "backfill", "step"),
+    "scheduled runs": ("run-due", "schedule", "backfill", "step", "compile"),
     "lineage and cleanup": ("lineage", "reproduce", "verify", "recover", "gc"),
     "machines and setup": ("launch", "doctor", "completion"),
 }
@@ -16,16 +15,6 @@ HEADINGS = {
 
 FIRST = next(iter(HEADINGS))
 """Heading that argparse prints above its list of commands; the formatter inserts the others."""
-
-
-def unknown_command_message(word: str) -> str:
-    """Return an error message with the nearest command; empty if `word` is a command or an option."""
-    names = [name for heading in HEADINGS.values() for name in heading]
-    if word in names or word.startswith("-"):
-        return ""
-    near = difflib.get_close_matches(word, names, n=1)
-    guess = f" Did you mean {near[0]!r}?" if near else ""
-    return f"segline: there is no command {word!r}.{guess} `segline --help` lists all."
 
 
 class Formatter(argparse.HelpFormatter):

@@ -11,7 +11,7 @@ from pipeline.errors import UserError
 def add(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add("inspect", inspect_model, "show the layers, filters and activations of a model", "workspace")
-    parser.add_argument("model", metavar="MODEL", help="a SavedModel, a run, a train artifact, or the name of a model")
+    parser.add_argument("model", metavar="MODEL", help="a SavedModel, a run, a train artifact, a recipe, or a network")
     parser.add_argument("--summary", action="store_true", help="layers, shapes, weights, multiply-adds (the default)")
     parser.add_argument("--size", metavar="HxW", help="for --summary (default: the input size, or 360x480)")
     parser.add_argument("--filters", metavar="LAYER", help="draw every filter of a convolution")
@@ -33,17 +33,19 @@ def inspect_model(options: argparse.Namespace) -> None:
         raise UserError(f"--image {options.image} needs a layer whose output to draw: --activations LAYER.")
     if options.filter is not None and not options.filters:
         raise UserError(f"--filter {options.filter} needs the layer of the filter: --filters LAYER.")
+    from pipeline.analysis import subject_name
     from pipeline.cli import output_paths
     from pipeline.console.quiet import quiet
-
-    output_paths.require_folder(options.out)
-    with quiet():
-        from pipeline.analysis import inspection
     from pipeline.workspace.layout import Workspace
 
-    subject = inspection.load(
-        options.model, Workspace(options.workspace), options=parameters, num_classes=options.classes, size=size
-    )
+    output_paths.require_folder(options.out)
+    if options.image:
+        output_paths.require_file(options.image, "--image")
+    workspace = Workspace(options.workspace)
+    subject_name.find(options.model, workspace)  # before TensorFlow is imported, which takes seconds
+    with quiet():
+        from pipeline.analysis import inspection
+    subject = inspection.load(options.model, workspace, options=parameters, num_classes=options.classes, size=size)
     print(f"{subject.name}, weights: {subject.weights}")
     if options.summary or not (options.filters or options.activations):
         print("\n".join(inspection.table(subject.model, subject.size)))

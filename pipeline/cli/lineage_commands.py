@@ -1,26 +1,29 @@
 """Commands about runs and artifacts: status, runs, lineage, diff, verify, recover, reproduce, gc."""
 
 import argparse
+import os
 from pathlib import Path
 
-from pipeline.cli.commands import Commands, default_workspace
+from pipeline.cli.commands import Commands, default_workspace, require_workspace
 
 
 def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add("status", print_status, "state of the newest runs and of their steps", "workspace")
+    parser = commands.add("status", print_status, "state of the newest runs and of their steps", "results")
     parser.add_argument("--limit", metavar="N", type=int, default=5, help="number of runs (default: 5)")
 
-    parser = commands.add("runs", list_runs, "list all runs, their mIoU and what they serve", "workspace")
+    parser = commands.add("runs", list_runs, "list all runs, their mIoU and what they serve", "results")
     parser.add_argument("--limit", metavar="N", type=int, default=-1, help="the newest N (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     parser = commands.add("lineage", trace_lineage, "trace a served model or an artifact to its sources", "workspace")
-    parser.add_argument("path", metavar="PATH", type=Path, nargs="?", help="served model, artifact, or a file in one")
+    parser.add_argument("path", metavar="PATH", nargs="?", help="served model, artifact, or a file in one")
+    merge = "read the lineage of all workspaces of $SEGLINE_ARTIFACTS; PATH may be the URL of an uploaded model"
+    parser.add_argument("--merge", action="store_true", help=merge)
     parser.add_argument("--openlineage", metavar="FILE", type=Path, help="write the events of all runs, a JSON a line")
 
     parser = commands.add(
-        "diff", diff_runs, "differences of two runs: recipe, code, data, libraries, metrics", "workspace"
+        "diff", diff_runs, "differences of two runs: recipe, code, data, libraries, metrics", "results"
     )
     parser.add_argument("first", metavar="RUN", help="name of a run, or the beginning of it")
     parser.add_argument("second", metavar="RUN", help="the same")
@@ -37,11 +40,11 @@ def add(commands: Commands) -> None:
     )
 
     commands.add(
-        "recover", recover_store, "complete or rebuild a lost or damaged store.sqlite", "workspace no_wait dry_run"
+        "recover", recover_store, "complete or rebuild a lost or damaged store.sqlite", "results no_wait dry_run"
     )
 
     parser = commands.add(
-        "reproduce", reproduce_run, "repeat a run in another workspace, and compare", "settings workspace dry_run logs"
+        "reproduce", reproduce_run, "repeat a run in another workspace, and compare", "settings results dry_run logs"
     )
     parser.add_argument("run", metavar="RUN", help="name of a run, or the beginning of it")
     parser.add_argument("--into", metavar="DIR", type=Path, help="workspace to repeat it in (default: reproduced/RUN)")
@@ -50,7 +53,7 @@ def add(commands: Commands) -> None:
     )
 
     parser = commands.add(
-        "gc", collect_garbage, "remove what no kept run and no served model needs", "workspace no_wait dry_run"
+        "gc", collect_garbage, "remove what no kept run and no served model needs", "results no_wait dry_run"
     )
     parser.add_argument("--keep-last", metavar="N", type=int, default=10, help="keep the newest N runs (default: 10)")
     parser.add_argument("--keep-promoted", action="store_true", help="also keep the runs of all versions in serving/")
@@ -80,12 +83,17 @@ def trace_lineage(options: argparse.Namespace) -> None:
     from pipeline.workspace.layout import Workspace
 
     if options.openlineage:
+        require_workspace(options.workspace)
         number = openlineage.export(Workspace(options.workspace), options.openlineage)
         print(f"{options.openlineage}: {number} events")
-    if options.path:
-        around = [folder for folder in options.path.resolve().parents if (folder / "store.sqlite").is_file()]
+    if options.merge:
+        workspace = Workspace.of(options.workspace.resolve(), os.environ)
+        print("\n".join(ancestry.merged_lines(workspace, options.path or "")))
+    elif options.path:
+        path = Path(options.path)
+        around = [folder for folder in path.resolve().parents if (folder / "store.sqlite").is_file()]
         workspace = Workspace(around[0] if around else options.workspace)
-        print("\n".join(ancestry.lines(workspace, options.path)))
+        print("\n".join(ancestry.lines(workspace, path)))
     elif not options.openlineage:
         raise UserError("Name a PATH, such as workspace/serving/<name>/<version>, or --openlineage FILE.")
 
@@ -107,6 +115,7 @@ def verify_artifacts(options: argparse.Namespace) -> None:
     from pipeline.lineage import verification
     from pipeline.workspace.layout import Workspace
 
+    require_workspace(options.workspace)
     findings = []
     for finding in verification.verify(Workspace(options.workspace.resolve())):
         findings.append(finding)

@@ -1,10 +1,14 @@
-"""Commands that keep Segline running: run-due, schedule, backfill, doctor, completion."""
+"""Commands that keep Segline running: run-due, schedule, backfill, compile, doctor, completion."""
 
 import argparse
+from pathlib import Path
 
 from pipeline.cli import completion
 from pipeline.cli.commands import Commands
 from pipeline.config.step_names import GATE, STEP_NAMES
+
+ENGINES = ("airflow", "argo", "kfp")
+"""Of `segline compile`: Apache Airflow 3, Argo Workflows, Kubeflow Pipelines v2."""
 
 
 def add(commands: Commands) -> None:
@@ -30,6 +34,13 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--until", metavar="STEP", choices=STEP_NAMES, default=GATE, help="last step (default: gate); export promotes"
     )
+
+    parser = commands.add("compile", compile_recipe, "write a recipe as a pipeline of another engine", "recipe")
+    parser.add_argument("--to", metavar="ENGINE", choices=ENGINES, required=True, help=", ".join(ENGINES))
+    parser.add_argument("--image", default="segline:gpu", help="image of the containers (default: segline:gpu)")
+    resources = "what a step may use, as in --resources train=8,32Gi,1"
+    parser.add_argument("--resources", metavar="STEP=CPU,MEMORY,GPUS", action="append", default=[], help=resources)
+    parser.add_argument("--out", metavar="FILE", type=Path, help="file to write (default: standard output)")
 
     parser = commands.add("doctor", examine_machine, "check that this machine can run Segline", "workspace")
     parser.add_argument("--deep", action="store_true", help="also compute something on every device with TensorFlow")
@@ -59,6 +70,22 @@ def backfill_slots(options: argparse.Namespace) -> int:
     from pipeline.schedule import actions
 
     return actions.backfill(options)
+
+
+def compile_recipe(options: argparse.Namespace) -> None:
+    """Write a recipe's pipeline for another engine."""
+    from pipeline.engines.compilation import compile_pipeline
+    from pipeline.engines.tasks import pipeline_of
+    from pipeline.workspace.digest import write_atomically
+
+    pipeline = pipeline_of(options.recipe, options.set, image=options.image, resources=options.resources)
+    text = compile_pipeline(pipeline, options.to)
+    if options.out is None:
+        print(text, end="")
+        return
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(options.out, text)
+    print(f"{options.out}: {len(pipeline.tasks)} tasks")
 
 
 def examine_machine(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Check of output paths before the work, so that a long command does not fail at its end."""
+"""Check of paths before the work, so that a long command does not fail at its end, or after TensorFlow's import."""
 
 from pathlib import Path
 
@@ -14,3 +14,9 @@ def require_folder(path: Path, option: str = "--out") -> None:
     existing = next((place for place in (path, *path.parents) if place.exists()), None)
     if existing is not None and not existing.is_dir():
         raise UserError(f"{option} must be a folder, new or existing. Received: {path}; {existing} is a file.")
+
+
+def require_file(path: Path, option: str) -> None:
+    """Raise UserError unless `path` is a file."""
+    if not path.is_file():
+        raise UserError(f"{option}: there is no file {str(path)!r} (relative to {Path.cwd()}).")

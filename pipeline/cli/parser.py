@@ -1,6 +1,7 @@
 """The parser of `segline`. It imports no library, so that --help answers at once."""
 
 import argparse
+import sys
 
 from pipeline.cli import (
     data_commands,
@@ -30,6 +31,18 @@ GROUPS = (
 """Each adds a group of commands to the parser. headings.py orders them for --help."""
 
 
+class Version(argparse.Action):
+    """Prints Segline's version, the commit of its code, and Python's version."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print, and end the program."""
+        from pipeline.workspace.run_folder import code_version, segline_version
+
+        python = ".".join(map(str, sys.version_info[:3]))
+        print(f"segline {segline_version()} ({code_version()}), Python {python}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser. The options that it parses hold `command`, the function that runs them."""
     parser = argparse.ArgumentParser(
@@ -39,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
         "3 gate not passed, 75 another process holds this schedule, 130 interrupted.",
         formatter_class=headings.Formatter,
     )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version of Segline, and its commit")
     subparsers = parser.add_subparsers(title=headings.FIRST, required=True, metavar="COMMAND", dest="command_name")
     commands = Commands(subparsers)
     for add in GROUPS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add(commands: Commands) -> None:
     """Add these commands to the parser."""
-    parser = commands.add("compare", compare_runs, "test whether runs differ by more than noise", "workspace")
+    parser = commands.add("compare", compare_runs, "test whether runs differ by more than noise", "results")
     parser.add_argument("first", metavar="RUN", help="a run, or an artifact of the evaluate step")
     parser.add_argument("second", metavar="RUN", help="the same")
     parser.add_argument("others", metavar="RUN", nargs="*", help="more of them: every pair is compared")
@@ -25,20 +25,21 @@ def add(commands: Commands) -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="also write the numbers as JSON")
 
     parser = commands.add(
-        "suspects", find_suspects, "find the regions whose masks are most likely wrong", "workspace dry_run"
+        "suspects", find_suspects, "find the regions whose masks are most likely wrong", "results dry_run"
     )
     parser.add_argument("run", metavar="RUN", help="a run that has trained")
-    parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="output folder")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="output folder (default: that of --html)")
+    parser.add_argument("--html", metavar="DIR", type=Path, help="output folder of a page to look through the images")
     parser.add_argument("--split", metavar="S", action="append", help="a split; repeatable (default: train and val)")
     parser.add_argument("--count", metavar="N", type=int, default=50, help="number of regions (default: 50)")
 
-    parser = commands.add("promote", promote_model, "serve an exported model by hand", "workspace dry_run")
+    parser = commands.add("promote", promote_model, "serve an exported model by hand", "results dry_run")
     parser.add_argument(
         "model", metavar="RUN|ARTIFACT", help="a run that has exported, or an artifact of the export step"
     )
     parser.add_argument("--name", metavar="NAME", help="folder under serving/ (default: the recipe's)")
 
-    parser = commands.add("rollback", roll_back, "serve an earlier version again", "workspace dry_run")
+    parser = commands.add("rollback", roll_back, "serve an earlier version again", "results dry_run")
     parser.add_argument("name", metavar="NAME", help="folder under serving/")
     parser.add_argument("--to", metavar="VERSION", type=int, help="version to restore (default: the previous one)")
 
@@ -66,32 +67,42 @@ def compare_runs(options: argparse.Namespace) -> None:
 
 def find_suspects(options: argparse.Namespace) -> None:
     """Find the regions where a trained model contradicts the masks most."""
+    from pipeline.analysis import searched
     from pipeline.cli import output_paths
     from pipeline.console.quiet import quiet
     from pipeline.console.terminal import WIDTH, cut, wrapped
     from pipeline.errors import UserError
     from pipeline.lineage.history import find_run
+    from pipeline.report import gallery
     from pipeline.workspace.layout import Workspace
     from pipeline.workspace.run_folder import RunFolder
 
     if options.count < 1:
         raise UserError(f"--count must be at least 1. Received: {options.count}.")
-    output_paths.require_folder(options.out)
+    out = options.out or options.html
+    if not out:
+        raise UserError("Nothing to write. --html DIR writes a page to look through, --out DIR crops and lists.")
+    output_paths.require_folder(out)
+    if options.html:
+        output_paths.require_folder(options.html, "--html")
+        gallery.require_free(options.html, "--html")
     workspace = Workspace(options.workspace)
     run = RunFolder.open(workspace, find_run(workspace, options.run).id)
     splits = tuple(options.split or ("train", "val"))
+    images = searched.count_images(run, splits)
+    if options.dry_run:
+        named = ", ".join(f"{split} ({number} images)" for split, number in images.items())
+        print(wrapped(f"would search {named}"))
+        return
     with quiet():
         from pipeline.analysis import suspects
-    if options.dry_run:
-        images = suspects.count_images(run, splits)
-        searched = ", ".join(f"{split} ({number} images)" for split, number in images.items())
-        print(wrapped(f"would search {searched}"))
-        return
-    regions = suspects.find(run, options.out, splits=splits, count=options.count)
+    regions = suspects.find(run, out, splits=splits, count=options.count, html=options.html)
     for rank, region in enumerate(regions[:10], start=1):
         text = f": mask says {region.label}, model {region.answer}, {region.pixels:,} pixels"
         print(f"{rank:>3}. {cut(region.id, max(12, WIDTH - 5 - len(text)))}{text}")
-    print(f"{len(regions)} regions in {options.out}", "sheet.png, crops/, suspects.csv, suspects.json", sep="\n  ")
+    print(f"{len(regions)} regions in {out}", "sheet.png, crops/, suspects.csv, suspects.json", sep="\n  ")
+    if options.html:
+        print(f"{options.html / 'index.html'}: all images with such a region; open it in a browser")
 
 
 def promote_model(options: argparse.Namespace) -> None:

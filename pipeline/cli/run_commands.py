@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.cli.commands import Commands
+from pipeline.cli.commands import Commands, require_workspace
 from pipeline.config.step_names import STEP_NAMES
 
 
@@ -24,6 +24,8 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("--run", metavar="ID", required=True, help="name of the run")
     parser.add_argument("--rerun", action="store_true", help="run the step even if its result could be reused")
+    slot = "moment for which RECIPE's `schedule.set` holds, such as 2026-07-05T02:30+02:00"
+    parser.add_argument("--slot", metavar="TIME", default="", help=slot)
 
     parser = commands.add(
         "launch",
@@ -57,7 +59,26 @@ def run_step(options: argparse.Namespace) -> int:
     """Run one step of a run, for an orchestrator."""
     from pipeline.orchestration import run_command
 
+    if options.slot:
+        from pipeline.schedule import scheduled_run
+
+        options.set = [*scheduled_run.settings_at(options.recipe, options.set, options.slot), *options.set]
+    if not options.recipe:
+        options.run = _run_named(options)
     return run_command.step(options)
+
+
+def _run_named(options: argparse.Namespace) -> str:
+    """Return the name of the run that `--run` names or is the beginning of; a name that no run has, as it is."""
+    from pipeline.lineage import history
+    from pipeline.workspace.layout import Workspace
+
+    require_workspace(options.workspace)
+    workspace, name = Workspace(options.workspace), str(options.run)
+    if not workspace.store.exists() or workspace.run(name).is_dir():
+        return name
+    matches = [run.id for run in history.runs(workspace) if run.id.startswith(name)]
+    return history.find_run(workspace, name).id if matches else name
 
 
 def launch_workers(options: argparse.Namespace) -> int:

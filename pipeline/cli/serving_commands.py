@@ -9,6 +9,9 @@ from pipeline.errors import UserError
 LARGEST_MB = 1_000_000
 """Limit of --max-mb. A request is held in memory."""
 
+SAMPLES = 6
+"""Images of the evaluated split that the page offers at most."""
+
 
 def add(commands: Commands) -> None:
     """Add these commands to the parser."""
@@ -65,11 +68,9 @@ def predict_files(options: argparse.Namespace) -> None:
         raise UserError("--calib needs --format kitti_road.")
     _require_positive("--max-pixels", options.max_pixels)
     from pipeline.cli import output_paths
-    from pipeline.console.quiet import quiet
+    from pipeline.serving import prediction
 
     output_paths.require_folder(options.out)
-    with quiet():
-        from pipeline.serving import prediction
     prediction.predict(
         options.model,
         options.images,
@@ -90,16 +91,20 @@ def serve_model(options: argparse.Namespace) -> None:
     if not 0 < options.max_mb <= LARGEST_MB:
         raise UserError(f"--max-mb must be more than 0, and at most {LARGEST_MB:,}. Received: {options.max_mb:g}.")
     _require_positive("--max-pixels", options.max_pixels)
-    from pipeline.console.quiet import quiet
+    from pipeline.export.model_folder import newest_version
+    from pipeline.orchestration import served_origin
+    from pipeline.serving import service
+    from pipeline.serving.http_guard import LOCAL
 
-    with quiet():
-        from pipeline.serving import service
+    # Others who reach the server are not shown images of the data.
+    samples = served_origin.example_images(newest_version(options.model)) if options.host in LOCAL else []
     service.serve(
         options.model,
         host=options.host,
         port=options.port,
         max_bytes=int(options.max_mb * 1e6),
         max_pixels=options.max_pixels,
+        samples=samples[:SAMPLES],
     )
 
 

@@ -30,7 +30,7 @@ def protocol_names() -> tuple[str, ...]:
 class EvaluateConfig(Section):
     """What is measured, how, and what the gate asks."""
 
-    split: str = "val"
+    split: str = Field(default="val", description="split that is measured: val, test or train")
     protocols: tuple[str, ...] | None = Field(
         default=None, description="official protocols; null: boundaries and the dataset's own"
     )

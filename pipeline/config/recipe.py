@@ -5,7 +5,7 @@ Lengths are pixels, sizes are (height, width), times are seconds unless a name s
 
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from models import catalog
 from models.errors import ModelError
@@ -17,6 +17,7 @@ from pipeline.config.input import InputConfig
 from pipeline.config.model import ModelConfig
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.config.section import NAME, Section
+from pipeline.config.tracking import TrackingConfig, from_name
 from pipeline.config.train import BackboneTraining, TrainConfig
 from pipeline.config.validate import ValidateConfig
 
@@ -36,6 +37,10 @@ class Recipe(Section):
     evaluate: EvaluateConfig = EvaluateConfig()
     export: ExportConfig = ExportConfig()
     schedule: ScheduleConfig | None = Field(default=None, description="when `segline run-due` runs it")
+
+    tracking: Annotated[TrackingConfig | None, BeforeValidator(from_name)] = Field(
+        default=None, description="where figures go too, such as mlflow; null: nowhere"
+    )
 
     @model_validator(mode="after")
     def _windows_are_of_the_image(self) -> "Recipe":
@@ -125,6 +130,19 @@ def described(recipe: Recipe, sections: tuple[str, ...]) -> dict[str, Any]:
     """Return `settings` and the file of initial weights, by which people tell one training from another."""
     initial = recipe.train.begin_with if "train" in sections else None
     return settings(recipe, sections) | ({"train.begin_with": str(initial)} if initial else {})
+
+
+def hyper_parameters(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings that decide what is learned: of the data's view, the network and its training."""
+    return {
+        key: value
+        for key, value in described(recipe, ("input", "model", "train")).items()
+        if not key.startswith(_OF_THE_MACHINE)
+    }
+
+
+_OF_THE_MACHINE = ("input.augment_on", "train.strategy", "train.deterministic", "train.communication")
+"""Settings that say where and how a training computes; they are fingerprinted, as devices round differently."""
 
 
 def _flatten(prefix: str, value: Any, flat: dict[str, Any]) -> None:

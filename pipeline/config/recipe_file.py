@@ -20,6 +20,20 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 MANY = 3
 """A key that more sections have is nobody's guess."""
 
+SYNONYMS = {
+    **dict.fromkeys(("lr", "lr0", "base_lr"), "train.learning_rate"),
+    **dict.fromkeys(("batch", "bs", "batchsize"), "train.batch_size"),
+    **dict.fromkeys(("max_epochs", "num_epochs"), "train.epochs"),
+    **dict.fromkeys(("wd", "decay"), "train.weight_decay"),
+    **dict.fromkeys(("imgsz", "img_size", "image_size"), "input.size"),
+    "crop_size": "input.augment.crop",
+    **dict.fromkeys(("arch", "network"), "model.name"),
+    **dict.fromkeys(("encoder", "backbone_name"), "model.options.backbone"),
+    **dict.fromkeys(("data_dir", "data_root", "dataset_dir"), "data.manual_dir"),
+    **dict.fromkeys(("amp", "fp16", "mixed_precision"), "train.precision"),
+}
+"""Keys of settings as other tools call them."""
+
 
 def names() -> list[str]:
     """Names of the recipes that come with Segline, sorted."""
@@ -77,6 +91,15 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise UserError("\n".join([f"{path}: {many} not right.", *problems])) from None
 
 
+def keys_named(name: str) -> list[str]:
+    """Return the keys of a recipe that are probably meant by a name without sections, or by another tool's name.
+
+    >>> keys_named("epochs"), keys_named("lr"), keys_named("zzz")
+    (['train.epochs'], ['train.learning_rate'], [])
+    """
+    return [key for key in _paths([]) if SYNONYMS.get(name, name) in (key, key.rpartition(".")[2])]
+
+
 def dump(recipe: Recipe) -> str:
     """Write a recipe as YAML with every default filled in; `load` reads it back."""
     return plain_yaml.dump(recipe.as_dict())
@@ -118,6 +141,8 @@ def _problem(entry: Any, every: Sequence[str]) -> str:
 
 def _near(key: str, allowed: Sequence[str], every: Sequence[str]) -> list[str]:
     """Guess what was meant by a key that a section does not have: the same in other sections, or one like it."""
+    if key in SYNONYMS:
+        return [SYNONYMS[key]]
     same = [path for path in every if path.rpartition(".")[2] == key]
     near = difflib.get_close_matches(key, allowed, n=1)
     if near or same:

@@ -59,6 +59,24 @@ class TensorBoardConfig(Section):
         return self
 
 
+class Communication(Section):
+    """How several devices add up their gradients."""
+
+    all_reduce: Literal["auto", "ring", "nccl"] = Field(
+        default="auto",
+        description="by NCCL (GPUs only) or in a ring; auto: NCCL between GPUs",
+        json_schema_extra=UNFINGERPRINTED,
+    )
+    bytes_per_pack: Positive = Field(
+        default=25_000_000,  # as PyTorch's DistributedDataParallel, bucket_cap_mb
+        description="least size of a message: while one is sent, the gradients of the next are computed",
+        json_schema_extra=UNFINGERPRINTED,
+    )
+    gradients: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="what they are rounded to for the way; bfloat16 halves the messages"
+    )
+
+
 class TrainConfig(Section):
     """How the network is trained."""
 
@@ -67,7 +85,7 @@ class TrainConfig(Section):
     )
     budget: Annotated[float, BeforeValidator(parse_seconds)] | None = Field(
         default=None,
-        description="time instead of `epochs`, such as 38m: as many steps as end within it",
+        description="time instead of `epochs`, in seconds or such as 38m: as many steps as end within it",
     )
     batch_size: Annotated[int | Literal["auto"], BeforeValidator(_number_or_auto)] = Field(
         description="images of a step over all devices together; auto: as many as fit the memory, by trial steps"
@@ -75,11 +93,13 @@ class TrainConfig(Section):
     accumulate: Positive = Field(
         default=1, description="parts of a step that a device computes one after the other, to save memory"
     )
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0)] = Field(description="at its highest, after the warm-up")
     learning_rate_batch: Positive | None = Field(
         default=None, description="batch size that learning_rate is meant for; it grows in proportion; null: for any"
     )
-    optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"] = "adamw"
+    optimizer: Literal["adamw", "adam", "sgd", "rmsprop", "lamb", "lion"] = Field(
+        default="adamw", description="how gradients change the weights"
+    )
     momentum: Fraction = Field(default=0.9, description="of sgd (Nesterov) and rmsprop")
     weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.0, description="decoupled; not on biases and norms")
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
@@ -88,8 +108,12 @@ class TrainConfig(Section):
     ema: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         default=None, description="decay of the moving average of the weights, which is what is kept; null: none"
     )
-    schedule: Literal["constant", "cosine", "poly", "step"] = "cosine"
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0.0
+    schedule: Literal["constant", "cosine", "poly", "step"] = Field(
+        default="cosine", description="how the learning rate falls after the warm-up"
+    )
+    warmup_epochs: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="epochs in which the learning rate rises from 0"
+    )
     decay_epochs: tuple[Positive, ...] = Field(default=(), description="epochs after which `schedule: step` decays")
     decay_factor: Annotated[float, Field(gt=0, lt=1)] = Field(default=0.1, description="what it decays by")
     begin_with: Path | None = Field(
@@ -101,13 +125,17 @@ class TrainConfig(Section):
     loss: dict[str, float | dict[str, Any]] = Field(
         default={"cross_entropy": 1.0}, description="losses that are added up: {name: weight or {weight, parameters}}"
     )
-    class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = "none"
+    class_weights: Literal["none", "median_frequency", "sqrt_median_frequency", "enet"] = Field(
+        default="none", description="weight of each class in the loss, from its share of the pixels of train"
+    )
     logit_adjustment: Fraction = Field(
         default=0.0,
         description="share of log(class weight) added to the logits that the loss sees: at 1 the weights quicken the "
         "learning of rare classes, and the answers keep the data's own frequencies",
     )
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Fraction = Field(
+        default=0.0, description="share of the target probability that is spread over all classes"
+    )
     validate_every: Positive = Field(default=1, description="epochs between two measurements on the validation split")
     validate_window: tuple[Positive, Positive] | None = Field(
         default=None,
@@ -115,10 +143,16 @@ class TrainConfig(Section):
         "one; null: whole",
     )
     best_by: Literal["miou", "pixel_accuracy", "loss"] = Field(
-        default="miou", description="of validation: which weights are kept"
+        default="miou", description="measure of the validation by which the kept weights are chosen"
     )
     patience: Positive | None = Field(
         default=None, description="end after so many measurements without a better one; null: never early"
+    )
+    pause_epochs: Positive | None = Field(
+        default=None,
+        description="epochs after which the training pauses and the command ends with exit code 4; without it, or with "
+        "more, the same command continues; null: it does not pause",
+        json_schema_extra=UNFINGERPRINTED,
     )
     checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
         default=60.0, description="time between two checkpoints", json_schema_extra=UNFINGERPRINTED
@@ -133,6 +167,12 @@ class TrainConfig(Section):
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         default="auto", description="auto: every worker that the environment names; there every GPU, or the CPU"
     )
+    batch_norm: Literal["sync", "local", "auto"] = Field(
+        default="sync",
+        description="statistics of the images of all devices, or of each device's own; auto: sync where a device has "
+        "fewer than 16 images at once, else local",
+    )
+    communication: Communication = Communication()
     timeout_s: Annotated[float, Field(gt=0)] = Field(
         default=600.0,
         description="time without a sign of life from a worker after which all of them end",
@@ -141,11 +181,20 @@ class TrainConfig(Section):
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = Field(
         default="float32", description="auto: mixed_bfloat16 where the CPU or every GPU computes in it, else float32"
     )
-    steps_per_call: Positive = Field(
-        default=1, description="steps without a return to Python between them", json_schema_extra=UNFINGERPRINTED
+    jit_compile: bool | Literal["auto"] = Field(
+        default=False,
+        description="compile the step by XLA, on one device; auto: on a GPU, where XLA knows every operation of the "
+        "step and all batches have one size",
+    )
+    steps_per_call: Positive | Literal["auto"] = Field(
+        default=1,
+        description="steps without a return to Python between them; auto: as many as take a quarter of a second",
+        json_schema_extra=UNFINGERPRINTED,
     )
     deterministic: bool = Field(default=False, description="the same weights from two runs, on a GPU too; slower there")
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = Field(
+        default=0, description="of initial weights, order, augmentation and dropout"
+    )
 
     @field_validator("begin_with")
     @classmethod

@@ -37,8 +37,8 @@ class ValidateConfig(Section):
         default="warning", description="a class of train, in no mask of val or test"
     )
     class_absent_from_all: Severity = Field(default="warning", description="a class in no mask of any split")
-    split_missing: Severity = "warning"
-    same_image_in_two_splits: Severity = "error"
-    all_void_mask: Severity = "warning"
-    nearly_one_colour: Severity = "warning"
+    split_missing: Severity = Field(default="warning", description="a published split without an image")
+    same_image_in_two_splits: Severity = Field(default="error", description="an image, byte for byte, in two splits")
+    all_void_mask: Severity = Field(default="warning", description="a mask of ignored pixels only")
+    nearly_one_colour: Severity = Field(default="warning", description="a split whose images are nearly one colour")
     drift: DriftConfig = Field(default=DriftConfig(), json_schema_extra=UNFINGERPRINTED)

@@ -1,26 +1,11 @@
-"""Foreign text in HTML and in Markdown: what stands there is seen, and neither acts nor becomes markup."""
+"""Foreign text in Markdown: what stands there is seen, and neither acts nor becomes markup. HTML has templates."""
 
-import html
 import re
 
 from datasets import foreign_text
 
-LINKED = ("https://", "http://")
-"""Schemes of addresses that become links; javascript: and others stay text."""
-
 MARKS = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])|(?<=^)[-+#]")
 """Characters that Markdown may read as markup; an underscore between letters is none."""
-
-
-def escape(text: str) -> str:
-    """Return a text as HTML, in an element or in an attribute with quotes; lines stay lines."""
-    return html.escape(foreign_text.escape(text, keep="\n\t"))
-
-
-def link(address: str) -> str:
-    """Return an address as HTML: a link if it is one of the web, else its text."""
-    text = escape(address)
-    return f'<a href="{text}" rel="noreferrer">{text}</a>' if address.lower().startswith(LINKED) else text
 
 
 def literal(text: str) -> str:

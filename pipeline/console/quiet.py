@@ -16,24 +16,25 @@ STDERR = 2
 def stderr_to(path: Path) -> Iterator[None]:
     """Append to a file what the block writes to standard error, C++ code included. Exceptions pass."""
     sys.stderr.flush()
-    descriptor = _descriptor()
-    kept = os.dup(descriptor)
+    kept = {descriptor: os.dup(descriptor) for descriptor in _descriptors()}
     with path.open("a", encoding="utf-8") as file:
-        os.dup2(file.fileno(), descriptor)
+        for descriptor in kept:
+            os.dup2(file.fileno(), descriptor)
         try:
             yield
         finally:
             sys.stderr.flush()
-            os.dup2(kept, descriptor)
-            os.close(kept)
+            for descriptor, copy in kept.items():
+                os.dup2(copy, descriptor)
+                os.close(copy)
 
 
-def _descriptor() -> int:
-    """Return the number of the file that is standard error; a program may have put an object without one there."""
+def _descriptors() -> set[int]:
+    """Return the files that are standard error: that of C++ code, and Python's, for which a notebook has another."""
     try:
-        return sys.stderr.fileno()
+        return {STDERR, sys.stderr.fileno()}
     except OSError:
-        return STDERR
+        return {STDERR}
 
 
 @contextmanager

@@ -22,6 +22,10 @@ Drawing = Callable[[str, int], np.ndarray]
 """From the id of an example and its index in the split to a strip, uint8 [h,w,3]."""
 
 
+Augmented = Callable[[str, SplitStatistics], Drawing]
+"""From a split and its statistics to what draws its examples before and after augmentation."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """An example that is drawn: its index in the split, its id, and a remark that is appended to its title."""
@@ -39,7 +43,7 @@ def browse(
     split: str | None = None,
     class_name: str | None = None,
     count: int = 24,
-    augmented: Callable[[str, SplitStatistics], Drawing] | None = None,
+    augmented: Augmented | None = None,
 ) -> list[str]:
     """Draw sheet-1.png, sheet-2.png, ..., statistics.png, and write statistics.txt.
 
@@ -60,12 +64,8 @@ def browse(
     """
     spec = DatasetSpec.read(ingest / "spec.json")
     data = ingest / "records"
-    split = _split(data, split)
-    label = None if class_name is None else _class(spec, class_name)
+    split, chosen = choose(ingest, spec, split=split, class_name=class_name, count=count)
     measured = statistics.measure(data, spec.num_classes, split)[split]
-    chosen = _spread(data, split, count) if label is None else _most(data, split, count, label)
-    if not chosen:
-        raise UserError(f"No image of split {split!r} shows {class_name!r}. Give another --class or --split.")
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("sheet-*.png"):
         old.unlink()
@@ -81,6 +81,24 @@ def browse(
     return [*lines, "", f"{out}: {len(chosen)} images on {sheets}; statistics.png, statistics.txt"]
 
 
+def choose(
+    ingest: Path, spec: DatasetSpec, *, split: str | None, class_name: str | None, count: int | None
+) -> tuple[str, list[Choice]]:
+    """Choose the examples to show, as `browse` describes; a `count` of None: all. Return the split and the examples.
+
+    Raises:
+        UserError: There is no such split or class, or nothing to show.
+    """
+    data = ingest / "records"
+    split = _split(data, split)
+    label = None if class_name is None else require_class(spec, class_name)
+    most = records.splits(data)[split] if count is None else count
+    chosen = _spread(data, split, most) if label is None else _most(data, split, most, label)
+    if not chosen:
+        raise UserError(f"No image of split {split!r} shows {class_name!r}. Give another --class or --split.")
+    return split, chosen
+
+
 def _split(data: Path, split: str | None) -> str:
     filled = {name: images for name, images in records.splits(data).items() if images}
     if split is None and filled:
@@ -91,7 +109,8 @@ def _split(data: Path, split: str | None) -> str:
     return split
 
 
-def _class(spec: DatasetSpec, name: str) -> int:
+def require_class(spec: DatasetSpec, name: str) -> int:
+    """Return the train id of a class. Raises UserError, which names the classes, if there is none of this name."""
     if name not in spec.classes:
         raise UserError(f"--class: {spec.shown_name} has no class {name!r}. Allowed: {', '.join(spec.classes)}.")
     return spec.classes.index(name)

@@ -1,5 +1,6 @@
 """The first recipe of a folder: what the network sees, the batch and the epochs follow the images' sizes and number."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ train:
   weight_decay: 0.02
   warmup_epochs: 1
   class_weights: sqrt_median_frequency
-"""
+
+{gate}"""
 
 BATCH, EPOCHS = 8, 30
 """Of a folder that is neither small nor large."""
@@ -50,7 +52,7 @@ class FirstRecipe:
     crop: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
-    def text(self, name: str, folder: Path, layout: Path) -> str:
+    def text(self, name: str, folder: Path, layout: Path, num_classes: int) -> str:
         """Return the recipe as YAML."""
         return RECIPE.format(
             name=name,
@@ -61,6 +63,7 @@ class FirstRecipe:
             crop=f"crop: {list(self.crop)}, " if self.crop else "",
             epochs=self.epochs,
             batch_size=self.batch_size,
+            gate=gate_section(num_classes),
         )
 
 
@@ -108,6 +111,20 @@ def _what_is_seen(
 def data_section(folder: Path, layout: Path) -> str:
     """Return the section `data` of a recipe for a folder, as YAML."""
     return f"data:\n  name: image_folder\n  manual_dir: {quoted(folder)}\n  layout: {quoted(layout)}\n"
+
+
+def gate_section(num_classes: int) -> str:
+    """Return the section `evaluate` of a first recipe: the least mIoU with which its model is served, and the reason.
+
+    A model that answers one class everywhere has IoU 0 in every other class, hence at most mIoU 1/C.
+
+    >>> print(gate_section(3), end="")
+    evaluate:
+      min_miou: 0.34  # the gate: one class everywhere gives at most 1/3; raise it to what your use needs
+    """
+    least = min(math.ceil(100 / num_classes), 50) / 100
+    reason = f"one class everywhere gives at most 1/{num_classes}; raise it to what your use needs"
+    return f"evaluate:\n  min_miou: {least:g}  # the gate: {reason}\n"
 
 
 def quoted(path: Path) -> str:

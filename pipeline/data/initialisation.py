@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -25,6 +26,22 @@ from pipeline.input.records import TRAIN
 
 NAMED = 3
 """Bad files that are named at most; ingest lists all."""
+
+
+class Targets(NamedTuple):
+    """The name of the data, and the files to write: layout, recipe, a sheet of how the layout reads the masks."""
+
+    name: str
+    layout: Path
+    recipe: Path
+    sheet: Path
+
+
+def targets(folder: Path, layout: Path | None, recipe: Path | None) -> Targets:
+    """Return the files that `initialise` writes for these arguments of it."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).strip("_.-") or "mine"
+    layout = layout or folder / "segline.yaml"
+    return Targets(name, layout, recipe or Path(f"{name}.yaml"), _sheet(layout, folder))
 
 
 def initialise(
@@ -55,10 +72,7 @@ def initialise(
         UserError: A file exists already, or cannot be written.
         DatasetError: The folder is not enough to guess from.
     """
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).strip("_.-") or "mine"
-    layout = layout or folder / "segline.yaml"
-    recipe = recipe or Path(f"{name}.yaml")
-    sheet = _sheet(layout, folder)
+    name, layout, recipe, sheet = targets(folder, layout, recipe)
     existing = [str(path) for path in (layout, recipe, sheet) if path.exists()]
     if existing and not (force or dry_run):
         raise UserError(
@@ -72,10 +86,10 @@ def initialise(
         described.write_text(guessed.text(), encoding="utf-8")
         examples, fault = _examples(described, folder)
         first = _first_recipe(examples)
-        text = first.text(name, folder, layout)
+        classes = catalog.spec("image_folder", None, described).num_classes
+        text = first.text(name, folder, layout, classes)
         if budget and examples:
-            classes = catalog.spec("image_folder", None, described).num_classes
-            data = first_recipe.data_section(folder, layout)
+            data = first_recipe.data_section(folder, layout) + "\n" + first_recipe.gate_section(classes)
             text = planning.recipe_text(planning.gather(examples, classes, budget), name, data, classes, measure)
         texts = {layout: guessed.text(), recipe: text}
         if dry_run:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,9 @@ class SplitStatistics:
         }
 
 
-def measure(folder: Path, num_classes: int, only: str | None = None) -> dict[str, SplitStatistics]:
+def measure(
+    folder: Path, num_classes: int, only: str | None = None, *, counted: Callable[[], None] = lambda: None
+) -> dict[str, SplitStatistics]:
     """Compute the statistics of every split of a records folder, or of one.
 
     Shards are read in parallel by threads, as decoding releases Python's lock.
@@ -133,21 +136,23 @@ def measure(folder: Path, num_classes: int, only: str | None = None) -> dict[str
         folder: The records folder.
         num_classes: C.
         only: The only split to read; None: all.
+        counted: Is called after each image, from several threads.
     """
     splits = {split: SplitStatistics(num_classes) for split in records.splits(folder) if only in (None, split)}
     shards = [(split, path) for split in splits for path in records.shards(folder, split)]
     # Ingest has refused images of more pixels than data.max_pixels allows.
     with lift_pillow_limit(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        parts = pool.map(lambda shard: _measure_shard(shard[1], num_classes), shards)
+        parts = pool.map(lambda shard: _measure_shard(shard[1], num_classes, counted), shards)
         for (split, _), part in zip(shards, parts, strict=True):
             splits[split].merge(part)
     return splits
 
 
-def _measure_shard(shard: Path, num_classes: int) -> SplitStatistics:
+def _measure_shard(shard: Path, num_classes: int, counted: Callable[[], None]) -> SplitStatistics:
     part = SplitStatistics(num_classes)
     for record in record_reader.read(shard):
         part.add(record)
+        counted()
     return part
 
 

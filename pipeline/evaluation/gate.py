@@ -5,13 +5,16 @@ import operator
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.errors import GateError
 from pipeline.evaluation import metric_names
 from pipeline.evaluation.metric_text import dataset_name, number
 
 NONE_SERVED = "no model is served yet"
+
+UNSET: Literal["no gate set"] = "no gate set"
+"""Outcome of a verdict without a check that applies: nothing speaks for the model, or against it."""
 
 APPROXIMATE = (
     "Measured with evaluate.inference, scales or flip; the exported model predicts the whole image once and may score "
@@ -81,8 +84,9 @@ def judge(
         common: Number of images that the served model was measured on too; None if it does not list its images.
 
     Returns:
-        {"passed": bool, "checks": [{"check", "required", "received", "passed", "note", "bound"}, ...], "note": str}. A
-        check that does not apply has `passed` None and does not count; a missing metric fails.
+        {"passed": bool | None, "checks": [{"check", "required", "received", "passed", "note", "bound"}, ...], "note":
+        str}. A check that does not apply has `passed` None and does not count; a missing metric fails. `passed` of the
+        verdict is None where no check applies: nothing was checked.
     """
     values = metric_names.flat(metrics)
     groups = [slice_["group"] for slice_ in metrics.get("slices", ())]
@@ -95,16 +99,24 @@ def judge(
         checks.append(_not_worse(metrics, served, max_miou_drop, incomparable, common))
     if refuse_significant_drop:
         checks.append(_not_beyond_noise(incomparable or paired))
-    return {
-        "passed": all(check.passed is not False for check in checks),
+    verdict = {
         "checks": [asdict(check) for check in checks],
         "note": APPROXIMATE if metrics.get("inference") else "",
     }
+    return {"passed": {"passed": True, "failed": False, UNSET: None}[outcome(verdict)], **verdict}
+
+
+def outcome(verdict: Mapping[str, Any]) -> Literal["passed", "failed", "no gate set"]:
+    """Return the outcome of a verdict's checks in words; UNSET where none of them applies."""
+    results = {check["passed"] for check in verdict["checks"]}
+    if False in results:
+        return "failed"
+    return "passed" if True in results else UNSET
 
 
 def require_passed(verdict: Mapping[str, Any]) -> None:
-    """Raise GateError, which names every failed check, unless the verdict has passed."""
-    if not verdict["passed"]:
+    """Raise GateError, which names every failed check, if a check of the verdict failed."""
+    if outcome(verdict) == "failed":
         failed = "\n".join(lines(verdict))
         raise GateError(
             f"The gate did not pass, so the model is not exported:\n{failed}\n"
@@ -115,9 +127,9 @@ def require_passed(verdict: Mapping[str, Any]) -> None:
 
 def summary(verdict: Mapping[str, Any]) -> list[str]:
     """Return lines for the terminal: the outcome, each failed check, and why a check does not apply."""
-    if not verdict["checks"]:
-        return ["passed (the recipe demands nothing)"]
-    if verdict["passed"]:
+    if (result := outcome(verdict)) == UNSET:
+        return [f"{UNSET}: nothing was checked (evaluate.min_miou sets a bound)", *unapplied(verdict)]
+    if result == "passed":
         applied = sum(check["passed"] is True for check in verdict["checks"])
         return [f"passed ({applied} of {len(verdict['checks'])} checks apply)", *unapplied(verdict)]
     return ["failed", *lines(verdict), *unapplied(verdict)]

@@ -75,12 +75,13 @@ def intervals(counts: ImageCounts, classes: Sequence[str], *, confidence: float)
     images, total = counts.margins, counts.total()
     without = Margins(total.hits - images.hits, total.truth - images.truth, total.predicted - images.predicted)
     observed, left_out, weights = metrics(total, classes), metrics(without, classes), shares(images, classes)
-    contributing = [name for name, weight in weights.items() if np.count_nonzero(weight > 0) >= FEWEST]
-    influences = {name: _influences(left_out[name]) for name in contributing}
-    effective = {name: 1 / np.square(weights[name]).sum() - 1 for name in contributing}
-    by_class = [name for name in contributing if name.startswith("iou/")]
+    shown = [name for name, weight in weights.items() if (weight > 0).any()]
+    contributing = [name for name in shown if np.count_nonzero(weights[name] > 0) >= FEWEST]
+    influences = {name: _influences(left_out[name]) for name in shown}
+    effective = {name: 1 / np.square(weights[name]).sum() - 1 for name in shown}
+    by_class = [name for name in shown if name.startswith("iou/")]
     variances = np.array([np.square(influences[name]).sum() for name in by_class])
-    # One rare class may make most of the variance of a mean over classes: its few images then count.
+    # One rare class may make most of the variance of a mean over classes: its images then count, however few.
     parts = (variances**2 / np.maximum([effective[name] for name in by_class], 0.5)).sum()
     of_means = variances.sum() ** 2 / parts if parts else np.inf
     ranges: dict[str, Interval] = {}

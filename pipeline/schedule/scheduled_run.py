@@ -4,8 +4,10 @@ import json
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
 
 from datasets.errors import DatasetError
 from models.errors import ModelError
@@ -80,11 +82,32 @@ def recipe_for_slot(recipe: str, overrides: Sequence[str], slot: float) -> Recip
         overrides: Settings in the form of --set.
         slot: Its moment, seconds since 1970.
     """
+    return load_recipe(recipe, [*slot_settings(recipe, overrides, slot), *overrides])
+
+
+def slot_settings(recipe: str, overrides: Sequence[str], slot: float) -> list[str]:
+    """Return the slot's `schedule.set`, in the form of --set. Arguments as for `recipe_for_slot`."""
     schedule = schedule_of(load_recipe(recipe, overrides))
     time = slots.local(slot, schedule.timezone)
     # As JSON, which YAML reads as text: a bare 2026-07-05 would become a date.
-    settings = [f"{key}={json.dumps(time.strftime(text))}" for key, text in schedule.set.items()]
-    return load_recipe(recipe, [*settings, *overrides])
+    return [f"{key}={json.dumps(time.strftime(text))}" for key, text in schedule.set.items()]
+
+
+def settings_at(recipe: str | None, overrides: Sequence[str], moment: str) -> list[str]:
+    """Return `slot_settings` for a moment in ISO 8601, which is in the schedule's time zone where it names none.
+
+    Raises:
+        UserError: There is no recipe, it has no schedule, or the moment is none.
+    """
+    if recipe is None:
+        raise UserError("--slot puts a moment into `schedule.set` of RECIPE, and none is given.")
+    try:
+        time = datetime.fromisoformat(moment)
+    except ValueError:
+        raise UserError(f"--slot must be a moment such as 2026-07-05T02:30+02:00. Received: {moment!r}.") from None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=ZoneInfo(schedule_of(load_recipe(recipe, overrides)).timezone))
+    return slot_settings(recipe, overrides, time.timestamp())
 
 
 def is_unchanged(workspace: Workspace, recipe: Recipe, until: str | None = None) -> bool:

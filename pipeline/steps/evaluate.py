@@ -20,6 +20,7 @@ from pipeline.cluster.worker_lost import explain_worker_loss
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import INGEST, TRAIN
+from pipeline.console.progress import Progress
 from pipeline.drawing import overlays, pictures
 from pipeline.evaluation import image_counts
 from pipeline.evaluation.measurement import Measurement
@@ -103,14 +104,17 @@ def _measure(scorer: Scorer, measurement: Measurement, data: Path, split: str) -
     team = scorer.team
     timed, seconds, seen = 0, 0.0, set()
     start = mark = time.monotonic()
-    for batch in team.in_lockstep(scorer.batches(data, split, batch_size=BATCH_SIZE * team.local_replicas)):
-        took, size = time.monotonic() - mark, batch.images.shape[:3]
-        if size in seen:
-            timed, seconds = timed + len(batch.ids), seconds + took
-        seen.add(size)
-        measurement.add(batch)
-        heartbeat.send()
-        mark = time.monotonic()
+    part = -(-records.splits(data)[split] // team.size)  # the chief's, which no other exceeds
+    with Progress("evaluate", part, shown=team.is_chief) as progress:
+        for batch in team.in_lockstep(scorer.batches(data, split, batch_size=BATCH_SIZE * team.local_replicas)):
+            took, size = time.monotonic() - mark, batch.images.shape[:3]
+            if size in seen:
+                timed, seconds = timed + len(batch.ids), seconds + took
+            seen.add(size)
+            measurement.add(batch)
+            heartbeat.send()
+            progress.add(len(batch.ids))
+            mark = time.monotonic()
     parts = team.gather_bytes(measurement.to_bytes() if not team.is_chief else b"")
     if team.is_chief:
         measurement.join(parts[1:])

@@ -14,12 +14,14 @@ from models import libraries, servable
 from models.fit import Fit
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import EVALUATE, INGEST, TRAIN
+from pipeline.console import progress
 from pipeline.console.quiet import quiet
 from pipeline.errors import UserError
 from pipeline.evaluation import confusion_metrics, image_counts
 from pipeline.export import facts, formats, model_card, parity, raw_image, raw_parity
 from pipeline.export.raw_parity import RawFile
 from pipeline.input import examples
+from pipeline.input.records import splits
 from pipeline.training import trained_model
 from pipeline.workspace import json_file
 
@@ -99,7 +101,10 @@ def _formats(
     libraries.require(settings.formats)
     folder.mkdir()
     fit = config.input.fitting or Fit(formats.commonest_size(records, split))
-    with quiet():  # both converters and the interpreter log their progress on standard error
+    images = splits(records)[split]
+    number = min(settings.format_images or images, images)
+    # Both converters and the interpreter log on standard error.
+    with progress.beside_logs("export", number) as shown, quiet():
         formats.write(folder, model, fit, settings.formats, records)
         rows = formats.measure(
             folder,
@@ -111,6 +116,7 @@ def _formats(
             num_classes=num_classes,
             parity_images=settings.parity_images,
             parity_share=parity_share,
+            counted=shown.add,
         )
     formats.require(rows, settings.max_drop)
     return rows

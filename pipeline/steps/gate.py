@@ -1,6 +1,6 @@
 """Gate: metrics -> the verdict whether the model may be served.
 
-verdict.json    each check: what it requires, what was received, whether it passed
+verdict.json    each check: what it requires, what was received, whether it passed; null: nothing was checked
 
 Nothing is measured here, so that another bound, or another served model, gives a new verdict in a second. The step
 succeeds whatever the verdict; a failed one stops export (orchestration/follow_up.py).

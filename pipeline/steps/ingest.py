@@ -21,6 +21,7 @@ from datasets.audit import join_names
 from datasets.segmentation_builder import SegmentationBuilder
 from datasets.shard_cache import ShardCache, sweep
 from pipeline.config.recipe import Recipe
+from pipeline.console import progress
 from pipeline.data import recipe_builder
 from pipeline.workspace import digest, json_file
 
@@ -38,8 +39,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     """
     start = time.monotonic()
     scratch = out / "tfds"
-    with _quiet():
-        builder = recipe_builder.builder(config, scratch, **_kept(inputs))
+    with progress.beside_logs("ingest", None) as shown, _quiet():
+        builder = recipe_builder.builder(config, scratch, progress=shown.show, **_kept(inputs))
         runner, options = beam_runner.choose(
             config.ingest.runner, workers=config.ingest.workers, options=config.ingest.beam_options
         )

@@ -29,7 +29,7 @@ from pipeline.config.train import TrainConfig
 from pipeline.console.terminal import duration, wrapped
 from pipeline.errors import Interrupted, UserError
 from pipeline.input import input_check, records
-from pipeline.training import batch_size, budget, not_finite, precision, trained_model
+from pipeline.training import batch_norm, batch_size, budget, not_finite, precision, trained_model
 from pipeline.training.checkpoints import Checkpoints
 from pipeline.training.job import Job
 from pipeline.training.recipe_job import make_job
@@ -78,6 +78,8 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
             _begin(config, job, team)
             if chosen:
                 print(f"train     {precision.describe(config.train.precision)}", flush=True)
+            if chosen_norm := batch_norm.describe(config.train, strategy.num_replicas_in_sync):
+                print(wrapped(f"train     {chosen_norm}"), flush=True)
             if job.loaded_weights and not checkpoints.folder.exists():  # otherwise the training resumes
                 print(wrapped(f"train     {job.loaded_weights}"), flush=True)
         try:
@@ -114,10 +116,11 @@ def _check(config: Recipe, sizes: Mapping[str, int]) -> None:
 
 
 def _check_budget(train: TrainConfig, steps: int) -> None:
-    if train.budget and steps <= train.steps_per_call:
+    first = 1 if train.steps_per_call == "auto" else train.steps_per_call
+    if train.budget and steps <= first:
         raise UserError(
             f"train.budget takes its pace from the first epoch, of which the first call compiles: an epoch of {steps} "
-            f"step{'s' * (steps > 1)} is one call (train.steps_per_call {train.steps_per_call}). Set train.epochs "
+            f"step{'s' * (steps > 1)} is one call (train.steps_per_call {first}). Set train.epochs "
             "instead, or a smaller train.batch_size or train.steps_per_call."
         )
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from datasets.spec import DatasetSpec
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import INGEST
+from pipeline.console.progress import Progress
 from pipeline.console.terminal import wrapped
 from pipeline.data import anomalies, class_weights, statistics, statistics_protos
 from pipeline.data.statistics import SplitStatistics
 from pipeline.errors import UserError
-from pipeline.input.records import TRAIN
+from pipeline.input import records
 from pipeline.workspace import json_file
 
 NAME = 18
@@ -29,7 +30,9 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
         UserError: There is an anomaly whose severity is "error"; the text names every anomaly.
     """
     spec = DatasetSpec.read(inputs[INGEST] / "spec.json")
-    splits = statistics.measure(inputs[INGEST] / "records", spec.num_classes)
+    data = inputs[INGEST] / "records"
+    with Progress("validate", sum(records.splits(data).values())) as progress:
+        splits = statistics.measure(data, spec.num_classes, counted=progress.add)
     print("\n".join(_summary(splits, spec)))
     problems = anomalies.find(splits, spec, config.validate_)
     if any(one.severity == "error" for one in problems):
@@ -40,7 +43,7 @@ def run(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     json_file.write(out / "statistics.json", {"classes": list(spec.classes), "splits": facts})
     (out / "statistics.pb").write_bytes(statistics_protos.statistics(splits, spec))
     (out / "schema.pb").write_bytes(statistics_protos.schema(spec))
-    json_file.write(out / "weights.json", class_weights.all_kinds(splits[TRAIN]))
+    json_file.write(out / "weights.json", class_weights.all_kinds(splits[records.TRAIN]))
     json_file.write(out / "anomalies.json", [one.as_dict() for one in problems])
 
 

@@ -54,6 +54,11 @@ class Workspace:
         return self.root / STORE
 
     @property
+    def shared_name(self) -> Path:
+        """File with the workspace's name on the shared storage (pipeline/orchestration/shared_lineage.py)."""
+        return self.root / "shared_name.txt"
+
+    @property
     def serving(self) -> Path:
         """Folder whose subfolders TensorFlow Serving can watch."""
         return self.root / "serving"

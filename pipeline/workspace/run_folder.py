@@ -21,6 +21,9 @@ from pipeline.workspace.digest import write_atomically
 from pipeline.workspace.fingerprint import PROJECT
 from pipeline.workspace.layout import Workspace
 
+MESSAGE = "\nsegline: "
+"""How an error begins in a run's log."""
+
 CHANGED = "+changes"
 """Suffix of the code's version where files differ from the commit."""
 
@@ -95,6 +98,7 @@ class RunFolder:
     def link(self, step: str, artifact: Path) -> None:
         """Point the run's link for `step` to an artifact, atomically."""
         new = self.path / f".{step}.{os.getpid()}"
+        new.unlink(missing_ok=True)  # of a process that was killed here: in a container its number is often the same
         new.symlink_to(os.path.relpath(artifact, self.path))
         new.replace(self.path / step)
 
@@ -114,9 +118,15 @@ class RunFolder:
         with self.log_file.open("a", encoding="utf-8") as file:
             file.write(safe(text) + "\n")
 
+    def last_error(self) -> str:
+        """Return the last error in log.txt as it was printed, without "segline: "; of a traceback the last line."""
+        text = "\n" + self.log_file.read_text(encoding="utf-8", errors="replace").strip()
+        message, trace = text.rfind(MESSAGE), text.rfind("\nTraceback (most recent call last)")
+        return text[message + len(MESSAGE) :] if message > trace else text.rpartition("\n")[2]
+
 
 class Tee(io.TextIOBase):
-    """Text stream that writes to two others."""
+    """Text stream that writes to two others, of which people see the first."""
 
     def __init__(self, first: TextIO, second: TextIO | SafeStream) -> None:
         self._streams = (first, second)
@@ -133,9 +143,18 @@ class Tee(io.TextIOBase):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._streams[0].fileno())
         return len(text)
 
+    @property
+    def shown(self) -> TextIO:
+        """The first stream."""
+        return self._streams[0]
+
+    def fileno(self) -> int:
+        """File descriptor of the first stream."""
+        return self.shown.fileno()
+
     def isatty(self) -> bool:
         """Whether the first stream is a terminal."""
-        return self._streams[0].isatty()
+        return self.shown.isatty()
 
 
 def code_version() -> str:
@@ -150,11 +169,12 @@ def code_version() -> str:
             raise FileNotFoundError  # installed somewhere inside another project's repository
         commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
-        return f"segline {_version()}"
+        return f"segline {segline_version()}"
     return f"git {commit}{CHANGED if changed else ''}"
 
 
-def _version() -> str:
+def segline_version() -> str:
+    """Return the version that is installed, or why there is none."""
     try:
         return version("segline")
     except PackageNotFoundError:

@@ -36,7 +36,7 @@ class Store:
         if database is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             store_file.require_content(path)
-        # Autocommit: a statement is a transaction, and _transaction stands where there are several.
+        # Autocommit: a statement is a transaction, and `transaction` makes one of several.
         self._db = database or sqlite3.connect(path, timeout=30, isolation_level=None)
         self._db.row_factory = lambda cursor, row: dict(
             zip((column[0] for column in cursor.description), row, strict=True)
@@ -112,7 +112,7 @@ class Store:
         properties: Mapping[str, Any] | None = None,
     ) -> None:
         """Record that an execution read ("input") or wrote ("output") an artifact, and its metrics."""
-        with self._transaction():
+        with self.transaction():
             self._execute(
                 "INSERT INTO artifacts (kind, uri, digest, created, properties) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (uri, digest) DO UPDATE SET state = 'live', "
@@ -130,12 +130,14 @@ class Store:
             "INSERT OR IGNORE INTO runs VALUES (:id, :recipe, :command, :code, 'recovered', :started, :finished)", run
         )
 
-    def restore(self, run: str, step: str, state: str, key: str, fingerprint: str, moment: float) -> int:
+    def restore(
+        self, run: str, step: str, state: str, key: str, fingerprint: str, moment: float, reason: str = "recovered"
+    ) -> int:
         """Record an execution that ended at a moment, in seconds since 1970. Return its id."""
         cursor = self._execute(
             "INSERT INTO executions (run, step, state, reason, key, fingerprint, started, finished) "
-            "VALUES (?, ?, ?, 'recovered', ?, ?, ?, ?)",
-            (run, step, state, key, fingerprint, moment, moment),
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (run, step, state, reason, key, fingerprint, moment, moment),
         )
         return int(cursor.lastrowid or 0)
 
@@ -143,7 +145,7 @@ class Store:
         self, execution: int, kind: str, uri: str, digest: str, properties: Mapping[str, Any] | None = None
     ) -> None:
         """Record in one transaction that an execution wrote an artifact, with its metrics, and succeeded."""
-        with self._transaction():
+        with self.transaction():
             self.link(execution, "output", kind, kind, uri, digest, properties)
             self.end(execution, "done")
 
@@ -251,7 +253,7 @@ class Store:
         return self._all(query, *values)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """Make one transaction of the block; inside another it belongs to that one."""
         if self._db.in_transaction:
             yield
@@ -281,7 +283,7 @@ class Store:
             )
         if version == VERSION:
             return
-        with self._transaction():
+        with self.transaction():
             for migration in MIGRATIONS[self._version() :]:  # another process may have been first
                 for statement in migration.split(";"):
                     self._execute(statement)

@@ -49,7 +49,7 @@ def validate(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 
 def train(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     (out / "weights.h5").write_bytes(b"weights" * 100)
-    (out / "history.json").write_text("[]")
+    (out / "history.json").write_text('[{"epoch": 1, "loss": 2.0, "miou": 0.25}]')
     (out / "scalars.jsonl").write_text("{}\n")
     (out / "events").mkdir(exist_ok=True)
 
@@ -57,6 +57,7 @@ def train(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
 def evaluate(config: Recipe, inputs: dict[str, Path], out: Path) -> None:
     confusion = np.eye(len(SPEC.classes), dtype=np.int64) * 50 + config.evaluate.overlays
     named = {"split": "val", "images": 8, "dataset": "camvid", "classes": list(SPEC.classes)}
+    named |= {"intervals": {"confidence": 0.95, "figures": {"miou": [0.25, 0.75]}}}
     (out / "metrics.json").write_text(json.dumps({**named, **summarise(confusion, SPEC.classes)}))
     counts, hits = np.tile(confusion.sum(axis=1), (8, 1)), np.tile(np.diag(confusion), (8, 1))
     names = tuple(f"image{number}" for number in range(8))
@@ -115,7 +116,7 @@ def use_small_steps(patch: pytest.MonkeyPatch) -> None:
     """Have every command take the small steps, each in this process, without reports and checks of data."""
     for module in (runner, forecast, run_command, scheduled_run, reproduction):
         patch.setattr(module, "STEPS", STEPS)
-    kept = follow_up.Around(before=(follow_up.require_verdict,), after=(follow_up.promote,))
+    kept = follow_up.Around((), (follow_up.require_verdict,), (follow_up.promote,), follow_up.is_promoted)
     patch.setattr(follow_up, "AROUND", {EXPORT: kept})
 
     def run_child(

@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -59,16 +60,46 @@ def test_finished_and_running_trainings_are_shown_by_their_run(workspace: Worksp
     board.refresh(workspace, view)
     name = "events.out.tfevents.2"
     assert (view / "second" / name).resolve() == tmp_path / "artifacts/train/def/events" / name
-    assert len(list(view.iterdir())) == 3  # the third holds the columns of HParams
+    assert {path.name for path in view.iterdir()} == {"first", "second"}  # and no run of the columns of HParams
 
 
 def test_hparams_shows_the_settings_that_differ(workspace: Workspace, tmp_path: Path) -> None:
     board.refresh(workspace, tmp_path / "view")
-    events = EventAccumulator(str(tmp_path / "view")).Reload()
+    events = EventAccumulator(str(tmp_path / "view/first")).Reload()
     content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
     experiment = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
     assert [info.name for info in experiment.hparam_infos] == ["train.learning_rate"]
     assert "final/miou" in [info.name.tag for info in experiment.metric_infos]
+
+
+def test_one_training_shows_the_hyper_parameters_that_are_set(workspace: Workspace, tmp_path: Path) -> None:
+    shutil.rmtree(workspace.run("second"))
+    board.refresh(workspace, tmp_path / "view")
+    events = EventAccumulator(str(tmp_path / "view/first")).Reload()
+    content = events.SummaryMetadata("_hparams_/experiment").plugin_data.content
+    names = [info.name for info in plugin_data_pb2.HParamsPluginData.FromString(content).experiment.hparam_infos]
+    assert {"train.learning_rate", "model.name"} <= set(names)
+    assert not {"train.strategy", "train.deterministic", "train.clip_norm"} & set(names)
+
+
+def test_the_address_is_printed_before_tensorboard_starts(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(board, "PORT", port)
+        shown: list[str] = []
+
+        def begin(command: list[str], **_: object) -> subprocess.Popen[bytes]:
+            shown.extend([capsys.readouterr().out, command[command.index("--port") + 1]])
+            return popen(["true"])
+
+        popen = subprocess.Popen
+        monkeypatch.setattr(board.subprocess, "Popen", begin)
+        assert board.serve(workspace, None) == 0
+    assert int(shown[1]) > port and shown[0].startswith(f"http://localhost:{shown[1]}/ shows 2 trainings")
 
 
 def test_without_a_training_it_is_refused(tmp_path: Path) -> None:

@@ -67,10 +67,16 @@ def test_a_run_and_its_artifact_give_the_trained_model(
     seal(train, run="monday")
     run.link("ingest", ingested)
     run.link("train", train)
-    for name in ("monday", str(run.path), str(train)):
+    for name in ("monday", "mon", str(run.path), str(train)):
         subject = load(name, tmp_path)
         assert (subject.model, subject.name, subject.weights) == (model, "fast", "run monday")
-    assert calls == 3 * [(train, tiny_recipe.model, 11)]
+    assert calls == 4 * [(train, tiny_recipe.model, 11)]
+
+
+def test_a_recipe_gives_the_network_that_its_training_begins_with(tmp_path: Path) -> None:
+    subject = load("demo", tmp_path)
+    assert (subject.name, subject.weights) == ("fast", "as the training of recipe demo begins")
+    assert subject.model.output_shape[-1] == 11  # the classes of its data
 
 
 def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
@@ -84,7 +90,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         with pytest.raises(
             UserError, match=r"--option and --classes are for a model given by name\. .* and has its own"
         ):
-            inspection.load(str(tmp_path), Workspace(tmp_path), **given)
+            inspection.load("demo", Workspace(tmp_path), **given)
+    with pytest.raises(UserError, match="is not a model: it holds neither"):
+        load(str(tmp_path), tmp_path)
 
 
 def test_a_saved_model_whose_variables_cannot_be_read(finished: Finished, capfd) -> None:
@@ -154,7 +162,7 @@ def test_the_table_has_80_columns_and_shortens_no_name() -> None:
         (["--filters", "stem_conv"], "has no layer 'stem_conv'. Similar: stem_"),
         (["--filter", "3"], "--filter 3 needs the layer of the filter: --filters LAYER"),
         (["--activations", "logits"], "--image FILE"),
-        (["--activations", "logits", "--image", "missing.png"], "'missing.png' cannot be read"),
+        (["--activations", "logits", "--image", "missing.png"], "there is no file 'missing.png'"),
         (["--image", "missing.png"], "--image missing.png needs a layer whose output to draw: --activations LAYER"),
         (["--size", "360"], "--size must be HEIGHTxWIDTH"),
         (["--option", "width"], "--option must be KEY=VALUE"),

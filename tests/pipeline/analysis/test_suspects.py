@@ -29,7 +29,7 @@ def batch(wrong: tuple[slice, slice], confidence: float) -> Batch:
 
 
 def regions(images: Batch) -> list:
-    return list(suspects._of_image(images, 0, "val", SPEC))
+    return [(suspect, draw()) for suspect, draw in suspects._of_image(images, 0, "val", SPEC)]
 
 
 def test_a_wrong_box_is_one_region_with_its_weight():
@@ -81,8 +81,32 @@ def test_predictions_use_the_inference_of_evaluate(tiny_recipe, tmp_path, monkey
 
     monkeypatch.setattr(suspects, "Scorer", Fake)
     monkeypatch.setattr(suspects.trained_model, "load", lambda *_: None)
+    monkeypatch.setattr(suspects.searched, "count_images", lambda *_: {"val": 0})
     evaluate = EvaluateConfig(inference="tiles", window=(32, 48), scales=(0.5, 1.0))
     recipe = tiny_recipe.model_copy(update={"evaluate": evaluate})
     run = SimpleNamespace(artifact=lambda _: tmp_path)
-    assert list(suspects._all(run, recipe, SPEC, ("val",))) == []
+    assert list(suspects.images(run, recipe, SPEC, ("val",))) == []
     assert received["plan"] == Inference(window=(32, 48), overlap=0.5, average=False, scales=(0.5, 1.0))
+
+
+def test_the_page_holds_the_images_with_a_region_and_the_lists_the_largest_regions(tmp_path, tiny_recipe, monkeypatch):
+    batches_ = batch(np.s_[70:100, 20:60], 0.9), batch(np.s_[70:90, 90:120], 0.9), batch(np.s_[0:0, 0:0], 0.9)
+
+    class Fake:
+        def __init__(self, *_, **__):
+            pass
+
+        def batches(self, *_, **__):
+            return iter(batches_)
+
+    monkeypatch.setattr(suspects, "Scorer", Fake)
+    monkeypatch.setattr(suspects.trained_model, "load", lambda *_: None)
+    monkeypatch.setattr(suspects.searched, "count_images", lambda *_: {"val": 3})
+    SPEC.write(tmp_path / "spec.json")
+    run = SimpleNamespace(id="night-7", recipe=lambda: tiny_recipe, artifact=lambda _: tmp_path)
+    out = tmp_path / "out"
+    kept = suspects.find(run, out, splits=("val",), count=1, html=out)
+    assert [suspect.pixels for suspect in kept] == [26 * 36]
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert page.count("thumbnails/") == 2 and '"boxes"' in page and '<option value="suspicion" selected>' in page
+    assert "The mask says car, the model road: 936 pixels" in page and (out / "suspects.csv").is_file()

@@ -45,7 +45,7 @@ def test_every_command_that_changes_something_has_a_dry_run() -> None:
     with_dry_run = {name for name, parser in commands().items() if "--dry-run" in parser.format_help()}
     read_only = {"explain", "status", "runs", "recipes", "show", "check", "diff", "verify", "doctor", "completion"}
     servers = {"tensorboard", "serve"}
-    write_only_their_output = {"inspect", "compare", "lineage", "browse"}
+    write_only_their_output = {"inspect", "compare", "lineage", "browse", "compile"}
     assert with_dry_run == set(commands()) - read_only - servers - write_only_their_output
 
 

@@ -22,10 +22,16 @@ from pipeline.orchestration.error_advice import as_user_error
 )
 @pytest.mark.parametrize("below", ["", "deep/down"])
 def test_a_file_in_the_place_of_the_folder(
-    command: list[str], below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: list[str],
+    below: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "taken"
     file.touch()
+    (tmp_path / "artifacts").mkdir()
+    monkeypatch.setenv("SEGLINE_WORKSPACE", str(tmp_path))
     assert main([*command, "--out", str(file / below)]) == 2
     shown = " ".join(capsys.readouterr().err.split())
     assert "--out must be a folder" in shown and f"{file} is a file." in shown

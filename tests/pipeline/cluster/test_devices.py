@@ -35,6 +35,11 @@ def test_mirrored_without_a_gpu_names_the_devices_and_the_remedy(no_gpu: None) -
         devices.training_strategy(config(strategy="mirrored"))
 
 
+def test_nccl_without_a_gpu_is_refused(no_gpu: None) -> None:
+    with pytest.raises(UserError, match=r"communication.all_reduce is 'nccl', which needs GPUs.*Set it to 'auto'"):
+        devices.training_strategy(config(communication={"all_reduce": "nccl"}))
+
+
 def test_a_batch_must_be_shared_evenly() -> None:
     devices.check_batch(8, Replicas(4))
     with pytest.raises(UserError, match=r"batch_size is 10, which 4 devices cannot share evenly. Set it to 8 or 12"):

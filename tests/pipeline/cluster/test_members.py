@@ -77,14 +77,15 @@ def test_strategy_and_environment_must_go_together() -> None:
     assert members.resolve("multi_worker", tf_config({"worker": TWO}, {"index": 0}))
 
 
-def test_the_kubernetes_manifest_is_read() -> None:
-    _, job = yaml.safe_load_all((PROJECT / "docker/kubernetes/training.yaml").read_text())
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    environment = {entry["name"]: entry["value"] for entry in container["env"]}
-    clusters = [members.read({**environment, "JOB_COMPLETION_INDEX": str(index)}) for index in range(2)]
-    assert [cluster.index for cluster in clusters if cluster] == [0, 1]
-    assert clusters[0] and clusters[0].workers[1] == "segline-training-1.segline-workers:2222"
-    assert any("train.strategy=multi_worker" in argument for argument in container["args"])
+def test_workers_of_kubernetes_may_be_a_range() -> None:
+    named = {"SEGLINE_WORKERS": "train-0-[0-2].train:2222, other:1", "JOB_COMPLETION_INDEX": "3"}
+    cluster = members.read(named)
+    assert cluster and cluster.workers == (
+        "train-0-0.train:2222",
+        "train-0-1.train:2222",
+        "train-0-2.train:2222",
+        "other:1",
+    )
 
 
 def test_the_compose_file_is_read() -> None:

@@ -119,6 +119,7 @@ def test_the_store_and_a_traceback_hold_no_password(
         raise RuntimeError(f"no ftp://ann:{SECRET}@host")
 
     monkeypatch.setattr("pipeline.cli.parser.build_parser", lambda: SimpleNamespace(parse_args=parsed))
+    monkeypatch.setattr("pipeline.cli.hints.hint", lambda *_: "")
     parsed = lambda given: SimpleNamespace(command=fail, log_json=False)  # noqa: E731
     assert main(["check"]) == 1
     assert "RuntimeError: no ftp://ann:***@host" in (shown := capsys.readouterr().err) and SECRET not in shown

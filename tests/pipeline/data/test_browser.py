@@ -9,11 +9,13 @@ from PIL import Image
 
 from datasets.spec import IGNORE, DatasetSpec
 from pipeline.__main__ import main
+from pipeline.analysis import galleries
 from pipeline.data import browser, statistics, statistics_table
 from pipeline.drawing import contact_sheet
 from pipeline.errors import UserError
 from pipeline.input import batches, record_reader, records
 from pipeline.orchestration.recipe_loader import load_recipe
+from pipeline.workspace.layout import Workspace
 
 
 def test_sheets_statistics_and_a_line_for_each_class(ingested: Path, tmp_path: Path) -> None:
@@ -33,7 +35,7 @@ def test_a_folder_of_ones_own_has_its_own_name(ingested: Path) -> None:
     measured = statistics.measure(ingested / "records", spec.num_classes, "val")["val"]
     assert statistics_table.table("val", measured, spec)[0].startswith("val of my cells: ")
     with pytest.raises(UserError, match="my cells has no class 'Dog'"):
-        browser._class(spec, "Dog")
+        browser.require_class(spec, "Dog")
 
 
 def test_cells_of_images_of_any_size_are_of_one_size(ingested: Path) -> None:
@@ -143,3 +145,25 @@ def test_the_command_takes_a_dataset(camvid_raw: Path, tmp_path: Path, capsys: p
     given = ["--set", f"data.manual_dir={camvid_raw}", "--set", "data.allow_partial=true"]
     assert main([*command, *given, "--split", "val"]) == 0
     assert "val of camvid" in capsys.readouterr().out and (tmp_path / "out" / "sheet-1.png").is_file()
+    assert not (tmp_path / "work" / "runs").exists() and not Workspace(tmp_path / "work").holds_results
+
+
+def test_the_page_shows_a_split_without_predictions(ingested: Path, tmp_path: Path) -> None:
+    assert galleries.of_split(ingested, tmp_path / "all", split="val", class_name=None, count=None) == 4
+    text = (tmp_path / "all/index.html").read_text(encoding="utf-8")
+    assert "<h1>camvid: val</h1>" in text and 'name="low"' not in text and 'value="prediction"' not in text
+    assert len(list((tmp_path / "all/pictures").iterdir())) == 4 * 2
+    assert galleries.of_split(ingested, tmp_path / "some", split=None, class_name="Sky", count=3) == 3
+
+
+def test_browse_writes_something_and_no_file_of_ones_own_is_lost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["browse", "camvid", "--workspace", str(tmp_path / "work"), "--set", "data.manual_dir=raw"]
+    assert main(command) == 2
+    assert "--html DIR writes a page to look through" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/index.html").write_text("my page")
+    assert main([*command, "--html", str(tmp_path / "mine")]) == 2
+    assert "--html must be a new folder" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "mine/index.html").read_text() == "my page"

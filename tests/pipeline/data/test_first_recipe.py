@@ -55,9 +55,15 @@ def test_images_of_many_sizes_are_cut_and_few_of_them_make_small_batches(tmp_pat
 def test_the_first_recipe_fits_the_images(images: int, sizes: dict[str, int], expected: tuple) -> None:
     first = first_recipe.choose(images, sizes)
     assert (first.batch_size, first.epochs, first.size, first.crop) == expected
-    text = first.text("mine", Path("mine"), Path("mine/segline.yaml"))
+    text = first.text("mine", Path("mine"), Path("mine/segline.yaml"), 3)
     recipe = Recipe.model_validate({"name": "mine", **plain_yaml.parse(text)})
     input_check.check(recipe.input, recipe.train, sizes)
+    assert recipe.evaluate.min_miou == 0.34 and "  # the gate: one class everywhere gives at most 1/3" in text
+
+
+@pytest.mark.parametrize(("classes", "least"), [(1, 0.5), (2, 0.5), (11, 0.1), (150, 0.01)])
+def test_the_gate_of_a_first_recipe_refuses_a_model_of_one_answer(classes: int, least: float) -> None:
+    assert plain_yaml.parse(first_recipe.gate_section(classes))["evaluate"]["min_miou"] == least
 
 
 def test_a_photograph_that_is_turned_counts_as_upright(tmp_path: Path) -> None:

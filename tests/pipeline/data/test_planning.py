@@ -113,7 +113,7 @@ def test_init_plans_for_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ((first, classes),) = asked
     assert classes == 3 and first.input.augment.crop
     made = recipe_file.read(tmp_path / "cells.yaml")
-    assert made.train.budget == 600.0 and made.data.layout
+    assert made.train.budget == 600.0 and made.data.layout and made.evaluate.min_miou == 0.34
 
 
 def test_tune_keeps_the_other_sections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

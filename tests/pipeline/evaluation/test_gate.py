@@ -14,8 +14,22 @@ def judge(metrics=METRICS, *, least=None, drop=None, served=None):
     return gate.judge(metrics, demands={} if least is None else {"miou": least}, max_miou_drop=drop, served=served)
 
 
-def test_no_demand_passes_without_a_check():
-    assert judge() == {"passed": True, "checks": [], "note": ""}
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "line"),
+    [
+        (judge(), "no gate set", "no gate set: nothing was checked"),
+        (judge(drop=0.02), "no gate set", "no gate set: nothing was checked"),  # no model is served yet
+        (judge(drop=0.02, served={**METRICS, "split": "test"}), "no gate set", "no gate set: nothing was checked"),
+        (judge(least=0.5, drop=0.02), "passed", "passed (1 of 2 checks apply)"),
+        (judge(least=0.7, drop=0.02), "failed", "failed"),
+    ],
+)
+def test_only_a_model_that_something_checked_has_passed(verdict, outcome, line):
+    assert gate.outcome(verdict) == outcome and gate.summary(verdict)[0].startswith(line)
+    assert verdict["passed"] is {"passed": True, "failed": False, "no gate set": None}[outcome]
+    assert max(map(len, gate.summary(verdict))) <= 70
+    if outcome != "failed":
+        gate.require_passed(verdict)  # without a gate a model is served
 
 
 @pytest.mark.parametrize(("least", "passed"), [(0.59, True), (0.6, True), (0.61, False)])
@@ -51,13 +65,13 @@ def test_not_worse_than_the_served_model(before, passed):
 def test_a_model_measured_on_something_else_is_not_compared_and_the_note_says_so(other, note):
     verdict = judge(drop=0.0, served={**METRICS, "miou": 0.9, **other})
     check = verdict["checks"][0]
-    assert verdict["passed"] and check["passed"] is None
+    assert verdict["passed"] is check["passed"] is None
     assert note in check["note"]
 
 
 def test_the_first_model_is_compared_with_nothing():
     verdict = judge(drop=0.0)
-    assert verdict["passed"] and verdict["checks"][0]["note"] == "no model is served yet"
+    assert verdict["passed"] is None and verdict["checks"][0]["note"] == "no model is served yet"
 
 
 def test_another_number_of_images_is_compared_and_noted():
@@ -149,7 +163,7 @@ def test_without_common_images_the_noise_check_does_not_apply_and_says_why(serve
     verdict = gate.judge(
         METRICS, demands={}, max_miou_drop=None, served=served, refuse_significant_drop=True, paired=comparison
     )
-    assert verdict["passed"] and verdict["checks"][0]["passed"] is None and note in verdict["checks"][0]["note"]
+    assert verdict["passed"] is verdict["checks"][0]["passed"] is None and note in verdict["checks"][0]["note"]
 
 
 def test_metrics_of_another_inference_than_the_exported_one_say_so():

@@ -45,6 +45,18 @@ def test_an_image_that_makes_most_of_a_class_leaves_few_degrees_of_freedom() -> 
     assert widths[1] > 3 * widths[0]
 
 
+def test_a_class_of_three_images_leaves_a_mean_few_degrees_of_freedom() -> None:
+    rare, share = counts(np.full(30, 0.6)), np.array([500, 700, 900])
+    rare.hits[:, 1] = rare.truth[:, 1] = rare.predicted[:, 1] = 0
+    rare.hits[:3, 1] = rare.predicted[:3, 1] = share
+    rare.truth[:3, 1] = 1000
+    low, high = intervals(rare, CLASSES, confidence=0.95)["miou"]
+    without = np.array([(0.6 + np.delete(share, image).mean() / 1000) / 2 for image in range(3)] + [0.65] * 27)
+    error = np.sqrt(np.square(without - without.mean()).sum() * 29 / 30) / (0.65 * 0.35)
+    width = np.log(high / (1 - high)) - np.log(low / (1 - low))
+    assert width == pytest.approx(2 * 4.302653 * error, rel=1e-6)  # t of 2 degrees of freedom
+
+
 @pytest.mark.parametrize("shown", [FEWEST - 1, FEWEST])
 def test_a_class_of_few_images_has_no_interval(shown: int) -> None:
     rare = counts(accuracies(30))

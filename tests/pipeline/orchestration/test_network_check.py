@@ -87,5 +87,6 @@ def test_a_run_with_wrong_weights_ends_before_it_reads_data(tmp_path: Path, wron
     options = [part for override in wrong for part in ("--set", override)]
     assert main(["run", TINY, *options, "--workspace", str(tmp_path / "work")]) == 2
     printed = capfd.readouterr()
-    assert "it is of another network" in " ".join(printed.err.split()) and "ingest" not in printed.out
+    text = " ".join((printed.out + printed.err).split())
+    assert "it is of another network" in text and "ingest" not in text
     assert not (tmp_path / "work" / "artifacts").exists()

@@ -152,6 +152,26 @@ def test_a_slot_puts_its_time_into_the_settings(recipe: Callable[..., Path]) -> 
     assert (str(loaded.data.manual_dir), loaded.name, loaded.train.epochs) == ("/data/2026-07-05", "2026", 7)
 
 
+@pytest.mark.parametrize(
+    "moment, day", [("2026-07-05T14:40:00+00:00", "05"), ("2026-07-05T15:40Z", "06"), ("2026-07-05T15:40", "05")]
+)
+def test_an_orchestrator_names_the_slot(recipe: Callable[..., Path], moment: str, day: str) -> None:
+    path = recipe(cron="30 23 * * *", timezone="Asia/Tokyo", set={"data.manual_dir": "/data/%Y-%m-%d"})
+    assert scheduled_run.settings_at(str(path), [], moment) == [f'data.manual_dir="/data/2026-07-{day}"']
+
+
+def test_a_step_for_a_slot_reads_its_folder(
+    recipe: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = recipe(cron="30 2 * * *", set={"data.manual_dir": f"{tmp_path}/%Y-%m-%d"})
+    call = ["step", "ingest", str(path), "--run", "a", "--workspace", str(tmp_path / "w"), "--slot"]
+    assert main([*call, "2026-07-05T02:30+00:00"]) == 2
+    assert f"{tmp_path}/2026-07-05" in "".join(capsys.readouterr().err.split())
+    assert main([*call, "yesterday"]) == 2 and main(["step", "gate", "--run", "a", "--slot", "2026-07-05"]) == 2
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "--slot must be a moment" in printed and "of RECIPE, and none is given" in printed
+
+
 def test_backfill_lists_then_runs_oldest_first(
     recipe: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

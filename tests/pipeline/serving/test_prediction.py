@@ -1,10 +1,11 @@
 """segline predict: each image once, under its own name and at its own size; unreadable ones are reported at the end."""
 
+import csv
 import json
 import os
 import shutil
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from pipeline.__main__ import main
 from pipeline.drawing import render
 from pipeline.errors import UserError
 from pipeline.export import facts
+from pipeline.export.model_folder import newest_version
 from pipeline.serving import image_files
-from pipeline.serving.output_formats import draw_contours
+from pipeline.serving.image_files import ImageFile
+from pipeline.serving.output_formats import draw_contours, picture_outputs
 from pipeline.serving.prediction import predict
 from pipeline.serving.prediction_progress import FILE
-from pipeline.serving.served_model import ServedModel, newest_version
+from pipeline.serving.served_model import ServedModel
 from tests.pipeline.export.photos import BACK, mask, saved, turned, upright, write
 from tests.pipeline.serving.toy import COLOURS, draw, files
 
@@ -33,12 +36,50 @@ def test_a_folder_at_any_depth_keeps_its_paths(model, tmp_path, capsys):
     names = {"a.png", "x/a.png", "x/y/b.png"}
     assert files(out) == {f"{kind}/{name}" for kind in ("ids", "colour", "overlay") for name in names}
     assert summary.images == 3 and summary.folders["ids"] == out / "ids"
-    mask = np.asarray(Image.open(out / "ids/x/y/b.png"))
-    assert mask.shape == (7, 8)
+    ids = Image.open(out / "ids/x/y/b.png")
+    mask = np.asarray(ids)
+    assert mask.shape == (7, 8) and np.asarray(ids.convert("RGB"))[0, [0, 7]].tolist() == [[128, 64, 128], [0, 0, 255]]
     assert (mask[:, :4] == 0).all() and (mask[:, 4:] == 1).all()
     assert (np.asarray(Image.open(out / "colour/a.png")) == render.colour(mask[:5], COLOURS)).all()
     assert np.asarray(Image.open(out / "overlay/a.png"))[0, 7].tolist() == [100, 0, 128]
-    assert "3 files" in capsys.readouterr().out
+    assert "\n3 files" in f"\n{(shown := capsys.readouterr().out)}" and str(out / "shares.csv") in shown
+
+
+def test_an_overlay_has_a_legend_of_the_classes_in_it():
+    draw_overlay = picture_outputs(["overlay"], ("dark", "red", "green"), [*COLOURS, (0, 255, 0)], 0.5)[0].draw
+    image, mask = np.zeros((1000, 2000, 3), np.uint8), np.zeros((1000, 2000), np.uint8)
+    mask[:250] = 1
+    picture = draw_overlay(ImageFile(Path("a.png"), PurePath("a.png"), named=True), image, mask)
+    legend = picture[1000:]
+    assert picture.shape[1] == 2000 and {(128, 64, 128), (0, 0, 255)} < {
+        tuple(p) for p in legend.reshape(-1, 3).tolist()
+    }
+    assert not (legend == (0, 255, 0)).all(-1).any() and 30 < len(legend) < 60  # letters twice as large
+    left = {colour: int((legend == colour).all(-1).any(0).argmax()) for colour in COLOURS}
+    assert left[128, 64, 128] < left[0, 0, 255]  # the larger share first
+    video = ImageFile(Path("a.mp4"), PurePath("a.png"), named=True)
+    assert draw_overlay(video, image, mask).shape == draw_overlay(video, image, 0 * mask).shape
+    narrow = draw_overlay(video, image[:6, :8], mask[:6, :8])
+    assert narrow.shape[1] > 8 and (narrow[:6, 8:] == 255).all()
+
+
+def test_the_shares_of_all_results_are_a_table(model, tmp_path):
+    raw, out = tmp_path / "raw", tmp_path / "out"
+    draw(raw / "a, b.png"), draw(raw / "c.png", red=0)
+    predict(model, [raw / "c.png"], out)
+    predict(model, [raw / "a, b.png"], out)
+    draw(raw / "d.png", width=3)
+    predict(model, [raw], out, outputs=["ids", "colour", "overlay"])
+    rows = list(csv.reader((out / "shares.csv").open()))
+    assert rows[0] == ["file", "result", "pixels", "dark", "red"]
+    assert rows[1:] == [
+        [str((raw / "a, b.png").resolve()), "ids/a, b.png", "48", "0.500000", "0.500000"],
+        [str((raw / "c.png").resolve()), "ids/c.png", "48", "1.000000", "0.000000"],
+        [str((raw / "d.png").resolve()), "ids/d.png", "18", "0.333333", "0.666667"],
+    ]
+    (out / "ids/c.png").unlink()
+    predict(model, [raw / "d.png"], out)
+    assert [row[1] for row in csv.reader((out / "shares.csv").open())][1:] == ["ids/a, b.png", "ids/d.png"]
 
 
 def test_a_second_run_does_not_read_results_as_images(model, tmp_path):
@@ -55,12 +96,12 @@ def test_results_may_be_written_beside_the_images_or_above_them(model, tmp_path)
             assert (summary.images, summary.reused) == (2, reused)
         shutil.rmtree(out / "contours")
         assert predict(model, [tmp_path / "street"], out, outputs=["colour"]).images == 2
-        assert {path.name for path in out.iterdir()} == {"ids", "colour", FILE} | (
+        assert {path.name for path in out.iterdir()} == {"ids", "colour", FILE, "shares.csv"} | (
             {"a.png", "colours"} if out.name == "street" else {"street"}
         )
         for path in (out / "ids", out / "colour"):
             shutil.rmtree(path)
-        (out / FILE).unlink()
+        (out / FILE).unlink(), (out / "shares.csv").unlink()
 
 
 def test_images_that_results_could_overwrite_are_refused(model, tmp_path):
@@ -279,7 +320,8 @@ def test_a_turned_photo_is_predicted_upright_or_turned_back(model, tmp_path, kin
         if geometry == "stored" and back is not None:
             expected = np.asarray(Image.fromarray(expected).transpose(back))
         ids, overlay = (np.asarray(Image.open(tmp_path / "out" / name / "a.png")) for name in ("ids", "overlay"))
-        assert ids.shape == expected.shape == overlay.shape[:2] and (ids != expected).mean() < 0.02
+        assert ids.shape == expected.shape and (ids != expected).mean() < 0.02
+        overlay = overlay[: len(ids), : ids.shape[1]]  # without its legend
         np.testing.assert_array_equal(ids, overlay[..., 0] > 100)  # picture and mask lie alike
 
 
@@ -315,3 +357,8 @@ def test_contours_have_both_classes_colours(model, tmp_path):
     image = np.full((3, 3, 3), 9, np.uint8)
     mask = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], np.uint8)
     assert (draw_contours(image, mask, COLOURS) == 9).all(-1).tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
+    for side, thickness in ((299, 1), (300, 2), (2000, 7)):
+        mask = np.zeros((3, side), np.uint8)
+        mask[:, side // 2 :] = 1
+        drawn = draw_contours(np.full((3, side, 3), 9, np.uint8), mask, COLOURS)
+        assert (drawn != 9).any(-1).sum(1).tolist() == [2 * thickness] * 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.serving.prediction_progress import FILE, PARTS, Progress
+from pipeline.serving.prediction_progress import FILE, PARTS, Journal
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def start(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
     (tmp_path / "out").mkdir()
-    return lambda **settings: Progress(tmp_path / "out", tmp_path / "model", settings)
+    return lambda **settings: Journal(tmp_path / "out", tmp_path / "model", settings)
 
 
 def write(path: Path, text: str = "text", when: float = 1e9) -> Path:
@@ -27,7 +27,7 @@ def write(path: Path, text: str = "text", when: float = 1e9) -> Path:
     return path
 
 
-def make(progress: Progress, source: Path, result: Path) -> bool:
+def make(progress: Journal, source: Path, result: Path) -> bool:
     """Write a result as segline predict does; return whether it was reused instead."""
     if progress.is_done(source, [result]):
         return True

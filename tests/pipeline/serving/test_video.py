@@ -4,7 +4,7 @@ import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path, PurePath
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -54,6 +54,7 @@ class Counting:
     """A model that predicts class 0 and records its batch sizes."""
 
     max_pixels = 10_000
+    facts: ClassVar = {"classes": ["one"]}
 
     def __init__(self) -> None:
         self.batch_sizes: list[int] = []
@@ -80,5 +81,5 @@ def test_batches_of_frames_respect_the_limit_of_pixels(tmp_path, monkeypatch, pi
     monkeypatch.setattr(video, "BATCH_PIXELS", pixels)
     outputs, model = [Output("ids", lambda _, image, mask: mask)], Counting()
     file = ImageFile(tmp_path / "a.mp4", PurePath("a.png"), named=True)
-    assert video.predict(model, file, outputs, tmp_path, batch_size=4) == 5
+    assert video.predict(model, file, outputs, tmp_path, batch_size=4).tolist() == [5 * 48 * 64]
     assert model.batch_sizes == batch_sizes and (tmp_path / "ids/a.mkv").stat().st_size == 5 * 64 * 48

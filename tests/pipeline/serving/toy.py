@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.serving.prediction_progress import FILE
+from pipeline.serving import class_shares, prediction_progress
 
 COLOURS = ((128, 64, 128), (0, 0, 255))
 
@@ -20,4 +20,8 @@ def draw(path: Path, height: int = 6, width: int = 8, red: int = 200) -> Path:
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name != FILE}
+    """The files of a result folder, but for the journal and the table of class shares."""
+    own = (class_shares.FILE, prediction_progress.FILE)
+    return {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and path.name not in own
+    }

@@ -69,11 +69,11 @@ def test_a_failed_verdict_does_not_fail_the_step(
         require_passed(verdict)
 
 
-def test_a_recipe_that_demands_nothing_passes(
+def test_without_a_demand_no_gate_is_set_and_the_model_may_be_exported(
     tiny_recipe: Recipe, evaluated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     verdict = judge(tiny_recipe, tmp_path / "out", {"evaluate": evaluated})
-    assert verdict["passed"] is True and "the recipe demands nothing" in capsys.readouterr().out
+    assert verdict["passed"] is None and "gate      no gate set: nothing was checked" in capsys.readouterr().out
     require_passed(verdict)
 
 
@@ -85,7 +85,7 @@ def test_the_metrics_are_compared_with_the_served_model(
     assert check["required"] == pytest.approx(0.9) and check["passed"] is False, "mIoU is not that of the counts"
 
 
-@pytest.mark.parametrize(("confidence", "passed"), [(0.8, False), (0.95, True)])
+@pytest.mark.parametrize(("confidence", "passed"), [(0.8, False), (0.95, None)])
 def test_the_common_images_are_compared_in_pairs_if_there_are_enough(
     tiny_recipe: Recipe,
     evaluated: Path,
@@ -93,13 +93,13 @@ def test_the_common_images_are_compared_in_pairs_if_there_are_enough(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     confidence: float,
-    passed: bool,
+    passed: bool | None,
 ) -> None:
     inputs = {"evaluate": evaluated, "served": served}
     verdict = judge(tiny_recipe, tmp_path / "out", inputs, refuse_significant_drop=True, confidence=confidence)
     printed = " ".join(capsys.readouterr().out.replace("gate ", "").split())
     assert verdict["passed"] is passed
-    if passed:
+    if passed is None:
         assert "on which the models differ: 4 of 4; to tell a difference from noise, at least 6 are" in printed
     else:
         assert "sign-flip test over 4 images" in verdict["checks"][0]["note"]

@@ -14,7 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from models import blocks, optimizers
+from models import catalog as models_catalog
 from models.losses import catalog
+from pipeline.config.train import Communication
 from pipeline.evaluation.scoring import Scorer
 from pipeline.training import step_loops
 from pipeline.training.moving_average import MovingAverage
@@ -26,15 +28,16 @@ TWO = {"cross_entropy": 1.0, "dice": 0.5}
 WEIGHTS = [0.0, *np.linspace(0.5, 3, CLASSES - 1)]
 
 
-def build(strategy: tf.distribute.Strategy, *, normalised: bool) -> keras.Model:
+def build(strategy: tf.distribute.Strategy, *, normalised: bool, local: bool) -> keras.Model:
     """Two convolutions with L2 around a normalisation, to logits [B,H,W,11], and an auxiliary head."""
+    synchronized = strategy.num_replicas_in_sync > 1 and not local
     keras.utils.set_random_seed(0)
     with strategy.scope():
         images = keras.Input((None, None, 3))
         x = keras.layers.Rescaling(1 / 128, -1)(images)
         x = keras.layers.Conv2D(8, 3, padding="same", kernel_regularizer=keras.regularizers.L2(1e-2))(x)
         if normalised:
-            x = keras.layers.BatchNormalization(synchronized=strategy.num_replicas_in_sync > 1)(x)
+            x = blocks.BatchNorm(synchronized=synchronized, name="norm")(x)
         x = keras.layers.ReLU()(x)
         logits = {name: keras.layers.Conv2D(CLASSES, 1, dtype="float32")(x) for name in ("logits", "head")}
         return keras.Model(images, logits)
@@ -57,12 +60,13 @@ def train(
     *,
     fused: bool = False,
     normalised: bool = True,
+    local: bool = False,
     precision: str = "float32",
     **settings: Any,
 ) -> tuple[keras.Model, dict[str, Any]]:
-    """Train for 20 steps; return the model and its losses and weights."""
+    """Train for 20 steps; return the model and its losses and weights, and the moving statistics of each device."""
     keras.config.set_dtype_policy(precision)
-    model = build(strategy, normalised=normalised)
+    model = build(strategy, normalised=normalised, local=local)
     with strategy.scope():
         optimizer = optimizers.build("sgd", 0.1)
         if precision == "mixed_float16":
@@ -80,7 +84,23 @@ def train(
         "keys": calls[-1].keys.tolist(),
         "weights": [variable.numpy().tolist() for variable in model.weights],
         "average": [variable.numpy().tolist() for variable in average.variables],
+        "statistics": [
+            [each.numpy().tolist() for each in strategy.experimental_local_results(variable.value)]
+            for variable in model.non_trainable_variables
+        ],
     }
+
+
+def messages(strategy: tf.distribute.Strategy, name: str, **settings: Any) -> int:
+    """Return the number of collective operations of a step for each device: of a network of the catalogue."""
+    with strategy.scope():
+        model = models_catalog.build(name, CLASSES, {"width": 8}, **settings)
+        optimizer = optimizers.build("sgd", 0.1)
+        optimizer.build(model.trainable_variables)
+    data = iter(strategy.experimental_distribute_dataset(batches()))
+    graph = make_update(model, optimizer, strategy).get_concrete_function(next(data)).graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return sum(node.op.startswith("Collective") for node in nodes) // strategy.num_replicas_in_sync
 
 
 def dropped(strategy: tf.distribute.Strategy) -> list[list[float]]:
@@ -112,6 +132,9 @@ def main(folder: Path) -> None:
         results[f"{name}, clipped"] = train(strategy, loss=TWO, clip_norm=0.05)[1]
         results[f"{name}, float16"] = train(strategy, loss=TWO, clip_norm=0.05, precision="mixed_float16")[1]
         results[f"{name}, in parts"] = train(strategy, loss=TWO, accumulate=2, normalised=False)[1]
+    halved = Communication(gradients="bfloat16", bytes_per_pack=1)
+    results["two, local"] = train(strategies["two"], loss=TWO, clip_norm=0.05, local=True, communication=halved)[1]
+    results["messages"] = messages(strategies["two"], "fast", synchronized=True)
     results["one, whole"] = train(strategies["one"], loss=TWO, normalised=False)[1]
     print(json.dumps(results))
 

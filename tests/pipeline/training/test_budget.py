@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -175,8 +176,8 @@ class Helper:
     def broadcast(self, number: int) -> int:
         return self.numbers.pop(0)
 
-    def any(self, flag: object) -> bool:
-        return bool(flag)
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        return array + np.array([0, 1, 1])  # the chief plans one step, and to vote again after it
 
     def barrier(self) -> None:
         pass

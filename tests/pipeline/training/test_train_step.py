@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -15,6 +16,8 @@ import tensorflow as tf
 from models import auxiliary
 from models.losses import catalog
 from models.losses.total import Total, combine
+from pipeline.errors import UserError
+from pipeline.training import train_step, xla
 from pipeline.training.train_step import make_update
 
 PROJECT = Path(__file__).parents[3]
@@ -26,7 +29,7 @@ def results(ingested: Path) -> dict[str, Any]:
     script = Path(__file__).with_name("replicas.py")
     command = [sys.executable, str(script), str(ingested / "records")]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT)}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout.splitlines()[-1])
 
@@ -49,6 +52,22 @@ def test_devices_and_parts_change_nothing(results: dict[str, Any], first: str, s
     for kind in ("weights", "average"):
         for mine, other in zip(one[kind], two[kind], strict=True):
             np.testing.assert_allclose(other, mine, atol=1e-5)
+
+
+def test_devices_with_statistics_of_their_own_continue_with_their_mean(results: dict[str, Any]) -> None:
+    """Both halves have as many pixels, so the mean of their means is that of the batch. Gradients travel in 16 bits."""
+    shared, own = results["two, clipped"], results["two, local"]
+    for first, second in shared["statistics"] + own["statistics"]:
+        assert first == second
+    np.testing.assert_allclose(own["statistics"][0][0], shared["statistics"][0][0], atol=1e-4)
+    for mine, other in zip(shared["weights"], own["weights"], strict=True):
+        np.testing.assert_allclose(other, mine, atol=0.01)
+    assert own["losses"] != shared["losses"]
+
+
+def test_a_step_of_fast_sends_few_messages(results: dict[str, Any]) -> None:
+    """Of its 25 normalisations one forward and one back each; weights of the loss, gradients, figures."""
+    assert 3 < results["messages"] <= 53
 
 
 def test_fused_steps_are_the_same_steps(results: dict[str, Any]) -> None:
@@ -178,3 +197,44 @@ def test_an_auxiliary_head_is_trained_at_its_weight_and_removed_afterwards(model
     plain = auxiliary.without_heads(both)
     assert len(plain.variables) == 2 and auxiliary.without_heads(model) is model
     np.testing.assert_array_equal(plain(batch["image"]), both(batch["image"])["logits"])
+
+
+def test_a_keras_that_sums_gradients_in_another_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_step, "SUMMING", "_no_such_method")
+    two: Any = SimpleNamespace(num_replicas_in_sync=2)
+    with pytest.raises(UserError, match=r"Keras 3.*`_no_such_method`.*train.strategy to 'one_device'"):
+        make_update(keras.Sequential(), keras.optimizers.SGD(0.5), two)
+
+
+def test_a_step_compiled_by_xla_is_the_same_step(model: keras.Model) -> None:
+    start, batch, losses = model.get_weights(), random_batch(), []
+    for compiled in (False, True):
+        model.set_weights(start)
+        losses.append([one_step(model, batch, jit_compile=compiled), *map(float, model.get_weights()[0].flat)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+
+def test_xla_is_left_out_where_it_cannot_or_should_not_compile(
+    model: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def chosen(prepare: Any, size: int | None = 8) -> str | None:
+        shapes = {"image": (2, size, 8, 3), "label": (2, size, 8)}
+        spec = {name: tf.TensorSpec(shape, tf.uint8) for name, shape in shapes.items()}
+        optimizer = keras.optimizers.SGD(0.5)
+        optimizer.build(model.trainable_variables)
+        update = make_update(model, optimizer, tf.distribute.get_strategy(), prepare=prepare, jit_compile=True)
+        batches: Any = SimpleNamespace(element_spec=spec)
+        return xla.obstacle(update, lambda: batches, 1)
+
+    def by_python(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        image = tf.numpy_function(lambda image: image, [batch["image"]], tf.uint8)
+        return {**batch, "image": tf.ensure_shape(image, batch["image"].shape)}
+
+    assert "slower" in (chosen(dict) or "")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert chosen(dict) is None
+    assert "differ in size" in (chosen(dict, size=None) or "")
+    assert "XLA cannot compile the step" in (chosen(by_python) or "")
+    two: Any = SimpleNamespace(num_replicas_in_sync=2)
+    with pytest.raises(UserError, match=r"train\.jit_compile is true, and XLA cannot compile the messages between 2"):
+        xla.make(True, pytest.fail, two, pytest.fail)
