@@ -5,6 +5,7 @@
      lost worker, a failed conversion, what `doctor` finds, a sweep's failed member) with one message
 2    something the user can put right: recipe, files, disk space, a held lock
 3    the gate did not pass: nothing was promoted
+4    the training paused where `train.pause_epochs` says: the same run continues from there
 75   another process is at work on this schedule: try again later (EX_TEMPFAIL of sysexits.h)
 130  interrupted: stopped at a safe point, the same command resumes from there
 """
@@ -38,3 +39,9 @@ class Interrupted(UserError):
     """Ctrl-C or SIGTERM arrived and the work was stopped at a safe point. The text says how to go on."""
 
     exit_code = 130
+
+
+class Paused(Interrupted):
+    """The training paused where the recipe says, at a checkpoint."""
+
+    exit_code = 4

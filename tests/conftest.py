@@ -1,6 +1,9 @@
 """Fixtures that several tests share. Expensive ones are made once a session, in a temporary folder."""
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,20 @@ def real_data() -> Path:
     if not (folder / "CamVid").is_dir():
         pytest.skip("there is no real data (../shared/data)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder into which `pip install .` has put Segline, as for those who have no clone. Read only."""
+    pytest.importorskip("setuptools", reason="TensorFlow brings it")
+    source, site = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("site")
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(PROJECT / name, source)
+    for package in ("datasets", "models", "pipeline", "segline"):
+        shutil.copytree(PROJECT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--target", site, source], check=True)
+    return site
 
 
 @pytest.fixture(scope="session")

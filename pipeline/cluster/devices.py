@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import tensorflow as tf
 
-from pipeline.cluster import members
+from pipeline.cluster import device_rules, members
 from pipeline.cluster.members import Cluster
 from pipeline.config.evaluate import EvaluateConfig
 from pipeline.config.train import TrainConfig
@@ -16,12 +16,17 @@ def training_strategy(config: TrainConfig) -> tf.distribute.Strategy:
     """Choose the devices for training. TensorFlow then takes a GPU's memory as needed, not all at once.
 
     Raises:
-        UserError: The strategy is `mirrored` and there is no GPU, or `multi_worker` and there is no other worker; or
-            the devices cannot share the batch evenly.
+        UserError: The strategy is `mirrored` and there is no GPU, or `multi_worker` and there is no other worker; the
+            devices cannot share the batch evenly; or they cannot use NCCL.
     """
-    cluster = members.resolve(config.strategy, os.environ)
+    cluster, all_reduce = members.resolve(config.strategy, os.environ), config.communication.all_reduce
+    if all_reduce == "nccl" and not _gpus():
+        raise UserError(
+            f"train.communication.all_reduce is 'nccl', which needs GPUs, and TensorFlow finds none here "
+            f"({describe()}). Set it to 'auto'."
+        )
     if cluster:
-        strategy = _cluster_strategy(cluster, config.timeout_s)
+        strategy = _cluster_strategy(cluster, config.timeout_s, all_reduce)
     else:
         strategy = local_strategy(config.strategy, key="train.strategy")
     if config.batch_size != "auto":  # a size that is determined later is a multiple of the devices
@@ -52,17 +57,14 @@ def local_strategy(name: str, *, key: str = "evaluate.strategy") -> tf.distribut
         UserError: `name` is mirrored and there is no GPU.
     """
     gpus = _gpus()
-    if name == "mirrored" and not gpus:
-        raise UserError(
-            f"{key} is 'mirrored' and TensorFlow finds no GPU here ({describe()}). Set {key} to "
-            "'auto' to use the CPU, or install GPU support: pip install 'segline[gpu]'."
-        )
+    if not gpus:
+        device_rules.require_cpu_allowed(name, key)
     if name == "mirrored" or (name in members.CLUSTERED and len(gpus) > 1):
         return tf.distribute.MirroredStrategy([f"/gpu:{index}" for index in range(len(gpus))])
     return tf.distribute.OneDeviceStrategy("/gpu:0" if gpus else "/cpu:0")
 
 
-def _cluster_strategy(cluster: Cluster, timeout_s: float) -> tf.distribute.Strategy:
+def _cluster_strategy(cluster: Cluster, timeout_s: float, all_reduce: str = "auto") -> tf.distribute.Strategy:
     """Connect to the other workers and wait for them. Must come before anything that computes with TensorFlow."""
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.workers)}),
@@ -71,7 +73,7 @@ def _cluster_strategy(cluster: Cluster, timeout_s: float) -> tf.distribute.Strat
         num_accelerators={"GPU": len(_gpus())},
         rpc_layer="grpc",
     )
-    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s)
+    options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout_s, implementation=all_reduce)
     return tf.distribute.MultiWorkerMirroredStrategy(resolver, options)
 
 
@@ -97,13 +99,7 @@ def describe() -> str:
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in _gpus()]
     if names:
         return ", ".join(f"{names.count(name)} x {name}" for name in dict.fromkeys(names))
-    cores = cpu_cores()
-    return f"{cores} CPU core{'s' * (cores > 1)}"
-
-
-def cpu_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return device_rules.describe_cpu()
 
 
 def _gpus() -> list[tf.config.PhysicalDevice]:

@@ -138,7 +138,7 @@ def _tf_config(environment: Mapping[str, str]) -> tuple[list[str], int]:
 
 
 def _kubernetes(environment: Mapping[str, str]) -> tuple[list[str], int]:
-    workers = [worker.strip() for worker in environment["SEGLINE_WORKERS"].split(",")]
+    workers = [worker.strip() for worker in expand_nodes(environment["SEGLINE_WORKERS"])]
     index = environment.get("JOB_COMPLETION_INDEX", "")
     if not index.isdecimal():
         raise UserError(

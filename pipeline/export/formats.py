@@ -112,6 +112,7 @@ def measure(
     num_classes: int,
     parity_images: int,
     parity_share: float,
+    counted: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """Measure the SavedModel and every other format on the same images, on the CPU, one image at a time.
 
@@ -125,6 +126,7 @@ def measure(
         num_classes: C.
         parity_images: Number of images whose class maps are compared, the first ones.
         parity_share: Share of their pixels in which the SavedModel differs, from the parity check.
+        counted: Is called after each image.
 
     Returns:
         A row for each: {"format", "file", "megabytes", "milliseconds": median of one call, "miou", "miou_drop":
@@ -141,6 +143,7 @@ def measure(
                 expected = trained_model.class_map(evaluated, example.image, _for(example.image, fit))
             for name, classify in runners.items():
                 _add(tallies[name], example.truth, *classify(example.image), expected)
+            counted()
     miou = {name: float(Margins.of(tally.confusion).mean_iou()) for name, tally in tallies.items()}
     files = {SAVED_MODEL: [saved_model / "saved_model.pb", *(saved_model / "variables").iterdir()]}
     files |= {name: [folder / FILES[name]] for name in names}

@@ -1,11 +1,14 @@
 """Dynamic batching: images of concurrent requests are classified together; each waits a bounded time for others."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Condition, Event, Thread
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+
+Answer = TypeVar("Answer")
 
 MAX_PIXELS = 4_000_000
 """Pixels of a batch at most; a larger image is a batch by itself."""
@@ -16,20 +19,22 @@ class _Request:
     image: np.ndarray
     arrived: float
     done: Event = field(default_factory=Event)
-    classes: np.ndarray | None = None
+    answer: Any = None
     error: BaseException | None = None
 
 
-class Batcher:
+class Batcher(Generic[Answer]):
     """Classifies single images for many threads, in batches of images of one size.
 
     Args:
-        classify: The model: images uint8 [B,H,W,3] -> class ids uint8 [B,H,W].
+        classify: The model: images uint8 [B,H,W,3] -> B answers, such as class ids uint8 [B,H,W].
         size: Images of a batch at most.
         max_wait: Seconds that an image waits for others of its size while the model is idle.
     """
 
-    def __init__(self, classify: Callable[[np.ndarray], np.ndarray], *, size: int = 8, max_wait: float = 0.005) -> None:
+    def __init__(
+        self, classify: Callable[[np.ndarray], Iterable[Answer]], *, size: int = 8, max_wait: float = 0.005
+    ) -> None:
         self._classify, self._size, self._max_wait = classify, size, max_wait
         self._waiting: list[_Request] = []
         self._changed = Condition()
@@ -37,8 +42,8 @@ class Batcher:
         self._thread = Thread(target=self._work, name="batcher", daemon=True)
         self._thread.start()
 
-    def classify(self, image: np.ndarray) -> np.ndarray:
-        """Classify one image, uint8 [H,W,3] -> class ids uint8 [H,W], batched with those of other threads.
+    def classify(self, image: np.ndarray) -> Answer:
+        """Return the model's answer to one image, uint8 [H,W,3], batched with those of other threads.
 
         Raises:
             RuntimeError: The batcher is closed.
@@ -53,8 +58,8 @@ class Batcher:
         request.done.wait()
         if request.error is not None:
             raise request.error
-        assert request.classes is not None
-        return request.classes
+        answer: Answer = request.answer
+        return answer
 
     def close(self) -> None:
         """Classify the images that wait, then stop the thread."""
@@ -66,9 +71,9 @@ class Batcher:
     def _work(self) -> None:
         while batch := self._next():
             try:
-                class_maps = self._classify(np.stack([request.image for request in batch]))
-                for request, classes in zip(batch, class_maps, strict=True):
-                    request.classes = classes
+                answers = self._classify(np.stack([request.image for request in batch]))
+                for request, answer in zip(batch, answers, strict=True):
+                    request.answer = answer
             except BaseException as error:
                 for request in batch:
                     request.error = error

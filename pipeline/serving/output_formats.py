@@ -7,6 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from datasets.cityscapes_semantic.label_table import LABELS
 from datasets.kitti_road import calibration
@@ -16,13 +17,26 @@ from pipeline.evaluation.protocols.kitti_road import look_up
 from pipeline.serving.image_files import ImageFile
 
 KINDS = ("ids", "colour", "overlay", "contours")
-"""Pictures: grey class ids, class colours, these blended over the image, class borders over the image."""
+"""Pictures: class ids with the class colours as palette, class colours, these blended over the image with a legend
+below, class borders over the image."""
+
+LOSSLESS = "ids"
+"""Output of a video whose frames hold class ids: FFV1 keeps them exactly, H.264 would blend them."""
+
+GEOMETRIES = ("upright", "stored")
+"""Geometry of results: that of the picture as people see it, or that of the pixels in the file."""
 
 FORMATS = ("cityscapes", "kitti_road")
 
 CITYSCAPES_NAME = re.compile(r"(?P<id>[A-Za-z-]+_\d{6}_\d{6})(_leftImg8bit)?")
 KITTI_NAME = re.compile(r"(?P<category>um|umm|uu)_(?P<number>\d{6})")
 LISTED = 5
+
+LEGEND_WIDTH = 1000
+"""Width of a picture, pixels, for each further size of the letters of its legend."""
+
+CONTOUR_SIDE = 300
+"""Longer side of a picture, pixels, for each further pixel of a contour on either side of a border."""
 
 OTHER_FILES = {
     "cityscapes": re.compile(r"[A-Za-z-]+_\d{6}_\d{6}_(?!leftImg8bit$).+"),
@@ -46,27 +60,69 @@ class Output:
         draw: (file, image uint8 [H,W,3], prediction) -> picture uint8 [H,W] or [H,W,3].
         name: File -> path of its result below `folder`.
         probabilities: Whether `draw` takes probabilities float32 [H,W,C] rather than class ids uint8 [H,W].
+        palette: Colours in which a viewer shows the values of a picture [H,W]; None: grey.
     """
 
     folder: str
     draw: Callable[[ImageFile, np.ndarray, np.ndarray], np.ndarray]
     name: Callable[[ImageFile], PurePath] = lambda file: file.result
     probabilities: bool = False
+    palette: render.Colours | None = None
 
 
-def picture_outputs(kinds: Sequence[str], colours: render.Colours, alpha: float) -> list[Output]:
+def picture_outputs(
+    kinds: Sequence[str], classes: Sequence[str], colours: render.Colours, alpha: float
+) -> list[Output]:
     """Return the outputs of some of KINDS; `alpha`, 0..1, is the weight of the overlay's colours."""
-    draw: dict[str, Callable[[ImageFile, np.ndarray, np.ndarray], np.ndarray]] = {
-        "ids": lambda _, image, mask: mask,
-        "colour": lambda _, image, mask: render.colour(mask, colours),
-        "overlay": lambda _, image, mask: render.overlay(image, mask, colours, alpha),
-        "contours": lambda _, image, mask: draw_contours(image, mask, colours),
+
+    def overlay(file: ImageFile, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        blended = render.overlay(image, mask, colours, alpha)
+        return draw_legend(blended, mask, classes, colours, complete=file.is_video)
+
+    outputs = {
+        "ids": Output("ids", lambda _, image, mask: mask, palette=colours),
+        "colour": Output("colour", lambda _, image, mask: render.colour(mask, colours)),
+        "overlay": Output("overlay", overlay),
+        "contours": Output("contours", lambda _, image, mask: draw_contours(image, mask, colours)),
     }
-    return [Output(kind, draw[kind]) for kind in kinds]
+    return [outputs[kind] for kind in kinds]
+
+
+def to_picture(pixels: np.ndarray, palette: render.Colours | None = None) -> Image.Image:
+    """Return uint8 [H,W] or [H,W,3] as a picture; with a palette, the pixels [H,W] stay what they are and have colours.
+
+    >>> to_picture(np.array([[1]], np.uint8), [(0, 0, 0), (9, 8, 7)]).convert("RGB").getpixel((0, 0))
+    (9, 8, 7)
+    """
+    picture = Image.fromarray(pixels)
+    if palette is not None:
+        picture.putpalette([value for colour in palette for value in colour])
+    return picture
+
+
+def draw_legend(
+    picture: np.ndarray, mask: np.ndarray, classes: Sequence[str], colours: render.Colours, *, complete: bool
+) -> np.ndarray:
+    """Write below a picture which colour is which class.
+
+    Args:
+        picture: uint8 [H,W,3].
+        mask: Class ids, uint8 [H,W].
+        classes: Name of each class.
+        colours: One (red, green, blue) for each class.
+        complete: All classes rather than those of the mask with their shares: the frames of a video have one size.
+    """
+    shares = np.bincount(mask.ravel(), minlength=len(classes)) / mask.size
+    shown = range(len(classes)) if complete else np.flatnonzero(shares)[np.argsort(-shares[shares > 0], kind="stable")]
+    items = [(classes[k] if complete else f"{classes[k]} {shares[k]:.1%}", colours[k]) for k in shown]
+    scale = max(1, round(picture.shape[1] / LEGEND_WIDTH))
+    margin = scale * render.PAD
+    legend = render.entries(items, picture.shape[1] - margin, scale=scale)
+    return render.stack([picture, np.pad(legend, ((0, 0), (margin, 0), (0, 0)), constant_values=255)], gap=0)
 
 
 def draw_contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) -> np.ndarray:
-    """Draw class borders over an image, one pixel in each of the two classes' colours.
+    """Draw class borders over an image, thicker in a larger one, half in each of the two classes' colours.
 
     Args:
         image: uint8 [H,W,3].
@@ -83,7 +139,24 @@ def draw_contours(image: np.ndarray, mask: np.ndarray, colours: render.Colours) 
     border[:, :-1] |= across
     border[1:] |= down
     border[:-1] |= down
+    for _ in range(max(mask.shape) // CONTOUR_SIDE):
+        border[:, 1:] |= border[:, :-1]
+        border[:, :-1] |= border[:, 1:]
+        border[1:] |= border[:-1]
+        border[:-1] |= border[1:]
     return np.where(border[..., None], render.colour(mask, colours), image)
+
+
+def result_paths(out: Path, outputs: Sequence[Output], file: ImageFile) -> list[Path]:
+    """Return the paths that a file's outputs are written to."""
+    if file.is_video:
+        return [video_path(out, output, file) for output in outputs]
+    return [out / output.folder / output.name(file) for output in outputs]
+
+
+def video_path(out: Path, output: Output, file: ImageFile) -> Path:
+    """Return the path of the video of an output: .mkv for class ids (FFV1, grey), .mp4 for the others (H.264)."""
+    return out / output.folder / file.result.with_suffix(".mkv" if output.folder == LOSSLESS else ".mp4")
 
 
 def without_other_files(benchmark: str | None, files: Sequence[ImageFile]) -> Sequence[ImageFile]:

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from pipeline.console.progress import Progress
 from pipeline.console.terminal import cut
 from pipeline.errors import UserError
-from pipeline.export.raw_image import BadImageError
 from pipeline.serving import image_files
 from pipeline.serving.image_files import ImageFile
-from pipeline.serving.output_formats import Output
+from pipeline.serving.output_formats import LOSSLESS, Output, video_path
 from pipeline.serving.served_model import BATCH_PIXELS, ServedModel
-
-LOSSLESS = "ids"
-"""Output whose frames hold class ids: FFV1 keeps them exactly, H.264 would blend them."""
 
 
 def require_ffmpeg() -> None:
@@ -27,12 +23,7 @@ def require_ffmpeg() -> None:
         raise UserError("Videos need imageio-ffmpeg, which is not installed: pip install 'segline[video]'.")
 
 
-def result_path(out: Path, output: Output, file: ImageFile) -> Path:
-    """Path of the video of an output: .mkv for class ids (FFV1, grey), .mp4 for the others (H.264)."""
-    return out / output.folder / file.result.with_suffix(".mkv" if output.folder == LOSSLESS else ".mp4")
-
-
-def predict(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> int:
+def predict(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out: Path, batch_size: int) -> np.ndarray:
     """Segment a video and write one video per output; each appears complete, by a rename.
 
     Args:
@@ -43,12 +34,14 @@ def predict(model: ServedModel, file: ImageFile, outputs: Sequence[Output], out:
         batch_size: Frames of a batch at most.
 
     Returns:
-        Number of frames.
+        Pixels of each class in all frames, int64 [C].
 
     Raises:
         BadImageError: The video cannot be read, has frames larger than the model accepts, or has no frame.
     """
     import imageio_ffmpeg
+
+    from pipeline.export.raw_image import BadImageError
 
     try:
         # An absolute path is never read as an option or a protocol; the whitelist stops playlists that name URLs.
@@ -77,42 +70,46 @@ def _write(
     out: Path,
     batches: Iterator[np.ndarray],
     facts: dict[str, Any],
-) -> int:
-    targets = [result_path(out, output, file) for output in outputs]
+) -> np.ndarray:
+    from pipeline.export.raw_image import BadImageError
+
+    targets = [video_path(out, output, file) for output in outputs]
     partial = [image_files.partial_path(target) for target in targets]
     for target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)
-    writers = [_writer(path, output, facts) for path, output in zip(partial, outputs, strict=True)]
-    count = 0
-    total = round(facts["duration"] * facts["fps"]) or None
+    width, height = facts["size"]
+    blank = np.zeros([height, width, 3], np.uint8)
+    sizes = [output.draw(file, blank, blank[..., 0]).shape[1::-1] for output in outputs]  # a legend adds to it
+    writers = [_writer(*one, facts["fps"]) for one in zip(partial, outputs, sizes, strict=True)]
+    pixels = np.zeros(len(model.facts["classes"]), np.int64)
     try:
-        with tqdm(total=total, unit=" frames", desc=cut(file.path.name, 24), leave=False, ascii=" #") as bar:
+        with Progress(cut(file.path.name, 24), round(facts["duration"] * facts["fps"]) or None, "frames") as bar:
             for images in batches:
                 for image, mask in zip(images, model.classify(images), strict=True):
+                    pixels += np.bincount(mask.ravel(), minlength=len(pixels))
                     for writer, output in zip(writers, outputs, strict=True):
                         writer.send(np.ascontiguousarray(output.draw(file, image, mask)))
-                count += len(images)
-                bar.update(len(images))
+                bar.add(len(images))
     finally:
         for writer in writers:
             writer.close()
-    if not count:
+    if not pixels.any():
         raise BadImageError("The video has no frame.")
     for path, target in zip(partial, targets, strict=True):
         path.replace(target)
-    return count
+    return pixels
 
 
-def _writer(path: Path, output: Output, facts: dict[str, Any]) -> Any:
+def _writer(path: Path, output: Output, size: tuple[int, int], fps: float) -> Any:
     import imageio_ffmpeg
 
-    options: dict[str, Any] = {"fps": facts["fps"], "macro_block_size": 1, "output_params": []}
+    options: dict[str, Any] = {"fps": fps, "macro_block_size": 1, "output_params": []}
     if output.folder == LOSSLESS:
         options |= {"pix_fmt_in": "gray", "pix_fmt_out": "gray", "codec": "ffv1", "quality": None}
     else:
         options |= {"pix_fmt_in": "rgb24", "pix_fmt_out": "yuv420p", "codec": "libx264", "quality": 8}
         # yuv420p, which every player supports, halves the resolution of the colours: sides must be even.
         options["output_params"] = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2"]
-    writer = imageio_ffmpeg.write_frames(str(path.absolute()), facts["size"], **options)
+    writer = imageio_ffmpeg.write_frames(str(path.absolute()), size, **options)
     writer.send(None)
     return writer

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from models.losses.total import Parts, Total, combine
+from pipeline.config.train import Communication
 
 if TYPE_CHECKING:
     import keras
@@ -27,13 +28,21 @@ class Gradients:
         scale: Scales a loss so that 16-bit gradients do not underflow.
         replicas: Number of devices.
         parts: Number of parts into which a replica's share is split along the batch.
+        communication: How the replicas sum their gradients; None: as by default.
     """
 
     def __init__(
-        self, model: "keras.Model", compute: Total, scale: Callable[[Any], Any], *, replicas: int, parts: int
+        self,
+        model: "keras.Model",
+        compute: Total,
+        scale: Callable[[Any], Any],
+        *,
+        replicas: int,
+        parts: int,
+        communication: Communication | None = None,
     ) -> None:
         self._model, self._compute, self._scale = model, compute, scale
-        self._replicas, self._parts = replicas, parts
+        self._replicas, self._parts, self._communication = replicas, parts, communication or Communication()
 
     def __call__(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Gradient]:
         """Compute this replica's share of the loss, and the scaled gradient summed over all replicas.
@@ -44,9 +53,8 @@ class Gradients:
         Returns:
             Float32 scalars: loss, loss/<part> if there are several; and one tensor for each trainable variable.
         """
-        replica = tf.distribute.get_replica_context()
         share, gradient = self._whole(batch) if self._parts == 1 else self._in_parts(batch)
-        return share, list(replica.all_reduce(tf.distribute.ReduceOp.SUM, gradient))
+        return share, self._sum(gradient)
 
     def _whole(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[str, tf.Tensor], Gradient]:
         with tf.GradientTape() as tape:
@@ -80,6 +88,17 @@ class Gradients:
     def _forward(self, batch: Mapping[str, tf.Tensor]) -> Parts:
         outputs = self._model(tf.cast(batch["image"], tf.float32), training=True)
         return self._compute(outputs, batch["label"], batch.get("weight"))
+
+    def _sum(self, gradient: Gradient) -> Gradient:
+        """Sum over all replicas, in packs from the last layer to the first: the order of the backward pass."""
+        dtype = self._communication.gradients if self._replicas > 1 else "float32"
+        options = tf.distribute.experimental.CommunicationOptions(
+            bytes_per_pack=self._communication.bytes_per_pack, implementation=self._communication.all_reduce
+        )
+        replica = tf.distribute.get_replica_context()
+        sent = [tf.cast(one, dtype) for one in gradient]
+        received = replica.all_reduce(tf.distribute.ReduceOp.SUM, sent, options)
+        return [tf.cast(total, one.dtype) for total, one in zip(received, gradient, strict=True)]
 
     def _gradient(self, tape: tf.GradientTape, target: tf.Tensor) -> Gradient:
         """Compute a gradient, with zeros for variables that the target does not depend on, such as another head's."""

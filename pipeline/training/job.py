@@ -61,8 +61,9 @@ class Job:
         budget: The time that the training has; None: any.
         set_total: Tells the learning rate the steps of the training.
         validate_every: Epochs between two validations; the last epoch always has one.
+        pause: Epochs after which the training pauses; None: it does not.
         checkpoint_seconds: Longest time between two checkpoints; each epoch ends with one.
-        steps_per_call: Steps between two checks for interruptions and checkpoints.
+        steps_per_call: Steps between two checks for interruptions and checkpoints; auto: by their duration.
         best_by: The metric that decides which weights are kept.
         patience: Validations without improvement after which the training stops; None: it does not.
         average: Validated and kept instead of the model's own weights.
@@ -86,8 +87,9 @@ class Job:
     budget: Budget | None = None
     set_total: Callable[[int], object] = field(default=lambda total: None)
     validate_every: int = 1
+    pause: int | None = None
     checkpoint_seconds: float = 60.0
-    steps_per_call: int = 1
+    steps_per_call: int | Literal["auto"] = 1
     best_by: Literal["miou", "pixel_accuracy", "loss"] = "miou"
     patience: int | None = None
     average: MovingAverage | None = None

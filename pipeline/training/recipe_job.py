@@ -15,17 +15,17 @@ from models.inference import Inference
 from pipeline.cluster import heartbeat
 from pipeline.cluster.team import Team
 from pipeline.config.input import InputConfig
-from pipeline.config.recipe import Recipe, described
+from pipeline.config.recipe import Recipe, hyper_parameters
 from pipeline.config.step_names import INGEST, VALIDATE
 from pipeline.config.train import TrainConfig
 from pipeline.evaluation.scoring import Scorer
 from pipeline.input import batches, decoded, record_dataset, records
 from pipeline.input.transforms import rare_classes
-from pipeline.training import initial_weights, optimisation, step_loops
+from pipeline.training import batch_norm, initial_weights, optimisation, step_loops, xla
 from pipeline.training.budget import Budget
 from pipeline.training.job import Display, Job
 from pipeline.training.moving_average import MovingAverage
-from pipeline.training.train_step import make_update
+from pipeline.training.train_step import Update, make_update
 from pipeline.training.validation import Validator
 from pipeline.workspace import json_file
 
@@ -59,7 +59,7 @@ def make_job(
     team = Team(strategy)
     warmup = optimisation.warmup_steps(train, steps)
     with strategy.scope(), _precision(train.precision):
-        synchronized = strategy.num_replicas_in_sync > 1
+        synchronized = batch_norm.is_synchronized(train, strategy.num_replicas_in_sync)
         model, loaded = initial_weights.build(config, spec.num_classes, synchronized=synchronized)
         rate = optimisation.learning_rate(train, steps)
         optimizer = optimisation.optimizer(train, model, rate, steps)
@@ -81,6 +81,7 @@ def make_job(
         budget=Budget(train.budget, began, fewest=max(warmup, steps) + 1) if train.budget else None,
         set_total=rate.total_steps.assign,
         validate_every=train.validate_every,
+        pause=train.pause_epochs,
         checkpoint_seconds=train.checkpoint_seconds,
         steps_per_call=train.steps_per_call,
         best_by=train.best_by,
@@ -129,8 +130,8 @@ def _step_runner(
     """Return a function from an epoch to the function that runs its steps."""
     train = config.train
 
-    def make() -> step_loops.RunSteps:
-        update = make_update(
+    def update(**settings: Any) -> Update:
+        return make_update(
             model,
             optimizer,
             strategy,
@@ -142,8 +143,13 @@ def _step_runner(
             clip_norm=train.clip_norm,
             average=average,
             prepare=batches.device_augmentation(config.input, _rarity(config.input, inputs[VALIDATE])),
+            communication=train.communication,
+            **settings,
         )
-        return step_loops.one_by_one(update) if train.steps_per_call == 1 else step_loops.fused(update)
+
+    def make() -> step_loops.RunSteps:
+        made = xla.make(train.jit_compile, update, strategy, lambda: make_batches(config, inputs, strategy)(0, 0))
+        return step_loops.one_by_one(made) if train.steps_per_call == 1 else step_loops.fused(made)
 
     frozen = train.backbone.frozen_epochs
     if frozen in (0, "all"):
@@ -167,7 +173,7 @@ def _display(config: Recipe, spec: DatasetSpec) -> Display:
     size = config.input.augment.crop or config.input.size or (None, None)
     return Display(
         spec=spec,
-        settings=described(config, ("input", "model", "train")),
+        settings=hyper_parameters(config),
         samples=config.train.samples,
         layers=board.inspect,
         fit=config.input.fitting,

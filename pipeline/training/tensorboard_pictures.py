@@ -21,8 +21,8 @@ def draw(model: "keras.Model", display: Display, validation: Validation) -> dict
     """Draw a validation, and the layers that the display names, with the model's present weights.
 
     Returns:
-        {name: uint8 [H,W,3]}: "confusion"; image, label and prediction side by side under the id of each sample; see
-        channel_grid.training_pictures for the layers.
+        {name: uint8 [H,W,3]}: "confusion"; image, label and prediction side by side, over a legend, under the id of
+        each sample; see channel_grid.training_pictures for the layers.
     """
     pictures = {"confusion": confusion_picture.draw(validation.confusion, display.spec.classes)}
     for sample in validation.samples[: display.samples]:
@@ -42,5 +42,7 @@ def trace_graph(model: "keras.Model", size: tuple[int | None, int | None]) -> by
 
 
 def _side_by_side(sample: Sample, spec: DatasetSpec) -> np.ndarray:
+    """Draw image, label and prediction, with the names of the classes below."""
     masks = [render.colour(mask, spec.colours) for mask in (sample.label, sample.prediction)]
-    return render.side_by_side([sample.image, *masks])
+    row = render.side_by_side([sample.image, *masks])
+    return render.stack([row, render.legend(spec.classes, spec.colours, row.shape[1])])

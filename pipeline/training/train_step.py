@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 
 from models.losses.total import DEFAULT, Total
+from pipeline.config.train import Communication
+from pipeline.errors import UserError
 from pipeline.training.gradients import Gradients
 from pipeline.training.moving_average import MovingAverage
 
@@ -26,6 +28,9 @@ LEAST_LOSS_SCALE = 2.0**-10
 """Each step whose gradient is not finite halves the scale, and 2000 others double it. A gradient that is not finite
 below this scale has another cause than overflow: from 2**15, the initial scale, it takes 26 such steps."""
 
+SUMMING = "_all_reduce_sum_gradients"
+"""Method of Keras's optimisers that sums gradients over replicas (3.15)."""
+
 Update = Callable[[Batch], Figures]
 """Update the weights by one step."""
 
@@ -43,6 +48,8 @@ def make_update(
     clip_norm: float | None = None,
     average: MovingAverage | None = None,
     prepare: Callable[[Batch], Batch] = lambda batch: batch,
+    communication: Communication | None = None,
+    jit_compile: bool = False,
 ) -> Update:
     """Compile the step. The model's trainable variables are read at its first call.
 
@@ -62,13 +69,20 @@ def make_update(
         clip_norm: The gradient of all weights together is scaled down to at most this norm.
         average: Updated after each step.
         prepare: Applied on each device to its share of a batch first; see input.batches.device_augmentation.
+        communication: How the devices sum their gradients; None: as by default.
+        jit_compile: Compile the step by XLA; on one device only.
+
+    Raises:
+        UserError: There are several devices, and this Keras sums gradients in a way that is not known.
     """
     total = Total(loss, class_weights=class_weights, logit_adjustment=logit_adjustment, label_smoothing=label_smoothing)
     replicas = strategy.num_replicas_in_sync
-    gradients = Gradients(model, total, optimizer.scale_loss, replicas=replicas, parts=accumulate)
+    gradients = Gradients(
+        model, total, optimizer.scale_loss, replicas=replicas, parts=accumulate, communication=communication
+    )
     on_replica = _make_replica_step(model, optimizer, gradients, replicas, clip_norm, prepare)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, jit_compile=jit_compile or None)
     def update(batch: Batch) -> Figures:
         results = strategy.run(on_replica, args=(batch,))
         figures = {name: strategy.experimental_local_results(value)[0] for name, value in results.items()}
@@ -89,9 +103,7 @@ def _make_replica_step(
 ) -> Update:
     """Return the step of one replica, which updates the weights and returns the figures of the global batch."""
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    for inner in _inner_optimizers(optimizer):
-        # Gradients are summed over replicas before, to know their norm: the optimiser must not sum them again.
-        inner._all_reduce_sum_gradients = _unchanged
+    _sum_no_more(optimizer, replicas)
 
     def on_replica(batch: Batch) -> Figures:
         losses, summed = gradients(prepare(batch))
@@ -105,7 +117,12 @@ def _make_replica_step(
         norms = {"gradient_norm": norm, "weight_norm": tf.sqrt(2 * tf.add_n(squares))}
         if scaled:
             norms["loss_scale"] = scale
-        return _sum_over_replicas(losses | {name: value / replicas for name, value in norms.items()})
+        own = _own_statistics(model) if replicas > 1 else []
+        figures = losses | {name: value / replicas for name, value in norms.items()}
+        figures, totals = _sum_over_replicas(figures, [tf.convert_to_tensor(variable) for variable in own])
+        for variable, total in zip(own, totals, strict=True):
+            variable.assign(total / replicas)
+        return figures
 
     return on_replica
 
@@ -117,11 +134,40 @@ def _is_finite(figures: Figures) -> tf.Tensor:
     return tf.cast(finite["loss"] & finite["weight_norm"] & (finite["gradient_norm"] | may_overflow), tf.float32)
 
 
-def _sum_over_replicas(figures: Figures) -> Figures:
-    """Sum each figure over all replicas, in one collective operation."""
+def _own_statistics(model: "keras.Model") -> list["keras.Variable"]:
+    """Return the moving statistics that each replica has from its own images (`train.batch_norm: local`).
+
+    All replicas continue with their means, so that every worker validates and stores the same. A mean of moving
+    averages is the moving average of the means: how often it is taken changes nothing.
+    """
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    own = [norm for norm in norms if norm.trainable and not norm.synchronized]
+    return [variable for norm in own for variable in (norm.moving_mean, norm.moving_variance)]
+
+
+def _sum_over_replicas(figures: Figures, arrays: list[tf.Tensor]) -> tuple[Figures, list[tf.Tensor]]:
+    """Sum each figure, and float32 [N] arrays, over all replicas, in one collective operation."""
     replica = tf.distribute.get_replica_context()
-    values = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(list(figures.values())))
-    return dict(zip(figures, tf.unstack(values), strict=True))
+    parts = [tf.stack(list(figures.values())), *arrays]
+    joined = replica.all_reduce(tf.distribute.ReduceOp.SUM, tf.concat(parts, axis=0))
+    values, *totals = tf.split(joined, [part.shape[0] for part in parts])
+    return dict(zip(figures, tf.unstack(values), strict=True)), totals
+
+
+def _sum_no_more(optimizer: Any, replicas: int) -> None:
+    """Keep an optimiser from summing gradients over replicas: they are summed before, to know their norm.
+
+    Raises:
+        UserError: It has no such method; it would sum them twice.
+    """
+    for inner in _inner_optimizers(optimizer):
+        if replicas > 1 and not hasattr(inner, SUMMING):
+            raise UserError(
+                f"Keras {keras.__version__} sums the gradients of several devices in a way that Segline does not know "
+                f"(its optimisers have no `{SUMMING}`): they would be summed twice. Install the version of "
+                "constraints.txt, or set train.strategy to 'one_device'."
+            )
+        setattr(inner, SUMMING, _unchanged)
 
 
 def _inner_optimizers(optimizer: Any) -> list["keras.optimizers.Optimizer"]:

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import Interrupted
+from pipeline.errors import Interrupted, Paused
 from pipeline.training import not_finite
 from pipeline.training.budget_meter import BudgetMeter
 from pipeline.training.checkpoints import Checkpoints, best_name
 from pipeline.training.interruption import Interruption
 from pipeline.training.job import Job
 from pipeline.training.profiler import Profiler
+from pipeline.training.rhythm import Rhythm
 from pipeline.training.state import State
 from pipeline.training.step_loops import Call, RunSteps
 from pipeline.training.train_step import Batch
@@ -51,6 +52,7 @@ class Trainer:
         if self._writes and self._done:
             print(f"train     resumes after {self._place}", flush=True)
         self._interruption = Interruption()
+        self._rhythm = Rhythm(job.steps_per_call, job.team)
         self._log: TrainingLog | NoLog = NoLog()
         if self._writes:
             self._log = TrainingLog(folder, total=self.state.total, steps=job.steps, done=self._done)
@@ -62,6 +64,7 @@ class Trainer:
         """Train to the end; leave the model with its best weights, or with the last ones if there was no validation.
 
         Raises:
+            Paused: After the epochs of job.pause; each epoch ends with a checkpoint.
             Interrupted: By Ctrl-C or SIGTERM, after a checkpoint was written.
             UserError: The loss, the gradient or the weights are not finite.
         """
@@ -71,6 +74,7 @@ class Trainer:
             if not self._over:
                 self._log.start(job.model, job.display)
             while not self._over:
+                self._pause_if_due()
                 self._run_steps(batches)
                 self._end_epoch()
             self._keep_best()
@@ -100,7 +104,7 @@ class Trainer:
         remaining = math.inf if state.total is None else state.total - state.epoch * job.steps
         steps = int(min(job.steps, remaining))
         while state.step < steps:
-            count = min(job.steps_per_call, steps - state.step)
+            count = min(self._rhythm.steps, steps - state.step)
             with self._profiler.call(self._done + 1, count):
                 began = time.monotonic()
                 call = run_steps(batches, count)
@@ -116,11 +120,12 @@ class Trainer:
             job.heartbeat()
             if timed:
                 state.elapsed += time.monotonic() - began
+                self._rhythm.measure(seconds, count)
             if state.total is None:
                 self._meter.check(count)
             if time.monotonic() - self._saved > job.checkpoint_seconds:
                 self._save()
-            self._stop_if_requested()
+            self._stop_if_requested(now=state.step >= steps)  # a validation takes long
 
     def _add(self, call: Call) -> None:
         """Add a call's steps to the state; raise if one is not finite."""
@@ -212,15 +217,22 @@ class Trainer:
         if self._interruption.requested and (self.job.team is None or self.job.team.is_single):
             raise _ValidationStopped
 
-    def _stop_if_requested(self) -> None:
-        """Stop if a worker was interrupted: all of them make this call after the same step."""
-        requested, team = self._interruption.requested, self.job.team
-        if not (team.any(requested) if team else requested):
+    def _stop_if_requested(self, *, now: bool = True) -> None:
+        """Stop if a worker was interrupted: all of them make this call after the same step. `now`: see Rhythm."""
+        if not self._rhythm.stop(requested=self._interruption.requested, now=now):
             return
+        team = self.job.team
         self._save()
         if team:
             team.barrier()  # a worker that ended while the chief still writes would end the chief too
         raise Interrupted(f"stopped at {self._place}; the same command continues from there")
+
+    def _pause_if_due(self) -> None:
+        if self.job.pause is None or self.state.epoch < self.job.pause:
+            return
+        if self.job.team:
+            self.job.team.barrier()  # as in _stop_if_requested
+        raise Paused(f"paused after epoch {self.state.epoch}, as train.pause_epochs says")
 
     def _set_total(self, total: int) -> None:
         self.state.total = total

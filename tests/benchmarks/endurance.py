@@ -1,6 +1,6 @@
 """Try whether a workspace, a schedule and a server endure: kills, full disks, many at once, clocks, hostile requests.
 
-    python -m tests.benchmarks.endurance kills 200          # kill -9 at points where a file is renamed, linked, removed
+    python -m tests.benchmarks.endurance kills 200          # kill -9 where a file is renamed, linked or removed
     python -m tests.benchmarks.endurance kills 20 --real    # the same, with the true steps on tests/tiny.yaml
     python -m tests.benchmarks.endurance disk 100           # run on disks with too little room, then with enough
     python -m tests.benchmarks.endurance schedulers 50      # slots at which four schedulers run at the same time
@@ -17,12 +17,13 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from tests.benchmarks import endurance_models, endurance_runs
+from tests.benchmarks import endurance_kills, endurance_models, endurance_runs
 
-KINDS: dict[str, Callable[[int, Path], str]] = {
-    "kills": endurance_runs.kills,
+KINDS: dict[str, Callable[..., str]] = {
+    "kills": endurance_kills.kills,
     "disk": endurance_runs.disk,
     "schedulers": endurance_runs.schedulers,
     "clock": endurance_runs.clock,
@@ -30,6 +31,7 @@ KINDS: dict[str, Callable[[int, Path], str]] = {
     "requests": endurance_models.requests,
     "together": endurance_models.together,
 }
+WITH_REAL_STEPS = ("kills", "disk")
 
 
 def main() -> int:
@@ -39,10 +41,14 @@ def main() -> int:
     parser.add_argument("number", type=int)
     parser.add_argument("--real", action="store_true", help="kills and disk: the true steps")
     options = parser.parse_args()
-    endurance_runs.REAL = options.real
+    call = KINDS[options.kind]
+    if options.real:
+        if options.kind not in WITH_REAL_STEPS:
+            parser.error(f"--real is for {' and '.join(WITH_REAL_STEPS)}")
+        call = partial(call, real=True)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
-            print(f"{options.kind} {options.number}: {KINDS[options.kind](options.number, Path(scratch))}")
+            print(f"{options.kind} {options.number}: {call(options.number, Path(scratch))}")
         except AssertionError as error:
             print(f"{options.kind} {options.number}: FAILED: {error}")
             return 1

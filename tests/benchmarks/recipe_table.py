@@ -1,4 +1,4 @@
-"""Write README's table of recipes from their heads: what each one does, its mIoU, the time and the hardware.
+"""Write the tables of recipes from their heads: the measured ones into README, the others into docs/recipes.md.
 
 python tests/benchmarks/recipe_table.py
 """
@@ -7,31 +7,30 @@ import re
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-README, RECIPES = PROJECT / "README.md", PROJECT / "pipeline/recipes"
+README, PAGE, RECIPES = PROJECT / "README.md", PROJECT / "docs/recipes.md", PROJECT / "pipeline/recipes"
 
-HEADER = "| recipe | what | measured |\n|---|---|---|\n"
+MEASURED = "| recipe | what | measured |\n|---|---|---|\n"
+UNMEASURED = "| recipe, not measured yet | what |\n|---|---|\n"
 KEYS = ("mIoU", "time", "hardware")
 
 
-def table() -> str:
-    """Return the table; recipes that are not measured share its last row."""
-    rows, rest = [], []
+def tables() -> dict[Path, str]:
+    """Return the table of each page: {README: "| recipe | ...", PAGE: ...}."""
+    measured, unmeasured = MEASURED, UNMEASURED
     for path in sorted(RECIPES.glob("*.yaml")):
-        figures = measured(path.read_text(encoding="utf-8"))
-        if figures is None:
-            rest.append(f"`{path.stem}`")
+        text = path.read_text(encoding="utf-8")
+        what = text.split("\n", 1)[0].removeprefix("#").strip().rstrip(".")
+        if cells := figures(text):
+            measured += f"| `{path.stem}` | {what} | {cells} |\n"
         else:
-            what = path.read_text(encoding="utf-8").split("\n", 1)[0].removeprefix("#").strip().rstrip(".")
-            rows.append(f"| `{path.stem}` | {what} | {figures} |\n")
-    if rest:
-        rows.append(f"| {', '.join(rest)} | in their heads | not measured |\n")
-    return HEADER + "".join(rows)
+            unmeasured += f"| `{path.stem}` | {what} |\n"
+    return {README: measured, PAGE: unmeasured}
 
 
-def measured(text: str) -> str | None:
+def figures(text: str) -> str | None:
     r"""Return the figures of a recipe's head in short; None: not measured.
 
-    >>> measured("# mIoU  0.5 on val (9 images); always Road 0.03\n# time  9 min, all\n# hardware  2 cores")
+    >>> figures("# mIoU  0.5 on val (9 images); always Road 0.03\n# time  9 min, all\n# hardware  2 cores")
     'mIoU 0.5 on val (9 images); 9 min; 2 cores'
     """
     lines = {key: re.search(rf"^# {key} +(.*)$", text, re.M) for key in KEYS}
@@ -44,10 +43,12 @@ def measured(text: str) -> str | None:
     return "; ".join([f"mIoU {score[0].strip()}", *shares])
 
 
-def updated(page: str) -> str:
-    """Return the page with the table in place of the one that it holds."""
-    return re.sub(r"^\| recipe \|.*\n(\|.*\n)+", lambda _: table(), page, count=1, flags=re.M)
+def updated(page: str, table: str) -> str:
+    """Return the page with the table in place of the one that has the same first line."""
+    first = re.escape(table.split("\n", 1)[0])
+    return re.sub(rf"^{first}\n(\|.*\n)+", lambda _: table, page, count=1, flags=re.M)
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, table in tables().items():
+        path.write_text(updated(path.read_text(encoding="utf-8"), table), encoding="utf-8")

@@ -1,11 +1,14 @@
 """Damaged and hostile raw files end as a named bad file or are decoded: no traceback, no hang, no flood of memory.
 
-Every decoder was run so with 2,000 mutations of each format in a process of its own, and none ended it; but SciPy's
-reader of .mat files did (a sparse matrix with one wrong index), which is why `datasets/mat_file.py` takes its place.
+    pytest -m long tests/datasets/test_hostile_files.py       # 2,000 mutations of each format
+
+SciPy's reader of .mat files ends the process (a sparse matrix with one wrong index), which is why
+`datasets/mat_file.py` takes its place.
 """
 
 import io
 import random
+import resource
 import struct
 import zipfile
 import zlib
@@ -25,8 +28,11 @@ from datasets.errors import DatasetError
 from datasets.image_folder import files, palettes, raw_samples, tiff_bands
 from datasets.raw import RawFolder
 
-MUTATIONS = 60
-"""Of each format."""
+MUTATIONS = pytest.mark.parametrize("mutations", [200, pytest.param(2000, marks=pytest.mark.long)])
+"""Number of damaged files of each format."""
+
+GROWTH = 300 * 1024
+"""KiB by which the largest memory of the process may grow over the damaged files of one format."""
 
 LIMIT = 1_000_000
 """Pixels of an image in the tests of mutations."""
@@ -125,13 +131,15 @@ def with_checksums(png: bytes) -> bytes:
     return b"".join([*parts, png[at:]])
 
 
+@MUTATIONS
 @pytest.mark.parametrize("form", WHOLE)
-def test_a_mutated_file_is_decoded_or_a_bad_file(form: str) -> None:
-    chance = random.Random(form)
+@pytest.mark.filterwarnings("ignore::Warning:PIL")
+def test_a_mutated_file_is_decoded_or_a_bad_file(form: str, mutations: int) -> None:
+    chance = random.Random(f"{form} {mutations}")
     readers = READERS.get(form, IMAGE_READERS)
-    refused = 0
+    refused, before = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with audit.lift_pillow_limit(LIMIT):
-        for number in range(MUTATIONS):
+        for number in range(mutations):
             content = mutated(WHOLE[form][number % len(WHOLE[form])], chance)
             for read in readers:
                 try:
@@ -139,14 +147,16 @@ def test_a_mutated_file_is_decoded_or_a_bad_file(form: str) -> None:
                 except BadFileError as error:
                     refused += 1
                     assert "object at 0x" not in str(error)
-    assert refused > MUTATIONS // 2
+    assert refused > mutations // 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH
 
 
-def test_a_mutated_zip_is_read_or_named(tmp_path: Path) -> None:
-    chance = random.Random(1)
+@MUTATIONS
+def test_a_mutated_zip_is_read_or_named(tmp_path: Path, mutations: int) -> None:
+    chance = random.Random(mutations)
     whole = zipped(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
     refused = 0
-    for number in range(2 * MUTATIONS):
+    for number in range(mutations):
         (tmp_path / "a.zip").write_bytes(mutated(whole[number % 4], chance))
         raw = RawFolder(tmp_path)
         try:
@@ -155,7 +165,7 @@ def test_a_mutated_zip_is_read_or_named(tmp_path: Path) -> None:
             assert isinstance(raw.problems, list)
         except (BadFileError, DatasetError):
             refused += 1
-    assert refused > MUTATIONS // 2
+    assert refused > mutations // 2
 
 
 @pytest.mark.parametrize("compressed", [True, False])

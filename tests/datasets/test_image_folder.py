@@ -88,7 +88,7 @@ def test_the_spec_follows_the_layout(tmp_path: Path) -> None:
     spec = catalog.spec("image_folder", layout=path)
     assert (spec.classes, spec.colours) == (("sky", "sea"), ((1, 2, 3), (0, 0, 0)))
     assert (spec.sources, spec.licence, spec.split_sizes) == (("images", "masks"), "mine", {})
-    assert classes.colours(as_layout()) == ((0, 0, 0), (128, 0, 0))
+    assert classes.colours(as_layout()) == (classes.SLATE, (128, 0, 0))
 
 
 def test_the_spec_keeps_the_range_for_serving(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from models import blocks
 
 
-@pytest.mark.parametrize("parts", [{}, {"scale": False}, {"center": False}], ids=str)
+@pytest.mark.parametrize("parts", [{}, {"scale": False}, {"center": False}, {"synchronized": True}], ids=str)
 def test_batch_norm_equals_keras_in_training_and_after(parts: dict[str, bool]) -> None:
     """Some networks of keras.applications, such as InceptionV3, have no scale."""
     images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2), mean=2.0, stddev=3.0)
@@ -21,10 +21,11 @@ def test_batch_norm_equals_keras_in_training_and_after(parts: dict[str, bool]) -
     np.testing.assert_allclose(ours(images), theirs(images), atol=1e-5)
 
 
-def test_batch_norm_has_the_gradients_of_keras() -> None:
+@pytest.mark.parametrize("synchronized", [False, True])
+def test_batch_norm_has_the_gradients_of_keras(*, synchronized: bool) -> None:
     images = tf.random.stateless_normal([4, 5, 6, 3], (1, 2))
     gradients = []
-    for layer in (blocks.BatchNorm(), keras.layers.BatchNormalization()):
+    for layer in (blocks.BatchNorm(synchronized=synchronized), keras.layers.BatchNormalization()):
         with tf.GradientTape() as tape:
             tape.watch(images)
             loss = tf.reduce_sum(layer(images, training=True) ** 3)

@@ -1,116 +1,208 @@
-// Sends an image to /segment and draws the classes over it. Uses no external resources.
+// Sends images to /segment and draws the answers over them. Loads nothing from other servers.
 "use strict";
 
+const PARALLEL = 4; // images that are sent at the same time
+const RAMP = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]]; // viridis: unsure to sure
+
 const byId = (id) => document.getElementById(id);
-const state = { ids: null, width: 0, height: 0, classes: [], selected: null, request: 0 };
-
-const showMessage = (text, bad = false) => {
-  byId("message").textContent = text;
-  byId("message").className = bad ? "bad" : "";
+const make = (name, properties, ...children) => {
+  const element = Object.assign(document.createElement(name), properties);
+  element.append(...children);
+  return element;
 };
+const cards = new Set(), waiting = [];
+let sending = 0, only = null; // the class that is shown alone, by its id
 
-async function showModel() {
-  const model = await (await fetch("model")).json();
-  const miou = model.metrics.miou;
-  byId("title").textContent = `${model.model.name}, trained on ${model.data.name}`;
-  byId("about").textContent = `${model.classes.length} classes` + (miou == null ? "" : `, mIoU ${miou.toFixed(3)}`);
-  document.title = byId("title").textContent;
+const view = () => document.querySelector("[name=view]:checked").value;
+const toBlob = (base64, type) => new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type });
+const stem = (card) => card.file.name.replace(/\.[^.]*$/, "");
+
+function add(files) {
+  for (const file of files) {
+    const root = byId("card").content.firstElementChild.cloneNode(true);
+    const [photo, mask] = root.querySelectorAll("canvas");
+    const card = { file, root, photo, mask, get: (selector) => root.querySelector(selector) };
+    card.get("h2").textContent = file.name;
+    root.onclick = (event) => actions[event.target.dataset.do]?.(card);
+    cards.add(card);
+    waiting.push(card);
+    byId("results").append(root);
+  }
+  send();
 }
 
-async function segment(file) {
-  const request = ++state.request; // a response that arrives after a later request is dropped
-  showMessage(`Segmenting ${file.name} …`);
-  const began = performance.now();
+function send() {
+  byId("tools").hidden = cards.size === 0;
+  const left = waiting.length + sending;
+  byId("message").textContent = left ? `${left} to go …` : "";
+  while (sending < PARALLEL && waiting.length) {
+    sending += 1;
+    segment(waiting.shift()).finally(() => { sending -= 1; send(); });
+  }
+}
+
+async function segment(card) {
+  const note = card.get(".note");
+  note.textContent = "segmenting …";
+  writeCurl(card.file.name);
   try {
-    const response = await fetch("segment?output=page", { method: "POST", body: file });
-    const result = await response.json();
-    if (!response.ok) throw new Error(result.error);
-    // The picture that the model sees, so that it and its classes lie alike: a browser may turn the file otherwise.
-    const photo = await createImageBitmap(toBlob(result.picture_base64, "image/jpeg"), { imageOrientation: "none" });
-    if (request !== state.request) return;
-    await show(photo, toBlob(result.png_base64, "image/png"), result);
-    showMessage(`${file.name}: ${result.width} × ${result.height} pixels, ${Math.round(performance.now() - began)} ms`);
+    const began = performance.now();
+    const response = await post(card.file);
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    await show(card, answer);
+    note.textContent = `${answer.width} × ${answer.height} pixels, ${Math.round(performance.now() - began)} ms`;
   } catch (error) {
-    if (request !== state.request) return;
-    byId("result").hidden = true;
-    showMessage(`${file.name}: ${error.message}`, true);
+    note.textContent = error.message;
+    note.classList.add("bad");
   }
 }
 
-async function show(photo, png, result) {
-  const { width, height } = result;
-  for (const canvas of [byId("photo"), byId("mask")]) Object.assign(canvas, { width, height });
-  byId("photo").getContext("2d").drawImage(photo, 0, 0);
-  const scratch = Object.assign(document.createElement("canvas"), { width, height })
-    .getContext("2d", { willReadFrequently: true });
-  scratch.drawImage(await createImageBitmap(png, { colorSpaceConversion: "none" }), 0, 0);
-  const grey = scratch.getImageData(0, 0, width, height).data;
-  state.ids = Uint8Array.from({ length: width * height }, (_, pixel) => grey[4 * pixel]);
-  Object.assign(state, { width, height, classes: result.classes, selected: null });
-  if (byId("save").href) URL.revokeObjectURL(byId("save").href);
-  byId("save").href = URL.createObjectURL(png);
-  listClasses();
-  paint();
-  byId("result").hidden = false;
-}
-
-function toBlob(base64, type) {
-  return new Blob([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], { type });
-}
-
-function paint() {
-  const context = byId("mask").getContext("2d");
-  const picture = context.createImageData(state.width, state.height);
-  const palette = new Uint32Array(256); // RGBA by class id
-  const view = new DataView(palette.buffer);
-  for (const { id, colour } of state.classes) {
-    const visible = state.selected === null || state.selected === id;
-    [...colour, visible ? 255 : 0].forEach((value, index) => view.setUint8(4 * id + index, value));
+async function post(file) {
+  for (;;) {
+    const response = await fetch("segment?output=page", { method: "POST", body: file });
+    if (response.status !== 503) return response;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * (response.headers.get("Retry-After") ?? 1)));
   }
-  const target = new Uint32Array(picture.data.buffer);
-  state.ids.forEach((id, pixel) => { target[pixel] = palette[id]; });
-  context.putImageData(picture, 0, 0);
-  byId("mask").style.opacity = byId("alpha").value / 100;
 }
 
-function listClasses() {
-  byId("classes").replaceChildren(...state.classes.map(({ id, name, colour, share }) => {
-    const row = document.createElement("tr");
-    const head = Object.assign(document.createElement("th"), { scope: "row" });
-    const button = Object.assign(document.createElement("button"), { type: "button" });
-    const swatch = Object.assign(document.createElement("span"), { className: "swatch" });
+async function show(card, answer) {
+  const { width, height } = Object.assign(card, { answer, width: answer.width, height: answer.height });
+  for (const canvas of [card.photo, card.mask]) Object.assign(canvas, { width, height });
+  // The picture that the model sees, so that it and its classes lie alike: a browser may turn the file otherwise.
+  const picture = toBlob(answer.picture_base64, "image/jpeg");
+  card.photo.getContext("2d").drawImage(await createImageBitmap(picture, { imageOrientation: "none" }), 0, 0);
+  card.photo.setAttribute("aria-label", card.file.name);
+  card.ids = await grey(answer.grey_base64, width, height);
+  card.levels = answer.confidence_base64 && await grey(answer.confidence_base64, width, height);
+  card.get("[data-do=ids]").href = URL.createObjectURL(toBlob(answer.png_base64, "image/png"));
+  card.get("[data-do=ids]").download = `${stem(card)}-ids.png`;
+  const stage = card.get(".stage");
+  stage.style.aspectRatio = `${width} / ${height}`;
+  stage.style.width = `min(100%, ${(75 * width) / height}vh)`;
+  stage.onpointermove = (event) => { card.get(".corner").textContent = at(card, event); };
+  stage.onpointerleave = () => { card.get(".corner").textContent = ""; };
+  card.get("tbody").replaceChildren(...rows(card));
+  paint(card);
+  card.get(".parts").hidden = false;
+}
+
+async function grey(base64, width, height) {
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(await createImageBitmap(toBlob(base64, "image/png"), { colorSpaceConversion: "none" }), 0, 0);
+  const pixels = context.getImageData(0, 0, width, height).data;
+  return Uint8Array.from({ length: width * height }, (_, index) => pixels[4 * index]);
+}
+
+function rows(card) {
+  const sums = new Float64Array(256);
+  card.ids.forEach((id, index) => { sums[id] += card.levels ? card.levels[index] : 0; });
+  return card.answer.classes.map(({ id, name, colour, pixels, share }) => {
+    const swatch = make("span", { className: "swatch" });
     swatch.style.background = `rgb(${colour.join(" ")})`;
-    button.append(swatch, name);
-    button.setAttribute("aria-pressed", "false");
-    button.onclick = () => {
-      state.selected = state.selected === id ? null : id;
-      for (const other of byId("classes").querySelectorAll("button"))
-        other.setAttribute("aria-pressed", String(other === button && state.selected !== null));
-      paint();
-    };
-    head.append(button);
-    row.append(head, Object.assign(document.createElement("td"), { textContent: `${(100 * share).toFixed(1)} %` }));
-    return row;
-  }));
+    const button = make("button", { type: "button", value: id, ariaPressed: String(only === id) }, swatch, name);
+    button.onclick = () => { only = only === id ? null : id; repaint(); };
+    const part = make("i", {});
+    part.style.width = `${100 * share}%`;
+    const bar = make("span", { className: "share", ariaHidden: "true" }, part);
+    const cells = [make("td", {}, bar, `${(100 * share).toFixed(1)} %`)];
+    if (card.levels) cells.push(make("td", {}, `${(sums[id] / pixels / 2.55).toFixed(0)} %`));
+    return make("tr", {}, make("th", { scope: "row" }, button), ...cells);
+  });
 }
 
-byId("file").onchange = () => { if (byId("file").files[0]) segment(byId("file").files[0]); byId("file").value = ""; };
-byId("alpha").oninput = () => { byId("mask").style.opacity = byId("alpha").value / 100; };
-byId("stage").onpointermove = (event) => {
-  const box = byId("mask").getBoundingClientRect();
-  const column = Math.floor(((event.clientX - box.left) / box.width) * state.width);
-  const row = Math.floor(((event.clientY - box.top) / box.height) * state.height);
-  const hovered = state.classes.find(({ id }) => id === state.ids[row * state.width + column]);
-  byId("hovered").textContent = hovered ? hovered.name : "\u00a0";
+function paint(card) {
+  if (!card.ids) return;
+  const colours = new Uint32Array(256), seen = new Uint8Array(256); // RGBA by class id or by level
+  const bytes = new Uint8Array(colours.buffer);
+  const set = (index, colour) => bytes.set([...colour, 255], 4 * index);
+  for (const { id } of card.answer.classes) seen[id] = only === null || only === id;
+  const confident = view() === "confidence" && card.levels;
+  if (confident) for (let level = 0; level < 256; level += 1) set(level, ramp(level / 255));
+  else for (const { id, colour } of card.answer.classes) set(id, colour);
+  const context = card.mask.getContext("2d"), picture = context.createImageData(card.width, card.height);
+  const target = new Uint32Array(picture.data.buffer), values = confident || card.ids;
+  card.ids.forEach((id, index) => { target[index] = seen[id] ? colours[values[index]] : 0; });
+  context.putImageData(picture, 0, 0);
+  card.mask.style.opacity = byId("opacity").value / 100;
+}
+
+function repaint() {
+  for (const button of document.querySelectorAll("tbody button")) button.ariaPressed = String(only === Number(button.value));
+  byId("scale").hidden = view() !== "confidence";
+  for (const card of cards) paint(card);
+}
+
+function ramp(value) {
+  const place = value * (RAMP.length - 1), low = Math.min(Math.floor(place), RAMP.length - 2);
+  return RAMP[low].map((start, channel) => Math.round(start + (place - low) * (RAMP[low + 1][channel] - start)));
+}
+
+function at(card, event) {
+  const box = card.mask.getBoundingClientRect();
+  const column = Math.floor(((event.clientX - box.left) / box.width) * card.width);
+  const index = Math.floor(((event.clientY - box.top) / box.height) * card.height) * card.width + column;
+  const under = card.answer.classes.find(({ id }) => id === card.ids[index]);
+  return under ? under.name + (card.levels ? `, ${Math.round(card.levels[index] / 2.55)} %` : "") : "";
+}
+
+const actions = {
+  overlay(card) {
+    const canvas = make("canvas", { width: card.width, height: card.height }), context = canvas.getContext("2d");
+    context.drawImage(card.photo, 0, 0);
+    context.globalAlpha = byId("opacity").value / 100;
+    context.drawImage(card.mask, 0, 0);
+    canvas.toBlob((blob) => {
+      const link = make("a", { href: URL.createObjectURL(blob), download: `${stem(card)}-${view()}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  },
+  remove(card) {
+    URL.revokeObjectURL(card.get("[data-do=ids]").href);
+    card.root.remove();
+    cards.delete(card);
+    if (waiting.includes(card)) waiting.splice(waiting.indexOf(card), 1);
+    send();
+  },
 };
-byId("stage").onpointerleave = () => { byId("hovered").textContent = "\u00a0"; };
+
+let named = "photo.jpg";
+function writeCurl(name = named) {
+  named = name;
+  const output = byId("output").value, file = /^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+  const result = output === "json" ? "classes.json" : `${output}.png`;
+  byId("curl").textContent = `curl --data-binary @${file} -o ${result} '${new URL("segment", location)}?output=${output}'`;
+}
+
+async function copyCurl() {
+  getSelection().selectAllChildren(byId("curl")); // what remains where a page may not write to the clipboard
+  await navigator.clipboard?.writeText(byId("curl").textContent);
+  byId("copy").textContent = navigator.clipboard ? "Copied" : "Selected: press Ctrl-C";
+  setTimeout(() => { byId("copy").textContent = "Copy"; }, 2000);
+}
+
+byId("file").onchange = () => { add([...byId("file").files]); byId("file").value = ""; };
+byId("opacity").oninput = () => { for (const card of cards) card.mask.style.opacity = byId("opacity").value / 100; };
+byId("clear").onclick = () => { for (const card of [...cards]) actions.remove(card); };
+byId("output").onchange = () => writeCurl();
+byId("copy").onclick = copyCurl;
+for (const radio of document.querySelectorAll("[name=view]")) radio.onchange = repaint;
+for (const button of document.querySelectorAll("#samples button")) {
+  button.onclick = async () => {
+    const { src, alt } = button.firstElementChild;
+    const content = await (await fetch(src)).blob();
+    add([new File([content], `${alt}.${content.type.split("/")[1]}`)]);
+  };
+}
+addEventListener("paste", (event) => add([...event.clipboardData.files]));
 // The whole page accepts drops: a browser would open a file that is dropped beside the frame.
 addEventListener("dragover", (event) => { event.preventDefault(); byId("drop").classList.add("over"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) byId("drop").classList.remove("over"); });
 addEventListener("drop", (event) => {
   event.preventDefault();
   byId("drop").classList.remove("over");
-  const file = event.dataTransfer.files[0];
-  if (file) segment(file); else showMessage("Drop an image file.", true);
+  add([...event.dataTransfer.files]);
 });
-showModel().catch((error) => showMessage(error.message, true));
+writeCurl();
