@@ -43,7 +43,8 @@ def many(number: int, scratch: Path) -> str:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     (file,) = (scratch / "work/artifacts/ingest").glob("*/audit.json")
     text = file.read_text()
-    unnamed = [path.name for path in images if f"train/{path.name}" not in text]
+    places = ("train", "trainannot")  # of two sizes the mask is named
+    unnamed = [path.name for path in images if not any(f"{place}/{path.name}" in text for place in places)]
     assert not unnamed, f"{len(unnamed)} of {len(images)} bad files are not named: {unnamed[:5]}"
     (info,) = (scratch / "work/artifacts/ingest").glob("*/records/dataset_info.json")
     kept = sum(int(n) for split in json.loads(info.read_text())["splits"] for n in split["shardLengths"])

@@ -15,6 +15,7 @@ from pipeline.config.step_names import STEP_NAMES
 from pipeline.schedule import actions
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.due import CLOCK_WENT_BACK
+from pipeline.schedule.ledger import Ledger
 from pipeline.schedule.tick import HELD, Outcome
 from pipeline.workspace.layout import Workspace
 from tests.benchmarks import endurance_workspace as endurance
@@ -115,6 +116,7 @@ def clock(number: int, scratch: Path) -> str:
     draw, ran, counted = random.Random(0), list[float](), set[float]()
     jumps: Counter[str] = Counter()
     moment, repeated = [1_800_000_000.0], list[float]()
+    latest, reset = list(moment), Ledger.reset
 
     def sleep(seconds: float) -> None:
         if len(ran) >= number:
@@ -124,8 +126,13 @@ def clock(number: int, scratch: Path) -> str:
             far = draw.choice((60.0, 3600.0, 30 * 3600.0)) * draw.uniform(-1, 1.1)
             jumps["back" if far < 0 else "forward"] += 1
             moment[0] += far
-        if max(counted, default=0.0) - moment[0] > CLOCK_WENT_BACK:  # what ran while it was far ahead may run again
-            counted.difference_update([slot for slot in counted if slot > moment[0]])
+        latest[0] = max(latest[0], moment[0])
+
+    def resume(ledger: Ledger, now: float) -> None:
+        assert latest[0] - now > CLOCK_WENT_BACK, "a schedule resumed, and its clock was not a day behind"
+        counted.difference_update([slot for slot in counted if slot > now])  # what ran while it was ahead may run again
+        latest[0], jumps["resumed"] = now, jumps["resumed"] + 1
+        reset(ledger, now)
 
     def run_slot(slot: float, name: Callable[[str], None]) -> Outcome:
         name(f"run{len(ran)}")
@@ -137,13 +144,15 @@ def clock(number: int, scratch: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         recipe = endurance.with_times(endurance.prepare(patch, scratch), "*/10 * * * *")
         patch.setattr(actions, "ScheduledRun", lambda *_: run_slot)
+        patch.setattr(Ledger, "reset", resume)
         patch.setattr("sys.stdout", (scratch / "log").open("w"))
         (scratch / "work").mkdir()
         with pytest.raises(KeyboardInterrupt):
             actions.watch(str(recipe), [], Workspace(scratch / "work"), Clock(lambda: moment[0], sleep))
     assert not repeated, f"slots were run twice: {repeated}"
     assert all(slot % 600 == 0 for slot in ran), "a run was at no slot"
-    return f"{len(ran)} slots, none twice; {jumps['forward']} jumps forward, {jumps['back']} back"
+    jumped = f"{jumps['forward']} jumps forward, {jumps['back']} back"
+    return f"{len(ran)} slots, none twice; {jumped}; {jumps['resumed']} times a day behind, and resumed"
 
 
 def _mount(place: Path, size: int) -> None:

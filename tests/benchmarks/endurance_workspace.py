@@ -11,7 +11,9 @@ from pipeline.__main__ import main
 from pipeline.lineage import verification
 from pipeline.orchestration import promotion, runner, served_origin
 from pipeline.orchestration.graph import STEPS
+from pipeline.orchestration.recipe_loader import load_recipe
 from pipeline.workspace import integrity
+from pipeline.workspace.fingerprint import code_of
 from pipeline.workspace.layout import Workspace
 from pipeline.workspace.run_folder import RunFolder
 from pipeline.workspace.seal import read_seal
@@ -36,6 +38,10 @@ def prepare(patch: pytest.MonkeyPatch, scratch: Path, *, real: bool = False) -> 
         (scratch / "raw/train").mkdir(parents=True)
         (scratch / "raw/train/a.png").write_bytes(b"a")
         recipe.write_text(finished.RECIPE.format(raw=scratch / "raw"))
+        loaded = load_recipe(str(recipe))
+        for step in runner.STEPS:  # once, before the forks: the digests of the code are remembered
+            sections = (loaded.section(name) for name in step.sections)
+            code_of([step.module, *(module for section in sections for module in section.modules())])
         return recipe
     import tensorflow  # noqa: F401 - once, before the forks
 

@@ -15,7 +15,7 @@ def test_names() -> None:
     assert catalog.names() == [
         "boundary", "cross_entropy", "dice", "focal", "jaccard", "lovasz_softmax", "ohem", "tversky"
     ]  # fmt: skip
-    assert catalog.parameters("tversky") == {"alpha": 0.3, "beta": 0.7}
+    assert catalog.parameters("tversky") == {"alpha": 0.3, "beta": 0.7, "absent": False}
 
 
 def test_valid_terms_pass() -> None:

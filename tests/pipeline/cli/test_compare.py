@@ -20,6 +20,8 @@ def test_three_runs_are_compared_pair_by_pair(
         (tmp_path / name).mkdir()
         json_file.write(tmp_path / name / "metrics.json", {"dataset": "toy", "split": "val", "classes": ["road"]})
         ImageCounts(ids, groups, hits, truth, hits).write(tmp_path / name / FILE)
+    (tmp_path / "artifacts").mkdir()
+    monkeypatch.setenv("SEGLINE_WORKSPACE", str(tmp_path))
     monkeypatch.setattr("pipeline.cli.results_commands._artifact", lambda options, name, step: tmp_path / name)
     assert main(["compare", "one", "two", "three", "--json", str(tmp_path / "pairs.json")]) == 0
     shown = capsys.readouterr().out

@@ -92,7 +92,7 @@ def test_a_layout_that_cannot_be_used_is_said_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "data/segline.png").exists()
 
 
-def test_readme_shows_what_init_prints_of_a_coco_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_documentation_shows_what_init_prints_of_a_coco_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     (tmp_path / "cells/images").mkdir(parents=True)
@@ -111,8 +111,8 @@ def test_readme_shows_what_init_prints_of_a_coco_export(tmp_path: Path, monkeypa
     (tmp_path / "cells/annotations.json").write_text(json.dumps(whole))
     monkeypatch.chdir(tmp_path)
     printed = initialise(Path("cells"), None, None, force=False)
-    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
-    assert "```\n" + "\n".join(printed) + "\n```" in readme
+    page = (Path(__file__).parents[3] / "docs/data.md").read_text(encoding="utf-8")
+    assert "```\n" + "\n".join(printed) + "\n```" in page
     recipe = load_recipe("cells.yaml")
     assert preflight.check(recipe, Workspace(tmp_path / "workspace")) == []
     with Image.open("cells/segline.png") as sheet:
