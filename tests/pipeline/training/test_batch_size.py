@@ -135,7 +135,7 @@ def test_the_smallest_share_follows_from_accumulation_and_network() -> None:
     assert [batch_size.smallest_share(tiny("model.options={}", *settings)) for settings in shares] == [1, 2, 6]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_training_finds_its_batch_size_and_prints_it(
     ingested: Path, validated: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
