@@ -92,7 +92,7 @@ def test_a_layout_that_cannot_be_used_is_said_at_once(tmp_path: Path) -> None:
     assert not (tmp_path / "data/segline.png").exists()
 
 
-def test_the_documentation_shows_what_init_prints_of_a_coco_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_shows_what_init_prints_of_a_coco_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     (tmp_path / "cells/images").mkdir(parents=True)
