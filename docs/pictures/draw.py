@@ -96,7 +96,7 @@ def strip(run: Path, out: Path) -> None:
 
 def report(run: Path, out: Path) -> None:
     """Draw the head of the run's report."""
-    screenshot((run / "report.html").as_uri(), out, height=756)
+    screenshot((run / "report.html").as_uri(), out, height=520)
 
 
 def sheet(_: Path, out: Path) -> None:
