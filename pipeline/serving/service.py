@@ -1,4 +1,4 @@
-"""Serve a model until Ctrl-C: listen, load, answer. What can be wrong before the model is loaded is told before."""
+"""Serve a model until Ctrl-C: listen, load, answer. What can be wrong is reported before the model loads."""
 
 import os
 import socket
