@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,3 +82,21 @@ def validated(tmp_path_factory: pytest.TempPathFactory, ingested: Path, tiny_rec
     out = tmp_path_factory.mktemp("validate")
     validate.run(tiny_recipe.only(("validate",)), {"ingest": ingested}, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A finished workspace (finished.py). Read only: take `copy`."""
+    from tests.pipeline import finished
+
+    with pytest.MonkeyPatch.context() as patch:
+        finished.use_small_steps(patch)
+        return finished.make(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command takes the small steps of finished.py."""
+    from tests.pipeline import finished
+
+    finished.use_small_steps(monkeypatch)

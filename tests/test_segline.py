@@ -59,20 +59,11 @@ def test_recipes_and_datasets_are_tables() -> None:
     assert repr(recipes[:1]).splitlines()[0] == "recipe       what it does" and recipes[0]["recipe"] == "camvid_best"
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A finished workspace. Read only."""
-    with pytest.MonkeyPatch.context() as patch:
-        finished.use_small_steps(patch)
-        return finished.make(tmp_path_factory.mktemp("finished"))
-
-
 @pytest.fixture
-def made(original: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def made(finished: Finished, small_steps: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory: a finished workspace `work`, the default one, and the recipe `net.yaml`."""
-    finished.use_small_steps(monkeypatch)
-    original.copy(tmp_path / "work")
-    (tmp_path / "net.yaml").write_bytes(original.recipe.read_bytes())
+    finished.copy(tmp_path / "work")
+    (tmp_path / "net.yaml").write_bytes(finished.recipe.read_bytes())
     monkeypatch.setenv("SEGLINE_WORKSPACE", "work")
     monkeypatch.chdir(tmp_path)
     return tmp_path

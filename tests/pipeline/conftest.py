@@ -140,21 +140,3 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
         return None
 
     patch.setattr(gcsfs.retry, "asyncio", SimpleNamespace(sleep=sleep))
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A finished workspace (finished.py). Read only: take `copy`."""
-    from tests.pipeline import finished
-
-    with pytest.MonkeyPatch.context() as patch:
-        finished.use_small_steps(patch)
-        return finished.make(tmp_path_factory.mktemp("finished"))
-
-
-@pytest.fixture
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command takes the small steps of finished.py."""
-    from tests.pipeline import finished
-
-    finished.use_small_steps(monkeypatch)
