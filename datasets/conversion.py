@@ -95,8 +95,8 @@ def _redirect_stderr() -> Iterator[None]:
     logger = logging.getLogger("apache_beam")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
-    terminal = os.dup(STDERR)
-    with tempfile.TemporaryFile() as log, os.fdopen(terminal, "w"):
+    with tempfile.TemporaryFile() as log:
+        terminal = os.dup(STDERR)
         os.dup2(log.fileno(), STDERR)
         try:
             yield
@@ -106,6 +106,7 @@ def _redirect_stderr() -> Iterator[None]:
             raise
         finally:
             os.dup2(terminal, STDERR)
+            os.close(terminal)
             logger.setLevel(level)
 
 

@@ -158,8 +158,8 @@ def _require_steps(until: str | None, rerun: Sequence[str]) -> None:
     from pipeline.config.step_names import STEP_NAMES
 
     given = {"until": [until] if until else [], "rerun": [rerun] if isinstance(rerun, str) else list(rerun)}
-    problems = [f"{key}: there is no step {step!r}." for key, steps in given.items() for step in steps]
-    problems = [problem for problem in problems if problem.split("'")[1] not in STEP_NAMES]
+    unknown = [(key, step) for key, steps in given.items() for step in steps if step not in STEP_NAMES]
+    problems = [f"{key}: there is no step {step!r}." for key, step in unknown]
     if isinstance(rerun, str):
         problems.append(f"rerun must be a list of steps, such as [{rerun!r}]. Received: {rerun!r}.")
     if problems:

@@ -167,6 +167,8 @@ def test_ctrl_c_stays_ctrl_c(made: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_steps_are_checked_before_anything_runs(made: Path) -> None:
     with pytest.raises(segline.Error) as raised:
         segline.run("net.yaml", until="trian", rerun="train")
+    with pytest.raises(segline.Error, match=r"rerun: there is no step 5\."):
+        segline.run("net.yaml", rerun=[5])  # type: ignore[list-item]
     assert str(raised.value).splitlines() == [
         "until: there is no step 'trian'.",
         "rerun must be a list of steps, such as ['train']. Received: 'train'.",

@@ -11,6 +11,7 @@ from pipeline.cli.headings import HEADINGS
 TRAIN = "`segline run RECIPE` trains, then evaluates, judges and exports; with --until train it ends with the training."
 MEASURE = "`segline run RECIPE --until evaluate` measures; a finished training is reused."
 RESUME = "The same `segline run RECIPE` resumes an interrupted training from its newest checkpoint."
+PRECISION = "--set train.precision=auto computes in 16 bits where the machine does."
 GPUS = "Every GPU is used: CUDA_VISIBLE_DEVICES chooses some, and --set train.strategy=one_device takes one."
 
 COMMANDS: Mapping[str, str] = {
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
 
 OPTIONS: Mapping[str, str] = {
     "resume": RESUME,
+    **dict.fromkeys(("amp", "fp16", "mixed_precision"), PRECISION),
     **dict.fromkeys(("device", "devices", "gpu", "gpus", "gpu_ids", "num_gpus"), GPUS),
     **dict.fromkeys(("workers", "num_workers"), "Images are read by as many threads as keep up: leave it out."),
 }
@@ -78,7 +80,10 @@ def _settings(command: argparse.ArgumentParser, given: Sequence[str]) -> str:
             said.append(f"{command.prog} has no {word.partition('=')[0]}. {text}")
         elif len(keys := _keys(name)) == 1:
             skip = word.startswith("-") and not equals and bool(after) and not after.startswith("-")
-            words += ["--set", f"{keys[0]}={value if equals else after if skip else 'true'}"]
+            value = value if equals else after if skip else "true"
+            if keys[0] == "input.size" and value.isdecimal():  # elsewhere one number is the side of a square
+                value = f"[{value},{value}]"
+            words += ["--set", f"{keys[0]}={value}"]
             said.append(f"{name} is a setting of the recipe, {keys[0]}.")
         else:
             words.append(word)

@@ -49,7 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="segline",
         description="From a folder of labelled images to a trained, evaluated and served segmentation model.",
         epilog="Exit codes: 0 success, 1 internal or machine failure, 2 user error that the message says how to fix, "
-        "3 gate not passed, 75 another process holds this schedule, 130 interrupted.",
+        "3 gate or an exported format not passed, 4 training paused, 75 another process holds this schedule, "
+        "130 interrupted, 128 + n a step was killed by signal n.",
         formatter_class=headings.Formatter,
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version of Segline, and its commit")

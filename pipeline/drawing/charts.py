@@ -58,14 +58,13 @@ class _Drawing:
         return page_template.render(page_template.SHARED, "chart.svg.j2", {"chart": self})
 
 
-def line_chart(series: Sequence[Series], *, label: str, x_label: str, from_zero: bool = True) -> "Markup | None":
-    """Draw curves on common axes.
+def line_chart(series: Sequence[Series], *, label: str, x_label: str) -> "Markup | None":
+    """Draw curves on common axes, of which y starts at 0.
 
     Args:
         series: At most three curves, which the style sheet tells apart.
         label: Name of y, read out by screen readers with the first and the last value of each curve.
         x_label: Name of x, written below the axis.
-        from_zero: Whether the y axis starts at 0.
 
     Returns:
         An <svg> element whose points show their values on hover; None where there is no point.
@@ -75,7 +74,7 @@ def line_chart(series: Sequence[Series], *, label: str, x_label: str, from_zero:
         return None
     xs, ys = ([point[axis] for one in series for point in one.points] for axis in (0, 1))
     first, last = min(xs), max(xs)
-    y_ticks = ticks(0.0 if from_zero else min(ys), max(ys), 5)
+    y_ticks = ticks(0.0, max(ys), 5)
 
     def place(x: float, y: float) -> Point:
         across = (x - first) / ((last - first) or 1)

@@ -20,6 +20,9 @@ GRACE_SECONDS = 300
 
 Json = dict[str, Any]
 
+SECRETS: list[Json] = [{"secretRef": {"name": "segline-secrets", "optional": True}}]
+"""Credentials of the storage, and the address of notices, as environment variables."""
+
 VOLUMES: list[Json] = [
     {"name": "data", "persistentVolumeClaim": {"claimName": "segline-data", "readOnly": True}},
     {"name": "work", "persistentVolumeClaim": {"claimName": "segline-work"}},
@@ -64,6 +67,7 @@ def container(image: str) -> Json:
         "image": image,
         "command": COMMAND,
         "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
+        "envFrom": SECRETS,
         "securityContext": CONTAINER_SECURITY,
         "volumeMounts": MOUNTS,
     }

@@ -13,10 +13,10 @@ from pipeline.config import recipe_file
 from pipeline.config.recipe import Recipe
 from pipeline.config.schedule import ScheduleConfig
 from pipeline.config.step_names import EVALUATE, EXPORT, GATE, INGEST, STEP_NAMES, TRAIN, VALIDATE
-from pipeline.errors import GateError, UserError
+from pipeline.errors import GateError, Paused, UserError
 from pipeline.orchestration.graph import STEPS
 
-FINAL = (UserError.exit_code, GateError.exit_code)
+FINAL = (UserError.exit_code, GateError.exit_code, Paused.exit_code)
 """Exit codes after which another attempt would end the same way."""
 
 LONGEST_WAIT = 6 * 3600

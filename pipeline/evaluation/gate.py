@@ -16,6 +16,8 @@ NONE_SERVED = "no model is served yet"
 UNSET: Literal["no gate set"] = "no gate set"
 """Outcome of a verdict without a check that applies: nothing speaks for the model, or against it."""
 
+_PASSED = {"passed": True, "failed": False, UNSET: None}
+
 APPROXIMATE = (
     "Measured with evaluate.inference, scales or flip; the exported model predicts the whole image once and may score "
     "a little lower."
@@ -103,7 +105,7 @@ def judge(
         "checks": [asdict(check) for check in checks],
         "note": APPROXIMATE if metrics.get("inference") else "",
     }
-    return {"passed": {"passed": True, "failed": False, UNSET: None}[outcome(verdict)], **verdict}
+    return {"passed": _PASSED[outcome(verdict)], **verdict}
 
 
 def outcome(verdict: Mapping[str, Any]) -> Literal["passed", "failed", "no gate set"]:

@@ -1,13 +1,14 @@
 """What a recipe asks of this machine: devices and optional libraries. Imports TensorFlow only for GPUs."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from models import libraries
 from models.errors import ModelError
 from pipeline.cluster import device_rules, members
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import EVALUATE, EXPORT, TRAIN
+from pipeline.config.train import TrainConfig
 from pipeline.console.quiet import quiet
 from pipeline.errors import UserError
 from pipeline.host import machine
@@ -16,23 +17,19 @@ from pipeline.orchestration import mlflow_log
 
 def problems(recipe: Recipe, steps: Collection[str]) -> list[str]:
     """Return what this machine lacks for these steps of a recipe."""
+    checks: list[Callable[[], object]] = [lambda: mlflow_log.require(recipe)]
+    if TRAIN in steps:
+        checks.append(lambda: _require_training_devices(recipe.train))
+    if EVALUATE in steps:
+        checks.append(lambda: _require_evaluation_devices(recipe.evaluate.strategy))
+    if EXPORT in steps:
+        checks.append(lambda: libraries.require(recipe.export.formats))
     found: list[str] = []
-    try:
-        if TRAIN in steps:
-            _require_devices(recipe)
-        if EVALUATE in steps and not _has_gpus():
-            device_rules.require_cpu_allowed(recipe.evaluate.strategy, "evaluate.strategy")
-    except UserError as error:
-        found.append(str(error))
-    try:
-        mlflow_log.require(recipe)
-    except UserError as error:
-        found.append(str(error))
-    try:
-        if EXPORT in steps:
-            libraries.require(recipe.export.formats)
-    except ModelError as error:
-        found.append(str(error))
+    for check in checks:
+        try:
+            check()
+        except (UserError, ModelError) as error:
+            found.append(str(error))
     return found
 
 
@@ -51,15 +48,24 @@ def describe() -> str:
     return devices.describe()
 
 
-def _require_devices(recipe: Recipe) -> None:
-    """Raise UserError unless the recipe can be trained on the devices here."""
-    cluster = members.resolve(recipe.train.strategy, os.environ)
-    if cluster is None and not _has_gpus():
-        device_rules.require_cpu_allowed(recipe.train.strategy, "train.strategy")
+def _require_training_devices(train: TrainConfig) -> None:
+    """Raise UserError unless the devices here allow the training. Other workers are not asked: they may be at work."""
+    if members.resolve(train.strategy, os.environ):
+        return
+    if not _has_gpus() and train.communication.all_reduce != "nccl":
+        device_rules.require_cpu_allowed(train.strategy, "train.strategy")
         return
     with quiet():
         from pipeline.cluster import devices
-    devices.training_strategy(recipe.train)
+    devices.training_strategy(train)
+
+
+def _require_evaluation_devices(strategy: str) -> None:
+    key = "evaluate.strategy"
+    if strategy in members.CLUSTERED:
+        members.resolve(strategy, os.environ, key=key)
+    if not _has_gpus():
+        device_rules.require_cpu_allowed(strategy, key)
 
 
 def _has_gpus() -> bool:

@@ -74,6 +74,7 @@ class _Sender:
         self.sent = known if known.get("uri") == mask(self.uri) else {"uri": mask(self.uri), "parts": {}}
         if "run" not in self.sent:
             self.sent["run"] = self._begin(client)
+            write_atomically(file, json.dumps(self.sent, indent=2))
         for step, send in _PARTS.items():
             if not (self.context.run.path / step).is_dir():
                 continue

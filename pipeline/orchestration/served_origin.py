@@ -44,8 +44,10 @@ def read(served: Path) -> dict[str, Any]:
 
 def example_images(served: Path) -> list[Path]:
     """Return images of the evaluated split, as the report shows them; none where the run is not beside the model."""
-    run = read(served).get("run")
-    pictures = Workspace(served.resolve().parents[2]).run(run) / EVALUATE / "pictures" if run else Path()
+    run, above = read(served).get("run"), served.resolve().parents
+    if not run or len(above) < 3:
+        return []
+    pictures = Workspace(above[2]).run(run) / EVALUATE / "pictures"
     return sorted(path for path in pictures.glob("*-input.jpg") if not path.name.startswith("confused"))
 
 

@@ -10,8 +10,6 @@ import json
 import secrets
 import socket
 import sqlite3
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -47,7 +45,7 @@ def give(workspace: Workspace, store: Store, run: str) -> None:
     try:
         with connection.translate_errors(target):
             system, root = connection.connect(target)
-            there = {PurePosixPath(path).stem for path in _below(system, root)}
+            there = {PurePosixPath(path).stem for path in connection.below(system, root)}
             for row in store.runs(-1):
                 if row["id"] == run or row["id"] not in there:
                     text = json.dumps(_document(store, row), ensure_ascii=False)
@@ -75,8 +73,8 @@ def merged(workspace: Workspace) -> Store:
     store, place = Store(path, memory), f"{workspace.shared}/{FOLDER}"
     with connection.translate_errors(place):
         system, root = connection.connect(place)
-        others = [folder for folder in _below(system, root) if PurePosixPath(folder).name != own]
-        files = [file for folder in others for file in _below(system, folder)]
+        others = [folder for folder in connection.below(system, root) if PurePosixPath(folder).name != own]
+        files = [file for folder in others for file in connection.below(system, folder)]
         for file, content in zip(files, connection.parallel_map(system.cat_file, files), strict=True):
             try:
                 _add(store, PurePosixPath(file).parent.name, json.loads(content))
@@ -167,8 +165,3 @@ def _known_name(workspace: Workspace) -> str:
         return workspace.shared_name.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return ""
-
-
-def _below(system: Any, root: str) -> Iterator[str]:
-    with suppress(FileNotFoundError):
-        yield from (str(path).rstrip("/") for path in system.ls(root, detail=False))

@@ -8,10 +8,8 @@ have to run is fetched instead if its result is there: checked against its seal,
 """
 
 import shutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from pipeline.errors import Unreachable, UserError
 from pipeline.orchestration import publication
@@ -106,7 +104,7 @@ def find(url: str, step: str, key: str) -> Offer | None:
     offers = []
     with connection.translate_errors(place):
         system, root = connection.connect(place)
-        for folder in _below(system, root):
+        for folder in connection.below(system, root):
             try:
                 seal = parse(system.cat_file(f"{folder}/{SEAL}"))
             except FileNotFoundError:
@@ -193,13 +191,6 @@ def _require_sound(offer: Offer, step: str, key: str) -> None:
     """Refuse a seal that is not of this step and fingerprint."""
     if offer.seal["step"] != step or key_of(offer.seal["fingerprint"]) != key:
         raise UserError(f"{offer.url}/{SEAL} does not belong to what lies there. {_DO}")
-
-
-def _below(system: Any, root: str) -> Iterable[str]:
-    try:
-        return [str(path).rstrip("/") for path in system.ls(root, detail=False)]
-    except FileNotFoundError:
-        return []
 
 
 def _place(url: str, artifact: Path) -> str:

@@ -65,7 +65,8 @@ class Shown:
 def require_free(out: Path, option: str) -> None:
     """Raise UserError unless `out` is new, empty or holds a gallery, which is replaced."""
     page = out / "index.html"
-    if out.is_dir() and any(out.iterdir()) and not (page.is_file() and MADE in page.read_text(encoding="utf-8")):
+    ours = page.is_file() and MADE in page.read_text(encoding="utf-8", errors="replace")
+    if out.is_dir() and any(out.iterdir()) and not ours:
         raise UserError(f"{option} must be a new folder, an empty one, or one with an earlier page. Received: {out}.")
 
 

@@ -4,6 +4,7 @@ from pipeline.console.markup import code_block, literal
 from pipeline.evaluation.gate import failures, outcome
 from pipeline.evaluation.metric_text import dataset_name, number, share_of_pixels
 from pipeline.report.contents import Material
+from pipeline.report.metric_values import TOTALS
 
 
 def markdown(material: Material) -> str:
@@ -11,7 +12,7 @@ def markdown(material: Material) -> str:
     metrics = material.metrics
     ranges = metrics["intervals"]["figures"]
     title = literal(f"{material.settings['model.name']} on {dataset_name(metrics)}")
-    totals = ["miou", "pixel_accuracy", "mean_class_accuracy", "frequency_weighted_iou", "mean_f1"]
+    totals = [name for _, name, _ in TOTALS]
     lines = [
         f"# {title}",
         "",

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 
 from pipeline.config.schedule import ScheduleConfig
-from pipeline.errors import GateError, Interrupted, UserError
+from pipeline.errors import GateError, Interrupted, Paused, UserError
 from pipeline.schedule import slots
 from pipeline.schedule.clock import Clock
 from pipeline.schedule.due import CLOCK_WENT_BACK, decide
@@ -217,9 +217,9 @@ class Tick:
 def is_transient(code: int) -> bool:
     """Whether another attempt may help after this exit code: a machine's fault, a killed step, a held lock.
 
-    A user's mistake and a model that the gate refused stay the same however often they are retried.
+    A user's mistake, a model that the gate refused and a paused training stay the same however often they are retried.
 
     >>> is_transient(137), is_transient(UserError.exit_code)
     (True, False)
     """
-    return code not in (0, UserError.exit_code, GateError.exit_code, Interrupted.exit_code)
+    return code not in (0, UserError.exit_code, GateError.exit_code, Paused.exit_code, Interrupted.exit_code)

@@ -8,10 +8,9 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-Answer = TypeVar("Answer")
+from pipeline.serving.served_model import BATCH_PIXELS
 
-MAX_PIXELS = 4_000_000
-"""Pixels of a batch at most; a larger image is a batch by itself."""
+Answer = TypeVar("Answer")
 
 
 @dataclass(eq=False)
@@ -88,7 +87,7 @@ class Batcher(Generic[Answer]):
                     return []
                 self._changed.wait()
             first = self._waiting[0]
-            most = max(1, min(self._size, MAX_PIXELS // first.image[..., 0].size))
+            most = max(1, min(self._size, BATCH_PIXELS // first.image[..., 0].size))
             while (left := first.arrived + self._max_wait - time.monotonic()) > 0 and not self._closed:
                 if len(self._same_size(first)) >= most:
                     break

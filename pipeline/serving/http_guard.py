@@ -49,7 +49,7 @@ class OwnNames:
         except ValueError:
             return refusal(HTTPStatus.BAD_REQUEST, f"The Host is not valid. Received: {host[:40]!r}.")
         if self._local and name not in LOCAL:
-            message = f"Host must be one of {', '.join(LOCAL)}. Received: {str(name)[:40]!r}."
+            message = f"Host must be one of {', '.join(LOCAL)}. Received: {host[:40]!r}."
             return refusal(HTTPStatus.FORBIDDEN, message)
         origin = headers.get("origin")
         if method == "POST" and origin is not None and origin.partition("://")[2] != host:

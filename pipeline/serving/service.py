@@ -76,7 +76,10 @@ def prepared(
     """
     model.load()
     height, width = model.facts["size"] or (64, 64)
-    model.classify(np.zeros([1, height, width, 3], np.uint8))
+    blank = np.zeros([1, height, width, 3], np.uint8)
+    model.classify(blank)
+    if model.knows_confidence:  # another signature, which the page calls
+        model.with_confidence(blank)
     import uvicorn
 
     from pipeline.serving import http_app, http_limits

@@ -120,8 +120,8 @@ def _check_budget(train: TrainConfig, steps: int) -> None:
     if train.budget and steps <= first:
         raise UserError(
             f"train.budget takes its pace from the first epoch, of which the first call compiles: an epoch of {steps} "
-            f"step{'s' * (steps > 1)} is one call (train.steps_per_call {first}). Set train.epochs "
-            "instead, or a smaller train.batch_size or train.steps_per_call."
+            f"step{'s' * (steps > 1)} is one call (train.steps_per_call {train.steps_per_call}). Set train.epochs "
+            f"instead, or a smaller train.batch_size{' or train.steps_per_call' * (first > 1)}."
         )
 
 

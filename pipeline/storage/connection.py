@@ -125,3 +125,11 @@ def _is_of_network(error: BaseException) -> bool:
     """Whether an error comes from a connection, by its class or its library: botocore's are not OSErrors."""
     libraries = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
     return isinstance(error, OSError | TimeoutError) or bool(libraries & {"botocore", "aiohttp", "gcsfs", "google"})
+
+
+def below(system: Any, root: str) -> list[str]:
+    """List what lies directly below a folder of a storage; nothing where there is no such folder."""
+    try:
+        return [str(path).rstrip("/") for path in system.ls(root, detail=False)]
+    except FileNotFoundError:
+        return []

@@ -135,7 +135,7 @@ def test_pods_have_no_needless_rights_and_what_compiled_pipelines_have(overlay: 
     spec, container = job(overlay)["template"]["spec"], container_of(overlay)
     assert spec["securityContext"] == pod.POD_SECURITY and spec["automountServiceAccountToken"] is False
     assert container["securityContext"] == pod.CONTAINER_SECURITY and container["volumeMounts"] == pod.MOUNTS
-    assert environment_of(overlay).items() >= pod.ENVIRONMENT.items()
+    assert environment_of(overlay).items() >= pod.ENVIRONMENT.items() and container["envFrom"] == pod.SECRETS
     assert spec["terminationGracePeriodSeconds"] == pod.GRACE_SECONDS and "memory" in container["resources"]["limits"]
     if overlay != "eight-gpus":  # whose /dev/shm is larger
         assert spec["volumes"] == pod.VOLUMES

@@ -19,7 +19,11 @@ from pipeline.workspace.run_folder import segline_version
         ("run epochs=3 demo", "Write: segline run --set train.epochs=3 demo"),
         ("run demo --set train.seed=1 lr=1", "run demo --set train.seed=1 --set train.learning_rate=1"),
         ("sweep demo --batch-size 4 --grid train.seed=1,2", "demo --set train.batch_size=4 --grid train.seed=1,2"),
-        ("check demo --imgsz 64", "imgsz is a setting of the recipe, input.size."),
+        (
+            "check demo --imgsz 64",
+            "imgsz is a setting of the recipe, input.size. Write: segline check demo --set 'input.size=[64,64]'",
+        ),
+        ("run demo --amp", "segline run has no --amp. --set train.precision=auto"),
         ("run demo --resume", "segline run has no --resume. The same `segline run RECIPE` resumes"),
         ("run demo --gpus 0,1", "CUDA_VISIBLE_DEVICES"),
     ],

@@ -97,7 +97,7 @@ def test_argo_runs_each_step_after_what_it_needs(recipe: Path) -> None:
         assert step["container"]["args"] == expected
         retry = step["retryStrategy"]
         assert (retry["limit"], retry["retryPolicy"]) == ("5", "Always")
-        assert retry["expression"] == "lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in [2, 3])"
+        assert retry["expression"] == "lastRetry.status == 'Error' || !(asInt(lastRetry.exitCode) in [2, 3, 4])"
         assert "maxDuration" not in retry["backoff"], "it counts from the start of the first attempt"
     limits = {step["name"]: step["container"]["resources"]["limits"] for step in steps}
     assert limits["train"] == {"memory": "64Gi", "nvidia.com/gpu": "8"} and limits["gate"] == {"memory": "1Gi"}
@@ -147,7 +147,7 @@ def test_airflow_gets_the_steps_and_the_logical_date(recipe: Path) -> None:
     assert {name: task["gpus"] for name, task in values["TASKS"].items() if task["gpus"]} == {"train": 8, "evaluate": 1}
     assert values["RECIPE"] == {"local": str(recipe), "kubernetes": "/recipes/Night_ly.yaml"}
     assert values["SETTINGS"] == {"train_epochs": "3", "data_manual_dir": "/data/camvid", "slot": ""}
-    assert (values["CRON"], values["TIMEZONE"], values["FINAL"]) == ("30 2 * * *", "Europe/Berlin", (2, 3))
+    assert (values["CRON"], values["TIMEZONE"], values["FINAL"]) == ("30 2 * * *", "Europe/Berlin", (2, 3, 4))
     assert values["TASKS"]["export"]["outlet"] == "segline_serving_Night_ly"
     run = "{{ dag.dag_id }}-{{ run_id | replace(':', '') | replace('+', '-') }}"
     slot = "{{ params['slot'] or (logical_date or dag_run.run_after).isoformat() }}"

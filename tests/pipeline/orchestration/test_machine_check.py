@@ -25,6 +25,21 @@ def test_gpus_that_are_not_there_are_missed_by_the_steps_that_need_them(tiny_rec
         assert machine_check.problems(recipe, {"ingest", "export"}) == []
 
 
+def test_nccl_and_workers_that_are_not_there_are_missed(tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    communication = tiny_recipe.train.communication.model_copy(update={"all_reduce": "nccl"})
+    recipe = changed(changed(tiny_recipe, "train", communication=communication), "evaluate", strategy="multi_worker")
+    problems = "\n".join(machine_check.problems(recipe, {"train", "evaluate"}))
+    assert "train.communication.all_reduce is 'nccl'" in problems
+    assert "evaluate.strategy is 'multi_worker'" in problems
+
+
+def test_other_workers_are_not_asked(tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGLINE_WORKERS", "127.0.0.1:1,127.0.0.1:2")  # nothing listens there
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    assert machine_check.problems(tiny_recipe, {"train"}) == []
+
+
 def test_a_tracker_that_is_not_installed_is_missed(tiny_recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = Recipe.model_validate({**tiny_recipe.as_dict(), "tracking": "mlflow"})
     monkeypatch.setattr(mlflow_log, "find_spec", lambda name: None)

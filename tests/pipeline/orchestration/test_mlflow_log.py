@@ -54,6 +54,24 @@ def test_settings_scalars_metrics_report_and_model_are_sent_once(context: Contex
     assert "model/saved_model.pb" in [one.path for one in client.list_artifacts(run.info.run_id, "model")]
 
 
+def test_a_run_whose_figures_did_not_arrive_is_not_made_again(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mlflow", reason="the extra `mlflow` brings it")
+    from mlflow import MlflowClient
+
+    def fail(*_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mlflow_log, "_PARTS", dict.fromkeys(mlflow_log._PARTS, fail))
+        mlflow_log.update(context)
+    mlflow_log.update(context)
+    client = MlflowClient(tracking_uri=(context.workspace.root / "mlruns").as_uri())
+    experiment = client.get_experiment_by_name("net")
+    assert experiment is not None and len(client.search_runs([experiment.experiment_id])) == 1
+
+
 def test_a_server_that_does_not_answer_costs_a_line_and_not_the_run(
     context: Context, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -65,7 +65,7 @@ def test_without_a_prediction_there_are_shares_only(tmp_path):
 def test_only_a_gallery_is_replaced(tmp_path, folder):
     gallery.require_free(folder, "--html")
     gallery.require_free(tmp_path, "--html")
-    (tmp_path / "index.html").write_text("my page")
+    (tmp_path / "index.html").write_bytes("my page, für Größen".encode("latin-1"))
     with pytest.raises(UserError, match="--html must be a new folder, an empty one, or one with an earlier page"):
         gallery.require_free(tmp_path, "--html")
 

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from pipeline.serving.batcher import MAX_PIXELS, Batcher
+from pipeline.serving.batcher import Batcher
+from pipeline.serving.served_model import BATCH_PIXELS
 
 
 class Model:
@@ -72,7 +73,7 @@ def test_a_full_batch_does_not_wait_and_a_single_image_waits_for_max_wait():
 def test_large_images_are_batches_by_themselves():
     model = Model()
     batcher = Batcher(model, size=8, max_wait=0.2)
-    classify_all(batcher, [image(1, 1, MAX_PIXELS // 2 + 1)] * 2)
+    classify_all(batcher, [image(1, 1, BATCH_PIXELS // 2 + 1)] * 2)
     batcher.close()
     assert [shape[0] for shape in model.batches] == [1, 1]
 
