@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline.config.recipe import Recipe
 from pipeline.config.step_names import INGEST
+from pipeline.console.quiet import quiet
 from pipeline.orchestration.graph import REFUSAL, STEPS
 from pipeline.orchestration.runner import Runner
 from pipeline.workspace import lock
@@ -40,7 +41,9 @@ def find_or_make(workspace: Workspace, recipe: Recipe) -> Path:
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir(parents=True)
                 paths = runner.paths(plan, again=False) | {REFUSAL: folder.with_name(f"{folder.name}.audit.json")}
-                step.run(recipe.only(step.sections), paths, partial)
+                with quiet():  # Beam logs a warning when it is imported
+                    convert = step.run
+                convert(recipe.only(step.sections), paths, partial)
                 step.require_written(partial)
                 partial.rename(folder)
         return folder
